@@ -1,0 +1,269 @@
+"""Settings: one frozen typed object, read from options, environment, a file and defaults, in that order.
+
+`load()` is the way in for programs; `Settings(...)` alone reads the environment but no file, which suits tests.
+Every field's description says what it is, in which unit; `waybill settings` prints them as the reference.
+
+Environment: `WAYBILL_<FIELD>`; lists as comma-separated strings (`WAYBILL_HOME_ADCODES=430421,440111`), tables as
+JSON (`WAYBILL_KAFKA='{"security.protocol": "SSL"}'`). `KAFKA_BOOTSTRAP_SERVERS` is read too. An empty variable counts
+as not set. File: TOML named by `--config` or `WAYBILL_CONFIG`, else `waybill.toml` in the current directory if present.
+Tables (`kafka`, `rule_overrides`) are merged key by key across these sources; any other value replaces the lower one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from platformdirs import user_state_path
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as SourceError
+
+ENV_PREFIX = "WAYBILL_"
+CONFIG_ENV = "WAYBILL_CONFIG"
+CONFIG_DEFAULT = Path("waybill.toml")
+
+# The 16 places of the priority-origin notice, as GB/T 2260 prefixes: cities by four digits, Xiqing district by six.
+PRIORITY_ORIGINS = (
+    "5101", "4401", "4413", "4502", "4501", "3508", "3306", "4201",
+    "120111", "5305", "5331", "5301", "5309", "5326", "5308", "5328",
+)  # fmt: skip
+PRIORITY_COUNTRIES = ("AU", "MX", "US", "CA", "NZ")
+
+# librdkafka properties that the commit order depends on: a deployment may not change them behind its back.
+KAFKA_RESERVED = frozenset({
+    "bootstrap.servers", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id",
+    "group.instance.id", "group.protocol", "isolation.level", "partition.assignment.strategy", "session.timeout.ms",
+    "transactional.id", "transaction.timeout.ms",
+})  # fmt: skip
+
+SECRET_WORDS = ("password", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. The message is one line and names the field and where its value came from."""
+
+
+def _split(value: object) -> object:
+    """Let a list be written as `a,b,c`: environment variables and options have no other form."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+AdcodePrefix = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]([0-9]{2}([0-9]{2})?)?$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+AdcodePrefixes = Annotated[tuple[AdcodePrefix, ...], NoDecode, BeforeValidator(_split)]
+Countries = Annotated[tuple[Country, ...], NoDecode, BeforeValidator(_split)]
+KafkaProperty = str | int | float | bool
+
+_file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
+
+
+class Settings(BaseSettings):
+    """Everything a deployment may set. Field docs are the reference; sizes and times carry their unit in the name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True
+    )
+
+    # Broker and group
+    bootstrap_servers: str | None = Field(
+        None, min_length=1, description="Kafka brokers, host:port by commas. Empty: a private Kafka is started."
+    )
+    kafka: dict[str, KafkaProperty] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Further librdkafka properties for every client, such as security.protocol.",
+    )
+    partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
+    replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
+    group: Name = Field("waybill-sentinel", description="Consumer group; also the prefix of transactional ids.")
+    instance: Name = Field("0", description="Name of this worker's slot: static member id, and its folder of state.")
+    group_protocol: Literal["classic", "consumer"] = Field(
+        "classic", description="Group membership: classic (range, static members), or consumer (KIP-848)."
+    )
+    session_timeout_ms: int = Field(
+        10_000, ge=1_000, le=1_800_000, description="A worker silent for so long loses its partitions (milliseconds)."
+    )
+    transaction_timeout_ms: int = Field(
+        60_000, ge=1_000, le=900_000, description="The broker aborts a transaction open for so long (milliseconds)."
+    )
+
+    # Judging
+    home_adcodes: AdcodePrefixes = Field(
+        (), description="Places of this deployment, GB/T 2260 codes or prefixes of 2, 4 or 6 digits."
+    )
+    emit_from: Literal["low", "medium", "high", "extreme"] = Field(
+        "medium", description="Lowest tier for which an alert goes out: low, medium, high or extreme."
+    )
+    priority_origins: AdcodePrefixes = Field(PRIORITY_ORIGINS, description="Priority origins, GB/T 2260 prefixes.")
+    priority_countries: Countries = Field(PRIORITY_COUNTRIES, description="Priority export lanes, ISO 3166-1 alpha-2.")
+    rules_dir: Path | None = Field(None, description="Folder of rule files. Empty: the catalogue as shipped.")
+    rule_overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Changed limits by rule, such as {identity.many_names: {names_90d_min: 4}}."
+    )
+
+    # Bounds
+    event_bytes_max: int = Field(65_536, ge=256, le=10_485_760, description="Longer records are rejected (bytes).")
+    batch_rows_max: int = Field(20_000, ge=1, le=1_000_000, description="Most records of one batch (rows).")
+    fetch_timeout_ms: int = Field(
+        20, ge=1, le=10_000, description="Longest wait of a fetch for records (milliseconds)."
+    )
+    epoch_ms_max: int = Field(200, ge=1, le=60_000, description="Longest time between commits (milliseconds).")
+    queue_batches_max: int = Field(8, ge=1, le=1_024, description="Batches waiting per partition before it is paused.")
+    observations_per_bucket_max: int = Field(
+        1_024, ge=256, le=65_536, description="Newest observations kept per entity; beyond it counts are lower bounds."
+    )
+
+    # State
+    state_dir: Path = Field(
+        default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
+        description="Folder of local state; may be lost, the changelog restores it.",
+    )
+    hot_bytes_max: int = Field(
+        268_435_456, ge=1_048_576, description="Memory for the hot set in front of the store, per worker (bytes)."
+    )
+    state_cache_mb: int = Field(128, ge=8, description="Shared block cache of the store, per worker (MiB).")
+
+    # Keys and rejects
+    token_key_file: Path | None = Field(None, description="File with the keys of published tokens.")
+    token_state_key_file: Path | None = Field(None, description="File with the key of state tokens; never rotated.")
+    token_key: SecretStr | None = Field(None, description="Keys of published tokens, instead of token_key_file.")
+    token_state_key: SecretStr | None = Field(None, description="Key of state tokens, instead of token_state_key_file.")
+    reject_raw: Literal["drop", "encrypt"] = Field(
+        "drop", description="Raw bytes of rejected records: drop, or encrypt with reject_key_file."
+    )
+    reject_key_file: Path | None = Field(None, description="File with the key that encrypts rejected records.")
+
+    # Operations
+    web_host: str = Field("127.0.0.1", min_length=1, description="Address of /metrics, /live and /ready.")
+    web_port: int = Field(6066, ge=0, le=65_535, description="Port of /metrics, /live and /ready; 0 = any free one.")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="Least severity that is logged: debug, info, warning or error."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        reserved = sorted(KAFKA_RESERVED & self.kafka.keys())
+        if reserved:
+            raise ValueError(f"kafka: {', '.join(reserved)} follows from other settings and cannot be given here")
+        if self.epoch_ms_max >= self.transaction_timeout_ms:
+            raise ValueError("epoch_ms_max: must be less than transaction_timeout_ms")
+        if self.reject_raw == "encrypt" and self.reject_key_file is None:
+            raise ValueError("reject_key_file: needed when reject_raw is encrypt")
+        for field in ("token_key", "token_state_key"):
+            if getattr(self, field) is not None and getattr(self, f"{field}_file") is not None:
+                raise ValueError(f"{field}: give either {field} or {field}_file")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Sources, strongest first; see the module's docstring."""
+        servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+        kafka = InitSettingsSource(settings_cls, {"bootstrap_servers": servers} if servers else {})
+        return init_settings, env_settings, kafka, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
+
+
+def load(config: Path | None = None, options: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from `options` (None values do not count), environment, file and defaults.
+
+    Raises SettingsError, one line, for an unknown name, a wrong value, or a file that cannot be read.
+    """
+    path = config_file(config)
+    token = _file.set(path)
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, given, path)) from None
+    except SourceError as error:
+        raise SettingsError(f"{str(error).splitlines()[0]}: not valid JSON") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    finally:
+        _file.reset(token)
+
+
+def config_file(config: Path | None = None) -> Path | None:
+    """The file that applies: the one given, else WAYBILL_CONFIG, else ./waybill.toml if present; None = no file."""
+    named = config or (Path(os.environ[CONFIG_ENV]) if os.environ.get(CONFIG_ENV) else None)
+    if named is not None and not named.is_file():
+        raise SettingsError(f"config: no such file: {named}")
+    return named or (CONFIG_DEFAULT if CONFIG_DEFAULT.is_file() else None)
+
+
+def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
+    """Where the value of `field` comes from: option, the name of an environment variable or file, or default.
+
+    `config` is the file that applies, as `config_file` returns it.
+    """
+    if options.get(field) is not None:
+        return "option"
+    # Names of environment variables are matched without regard to case, as pydantic-settings does.
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    candidates = [f"{ENV_PREFIX}{field.upper()}"]
+    if field == "bootstrap_servers":
+        candidates.append("KAFKA_BOOTSTRAP_SERVERS")
+    for name in candidates:
+        if name in variables:
+            return name
+    if config is not None and field in tomllib.loads(config.read_text(encoding="utf-8")):
+        return str(config)
+    return "default"
+
+
+def shown(settings: Settings, field: str) -> str:
+    """The value of `field` as text that is safe to print: secrets, also those among Kafka's properties, are hidden."""
+    value = getattr(settings, field)
+    if field == "kafka":
+        value = {k: "***" if any(word in k for word in SECRET_WORDS) else v for k, v in value.items()}
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None or value == {} else str(value)
+
+
+def unknown_variables() -> list[str]:
+    """WAYBILL_ variables that name no setting: probably misspelt. Not an error, as Kubernetes adds its own."""
+    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_ENV, "WAYBILL_DEBUG"}
+    return sorted(name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+
+
+def _one_line(error: ValidationError, given: Mapping[str, Any], path: Path | None) -> str:
+    parts = []
+    for problem in error.errors(include_input=False, include_url=False):
+        where = ".".join(str(step) for step in problem["loc"])
+        if not where:  # a check across fields: its message starts with the field's name
+            parts.append(problem["msg"].removeprefix("Value error, "))
+            continue
+        field = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"{field}: no such setting (from {origin(field, given, path)})")
+        else:
+            parts.append(f"{where}: {problem['msg']} (from {origin(field, given, path)})")
+    return "; ".join(dict.fromkeys(parts))
