@@ -1,0 +1,82 @@
+"""Every metric of the pipeline, in one place.
+
+A `Metrics` owns its registry, so a test or a second worker in the process can have another. Labels come from small
+fixed sets (topics, partitions, rules, tiers, reasons); none ever holds a value of a record. All names start with
+`waybill_`; counters end in `_total`, times are seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+NAMESPACE = "waybill"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+# starting: not yet joined; restoring: reading the changelog; running: assigned and caught up; stopping: leaving.
+WORKER_STATES = ("starting", "restoring", "running", "stopping", "failed")
+
+ROWS_BUCKETS = (1, 10, 100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+COMMIT_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0, 30.0)
+# From the tens of milliseconds of an idle worker to the hours of a producer that uploads late.
+LATENCY_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0)
+
+
+class Metrics:
+    """The metrics of one worker. `render()` gives the page that Prometheus reads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+
+        # What comes in
+        self.events = self._counter("events", "Records read from an input topic.", "topic")
+        self.rejects = self._counter("rejects", "Records that could not be read, by reason.", "topic", "reason")
+        self.lag = self._gauge("lag_records", "Records between the committed offset and the end.", "topic", "partition")
+        self.batch_rows = self._histogram("batch_rows", "Rows of one batch.", ROWS_BUCKETS)
+
+        # What goes out
+        self.verdicts = self._counter("verdicts", "Verdicts that changed, by tier and status.", "tier", "status")
+        self.rule_answers = self._counter(
+            "rule_answers", "Answers of a rule in verdicts that changed: yes or unknown; no is not counted.",
+            "rule", "answer",
+        )  # fmt: skip
+        self.alerts = self._counter("alerts", "Alerts sent, open or withdrawn.", "status")
+        self.alert_latency = self._histogram(
+            "alert_latency_seconds", "From the recording of an event to the alert that it caused.", LATENCY_BUCKETS
+        )
+
+        # The commit
+        self.epoch_seconds = self._histogram(
+            "epoch_seconds", "From the first fetch of an epoch to its commit.", COMMIT_BUCKETS
+        )
+        self.commit_seconds = self._histogram("commit_seconds", "Kafka transaction and store write.", COMMIT_BUCKETS)
+
+        # State
+        self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
+        self.state_bytes = self._gauge("state_bytes", "Bytes of a store on disk.", "store")
+        self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
+
+        # Membership
+        self.rebalances = self._counter("rebalances", "Assignments received.")
+        self.assigned_partitions = self._gauge("assigned_partitions", "Partitions held, over all topics.")
+        self.paused_partitions = self._gauge("paused_partitions", "Partitions paused by back-pressure.")
+        self.worker_state = Enum(
+            "worker_state",
+            "State of the worker.",
+            namespace=NAMESPACE,
+            states=list(WORKER_STATES),
+            registry=self.registry,
+        )
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format (content type `CONTENT_TYPE`)."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+        return Counter(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
+        return Gauge(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, doc, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
