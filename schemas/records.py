@@ -1,0 +1,312 @@
+"""Every record that crosses a topic, each defined once.
+
+The fields are those of the wire, in its order (which is also the fastest order to decode). Decoding, the published
+JSON Schemas and the AsyncAPI document all come from these classes: run `python -m schemas` after a change.
+
+`*_at` = epoch milliseconds UTC; `_g` grams; `_fen` 1/100 CNY; `*_adcode` = GB/T 2260, six digits as text. An optional
+field may be null or absent, and unknown further fields are ignored. Numbers are integers: a producer may write `1.0`,
+which JSON Schema calls an integer too. Of a name given twice in one object the last value counts, but each must be
+valid by itself; no schema can say that.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.terms import (
+    INT_SAFE_MAX,
+    Adcode,
+    CarrierCode,
+    Category,
+    Count,
+    Country,
+    CustomerType,
+    DeclaredMatch,
+    Direction,
+    EventId,
+    GoodsForm,
+    Hs6,
+    Id,
+    InspectionType,
+    Millis,
+    Money,
+    Offset,
+    Outcome,
+    PhotoHash,
+    PickupPlace,
+    RealnameCheck,
+    RealnameMethod,
+    RejectReason,
+    Result,
+    RuleId,
+    ScanType,
+    Scope,
+    SealState,
+    SenderIdType,
+    Stage,
+    Status,
+    Text,
+    Tier,
+    Token,
+    Word,
+)
+
+
+def _about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What all records share. `repr` names the class alone: fields hold personal data, and reprs end up in logs."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __rich_repr__(self) -> Any:
+        return iter(())
+
+
+class ParcelEvent(Record, frozen=True, kw_only=True):
+    """What all input events share: one event of one parcel."""
+
+    event_id: Annotated[EventId, _about("Unique per event; a retry or a re-upload repeats it.")]
+    schema_version: Annotated[Literal[1], _about("Version of this record's definition.")]
+    carrier_code: Annotated[CarrierCode, _about("Carrier; first half of the parcel's identity, so without a colon.")]
+    waybill_no: Annotated[Id, _about("Waybill number; second half of the parcel's identity.")]
+
+    @property
+    def parcel(self) -> str:
+        """Identity of the parcel and key of its messages, `CARRIER:NUMBER`."""
+        return f"{self.carrier_code}:{self.waybill_no}"
+
+
+class Shipment(ParcelEvent, frozen=True, kw_only=True):
+    """Acceptance record (收寄), one per parcel. A corrected upload has a new `event_id`; the newest wins."""
+
+    picked_up_at: Annotated[Millis, _about("Time of acceptance, epoch ms UTC.")]
+    recorded_at: Annotated[Millis | None, _about("Time of upload by the device, epoch ms UTC.")] = None
+    outlet_id: Annotated[Id, _about("Outlet that accepted the parcel.")]
+    courier_id: Annotated[Id, _about("Courier who accepted it.")]
+    device_id: Annotated[Id | None, _about("Device it was recorded on.")] = None
+    pickup_adcode: Annotated[Adcode, _about("Place of acceptance, GB/T 2260.")]
+    pickup_place: Annotated[PickupPlace, _about("Kind of place of acceptance.")]
+    customer_type: Annotated[CustomerType, _about("Only retail senders are under the real-name duty.")]
+    sender_name: Annotated[Text | None, _about("Sender's name, may be masked. Personal data.")] = None
+    sender_phone: Annotated[Text | None, _about("Sender's phone, may be masked. Personal data.")] = None
+    sender_id_type: Annotated[SenderIdType | None, _about("Kind of the sender's identity document.")] = None
+    sender_id_no: Annotated[Text | None, _about("Number of that document, may be masked. Personal data.")] = None
+    realname_method: Annotated[RealnameMethod, _about("How the sender's identity was taken.")]
+    realname_check: Annotated[RealnameCheck, _about("What the comparison with the person gave.")]
+    agent_submitted: Annotated[bool, _about("Handed in by an agent on behalf of the sender.")]
+    agent_id_no: Annotated[Text | None, _about("The agent's ID number, may be masked. Personal data.")] = None
+    recipient_name: Annotated[Text | None, _about("Recipient's name, may be masked. Personal data.")] = None
+    recipient_phone: Annotated[Text | None, _about("Recipient's phone, may be masked. Personal data.")] = None
+    dest_country: Annotated[Country, _about("Country of destination, ISO 3166-1 alpha-2.")]
+    dest_adcode: Annotated[Adcode | None, _about("Place of destination, GB/T 2260.")] = None
+    direction: Annotated[Direction, _about("hmt = to or from Hong Kong, Macau or Taiwan.")]
+    goods_name: Annotated[Text, _about("Goods as declared; may be empty.")]
+    goods_form: Annotated[GoodsForm | None, _about("Physical form as declared.")] = None
+    hs6: Annotated[Hs6 | None, _about("Harmonized System heading, six digits.")] = None
+    declared_value_fen: Annotated[Money | None, _about("Declared value, 1/100 CNY.")] = None
+    freight_fen: Annotated[Money | None, _about("Freight, 1/100 CNY.")] = None
+    weight_g: Annotated[Count, _about("Weight at acceptance, grams.")]
+    pieces: Annotated[Count, _about("Number of pieces.")]
+
+
+class Scan(ParcelEvent, frozen=True, kw_only=True):
+    """One scan of a parcel's track."""
+
+    scan_type: Annotated[ScanType, _about("What the scan records.")]
+    scanned_at: Annotated[Millis, _about("Time of the scan, epoch ms UTC.")]
+    recorded_at: Annotated[Millis | None, _about("Time of upload, epoch ms UTC.")] = None
+    facility_id: Annotated[Id, _about("Facility of the scan.")]
+    facility_adcode: Annotated[Adcode, _about("Place of the facility, GB/T 2260.")]
+    operator_id: Annotated[Id | None, _about("Who scanned.")] = None
+    device_id: Annotated[Id | None, _about("Device that scanned.")] = None
+    vehicle_no: Annotated[Id | None, _about("Vehicle the parcel came or went with.")] = None
+    next_facility_id: Annotated[Id | None, _about("Where it goes next.")] = None
+    weight_g: Annotated[Count | None, _about("Weight measured here, grams.")] = None
+    seal_state: Annotated[SealState | None, _about("State of the seal.")] = None
+
+
+class Inspection(ParcelEvent, frozen=True, kw_only=True):
+    """One open-box, X-ray, identity or other check of a parcel."""
+
+    inspection_type: Annotated[InspectionType, _about("Kind of check.")]
+    stage: Annotated[Stage, _about("Where on its way the parcel was checked.")]
+    started_at: Annotated[Millis, _about("Start, epoch ms UTC.")]
+    ended_at: Annotated[Millis, _about("End, epoch ms UTC.")]
+    inspector_id: Annotated[Id, _about("Who checked.")]
+    machine_id: Annotated[Id | None, _about("Machine it was done with.")] = None
+    facility_id: Annotated[Id, _about("Facility of the check.")]
+    facility_adcode: Annotated[Adcode, _about("Place of the facility, GB/T 2260.")]
+    result: Annotated[Result, _about("What the check gave.")]
+    finding_code: Annotated[Id | None, _about("Carrier's code of what was found.")] = None
+    photo_hash: Annotated[PhotoHash | None, _about("Perceptual hash of the photo, 16 hex digits.")] = None
+    declared_match: Annotated[DeclaredMatch | None, _about("Whether the goods are those declared.")] = None
+
+
+class Source(Record, frozen=True, kw_only=True):
+    """Where an event was read."""
+
+    topic: Annotated[str, _about("Topic.")]
+    partition: Annotated[Count, _about("Partition.")]
+    offset: Annotated[Offset, _about("Offset.")]
+
+
+class Title(Record, frozen=True, kw_only=True):
+    """A rule's title."""
+
+    zh: Annotated[str, _about("In Chinese.")]
+    en: Annotated[str, _about("In English.")]
+
+
+class Reason(Record, frozen=True, kw_only=True):
+    """One rule that says yes."""
+
+    rule: Annotated[RuleId, _about("Rule, `family.name`.")]
+    version: Annotated[Annotated[int, Meta(ge=1)], _about("Version of the rule.")]
+    category: Annotated[Category, _about("Suspicion is judged by ranking, compliance by precision.")]
+    points: Annotated[Annotated[int, Meta(ge=0, le=100)], _about("What the rule adds to the score.")]
+    title: Annotated[Title, _about("The rule's title.")]
+    evidence: Annotated[
+        dict[str, str | int | float | bool | None], _about("Columns the rule names, with their values for this parcel.")
+    ]
+
+
+class Alert(Record, frozen=True, kw_only=True):
+    """The verdict on one parcel, upserted: the newest message of a key holds the truth. No personal data in clear."""
+
+    alert_id: Annotated[Id, _about("A function of the parcel alone.")]
+    revision: Annotated[
+        Annotated[int, Meta(ge=0, le=INT_SAFE_MAX)],
+        _about("Rises with each change of the verdict; a function of what is known of the parcel."),
+    ]
+    status: Annotated[Status, _about("withdrawn = the parcel fell below the tier from which alerts go out.")]
+    tier: Annotated[Tier, _about("低危, 中危, 高危, 特危; low from 20 points, medium 40, high 60, extreme 80.")]
+    score: Annotated[Annotated[int, Meta(ge=0, le=100)], _about("Sum of the points, at most 100.")]
+    reasons: Annotated[tuple[Reason, ...], _about("Rules that say yes, sorted by rule.")]
+    unknown: Annotated[tuple[RuleId, ...], _about("Rules that could not be answered for want of data, sorted.")]
+    actions: Annotated[tuple[Word, ...], _about("What to do: open_box, second_xray, identity_check, hold, ….")]
+    jurisdiction_adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
+    carrier_code: Annotated[CarrierCode, _about("Carrier.")]
+    waybill_no: Annotated[Id, _about("Waybill number.")]
+    outlet_id: Annotated[
+        Annotated[str, Meta(max_length=64)], _about("Outlet of acceptance; empty while no shipment record is known.")
+    ]
+    courier_id: Annotated[
+        Annotated[str, Meta(max_length=64)], _about("Courier of acceptance; empty while no shipment record is known.")
+    ]
+    sender_token: Annotated[Token | None, _about("Sender as keyed token, `key id:32 hex`.")] = None
+    recipient_token: Annotated[Token | None, _about("Recipient as keyed token, `key id:32 hex`.")] = None
+    happened_at: Annotated[Millis, _about("Event time of the newest fact behind the verdict, epoch ms UTC.")]
+    detected_at: Annotated[Millis, _about("Wall clock at the verdict, epoch ms UTC.")]
+    catalogue: Annotated[str, _about("Fingerprint of the rules in force.")]
+    sources: Annotated[tuple[Source, ...], _about("Events that brought this revision about.")]
+
+
+class Reject(Record, frozen=True, kw_only=True):
+    """A message that could not be read. Says where it was and why, never what it held."""
+
+    topic: Annotated[str, _about("Topic it was read from.")]
+    partition: Annotated[Count, _about("Partition.")]
+    offset: Annotated[Offset, _about("Offset.")]
+    reason: Annotated[RejectReason, _about("Why it was refused.")]
+    detail: Annotated[Text, _about("Where in the record and what was expected; no content of the record.")]
+    received_at: Annotated[int, _about("The broker's timestamp of the message, epoch ms UTC; -1 if it has none.")]
+    raw: Annotated[str | None, _about("The message, encrypted, as base64; absent unless a setting keeps it.")] = None
+
+
+class Feedback(Record, frozen=True, kw_only=True):
+    """What was found when someone looked."""
+
+    feedback_id: Annotated[Id, _about("Unique per answer; a repeat changes nothing.")]
+    alert_id: Annotated[Id, _about("The alert that is answered.")]
+    revision: Annotated[Annotated[int, Meta(ge=0, le=INT_SAFE_MAX)], _about("Its revision.")]
+    outcome: Annotated[Outcome, _about("What was found.")]
+    rules: Annotated[tuple[RuleId, ...] | None, _about("Rules that were confirmed.")] = None
+    to_adcode: Annotated[Adcode | None, _about("Where the case was handed over to, GB/T 2260.")] = None
+    note: Annotated[Text | None, _about("Remark; no personal data.")] = None
+    found_g: Annotated[Count | None, _about("Weight of what was seized, grams.")] = None
+    at: Annotated[Millis, _about("Time of the answer, epoch ms UTC.")]
+    by_station: Annotated[Id, _about("Station that answers.")]
+
+
+class ReferenceRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
+    """What all reference records share; `kind` is the class in lower case, and `kind:id` the message key."""
+
+    id: Annotated[Id, _about("Identity within the kind.")]
+
+    @property
+    def key(self) -> str:
+        """Key of the message, `kind:id`."""
+        return f"{type(self).__name__.lower()}:{self.id}"
+
+
+class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
+    """An express enterprise and its licence."""
+
+    enterprise_id: Id
+    name: Text
+    uscc: Annotated[Id, _about("Unified social credit code.")]
+    licence_no: Id | None = None
+    licence_from: Annotated[Millis | None, _about("Licence in force from, epoch ms UTC.")] = None
+    licence_to: Annotated[Millis | None, _about("Licence in force until, epoch ms UTC.")] = None
+    licence_adcodes: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}$", max_length=6)], ...],
+        _about("Places it may serve, as GB/T 2260 prefixes."),
+    ]
+    licence_scopes: Annotated[tuple[Scope, ...], _about("Services it may offer.")]
+    filing_no: Id | None = None
+    enterprise_kind: Word
+    video_online: Annotated[bool, _about("Its video is connected to the regulator.")]
+    data_link: Annotated[bool, _about("Its data are connected to the regulator.")]
+
+
+class Outlet(ReferenceRecord, frozen=True, kw_only=True):
+    """An outlet of an enterprise."""
+
+    outlet_id: Id
+    enterprise_id: Id
+    adcode: Annotated[Adcode, _about("Place, GB/T 2260.")]
+    lon: Annotated[Annotated[float, Meta(ge=-180, le=180)], _about("Longitude, degrees.")]
+    lat: Annotated[Annotated[float, Meta(ge=-90, le=90)], _about("Latitude, degrees.")]
+    fixed: Annotated[bool, _about("Has fixed premises.")]
+    filed_at: Annotated[Millis | None, _about("Time of filing with the regulator, epoch ms UTC.")] = None
+
+
+class Courier(ReferenceRecord, frozen=True, kw_only=True):
+    """A courier. `id_no` and `phone` become tokens when read."""
+
+    courier_id: Id
+    carrier_code: CarrierCode
+    enterprise_id: Id
+    outlet_id: Id
+    id_no: Annotated[Text | None, _about("ID number. Personal data.")] = None
+    phone: Annotated[Text | None, _about("Phone. Personal data.")] = None
+    registered_at: Annotated[Millis, _about("Time of registration, epoch ms UTC.")]
+    left_at: Annotated[Millis | None, _about("Time of leaving, epoch ms UTC.")] = None
+    reviewed_at: Annotated[Millis | None, _about("Time of the last background review, epoch ms UTC.")] = None
+    certificate_to: Annotated[Millis | None, _about("Certificate in force until, epoch ms UTC.")] = None
+
+
+class Machine(ReferenceRecord, frozen=True, kw_only=True):
+    """An inspection machine."""
+
+    machine_id: Id
+    facility_id: Id
+    machine_kind: Word
+    seen_at: Annotated[Millis, _about("When it last reported, epoch ms UTC.")]
+
+
+Reference = Enterprise | Outlet | Courier | Machine
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: Record) -> bytes:
+    """The record as it goes on the wire: one JSON object, absent options left out."""
+    return _encoder.encode(record)
