@@ -27,7 +27,7 @@ from schemas.terms import DEFERRED, ID_FORM, RejectReason
 Kind = Literal["shipment", "scan", "inspection"]
 T = TypeVar("T", bound=ParcelEvent)
 
-CHUNK_ROWS: Final = 1_024  # joined, a chunk of ordinary records stays in the processor's cache
+CHUNK_ROWS: Final = 512  # joined, a chunk of ordinary records stays in the processor's cache
 KNOWN_CODES_MAX: Final = 65_536
 
 # Bytes without which no string can hold a control character: an escape, DEL, and the lead byte of U+0080 to U+00BF.
@@ -87,7 +87,7 @@ class _Reader(Generic[T]):
 
     def __init__(self, record: type[T]) -> None:
         self._decode = msgspec.json.Decoder(record).decode
-        patterns = _patterns(record)
+        patterns, self._integers = _forms(record)
         self._forms = {field: re.compile(pattern) for field, pattern in patterns.items()}
         self._ids = [attrgetter(field) for field, pattern in patterns.items() if pattern == ID_FORM]
         self._codes = [_Codes(field, self._forms[field]) for field, pattern in patterns.items() if pattern != ID_FORM]
@@ -161,8 +161,8 @@ class _Reader(Generic[T]):
         """The record with numbers such as `1.0` read as the integers that they are, as JSON Schema has it."""
         try:
             fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            for name, raw in fields.items():
-                fields[name] = _as_integer(raw)
+            for name in self._integers & fields.keys():
+                fields[name] = _as_integer(fields[name])
             return self._decode(msgspec.json.encode(fields))
         except (ValueError, RecursionError) as error:
             raise explain(error) from None
@@ -187,15 +187,18 @@ class _Codes:
         return True
 
 
-def _patterns(record: type[msgspec.Struct]) -> dict[str, str]:
-    """The form of each text field that has one and whose check is left to this module."""
+def _forms(record: type[msgspec.Struct]) -> tuple[dict[str, str], frozenset[str]]:
+    """By field, the form whose check is left to this module; and the fields that hold integers."""
     schema = msgspec.json.schema(record)
-    found: dict[str, str] = {}
+    patterns: dict[str, str] = {}
+    integers: set[str] = set()
     for field, about in schema["$defs"][record.__name__]["properties"].items():
         for variant in about.get("anyOf", [about]):
             if variant.get("pattern") in DEFERRED:
-                found[field] = variant["pattern"]
-    return found
+                patterns[field] = variant["pattern"]
+            if variant.get("type") == "integer" or 1 in variant.get("enum", ()):
+                integers.add(field)
+    return patterns, frozenset(integers)
 
 
 def _over(texts: Sequence[bytes], whole: bytes, limits: Limits, *, all_objects: bool) -> set[int]:
