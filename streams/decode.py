@@ -172,6 +172,7 @@ class _Codes:
     """A field of few distinct values, each checked against its form once."""
 
     def __init__(self, field: str, form: re.Pattern[str]) -> None:
+        self.field = field
         self.get = attrgetter(field)
         self.known: set[str | None] = {None}
         self._form = form
