@@ -1,0 +1,51 @@
+"""Every topic: its name, what keys it, what it holds. Names are fixed; producers and analysts depend on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Cleanup = Literal["delete", "compact", "compact,delete"]
+
+SHIPMENTS = "waybill.shipments"
+SCANS = "waybill.scans"
+INSPECTIONS = "waybill.inspections"
+ALERTS = "waybill.alerts"
+REJECTS = "waybill.rejects"
+FEEDBACK = "waybill.feedback"
+REFERENCE = "waybill.reference"
+RULES = "waybill.rules"
+OBSERVATIONS = "waybill.internal.observations"
+FACTS = "waybill.internal.facts"
+PARCELS_CHANGELOG = "waybill.internal.parcels-changelog"
+HISTORIES_CHANGELOG = "waybill.internal.histories-changelog"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `single`: it has one partition, read whole by every worker; all others share one partition count."""
+
+    name: str
+    key: str
+    holds: str
+    cleanup: Cleanup
+    internal: bool = False
+    single: bool = False
+
+
+TOPICS = (
+    Topic(SHIPMENTS, "parcel", "Acceptance record (收寄), one per parcel; a corrected upload replaces it.", "delete"),
+    Topic(SCANS, "parcel", "Every track scan.", "delete"),
+    Topic(INSPECTIONS, "parcel", "Open-box, X-ray, identity and other checks.", "delete"),
+    Topic(ALERTS, "parcel", "The parcel's verdict, newest per key: what analysts subscribe to.", "compact,delete"),
+    Topic(REJECTS, "as received", "What could not be read, with topic, partition, offset and reason.", "delete"),
+    Topic(FEEDBACK, "parcel", "What was found when someone looked.", "compact,delete"),
+    Topic(REFERENCE, "kind:id", "Enterprises, outlets, couriers, machines, holidays.", "compact", single=True),
+    Topic(RULES, "rule id", "Rule files in force, shadow or off.", "compact", single=True),
+    Topic(
+        OBSERVATIONS, "partition", "What parcels tell the histories of entities, in batches.", "delete", internal=True
+    ),
+    Topic(FACTS, "partition", "What histories answer the parcels, in batches.", "delete", internal=True),
+    Topic(PARCELS_CHANGELOG, "parcel", "State of parcels, newest per key.", "compact", internal=True),
+    Topic(HISTORIES_CHANGELOG, "entity", "State of entities, newest per key.", "compact", internal=True),
+)

@@ -1,0 +1,7 @@
+"""The one error of this package."""
+
+from __future__ import annotations
+
+
+class BrokerError(RuntimeError):
+    """A broker cannot be had. The message says what failed and, for one that was started, ends with its log."""
