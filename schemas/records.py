@@ -5,8 +5,11 @@ JSON Schemas and the AsyncAPI document all come from these classes: run `python 
 
 `*_at` = epoch milliseconds UTC; `_g` grams; `_fen` 1/100 CNY; `*_adcode` = GB/T 2260, six digits as text. An optional
 field may be null or absent, and unknown further fields are ignored. Numbers are integers: a producer may write `1.0`,
-which JSON Schema calls an integer too. Of a name given twice in one object the last value counts, but each must be
-valid by itself; no schema can say that.
+which JSON Schema calls an integer too.
+
+Three things no schema can say: text is Unicode (an escaped half of a surrogate pair is refused), a message and its
+nesting have limits (`streams.decode.Limits`), and of a name given twice in one object the last value counts while each
+must be valid.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from msgspec import Meta
 from schemas.terms import (
     INT_SAFE_MAX,
     Adcode,
+    AlertId,
     CarrierCode,
     Category,
     Count,
@@ -180,7 +184,7 @@ class Reason(Record, frozen=True, kw_only=True):
 class Alert(Record, frozen=True, kw_only=True):
     """The verdict on one parcel, upserted: the newest message of a key holds the truth. No personal data in clear."""
 
-    alert_id: Annotated[Id, _about("A function of the parcel alone.")]
+    alert_id: Annotated[AlertId, _about("A function of the parcel alone.")]
     revision: Annotated[
         Annotated[int, Meta(ge=0, le=INT_SAFE_MAX)],
         _about("Rises with each change of the verdict; a function of what is known of the parcel."),
@@ -224,7 +228,7 @@ class Feedback(Record, frozen=True, kw_only=True):
     """What was found when someone looked."""
 
     feedback_id: Annotated[Id, _about("Unique per answer; a repeat changes nothing.")]
-    alert_id: Annotated[Id, _about("The alert that is answered.")]
+    alert_id: Annotated[AlertId, _about("The alert that is answered.")]
     revision: Annotated[Annotated[int, Meta(ge=0, le=INT_SAFE_MAX)], _about("Its revision.")]
     outcome: Annotated[Outcome, _about("What was found.")]
     rules: Annotated[tuple[RuleId, ...] | None, _about("Rules that were confirmed.")] = None
@@ -282,7 +286,7 @@ class Courier(ReferenceRecord, frozen=True, kw_only=True):
     """A courier. `id_no` and `phone` become tokens when read."""
 
     courier_id: Id
-    carrier_code: CarrierCode
+    carrier_code: Annotated[CarrierCode, _about("Carrier.")]
     enterprise_id: Id
     outlet_id: Id
     id_no: Annotated[Text | None, _about("ID number. Personal data.")] = None

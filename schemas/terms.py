@@ -42,6 +42,7 @@ Hs6 = Annotated[str, Meta(min_length=6, max_length=6, extra_json_schema=_form(HS
 CarrierCode = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=_form(CARRIER_FORM))]
 Id = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=_form(ID_FORM))]
 EventId = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_form(ID_FORM))]
+AlertId = Annotated[str, Meta(min_length=1, max_length=160, extra_json_schema=_form(ID_FORM))]
 DEFERRED: Final = (ADCODE_FORM, COUNTRY_FORM, HS6_FORM, CARRIER_FORM, ID_FORM)
 
 Text = Annotated[str, Meta(max_length=512)]

@@ -1,0 +1,186 @@
+"""The published forms of the definitions: JSON Schemas, the AsyncAPI document, the column reference.
+
+`python -m schemas` writes them beside this file, `python -m schemas --check` says whether they are up to date.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from schemas.columns import HISTORY, SHIPMENT, Column
+from schemas.records import Alert, Feedback, Inspection, Reference, Reject, Scan, Shipment
+from schemas.topics import ALERTS, FEEDBACK, INSPECTIONS, REFERENCE, REJECTS, RULES, SCANS, SHIPMENTS, TOPICS, Topic
+
+HERE: Final = Path(__file__).parent
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+VERSION: Final = 1  # of the records' definitions: `schema_version` in the input events
+
+# What each topic holds, by the name under which its schema is published.
+RECORDS: Final[dict[str, Any]] = {
+    "shipment": Shipment,
+    "scan": Scan,
+    "inspection": Inspection,
+    "alert": Alert,
+    "reject": Reject,
+    "feedback": Feedback,
+    "reference": Reference,
+}
+_MESSAGES: Final = {
+    SHIPMENTS: "shipment",
+    SCANS: "scan",
+    INSPECTIONS: "inspection",
+    ALERTS: "alert",
+    REJECTS: "reject",
+    FEEDBACK: "feedback",
+    REFERENCE: "reference",
+}
+_SENT: Final = (ALERTS, REJECTS)
+
+
+def published() -> dict[Path, str]:
+    """Every generated file with its content."""
+    files = {HERE / "json" / f"{name}.schema.json": _json(schema(name)) for name in RECORDS}
+    files[HERE / "asyncapi.yaml"] = _yaml(asyncapi())
+    files[HERE / "columns.md"] = columns_reference()
+    return files
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one record; `name` is a key of `RECORDS`."""
+    (root,), parts = msgspec.json.schema_components([RECORDS[name]], ref_template="#/$defs/{name}")
+    if "$ref" in root:
+        root = parts.pop(root["$ref"].rpartition("/")[2])
+    else:
+        root = {"title": name.capitalize(), "anyOf": root["anyOf"]}  # without OpenAPI's `discriminator`
+    head = {"$schema": DIALECT, "$id": f"urn:waybill-sentinel:schema:{name}:{VERSION}"}
+    return {**head, **root, **({"$defs": parts} if parts else {})}
+
+
+def asyncapi() -> dict[str, Any]:
+    """The AsyncAPI 3.0 document over all topics, as the worker sees them: it receives events and sends verdicts."""
+    public = [topic for topic in TOPICS if not topic.internal]
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:waybill-sentinel",
+        "info": {
+            "title": "Waybill Sentinel",
+            "version": f"{VERSION}.0.0",
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {_short(topic): _channel(topic) for topic in TOPICS},
+        "operations": {
+            f"{action}_{_short(topic)}": {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{_short(topic)}"},
+                "summary": topic.holds,
+            }
+            for topic in public
+            for action in ["send" if topic.name in _SENT else "receive"]
+        },
+        "components": {"messages": {_message_name(topic): _message(topic) for topic in public}},
+    }
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    message = (
+        {} if topic.internal else {_message_name(topic): {"$ref": f"#/components/messages/{_message_name(topic)}"}}
+    )
+    partitions = {"partitions": 1} if topic.single else {}
+    return {
+        "address": topic.name,
+        "description": f"{topic.holds} Key: {topic.key}.{_INTERNAL if topic.internal else ''}",
+        "messages": message,
+        "bindings": {
+            "kafka": {
+                "topic": topic.name,
+                **partitions,
+                "topicConfiguration": {"cleanup.policy": topic.cleanup.split(",")},
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+def _message(topic: Topic) -> dict[str, Any]:
+    name = _message_name(topic)
+    key = {"kafka": {"key": {"type": "string", "description": topic.key}, "bindingVersion": "0.5.0"}}
+    if topic.name == RULES:
+        return {
+            "name": name,
+            "title": "Rule",
+            "contentType": "application/yaml",
+            "payload": {"type": "string", "description": "One rule file."},
+            "bindings": key,
+        }
+    about = schema(name)
+    return {
+        "name": name,
+        "title": about["title"],
+        "summary": about.get("description", topic.holds),
+        "contentType": "application/json",
+        "payload": {"$ref": f"./json/{name}.schema.json"},
+        "bindings": key,
+    }
+
+
+def _message_name(topic: Topic) -> str:
+    return "rule" if topic.name == RULES else _MESSAGES.get(topic.name, "")
+
+
+def _short(topic: Topic) -> str:
+    """The topic's name without its prefix, in characters that every generator takes for a name."""
+    return topic.name.removeprefix("waybill.").replace(".", "_").replace("-", "_")
+
+
+def columns_reference() -> str:
+    """The columns that rules may read, as a Markdown document."""
+    parts = [_COLUMNS_HEAD, "## Of the shipment\n", _table(SHIPMENT)]
+    parts += ["## Of the history of its sender, recipient, courier and outlet\n", _table(HISTORY)]
+    return "\n".join(parts)
+
+
+def _table(columns: tuple[Column, ...]) -> str:
+    rows = [f"| `{c.name}` | {c.type} | {c.doc} | {c.null or 'never'} |\n" for c in columns]
+    return "| column | type | meaning | null when |\n|---|---|---|---|\n" + "".join(rows)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as such."""
+
+
+_Dumper.add_representer(
+    str, lambda to, text: to.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+)
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return _ASYNCAPI_HEAD + yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+_ABOUT: Final = """\
+Acceptance, scan and inspection events of express parcels come in; a verdict per parcel goes out.
+
+A parcel's identity is `CARRIER:NUMBER`, the message key of its events, its alert and its feedback. Topics keyed by
+parcel have the same partition count and the murmur2 partitioner, so that a parcel's events meet in one partition.
+Values are UTF-8 JSON objects; Confluent's JSON Schema framing is accepted too.
+"""
+_INTERNAL: Final = " Internal to the workers: the form changes without notice."
+_ASYNCAPI_HEAD: Final = "# Generated by `python -m schemas` from schemas/records.py and schemas/topics.py.\n"
+_COLUMNS_HEAD: Final = """\
+<!-- Generated by `python -m schemas` from schemas/columns.py. -->
+# Columns that rules may read
+
+`when` and `evidence` of a rule may name these and no others. A column without a value is null, and a rule that needs
+it then answers *unknown*.
+"""

@@ -1,0 +1,76 @@
+"""What decoding accepts is what the published JSON Schema accepts."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from schemas.publish import schema
+from streams.decode import Kind, decode
+from tests.schemas.samples import EVENTS, ODD_VALUES, altered, wire
+
+KINDS: tuple[Kind, ...] = ("shipment", "scan", "inspection")
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """JSON Schema's `$` is ECMA-262's, the very end of the text; Python's also stands before a last newline."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield ValidationError("form")
+
+
+Validator = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern}
+)
+
+
+def agreed(kind: Kind, documents: list[Any]) -> int:
+    """Number of the documents that both accept; they differ on none."""
+    validator = Validator(schema(kind))
+    accepted = set(decode(kind, [wire(document) for document in documents]).indices)
+    differing = [
+        document for i, document in enumerate(documents) if (i in accepted) != validator.is_valid(_read(document))
+    ]
+    assert differing == []
+    return len(accepted)
+
+
+def _read(document: Any) -> Any:
+    return json.loads(wire(document))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_with_every_odd_value(kind: Kind) -> None:
+    good = EVENTS[kind]
+    documents = [{**good, field: value} for field in good for value in ODD_VALUES]
+    documents += [{name: value for name, value in good.items() if name != field} for field in good]
+    accepted = agreed(kind, documents)
+    assert 0.05 < accepted / len(documents) < 0.6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_objects_altered_in_several_fields(kind: Kind) -> None:
+    chance = random.Random(kind)
+    accepted = agreed(kind, [altered(EVENTS[kind], chance) for _ in range(600)])
+    assert 50 < accepted < 550
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("document", [None, True, 1, 1.5, "", [], [1], {}, [{}]])
+def test_what_is_no_record_at_all(kind: Kind, document: Any) -> None:
+    assert agreed(kind, [document]) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_value_of_every_enumeration(kind: Kind) -> None:
+    good = EVENTS[kind]
+    documents = []
+    for field, about in schema(kind)["properties"].items():
+        for variant in about.get("anyOf", [about]):
+            documents += [{**good, field: value} for value in variant.get("enum", ())]
+    assert agreed(kind, documents) == len(documents) > 10
