@@ -1,0 +1,270 @@
+"""Dossiers: what is known of one parcel, folded from its uploads, its movements and what history answered.
+
+A dossier is the set of its events. The upload that stands is the newest by (version_at, event_id); the ones it
+superseded are remembered, and taken back from the histories. Movements are a set by event id. Facts stand on ever more
+observations, so of two answers about one event the one that stands on more is the newer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams import layout
+from streams.layout import FACT_COLUMNS, HEAD, KINDS, MOVEMENT, OBSERVATION, SENDER, SHIPMENT, VERSION
+from streams.frames import Answers, Movements, Uploads, untail
+from streams.state.store import Store
+
+Rows = NDArray[np.void]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MOVEMENTS_MAX = 256
+VERSIONS_MAX = 64
+_SHIPMENT_NAMES = list(SHIPMENT.names or ())
+_EMPTY = np.zeros((), dtype=HEAD)
+_EMPTY["format"] = layout.FORMAT
+_EMPTY["previous_km"], _EMPTY["previous_ms"] = np.nan, -1
+_EMPTY_BYTES = _EMPTY.tobytes()
+
+
+@dataclass(slots=True)
+class Dossiers:
+    """The dossiers that a batch touched, as columns, between `load` and `save`."""
+
+    partitions: list[int]
+    parcels: list[bytes]
+    heads: Rows
+    versions: list[bytes]
+    movements: list[bytes]
+    tails: list[bytes]
+    numbers: NDArray[np.uint16]  # the partitions, as a column
+    judge: Mask  # the verdict may have changed
+    changed: Mask
+    observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
+
+    def observations(self) -> Rows:
+        return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
+
+    def revisions(self, rows: Ints) -> list[int]:
+        """How many facts each dossier stands on: its events, and what its histories counted for each upload."""
+        heads = self.heads[rows]
+        known = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
+        for position, row in enumerate(rows.tolist()):
+            if self.versions[row]:
+                known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
+        return known.tolist()
+
+    def save(self, store: Store) -> None:
+        rows = np.flatnonzero(self.changed).tolist()
+        raw = self.heads.tobytes()
+        size = HEAD.itemsize
+        values = [
+            b"".join((raw[row * size : row * size + size], self.versions[row], self.movements[row], self.tails[row]))
+            for row in rows
+        ]
+        store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
+
+
+def fold(store: Store, uploads: Uploads, movements: Movements, answers: Answers) -> Dossiers:
+    """Load the dossiers of these events and fold the events in."""
+    number: dict[tuple[int, bytes], int] = {}
+    of_upload = _number(number, uploads.partitions, uploads.parcels)
+    of_movement = _number(number, movements.partitions, movements.parcels)
+    of_answer = _number(number, answers.partitions, answers.rows["parcel"].tolist())
+    dossiers = _load(store, [partition for partition, _ in number], [parcel for _, parcel in number])
+    _fold_movements(dossiers, of_movement, movements.rows)
+    _fold_uploads(dossiers, of_upload, uploads)
+    _fold_answers(dossiers, of_answer, answers.rows)
+    return dossiers
+
+
+def _number(number: dict[tuple[int, bytes], int], partitions: list[int], parcels: list[bytes]) -> Ints:
+    """Number each (partition, parcel) in order of first sight."""
+    return np.array(
+        [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
+    )
+
+
+def _load(store: Store, partitions: list[int], parcels: list[bytes]) -> Dossiers:
+    size = HEAD.itemsize
+    values = [value or _EMPTY_BYTES for value in store.get(partitions, parcels)]
+    heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)
+    first = (size + heads["versions"].astype(np.int64) * VERSION.itemsize).tolist()
+    second = (np.array(first, dtype=np.int64) + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
+    n = len(values)
+    return Dossiers(
+        partitions=partitions,
+        parcels=parcels,
+        heads=heads,
+        versions=[value[size:a] for value, a in zip(values, first, strict=True)],
+        movements=[value[a:b] for value, a, b in zip(values, first, second, strict=True)],
+        tails=[value[b:] for value, b in zip(values, second, strict=True)],
+        numbers=np.array(partitions, dtype=np.uint16),
+        judge=np.zeros(n, dtype=np.bool_),
+        changed=np.zeros(n, dtype=np.bool_),
+    )
+
+
+def _fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
+    if len(rows) == 0:
+        return
+    touched, own = np.unique(owner, return_inverse=True)
+    kept = [dossiers.movements[i] for i in touched.tolist()]
+    lengths = np.array([len(raw) for raw in kept], dtype=np.int64) // MOVEMENT.itemsize
+    group = np.concatenate([np.repeat(np.arange(len(touched)), lengths), own])
+    everything = np.concatenate([np.frombuffer(b"".join(kept), dtype=MOVEMENT), rows])
+    by = np.lexsort((everything["at"], everything["id"], group))
+    first = np.ones(len(by), dtype=np.bool_)
+    first[1:] = (group[by][1:] != group[by][:-1]) | (everything["id"][by][1:] != everything["id"][by][:-1])
+    by = by[first]
+    by = by[np.lexsort((everything["id"][by], everything["at"][by], group[by]))]
+    sizes = np.bincount(group[by], minlength=len(touched))
+    if sizes.max() > MOVEMENTS_MAX:
+        rank = np.arange(len(by)) - (np.cumsum(sizes) - sizes)[group[by]]
+        by = by[rank < MOVEMENTS_MAX]
+        sizes = np.minimum(sizes, MOVEMENTS_MAX)
+    raw = everything[by].tobytes()
+    ends = (np.cumsum(sizes) * MOVEMENT.itemsize).tolist()
+    start = 0
+    for i, end in zip(touched.tolist(), ends, strict=True):
+        dossiers.movements[i] = raw[start:end]
+        start = end
+    grown = touched[sizes > lengths]
+    dossiers.heads["movements"][touched] = sizes
+    dossiers.changed[grown] = dossiers.judge[grown] = True
+
+
+def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
+    """First sight of a parcel goes in columns, a repetition falls out, anything else takes the careful way."""
+    if len(owner) == 0:
+        return
+    heads = dossiers.heads
+    present = heads["present"][owner] == 1
+    repeated = present & (heads["event"][owner] == uploads.rows["event"])
+    careful = ~repeated & (present | (np.bincount(owner)[owner] > 1))
+    plain = np.flatnonzero(~repeated & ~careful)
+    _stand(dossiers, owner[plain], uploads, plain)
+    again: defaultdict[int, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(careful).tolist():
+        again[int(owner[row])].append(row)
+    for i, candidates in again.items():
+        _fold_again(dossiers, i, uploads, candidates)
+
+
+def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None:
+    """Let the uploads of `rows` stand for the dossiers `into`, and tell the histories."""
+    heads = dossiers.heads
+    for name in _SHIPMENT_NAMES:
+        heads[name][into] = uploads.rows[name][rows]
+    for i, row in zip(into.tolist(), rows.tolist(), strict=True):
+        dossiers.tails[i] = uploads.tails[row]
+    heads["present"][into] = 1
+    dossiers.changed[into] = dossiers.judge[into] = True
+    dossiers.observed.append(observe(uploads.rows[rows], dossiers.numbers[into], _parcels(dossiers, into), live=True))
+
+
+def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[int]) -> None:
+    """Fold several uploads of one parcel, or one into a parcel already there; repetitions fall out."""
+    head = dossiers.heads[i]
+    versions = np.frombuffer(dossiers.versions[i], dtype=VERSION)
+    seen = set(versions["event"].tolist())
+    if head["present"]:
+        seen.add(int(head["event"]))
+    fresh = {int(uploads.rows["event"][row]): row for row in reversed(candidates)}
+    rows = [row for event, row in fresh.items() if event not in seen]
+    if not rows:
+        return
+    newest = max(rows, key=lambda row: _rank(uploads.rows[row], uploads.tails[row]))
+    stands = not head["present"] or _rank(uploads.rows[newest], uploads.tails[newest]) > _rank(head, dossiers.tails[i])
+    gone = [uploads.rows[row : row + 1] for row in rows if not (stands and row == newest)]
+    past = np.zeros(len(gone), dtype=VERSION)
+    past["event"] = [row["event"][0] for row in gone]
+    if stands and head["present"]:
+        gone.append(dossiers.heads[i : i + 1][_SHIPMENT_NAMES].astype(SHIPMENT))
+        old = np.zeros(1, dtype=VERSION)
+        old["event"], old["known"] = head["event"], head["known"]
+        past = np.concatenate([past, old])
+        for name in ("known", "saturated", *_COUNT_NAMES):
+            head[name] = 0
+        head["previous_km"], head["previous_ms"] = np.nan, -1
+    versions = np.concatenate([versions, past])[:VERSIONS_MAX]
+    dossiers.versions[i] = versions[np.argsort(versions["event"])].tobytes()
+    head["versions"] = len(versions)
+    dossiers.changed[i] = dossiers.judge[i] = True
+    if gone:
+        lost = np.concatenate(gone)
+        here = np.full(len(lost), i)
+        dossiers.observed.append(observe(lost, dossiers.numbers[here], _parcels(dossiers, here), live=False))
+    if stands:
+        _stand(dossiers, np.array([i]), uploads, np.array([newest]))
+
+
+_COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
+
+
+def _rank(row: np.void, raw_tail: bytes) -> tuple[int, str]:
+    """Which upload stands: the newest, by the time of its record and then by its event id."""
+    return int(row["version_at"]), untail(raw_tail)[0]
+
+
+def _parcels(dossiers: Dossiers, rows: Ints) -> NDArray[np.bytes_]:
+    return np.array([dossiers.parcels[row] for row in rows.tolist()], dtype=layout.PARCEL)
+
+
+def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.bytes_], *, live: bool) -> Rows:
+    """OBSERVATION rows: one for each entity that an upload has. A superseded one only says so."""
+    found = []
+    for kind in range(len(KINDS)):
+        has = np.flatnonzero(rows["entity"][:, kind] != 0)
+        out = np.zeros(len(has), dtype=OBSERVATION)
+        out["kind"], out["live"] = kind, live
+        out["entity"], out["event"], out["at"] = rows["entity"][has, kind], rows["event"][has], rows["picked_up_at"][has]
+        out["partition"], out["parcel"] = partitions[has], parcels[has]
+        if live:
+            out["a"] = rows["name" if kind == SENDER else "person"][has]
+            if kind == layout.RECIPIENT:
+                out["a"] *= (rows["flags"][has] & layout.FLAGS["priority_origin"]) != 0
+            if kind == SENDER:
+                out["b"] = rows["outlet"][has]
+            elif kind == layout.COURIER:
+                out["b"] = rows["clone"][has]
+            out["place"] = rows["pickup_adcode"][has]
+        found.append(out)
+    return np.concatenate(found)
+
+
+def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
+    if len(rows) == 0:
+        return
+    heads = dossiers.heads
+    by = np.argsort(rows["known"], kind="stable")
+    rows, owner = rows[by], owner[by]
+    current = (heads["present"][owner] == 1) & (heads["event"][owner] == rows["event"])
+    for kind, columns in FACT_COLUMNS.items():
+        news = np.flatnonzero(current & (rows["kind"] == kind) & (rows["known"] > heads["known"][owner, kind]))
+        if len(news) == 0:
+            continue
+        into = owner[news]
+        heads["known"][into, kind] = rows["known"][news]
+        heads["saturated"][into] |= rows["saturated"][news]
+        for position, column in enumerate(columns):
+            heads[column][into] = rows["counts"][news, position]
+        if kind == SENDER:
+            heads["previous_km"][into] = rows["previous_km"][news]
+            heads["previous_ms"][into] = rows["previous_ms"][news]
+        dossiers.changed[into] = dossiers.judge[into] = True
+    for row in np.flatnonzero(~current & (heads["versions"][owner] > 0)).tolist():
+        _answer_superseded(dossiers, int(owner[row]), rows[row])
+
+
+def _answer_superseded(dossiers: Dossiers, i: int, fact: np.void) -> None:
+    versions = np.frombuffer(dossiers.versions[i], dtype=VERSION).copy()
+    news = (versions["event"] == fact["event"]) & (versions["known"][:, fact["kind"]] < fact["known"])
+    if news.any():
+        versions["known"][news, fact["kind"]] = fact["known"]
+        dossiers.versions[i] = versions.tobytes()
+        dossiers.changed[i] = dossiers.judge[i] = True

@@ -1,0 +1,147 @@
+"""Judging: the columns that rules read, every rule over every dossier that changed, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rules import Catalogue, evaluate, score
+from schemas.columns import COLUMNS
+from streams import layout
+from streams.fold.dossiers import Dossiers
+from streams.frames import untail
+from streams.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
+
+Rows = NDArray[np.void]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Answers, score and tier of the judged dossiers; `rows` are their positions among the dossiers."""
+
+    rows: NDArray[np.int64]
+    frame: pl.DataFrame
+    answers: pl.DataFrame
+    score: NDArray[np.int32]
+    tier: NDArray[np.uint8]
+
+
+def judge(dossiers: Dossiers, catalogue: Catalogue) -> Verdicts:
+    """The verdict on every dossier that may have a new one: a pure function of the dossier and the catalogue."""
+    rows = np.flatnonzero(dossiers.judge & (dossiers.heads["present"] == 1))
+    tails = [dossiers.tails[row] for row in rows.tolist()] if catalogue.columns & _TAIL.keys() else []
+    read = columns(dossiers.heads[rows], tails, catalogue.columns)
+    answers = evaluate(read, catalogue)
+    points, tier = score(answers, catalogue)
+    return Verdicts(rows, read, answers, points, tier)
+
+
+def columns(heads: Rows, tails: Sequence[bytes], wanted: frozenset[str]) -> pl.DataFrame:
+    """The documented columns named in `wanted`, of HEAD rows and their tails."""
+    strings = [untail(tail) for tail in tails]
+    out = []
+    for name in COLUMNS:
+        if name not in wanted:
+            continue
+        if name in _TAIL:
+            position = _TAIL[name]
+            out.append(pl.Series(name, [parts[position] for parts in strings], dtype=pl.String))
+        else:
+            out.append(_BUILD[name](heads).alias(name))
+    return pl.DataFrame(out) if out else pl.DataFrame({"picked_up_at": heads["picked_up_at"].copy()})
+
+
+_TAIL = {"carrier_code": 1, "outlet_id": 3, "courier_id": 4}
+
+
+def _column(values: NDArray[np.generic], valid: Mask | None = None) -> pl.Series:
+    series = pl.Series(np.ascontiguousarray(values))
+    if valid is not None and not valid.all():
+        series = series.set(pl.Series(~valid), None)
+    return series
+
+
+def _label(labels: tuple[str, ...], field: str) -> Callable[[Rows], pl.Series]:
+    table = pl.Series([*labels, None], dtype=pl.String)
+    return lambda heads: table.gather(np.minimum(heads[field], len(labels)))
+
+
+def _whole(field: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[field].astype(np.int64))
+
+
+def _given(field: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[field].astype(np.int64), heads[field] >= 0)
+
+
+def _flag(name: str, only: str | None = None) -> Callable[[Rows], pl.Series]:
+    def build(heads: Rows) -> pl.Series:
+        flags = heads["flags"]
+        return _column((flags & FLAGS[name]) != 0, None if only is None else (flags & FLAGS[only]) != 0)
+
+    return build
+
+
+def _adcode(field: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[field].astype(np.int64), heads[field] > 0).cast(pl.String)
+
+
+def _answered(kind: int, column: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[column].astype(np.int64), heads["known"][:, kind] > 0)
+
+
+def _previous_km(heads: Rows) -> pl.Series:
+    km = heads["previous_km"].astype(np.float64)
+    return _column(km, (heads["known"][:, SENDER] > 0) & ~np.isnan(km))
+
+
+def _previous_h(heads: Rows) -> pl.Series:
+    gap = heads["previous_ms"]
+    return _column(gap / HOUR_MS, (heads["known"][:, SENDER] > 0) & (gap >= 0))
+
+
+_RETAIL = layout.CUSTOMERS.index("retail")
+
+_BUILD: dict[str, Callable[[Rows], pl.Series]] = {
+    "picked_up_at": _whole("picked_up_at"),
+    "pickup_adcode": _adcode("pickup_adcode"),
+    "pickup_place": _label(layout.PLACES, "pickup_place"),
+    "customer_type": _label(layout.CUSTOMERS, "customer_type"),
+    "retail": lambda heads: _column(heads["customer_type"] == _RETAIL),
+    "direction": _label(layout.DIRECTIONS, "direction"),
+    "dest_country": lambda heads: _column(heads["dest_country"].astype("U2")).cast(pl.String),
+    "dest_adcode": _adcode("dest_adcode"),
+    "realname_method": _label(layout.METHODS, "realname_method"),
+    "realname_check": _label(layout.CHECKS, "realname_check"),
+    "sender_id_type": _label(layout.ID_TYPES, "sender_id_type"),
+    "sender_id_valid": _flag("sender_id_valid", only="sender_id_checked"),
+    "sender_name_masked": _flag("sender_name_masked", only="sender_name_given"),
+    "sender_name_placeholder": _flag("sender_name_placeholder", only="sender_name_given"),
+    "goods_class": _label(layout.GOODS_CLASSES, "goods_class"),
+    "declared_value_fen": _given("declared_value_fen"),
+    "freight_fen": _given("freight_fen"),
+    "weight_g": _whole("weight_g"),
+    "pieces": _whole("pieces"),
+    "sender_previous_km": _previous_km,
+    "sender_previous_h": _previous_h,
+    "saturated": lambda heads: _column(heads["saturated"] != 0, (heads["known"] > 0).any(axis=1)),
+    **{
+        name: _flag(name)
+        for name in (
+            "agent_submitted",
+            "sender_id_given",
+            "sender_id_masked",
+            "sender_name_given",
+            "goods_controlled",
+            "goods_vague",
+            "priority_origin",
+            "priority_lane",
+        )
+    },
+    **{column: _answered(kind, column) for kind, names in FACT_COLUMNS.items() for column in names},
+}

@@ -1,0 +1,192 @@
+"""Fixed layouts of what is kept and what travels between the two agents.
+
+Rows are packed numpy records, so a batch of values is one `join` and one `frombuffer` away from columns, and going
+back is a slice. Every stored value and internal message starts with `FORMAT`; a reader refuses another one.
+"""
+
+from __future__ import annotations
+
+from typing import get_args, get_type_hints
+
+import numpy as np
+import xxhash
+
+from schemas.records import Inspection, Scan, Shipment
+
+FORMAT = 1
+
+PARCEL_BYTES = 32
+PARCEL = f"S{PARCEL_BYTES}"
+
+# Histories are kept per (kind, entity, bucket of event time). A bucket is as wide as the kind's longest window, so the
+# window of any parcel lies in its own bucket and the one before, and whatever it touches in its own and the next.
+KINDS = ("sender", "phone", "recipient", "courier", "outlet_prefix")
+SENDER, PHONE, RECIPIENT, COURIER, OUTLET_PREFIX = range(5)
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+SPAN_MS = np.array([90 * DAY_MS, 30 * DAY_MS, 14 * DAY_MS, HOUR_MS, DAY_MS], dtype=np.int64)
+
+
+def _codes(record: type, field: str) -> tuple[str, ...]:
+    """The literal values of a record's field, in order; optional fields lose their None."""
+    hint = get_type_hints(record)[field]
+    literal = [arg for arg in get_args(hint) if arg is not type(None)]
+    return tuple(get_args(literal[0])) if get_args(literal[0]) else tuple(literal)
+
+
+CUSTOMERS = _codes(Shipment, "customer_type")
+PLACES = _codes(Shipment, "pickup_place")
+DIRECTIONS = _codes(Shipment, "direction")
+METHODS = _codes(Shipment, "realname_method")
+CHECKS = _codes(Shipment, "realname_check")
+ID_TYPES = _codes(Shipment, "sender_id_type")
+GOODS_CLASSES = ("powder", "liquid", "solid", "gas", "mixed", "unknown")
+SCAN_TYPES = _codes(Scan, "scan_type")
+SEALS = _codes(Scan, "seal_state")
+INSPECTION_TYPES = _codes(Inspection, "inspection_type")
+STAGES = _codes(Inspection, "stage")
+RESULTS = _codes(Inspection, "result")
+NONE = 255  # a code that is not given
+
+# A scan's kind is its code in SCAN_TYPES; an inspection's is INSPECTION + its code in INSPECTION_TYPES.
+INSPECTION = 64
+
+MOVEMENT = np.dtype(
+    [
+        ("at", "<i8"),  # scanned_at or started_at, epoch ms
+        ("id", "<u8"),  # hash of the event id
+        ("offset", "<i8"),  # where it was read
+        ("value", "<i4"),  # scan: weight_g or -1; inspection: duration ms
+        ("adcode", "<i4"),
+        ("kind", "u1"),
+        ("result", "u1"),  # inspections, else NONE
+        ("stage", "u1"),  # inspections, else NONE
+        ("seal", "u1"),  # scans, else NONE
+    ]
+)
+
+# The facts that the histories answer about one parcel, by kind; `known` counts what the answer stands on and only grows.
+FACT_COLUMNS: dict[int, tuple[str, ...]] = {
+    SENDER: (
+        "sender_parcels_24h",
+        "sender_earlier_90d",
+        "sender_names_90d",
+        "sender_outlets_90d",
+        "sender_provinces_24h",
+    ),
+    PHONE: ("phone_ids_30d",),
+    RECIPIENT: ("recipient_senders_14d",),
+    COURIER: ("courier_ids_60s", "courier_clones_1h", "courier_clone_ids_1h"),
+    OUTLET_PREFIX: ("outlet_prefix_ids_24h",),
+}
+COUNTS_MAX = max(len(columns) for columns in FACT_COLUMNS.values())
+
+FACT = np.dtype(
+    [
+        ("parcel", PARCEL),
+        ("event", "<u8"),
+        ("known", "<u4"),
+        ("counts", "<u4", (COUNTS_MAX,)),
+        ("previous_km", "<f4"),  # sender only; NaN: no previous parcel or unknown place
+        ("previous_ms", "<i8"),  # sender only; -1: no previous parcel
+        ("kind", "u1"),
+        ("saturated", "u1"),
+    ]
+)
+
+# One observation as it is kept; on the wire `kind` and `entity` come along.
+OBSERVED = np.dtype(
+    [
+        ("at", "<i8"),  # picked_up_at
+        ("parcel", PARCEL),
+        ("event", "<u8"),
+        ("a", "<u8"),  # sender: name token; others: sender ID token; 0 = not counted
+        ("b", "<u8"),  # sender: outlet; courier: clone class
+        ("place", "<i4"),  # pickup_adcode
+        ("partition", "<u2"),  # of the parcel, where facts go
+        ("live", "u1"),  # 0: superseded by a later upload
+    ]
+)
+OBSERVATION = np.dtype([*((name, OBSERVED[name].str) for name in OBSERVED.names or ()), ("entity", "<u8"), ("kind", "u1")])
+
+# The shipment that stands for a parcel, as columns. Strings that only an alert shows are in the dossier's tail.
+SHIPMENT_FIELDS = [
+    ("event", "<u8"),
+    ("version_at", "<i8"),  # recorded_at, else picked_up_at
+    ("picked_up_at", "<i8"),
+    ("offset", "<i8"),
+    ("declared_value_fen", "<i8"),  # -1: not given
+    ("freight_fen", "<i8"),  # -1: not given
+    ("sender", "<u8"),  # token shown for the sender; 0: none
+    ("recipient", "<u8"),
+    ("person", "<u8"),  # token of the sender's usable ID number; 0: none
+    ("name", "<u8"),  # token of a name that counts; 0: none
+    ("outlet", "<u8"),
+    ("clone", "<u8"),
+    ("entity", "<u8", (len(KINDS),)),  # 0: not observed
+    ("pickup_adcode", "<i4"),
+    ("dest_adcode", "<i4"),  # 0: not given
+    ("weight_g", "<i4"),
+    ("pieces", "<i4"),
+    ("flags", "<u2"),
+    ("customer_type", "u1"),
+    ("pickup_place", "u1"),
+    ("direction", "u1"),
+    ("realname_method", "u1"),
+    ("realname_check", "u1"),
+    ("sender_id_type", "u1"),
+    ("goods_class", "u1"),
+    ("dest_country", "S2"),
+]
+SHIPMENT = np.dtype(SHIPMENT_FIELDS)
+
+FLAGS = {
+    name: np.uint16(1 << bit)
+    for bit, name in enumerate(
+        (
+            "agent_submitted",
+            "sender_id_given",
+            "sender_id_masked",
+            "sender_id_checked",  # sender_id_valid is not null
+            "sender_id_valid",
+            "sender_name_given",
+            "sender_name_masked",
+            "sender_name_placeholder",
+            "goods_controlled",
+            "goods_vague",
+            "priority_origin",
+            "priority_lane",
+        )
+    )
+}
+
+# A dossier is HEAD, then `versions` of VERSION, then `movements` of MOVEMENT, then the tail.
+HEAD = np.dtype(
+    [
+        ("format", "u1"),
+        ("present", "u1"),  # 1: a shipment stands
+        ("emitted", "u1"),  # 0: nothing, 1: open, 2: withdrawn
+        ("saturated", "u1"),
+        ("versions", "<u2"),
+        ("movements", "<u2"),
+        ("tail", "<u2"),
+        ("content", "<u8"),  # hash of the alert last emitted
+        ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
+        *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
+        ("previous_km", "<f4"),
+        ("previous_ms", "<i8"),
+        *SHIPMENT_FIELDS,
+    ]
+)
+
+# An upload that another one superseded, kept so that a repetition is recognised and the revision never falls.
+VERSION = np.dtype([("event", "<u8"), ("known", "<u4", (len(KINDS),))])
+
+
+def parcel_ref(parcel: str) -> bytes:
+    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole."""
+    raw = parcel.encode()
+    if len(raw) <= PARCEL_BYTES:
+        return raw
+    return raw[:15] + b"~" + xxhash.xxh3_64_hexdigest(raw).encode()

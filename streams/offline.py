@@ -1,0 +1,89 @@
+"""Judging without a broker: the worker's own two steps, with lists in place of topics."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import xxhash
+
+from rules import Catalogue
+from schemas import topics
+from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from streams.describe import Describer
+from streams.frames import Batch
+from streams.pipeline import Histories, Judged, Parcels
+from streams.settings import Settings
+from streams.state.store import MemoryStore
+
+Record = Shipment | Scan | Inspection
+Answers = dict[str, dict[str, bool | None]]
+TOPIC_OF: dict[type, str] = {Shipment: topics.SHIPMENTS, Scan: topics.SCANS, Inspection: topics.INSPECTIONS}
+
+
+class Offline:
+    """Both agents on stores in memory. `feed` returns when all that its batches set off has been answered."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, *, partitions: int = 1, now_ms: int = 0) -> None:
+        self.alerts: dict[bytes, Alert] = {}
+        self.rejects: list[Reject] = []
+        self.events: Counter[str] = Counter()
+        self.answers: Answers = {}
+        self.keep_answers = False
+        self._now_ms = now_ms
+        self._partitions = partitions
+        self._parcels = Parcels(
+            MemoryStore(),
+            catalogue,
+            Describer.of(settings),
+            partitions=partitions,
+            emit_from=settings.emit_from,
+            event_bytes_max=settings.event_bytes_max,
+        )
+        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
+
+    def feed(self, batches: Sequence[Batch]) -> None:
+        """Judge what these batches hold, and whatever history then answers."""
+        while batches:
+            judged = self._parcels.step(batches, self._now_ms)
+            self._keep(judged)
+            observations = _batches(topics.OBSERVATIONS, judged.observations)
+            batches = _batches(topics.FACTS, self._histories.step(observations)) if observations else []
+
+    def open_alerts(self) -> list[Alert]:
+        """The last alert of each parcel whose alert is open, sorted by parcel."""
+        return [self.alerts[key] for key in sorted(self.alerts) if self.alerts[key].status == "open"]
+
+    def _keep(self, judged: Judged) -> None:
+        for emitted in judged.alerts:
+            self.alerts[emitted.key] = emitted.alert
+        self.rejects += judged.rejects
+        self.events += judged.events
+        if self.keep_answers and judged.verdicts is not None:
+            self.answers.update(judged.named_answers())
+
+    def batches(self, records: Iterable[Record]) -> list[Batch]:
+        """Records as raw batches, each parcel on a partition of its own choice."""
+        values: defaultdict[tuple[str, int], list[bytes]] = defaultdict(list)
+        for record in records:
+            partition = xxhash.xxh3_64_intdigest(record.parcel.encode()) % self._partitions
+            values[TOPIC_OF[type(record)], partition].append(encode(record))
+        return [raw(topic, partition, found) for (topic, partition), found in values.items()]
+
+
+def answers(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Answers:
+    """What each rule of the catalogue says in the end about each parcel of these records."""
+    run = Offline(settings or Settings(), catalogue)
+    run.keep_answers = True
+    run.feed(run.batches(records))
+    return run.answers
+
+
+def raw(topic: str, partition: int, values: Sequence[bytes | None], first: int = 0) -> Batch:
+    """Values that came from elsewhere than a broker, numbered from `first`."""
+    return Batch(topic, partition, range(first, first + len(values)), values, [-1] * len(values))
+
+
+def _batches(topic: str, messages: Sequence[tuple[int, bytes]]) -> list[Batch]:
+    return [raw(topic, partition, [value]) for partition, value in messages]

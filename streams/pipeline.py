@@ -1,0 +1,151 @@
+"""The way of an event, without a broker: raw batches in, messages to publish out.
+
+The worker, `judge` and the rules' cases all run these two steps; only what feeds them and what takes their output
+differs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from rules import TIERS, Catalogue
+from schemas import topics
+from schemas.records import Reject
+from streams import describe, layout
+from streams.decode import Limits, decode
+from streams.describe import Describer
+from streams.emit import Emitted, emit
+from streams.fold import dossiers, histories
+from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
+from streams.judge import Verdicts, judge
+from streams.state.store import Store
+
+Kind = Literal["shipment", "scan", "inspection"]
+_KINDS: dict[str, Kind] = {topics.SHIPMENTS: "shipment", topics.SCANS: "scan", topics.INSPECTIONS: "inspection"}
+SOURCES = (*_KINDS, topics.FACTS)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
+
+    observations: list[tuple[int, bytes]] = field(default_factory=list)
+    alerts: list[Emitted] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    verdicts: Verdicts | None = None
+    events: Counter[str] = field(default_factory=Counter)
+    touched: dossiers.Dossiers | None = None
+
+    def named_answers(self) -> dict[str, dict[str, bool | None]]:
+        """The answers of this step by parcel, for those who ask about rules rather than alerts."""
+        if self.verdicts is None or self.touched is None:
+            return {}
+        tails = (untail(self.touched.tails[row]) for row in self.verdicts.rows.tolist())
+        return {
+            f"{carrier}:{number}": row
+            for (_, carrier, number, *_), row in zip(tails, self.verdicts.answers.to_dicts(), strict=True)
+        }
+
+
+class Parcels:
+    """Judge parcels: decode, describe, fold, judge, emit."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        describer: Describer,
+        *,
+        partitions: int,
+        emit_from: str,
+        event_bytes_max: int,
+    ) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self._describer = describer
+        self._partitions = partitions
+        self._emit_from = TIERS.index(emit_from)
+        self._limits = Limits(bytes_max=event_bytes_max)
+
+    def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
+        """Judge every parcel that these batches touch."""
+        out = Judged()
+        uploads, movements = self._describe(batches, out)
+        answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
+        touched = dossiers.fold(self.store, uploads, movements, answers)
+        out.touched = touched
+        out.verdicts = judge(touched, self.catalogue)
+        out.alerts = emit(
+            touched,
+            out.verdicts,
+            self.catalogue,
+            emit_from=self._emit_from,
+            publish=self._describer.tokens.publish,
+            now_ms=now_ms,
+        )
+        observed = touched.observations()
+        out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
+        touched.save(self.store)
+        return out
+
+    def _describe(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
+        uploads, moves = Uploads.none(), []
+        for topic, kind in _KINDS.items():
+            records, partitions, offsets = [], [], []
+            for batch in batches:
+                if batch.topic != topic:
+                    continue
+                decoded = decode(kind, batch.values, self._limits)
+                records += decoded.rows
+                partitions += [batch.partition] * len(decoded.rows)
+                offsets += [batch.offsets[i] for i in decoded.indices]
+                out.rejects += [_reject(batch, bad.index, bad.reason, bad.detail) for bad in decoded.rejected]
+                out.events[topic] += len(batch.values)
+            if not records:
+                continue
+            if kind == "shipment":
+                uploads = self._describer.uploads(records, partitions, offsets)
+            elif kind == "scan":
+                moves.append(describe.scans(records, partitions, offsets))
+            else:
+                moves.append(describe.inspections(records, partitions, offsets))
+        return uploads, describe.joined(moves)
+
+
+class Histories:
+    """Answer for parcels from what is known of their sender, phone, recipient, courier and outlet."""
+
+    def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
+        self.store = store
+        self._bucket_rows_max = bucket_rows_max
+
+    def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
+        """Facts to send, by the partition of the parcel."""
+        rows, partitions = unpack(batches, layout.OBSERVATION)
+        facts = histories.fold(
+            self.store, rows, np.array(partitions, dtype=np.int64), bucket_rows_max=self._bucket_rows_max
+        )
+        return pack(facts.rows, facts.partitions)
+
+
+def _answers(batches: Sequence[Batch]) -> Answers:
+    rows, partitions = unpack(batches, layout.FACT)
+    return Answers(partitions, rows)
+
+
+def _reject(batch: Batch, index: int, reason: str, detail: str) -> Reject:
+    return Reject(
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.offsets[index],
+        reason=reason,
+        detail=detail,
+        received_at=batch.timestamps[index],
+    )
+
+

@@ -1,0 +1,1 @@
+"""State: what a partition remembers, in memory and in RocksDB."""

@@ -1,0 +1,232 @@
+"""The durable store: RocksDB per partition, a hot set in memory in front of it, and the deltas of open epochs.
+
+A value is written to RocksDB only after the transaction that published it on the changelog has committed, together
+with the changelog offset it stands for, so the folder never runs ahead of Kafka. Until then it lives in a delta.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from streams import layout
+
+Delta = dict[int, dict[bytes, bytes]]
+_OFFSET = b"\x00changelog-offset"
+_FORMAT = b"\x00format"
+
+
+class StateError(RuntimeError):
+    """State that cannot be used; the message names the folder and what to do."""
+
+
+class RocksStore:
+    """One agent's state: open partitions, the hot set, and deltas not yet written."""
+
+    def __init__(self, name: str, folder: Path, cache: Cache, *, hot_bytes_max: int) -> None:
+        self.name = name
+        self._folder = folder / name
+        self._cache = cache
+        self._partitions: dict[int, _Partition] = {}
+        self._hot_bytes_max = hot_bytes_max
+        self._open: Delta = defaultdict(dict)
+        self._closing: list[Delta] = []
+
+    def get(self, partitions: Sequence[int], keys: Sequence[bytes]) -> list[bytes | None]:
+        """The newest value of each key: hot, of an open epoch, or from RocksDB."""
+        open_ = self._partitions
+        values = [open_[partition].hot.get(key) for partition, key in zip(partitions, keys, strict=True)]
+        cold: defaultdict[int, list[int]] = defaultdict(list)
+        for i, value in enumerate(values):
+            if value is None and not open_[partitions[i]].complete:
+                cold[partitions[i]].append(i)
+        for number, rows in cold.items():
+            for i, value in zip(rows, self._cold(number, [keys[i] for i in rows]), strict=True):
+                values[i] = value
+        return values
+
+    def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Set values in the epoch that is open."""
+        delta = self._open
+        open_ = self._partitions
+        for partition, key, value in zip(partitions, keys, values, strict=True):
+            open_[partition].put(key, value)
+            delta[partition][key] = value
+
+    def close_epoch(self) -> Delta:
+        """The delta of the open epoch, which stays readable until `write` or `forget`."""
+        delta, self._open = self._open, defaultdict(dict)
+        self._closing.append(delta)
+        return delta
+
+    def write(self, delta: Delta, offsets: Mapping[int, int]) -> None:
+        """Write a committed delta with the changelog offsets (next to read) that it stands for."""
+        for number, values in delta.items():
+            self._partitions[number].write(values.items(), offsets.get(number))
+        self._closing.remove(delta)
+
+    def open(self, number: int) -> int:
+        """Open a partition; the changelog offset it stands for (next to read), or 0."""
+        partition = _Partition(self._folder / str(number), self._cache, self._hot_bytes_max)
+        self._partitions[number] = partition
+        return partition.offset
+
+    def restore(self, number: int, values: Mapping[bytes, bytes | None], offset: int) -> None:
+        """Apply changelog records up to `offset` (next to read)."""
+        self._partitions[number].write(values.items(), offset)
+        self._partitions[number].complete = False
+
+    def close(self, number: int) -> None:
+        """Close a partition and forget what was not written; the changelog has it."""
+        partition = self._partitions.pop(number, None)
+        if partition is not None:
+            partition.close()
+        for delta in (self._open, *self._closing):
+            delta.pop(number, None)
+
+    def close_all(self) -> None:
+        """Close every partition."""
+        for number in list(self._partitions):
+            self.close(number)
+        self._open = defaultdict(dict)
+        self._closing.clear()
+
+    def rebuild(self, number: int) -> None:
+        """Throw a partition's folder away, so that the changelog is read from its start."""
+        self.close(number)
+        shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+    def sizes(self) -> tuple[int, int]:
+        """Estimated entries and bytes on disk, over all open partitions."""
+        entries = sum(partition.entries() for partition in self._partitions.values())
+        return entries, sum(partition.bytes() for partition in self._partitions.values())
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        return frozenset(self._partitions)
+
+    def _cold(self, number: int, keys: list[bytes]) -> list[bytes | None]:
+        deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not be missed
+        found: list[bytes | None] = self._partitions[number].read(keys)
+        for delta in deltas:
+            waiting = delta.get(number)
+            if waiting:
+                found = [waiting.get(key, value) for key, value in zip(keys, found, strict=True)]
+        for key, value in zip(keys, found, strict=True):
+            if value is not None:
+                self._partitions[number].put(key, value)
+        return found
+
+
+class _Hot:
+    """A bounded map that forgets its older half when the younger is full."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._half = bytes_max // 2
+        self._size = 0
+        self._young: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        value = self._young.get(key)
+        return value if value is not None else self._old.get(key)
+
+    def put(self, key: bytes, value: bytes) -> bool:
+        """Remember a value; True where older ones had to be forgotten."""
+        before = self._young.get(key)
+        self._young[key] = value
+        self._size += len(value) - len(before) if before is not None else len(key) + len(value) + _OBJECTS_BYTES
+        if self._size < self._half:
+            return False
+        forgot = bool(self._old)
+        self._young, self._old, self._size = {}, self._young, 0
+        return forgot
+
+
+_OBJECTS_BYTES = 150  # two bytes objects and a dict entry
+
+
+class _Partition:
+    """One RocksDB folder with its part of the hot set. `complete`: whatever is not hot does not exist."""
+
+    def __init__(self, path: Path, cache: Cache, hot_bytes_max: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = Rdict(str(path), _options(cache))
+        except Exception as error:
+            raise StateError(f"state folder {path}: {error}") from error
+        self._sync = WriteOptions()
+        self.path = path
+        stored = self._db.get(_FORMAT)
+        if stored is None:
+            self._db[_FORMAT] = bytes([layout.FORMAT])
+        elif stored != bytes([layout.FORMAT]):
+            self.close()
+            raise StateError(f"state folder {path} has format {stored[0]}, this worker writes {layout.FORMAT}")
+        offset = self._db.get(_OFFSET)
+        self.offset = int.from_bytes(offset, "big") if offset else 0
+        self.complete = offset is None
+        self.hot = _Hot(hot_bytes_max)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        if self.hot.put(key, value):
+            self.complete = False
+
+    def read(self, keys: list[bytes]) -> list[bytes | None]:
+        values: list[bytes | None] = self._db.get(keys)
+        return values
+
+    def write(self, values: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
+        batch = WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in values:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        if offset is not None:
+            put(_OFFSET, offset.to_bytes(8, "big"))
+            self.offset = offset
+        self._db.write(batch, self._sync)
+
+    def entries(self) -> int:
+        return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
+
+    def bytes(self) -> int:
+        return int(self._db.property_int_value("rocksdb.total-sst-files-size") or 0)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _options(cache: Cache) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, False)
+    table.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_size(16 * 1024 * 1024)
+    options.set_max_write_buffer_number(3)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(2)
+    return options
+
+
+def shared_cache(megabytes: int) -> Cache:
+    """The block cache that all partitions of a worker share."""
+    return Cache(megabytes * 1024 * 1024)

@@ -1,0 +1,193 @@
+"""The rules read straight from their specification: slow, plain, and sharing nothing with the pipeline.
+
+Records are taken as a set. For each parcel the newest upload stands; each rule is then asked in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from csv import DictReader
+from dataclasses import dataclass
+from itertools import pairwise
+from math import asin, cos, radians, sin, sqrt
+from pathlib import Path
+
+from schemas.records import Inspection, Scan, Shipment
+
+MINUTE, HOUR = 60_000, 3_600_000
+DAY = 24 * HOUR
+ORIGINS = (
+    "5101 4401 4413 4502 4501 3508 3306 4201 120111 5305 5331 5301 5309 5326 5308 5328".split()
+)
+COUNTRIES = "AU MX US CA NZ".split()
+PLACEHOLDERS = {"张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test"}
+with (Path(__file__).parents[1] / "streams/describe/data/adcodes.csv").open(encoding="utf-8") as _file:
+    CENTROIDS = {row["adcode"]: (float(row["lon"]), float(row["lat"])) for row in DictReader(_file) if row["lon"]}
+
+Answer = bool | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One standing upload with what its fields say by themselves."""
+
+    shipment: Shipment
+    person: str | None
+    phone: str | None
+    recipient: str | None
+    name: str | None
+    origin: bool
+
+    @property
+    def at(self) -> tuple[int, str]:
+        return self.shipment.picked_up_at, self.shipment.parcel
+
+
+def standing(records: Iterable[Shipment | Scan | Inspection]) -> dict[str, Shipment]:
+    """The newest upload of each parcel by (recorded_at, else picked_up_at; then event_id)."""
+    newest: dict[str, Shipment] = {}
+    for record in records:
+        if isinstance(record, Shipment):
+            other = newest.get(record.parcel)
+            if other is None or _version(record) > _version(other):
+                newest[record.parcel] = record
+    return newest
+
+
+def _version(shipment: Shipment) -> tuple[int, str]:
+    at = shipment.picked_up_at if shipment.recorded_at is None else shipment.recorded_at
+    return at, shipment.event_id
+
+
+def answers(records: Iterable[Shipment | Scan | Inspection]) -> dict[str, dict[str, Answer]]:
+    """What each rule says about each parcel that has a shipment record."""
+    all_facts = [_facts(shipment) for shipment in standing(records).values()]
+    all_facts.sort(key=lambda facts: facts.at)
+    retail = [facts for facts in all_facts if facts.shipment.customer_type == "retail"]
+    return {
+        facts.shipment.parcel: {**_alone(facts), **_with_history(facts, [o for o in retail if o.at <= facts.at])}
+        for facts in all_facts
+    }
+
+
+def _facts(shipment: Shipment) -> Facts:
+    number = (shipment.sender_id_no or "").replace(" ", "").replace("-", "").upper()
+    name = "".join((shipment.sender_name or "").split())
+    counted = bool(name) and "*" not in name and name not in PLACEHOLDERS
+    return Facts(
+        shipment=shipment,
+        person=number if number and "*" not in number else None,
+        phone=_mobile(shipment.sender_phone),
+        recipient=_mobile(shipment.recipient_phone),
+        name=name if counted else None,
+        origin=shipment.pickup_adcode.startswith(tuple(ORIGINS)),
+    )
+
+
+def _mobile(phone: str | None) -> str | None:
+    digits = "".join(c for c in phone or "" if c.isdigit())
+    digits = digits.removeprefix("0086") if len(digits) == 15 else digits.removeprefix("86") if len(digits) == 13 else digits
+    usable = "*" not in (phone or "") and len(digits) == 11 and digits[0] == "1" and digits[1] in "3456789"
+    return digits if usable else None
+
+
+def _alone(facts: Facts) -> dict[str, Answer]:
+    s = facts.shipment
+    retail = s.customer_type == "retail"
+    powder = s.goods_form in ("powder", "liquid")
+    lane = s.direction == "export" and s.dest_country in COUNTRIES
+    dear: Answer
+    if s.declared_value_fen == 0:
+        dear = False
+    elif s.declared_value_fen is None or s.freight_fen is None:
+        dear = None
+    else:
+        dear = s.freight_fen >= s.declared_value_fen
+    name = "".join((s.sender_name or "").split())
+    return {
+        "route.priority_origin": facts.origin,
+        "route.priority_lane": lane,
+        "goods.powder_or_liquid": powder,
+        "goods.on_priority_route": powder and (facts.origin or lane),
+        "identity.missing": retail
+        and (not (s.sender_id_no or "").strip(" -") or s.realname_method == "none" or s.realname_check == "fail"),
+        "identity.placeholder_name": retail and (name in PLACEHOLDERS if name else None),
+        "sender.agent_or_street": retail and (s.agent_submitted or s.pickup_place == "non_fixed"),
+        "sender.freight_exceeds_value": dear,
+    }
+
+
+def _with_history(me: Facts, retail: list[Facts]) -> dict[str, Answer]:
+    """`retail`: the retail parcels at or before this one, itself included, in order."""
+    rules = (
+        "identity.many_names", "identity.phone_many_ids", "identity.impossible_travel", "identity.three_provinces",
+        "identity.sequential_numbers", "sender.velocity", "sender.first_seen", "recipient.fan_in", "courier.burst",
+        "courier.cloned_entries",
+    )  # fmt: skip
+    s = me.shipment
+    if s.customer_type != "retail":
+        return dict.fromkeys(rules, False)
+
+    def within(span: int, same: list[Facts]) -> list[Facts]:
+        return [o for o in same if o.shipment.picked_up_at > s.picked_up_at - span]
+
+    said: dict[str, Answer] = dict.fromkeys(rules)
+    if me.person:
+        mine = [o for o in retail if o.person == me.person]
+        season, day = within(90 * DAY, mine), within(DAY, mine)
+        said["identity.many_names"] = len({o.name for o in season if o.name}) >= 3
+        said["identity.three_provinces"] = len({o.shipment.pickup_adcode[:2] for o in day}) >= 3
+        said["sender.velocity"] = len(day) >= 20
+        said["sender.first_seen"] = len(season) == 1
+        said["identity.impossible_travel"] = _travel(season)
+    if me.phone:
+        people = {o.person for o in within(30 * DAY, [o for o in retail if o.phone == me.phone])}
+        said["identity.phone_many_ids"] = len(people - {None}) >= 4
+    prefix = _prefix(me)
+    if prefix:
+        near = within(DAY, [o for o in retail if _prefix(o) == prefix])
+        said["identity.sequential_numbers"] = len({o.person for o in near}) >= 3
+    if not me.origin:
+        said["recipient.fan_in"] = False
+    elif me.recipient:
+        fans = within(14 * DAY, [o for o in retail if o.recipient == me.recipient and o.origin])
+        said["recipient.fan_in"] = len({o.person for o in fans} - {None}) >= 5
+    own = [o for o in retail if (o.shipment.carrier_code, o.shipment.courier_id) == (s.carrier_code, s.courier_id)]
+    said["courier.burst"] = len({o.person for o in within(MINUTE, own)} - {None}) > 6
+    clones = [o for o in within(HOUR, own) if _clone(o) == _clone(me)]
+    said["courier.cloned_entries"] = len(clones) >= 10 and len({o.person for o in clones} - {None}) >= 8
+    return said
+
+
+def _prefix(facts: Facts) -> tuple[str, str, str] | None:
+    s, person = facts.shipment, facts.person
+    if s.sender_id_type != "resident_id" or person is None or len(person) != 18 or not person[:14].isdigit():
+        return None
+    return s.carrier_code, s.outlet_id, person[:14]
+
+
+def _clone(facts: Facts) -> tuple[int, str, str]:
+    s = facts.shipment
+    return s.weight_g, s.goods_name, (s.dest_adcode or "")[:4]
+
+
+def _travel(season: list[Facts]) -> Answer:
+    if len(season) < 2:
+        return False
+    before, now = next(reversed(list(pairwise(season))))
+    a, b = (_centroid(o.shipment.pickup_adcode) for o in (before, now))
+    if a is None or b is None:
+        return None
+    km = _kilometres(*a, *b)
+    hours = (now.shipment.picked_up_at - before.shipment.picked_up_at) / HOUR
+    return km >= 200 and km > 900 * hours
+
+
+def _centroid(adcode: str) -> tuple[float, float] | None:
+    return CENTROIDS.get(adcode) or CENTROIDS.get(adcode[:4] + "00") or CENTROIDS.get(adcode[:2] + "0000")
+
+
+def _kilometres(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+    a = sin(radians(lat2 - lat1) / 2) ** 2
+    a += cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2 - lon1) / 2) ** 2
+    return 2 * 6371.0088 * asin(sqrt(a))
