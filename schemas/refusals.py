@@ -18,7 +18,9 @@ from schemas.terms import RejectReason
 _PATH: Final = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[(?:\d+|\.\.\.)\])*")
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _WRONG_TYPE: Final = re.compile(r"Expected `[a-z0-9 |]+`, got `[a-z0-9]+`")
-_OUT_OF_BOUNDS: Final = re.compile(r"Expected `(?:str|int|float|array|object|bytes)` [^,]+", re.DOTALL)
+_OUT_OF_BOUNDS: Final = re.compile(
+    r"Expected `[a-z]+` (?:[<>]=? \S+|of length (?:[<>]=?|==) \d+|that's a multiple of \S+|matching regex '.*')"
+)
 _TOO_LARGE: Final = ("Integer value out of range", "Number out of range")
 _SYNTAX: Final = re.compile(r"JSON is malformed: [a-z0-9 '\":,-]+ \(byte \d+\)|Input data was truncated")
 

@@ -188,6 +188,13 @@ def test_depth_does_not_hang_on_the_stack_of_the_caller() -> None:
     assert (decoded.indices, [refusal.reason for refusal in decoded.rejected]) == ([0], ["too_deep"])
 
 
+def test_a_deep_record_does_not_hide_among_texts_without_braces() -> None:
+    deep = GOOD[:-1] + b',"x":' + b'{"a":' * 40 + b"1" + b"}" * 40 + b"}"
+    decoded = decode("shipment", [b"1"] * 60 + [deep, GOOD])
+    assert decoded.indices == [61]
+    assert decoded.rejected[60].reason == "too_deep"
+
+
 def test_a_text_full_of_escaped_quotes_is_read_in_linear_time() -> None:
     hostile = b"[" * 40 + b'\\"' * 500_000
     assert module._depth(hostile) == 40  # quadratic, this would take hours
