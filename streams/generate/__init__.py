@@ -1,6 +1,6 @@
 """Synthetic traffic with planted cases: `generate` makes it, `write` puts it into files."""
 
-from streams.generate.files import Format, Summary, write
+from streams.generate.files import Format, NotEmptyError, Summary, write
 from streams.generate.flow import Chunk, Plan, Traffic, generate
 
-__all__ = ["Chunk", "Format", "Plan", "Summary", "Traffic", "generate", "write"]
+__all__ = ["Chunk", "Format", "NotEmptyError", "Plan", "Summary", "Traffic", "generate", "write"]

@@ -21,6 +21,7 @@ from streams.generate.flow import Chunk, Kind, Traffic
 Format = Literal["ndjson", "parquet"]
 NAMES: dict[Kind, str] = {"shipment": "shipments", "scan": "scans", "inspection": "inspections"}
 TRUTH = "truth.ndjson"
+HIDDEN = ".generate-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ def write(
     if not created and not force and any(folder.iterdir()):
         raise NotEmptyError(str(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    hidden = Path(mkdtemp(prefix=".generate-", dir=folder))
+    for leftover in folder.glob(f"{HIDDEN}*") if force else ():  # of a run that was killed
+        shutil.rmtree(leftover)
+    hidden = Path(mkdtemp(prefix=HIDDEN, dir=folder))
     try:
         counts = _fill(traffic, hidden, form, progress)
         size = sum(file.stat().st_size for file in hidden.iterdir())

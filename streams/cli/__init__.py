@@ -1,0 +1,124 @@
+"""The command line: `waybill`.
+
+Each command, or group of commands, is a module here with a function `register(app)`; `COMMANDS` lists them in the
+order of the help. Modules import nothing heavy at the top: polars, Faust and Kafka come in when a command runs, so that
+`waybill --help` answers at once.
+
+Errors are one line on standard error. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 130 stopped by Ctrl-C.
+`waybill --debug COMMAND` shows the traceback instead.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+COMMANDS = ("generate", "settings", "topics", "broker")
+OWN_PACKAGES = ("streams", "rules", "schemas")
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+
+HELP = """Watch express waybills on Kafka and warn of parcels worth opening while they can still be stopped.
+
+[bold]First steps[/bold]
+
+  waybill broker run               a Kafka for development: no Java, no Docker
+  waybill topics create            the topics, on that or another Kafka
+  waybill generate DIR             synthetic events with planted cases
+
+[bold]Settings[/bold] come from options, WAYBILL_… variables, waybill.toml and defaults, in this
+order; [bold]waybill settings[/bold] lists them.
+"""
+
+
+def main() -> None:
+    """Entry point of the console script. SIGTERM unwinds like Ctrl-C, so that commands clean up after themselves."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing is raised but what `--debug` asks for."""
+    debug = "--debug" in arguments
+    try:
+        command = typer.main.get_command(build())
+        code = command.main(args=list(arguments), prog_name="waybill", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except typer.Abort:
+        print("aborted", file=sys.stderr)
+        return FAILED
+    except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help is its message, or was printed already
+            print(str(error).strip(), end="", file=sys.stderr)
+            return WRONG_USE
+        if debug:
+            raise
+        text, code = _explain(error)
+        print(text, file=sys.stderr)
+        return code
+
+
+def build() -> typer.Typer:
+    """The app with all its commands; `typer.testing.CliRunner` and shell completion work on it."""
+    app = typer.Typer(name="waybill", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False,
+                      rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+    app.callback()(_common)
+    for name in COMMANDS:
+        import_module(f"{__name__}.{name}").register(app)
+    return app
+
+
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=lambda on: _version(on)),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback instead of one line when something fails.")
+    ] = False,
+) -> None:
+    del version, debug  # `run` looks at --debug itself, as errors may come before this
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as version_of
+
+    try:
+        print(f"waybill-sentinel {version_of('waybill-sentinel')}")
+    except PackageNotFoundError:
+        print("waybill-sentinel (not installed)")
+    raise typer.Exit
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """One readable line about an error, and the exit code."""
+    usage: Any = error
+    if hasattr(error, "format_message"):  # click's own: wrong options and arguments
+        context = getattr(usage, "ctx", None)
+        path = context.command_path if context else "waybill"
+        text = usage.format_message().replace("\n", " ")
+        return f"{path}: error: {text} (see {path} --help)", int(usage.exit_code)
+    kind = type(error)
+    if kind.__name__ == "SettingsError":
+        return f"waybill: error: {error}", WRONG_USE
+    if isinstance(error, OSError) and error.filename:
+        return f"waybill: error: {error.filename}: {error.strerror}", FAILED
+    # Errors of our packages, of the system and of Kafka say what and where by themselves.
+    if kind.__module__.split(".")[0] in OWN_PACKAGES or isinstance(error, OSError) or kind.__name__ == "KafkaException":
+        return f"waybill: error: {error}", FAILED
+    line = str(error).splitlines()[0] if str(error) else ""
+    return f"waybill: error: unexpected {kind.__name__}: {line} (waybill --debug … shows where)", FAILED

@@ -1,0 +1,87 @@
+"""What commands share: the options that settings are made of, and how the broker is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from inspect import cleandoc
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="TOML file with settings. Default: $WAYBILL_CONFIG, else ./waybill.toml."
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting; repeatable. Properties of Kafka: kafka.NAME=VALUE."),
+]
+BootstrapOption = Annotated[
+    str | None,
+    typer.Option("--bootstrap-servers", metavar="HOST:PORT", help="Kafka. Default: $KAFKA_BOOTSTRAP_SERVERS."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+
+_TABLES = ("rule_overrides", "kafka")
+
+
+def add(group: typer.Typer, name: str, command: Callable[..., None]) -> None:
+    """Add a command with its docstring as help, in which a paragraph may be wrapped anywhere."""
+    paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
+    group.command(name, help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)
+
+
+def given(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
+    """Settings given on the command line: `--set` assignments, and `options` over them unless None.
+
+    Raises typer.BadParameter for an assignment without `=` or a table that is not JSON.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments or ():
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{assignment!r} is not NAME=VALUE", param_hint="--set")
+        table, dot, key = name.partition(".")
+        if dot and table == "kafka":
+            values.setdefault("kafka", {})[key] = value
+        elif name in _TABLES:
+            values[name] = values.get(name, {}) | _table(name, value)
+        else:
+            values[name] = value
+    return values | {name: value for name, value in options.items() if value is not None}
+
+
+def settings_of(config: Path | None, assignments: list[str] | None, **options: Any) -> Settings:
+    """The settings that hold for this command line. Raises SettingsError or typer.BadParameter, one line each."""
+    from streams.settings import load
+
+    return load(config, given(assignments, **options))
+
+
+def broker_of(settings: Settings) -> str:
+    """Bootstrap servers for a command that needs a broker that is there already. Raises SettingsError."""
+    from streams.settings import SettingsError
+
+    if settings.bootstrap_servers is None:
+        raise SettingsError(
+            "bootstrap_servers: not set; give --bootstrap-servers HOST:PORT or KAFKA_BOOTSTRAP_SERVERS, "
+            "or start a Kafka with `waybill broker run`"
+        )
+    return settings.bootstrap_servers
+
+
+def _table(name: str, value: str) -> dict[str, Any]:
+    try:
+        table = json.loads(value)
+    except json.JSONDecodeError:
+        table = None
+    if not isinstance(table, dict):
+        raise typer.BadParameter(f"{name}: not a JSON object", param_hint="--set")
+    return table

@@ -1,0 +1,48 @@
+"""`waybill settings`: what is set, to what, and by whom."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from streams.cli.options import ConfigOption, JsonOption, SetOption, add, given
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "settings", show)
+
+
+def show(config: ConfigOption = None, assignments: SetOption = None, as_json: JsonOption = False) -> None:
+    """List the settings: name, value, where it comes from, meaning.
+
+    Secrets are not shown. Piped, it prints one line per setting, separated by tabs.
+    """
+    from streams.settings import Settings, config_file, load, origin, shown, unknown_variables
+
+    options = given(assignments)
+    settings, file = load(config, options), config_file(config)
+    rows = [
+        (name, shown(settings, name), origin(name, options, file), str(field.description))
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        for name, value, source, description in rows:
+            record = {"name": name, "value": value, "source": source, "description": description}
+            print(json.dumps(record, ensure_ascii=False))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
+        for name, value, source, description in rows:
+            style = None if source == "default" else "bold"
+            table.add_row(name, value, source, description, style=style)
+        Console().print(table)
+    else:
+        for row in rows:
+            print("\t".join(row))
+    for variable in unknown_variables():
+        print(f"waybill: warning: {variable} names no setting", file=sys.stderr)
