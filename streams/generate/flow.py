@@ -23,7 +23,7 @@ from streams.generate import journey, planted
 from streams.generate.journey import Rates, inspection_columns, scan_columns, travel
 from streams.generate.patterns import PATTERNS
 from streams.generate.people import People
-from streams.generate.planted import PRIORITY_ORIGINS, Plant
+from streams.generate.planted import PRIORITY_ORIGINS
 from streams.generate.shipments import HOUR_MS, Parcels, Shares, corrected, ordinary, shipments
 from streams.generate.wire import SHIPMENT
 from streams.generate.world import DAY_MS, World
@@ -157,7 +157,7 @@ class Traffic:
         records = pl.concat([frame, corrected(frame, rng), self._planted_shipments.filter(mine)])
         moves = travel(
             world, rng, _joined(parcels, planted.columns(plants)),
-            np.concatenate([frame["weight_g"].to_numpy(), _weights(plants)]),
+            np.array([*frame["weight_g"], *(plant.weight_g for plant in plants)], dtype=np.int64),
             np.array([0] * len(times) + [plant.flags for plant in plants], dtype=np.int64),
             Rates(plan.scans_per_parcel, plan.inspections_per_parcel), self._second_xray,
         )  # fmt: skip
@@ -225,8 +225,3 @@ def _delivered(
 
 def _joined(first: Parcels, second: Parcels) -> Parcels:
     return Parcels(*(np.concatenate([getattr(first, f.name), getattr(second, f.name)]) for f in fields(Parcels)))
-
-
-def _weights(plants: list[Plant]) -> NDArray[np.int64]:
-    """Weights of planted parcels as journeys measure them: as declared, where a case declares one."""
-    return np.array([plant.fields.get("weight_g", 300) for plant in plants], dtype=np.int64)

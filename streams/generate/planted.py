@@ -42,6 +42,7 @@ class Plant:
     recorded: bool = True  # has a shipment record
     pattern: str = ""
     number: int = 0
+    weight_g: int = 300  # as declared; known once its record is made
 
 
 class Stage:
@@ -155,6 +156,8 @@ def records(stage: Stage, plants: list[Plant], seed: int) -> pl.DataFrame:
     shown = [plant for plant in plants if plant.recorded]
     plain = shipments(stage.world, stage.people, stage.rng, columns(shown), seed, plain=True)
     rows = [row | plant.fields for row, plant in zip(plain.to_dicts(), shown, strict=True)]
+    for row, plant in zip(rows, shown, strict=True):
+        plant.weight_g = row["weight_g"]
     return pl.DataFrame(rows, schema=SHIPMENT, orient="row")
 
 
