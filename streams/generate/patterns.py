@@ -40,13 +40,13 @@ def priority_origin(stage: Stage) -> Iterator[Plant]:
 
 
 def priority_lane(stage: Stage) -> Iterator[Plant]:
-    country = LANES[stage.serial() % len(LANES)]
+    country = stage.turn("lane", LANES)
     yield stage.plant(fields=_export(country), rules=("route.priority_lane",), quiet=("route.priority_origin",))
     yield stage.plant(fields=_export("JP"), quiet=("route.priority_lane",))
 
 
 def powder_or_liquid(stage: Stage) -> Iterator[Plant]:
-    name, form = POWDERS[stage.serial() % len(POWDERS)]
+    name, form = stage.turn("powder", POWDERS)
     yield stage.plant(fields={"goods_name": name, "goods_form": form}, rules=("goods.powder_or_liquid",),
                       quiet=("goods.on_priority_route",))  # fmt: skip
     yield stage.plant(fields={"goods_name": name, "goods_form": "solid"}, quiet=("goods.powder_or_liquid",))
@@ -54,7 +54,7 @@ def powder_or_liquid(stage: Stage) -> Iterator[Plant]:
 
 def ants(stage: Stage) -> Iterator[Plant]:
     """A ring: small lots of powder from one priority origin to one lane, each sender once, through agents."""
-    outlet, country = stage.outlet(priority=True), LANES[stage.serial() % len(LANES)]
+    outlet, country = stage.outlet(priority=True), stage.turn("ants", LANES)
     rules = ("route.priority_origin", "route.priority_lane", "goods.powder_or_liquid", "goods.on_priority_route",
              "sender.first_seen", "sender.agent_or_street")  # fmt: skip
     for n in range(3):
@@ -68,12 +68,12 @@ def ants(stage: Stage) -> Iterator[Plant]:
 
 
 def controlled_term(stage: Stage) -> Iterator[Plant]:
-    name = CONTROLLED[stage.serial() % len(CONTROLLED)]
+    name = stage.turn("controlled", CONTROLLED)
     yield stage.plant(fields={"goods_name": name, "goods_form": None}, rules=("goods.controlled_term",))
 
 
 def vague_name(stage: Stage) -> Iterator[Plant]:
-    name = VAGUE[stage.serial() % len(VAGUE)]
+    name = stage.turn("vague", VAGUE)
     yield stage.plant(fields={"goods_name": name, "goods_form": None}, rules=("goods.vague_name",),
                       quiet=("goods.controlled_term",))  # fmt: skip
 
@@ -82,7 +82,7 @@ def missing_identity(stage: Stage) -> Iterator[Plant]:
     ways: tuple[dict[str, object], ...] = (
         {"sender_id_no": None}, {"sender_id_no": ""}, {"realname_method": "none"}, {"realname_check": "fail"},
     )  # fmt: skip
-    yield stage.plant(fields=ways[stage.serial() % len(ways)], rules=("identity.missing",))
+    yield stage.plant(fields=stage.turn("missing", ways), rules=("identity.missing",))
     yield stage.plant(
         fields={"sender_id_no": None, "customer_type": "agreement", "realname_method": "none"},
         quiet=("identity.missing",),
@@ -105,13 +105,13 @@ def invalid_number(stage: Stage) -> Iterator[Plant]:
         made(440000, "1880-01-01"),  # over 110 years
         good[:8] + "A" + good[9:],  # character
     )
-    yield stage.plant(fields={"sender_id_no": ways[stage.serial() % len(ways)]}, rules=("identity.number_invalid",))
-    written = (good.lower(), f"{good[:6]} {good[6:14]}-{good[14:]}", good.translate(FULL_WIDTH))[stage.serial() % 3]
-    yield stage.plant(fields={"sender_id_no": written}, quiet=("identity.number_invalid",))
+    yield stage.plant(fields={"sender_id_no": stage.turn("invalid", ways)}, rules=("identity.number_invalid",))
+    written = (good.lower(), f"{good[:6]} {good[6:14]}-{good[14:]}", good.translate(FULL_WIDTH))
+    yield stage.plant(fields={"sender_id_no": stage.turn("written", written)}, quiet=("identity.number_invalid",))
 
 
 def placeholder_name(stage: Stage) -> Iterator[Plant]:
-    name = PLACEHOLDERS[stage.serial() % len(PLACEHOLDERS)]
+    name = stage.turn("placeholder", PLACEHOLDERS)
     yield stage.plant(fields={"sender_name": name}, rules=("identity.placeholder_name",))
     yield stage.plant(fields={"sender_name": "王**"}, quiet=("identity.placeholder_name",))
 
@@ -189,8 +189,8 @@ def first_seen(stage: Stage) -> Iterator[Plant]:
 
 
 def agent_or_street(stage: Stage) -> Iterator[Plant]:
-    way: dict[str, object] = {"agent_submitted": True} if stage.serial() % 2 else {"pickup_place": "non_fixed"}
-    yield stage.plant(fields=way, rules=("sender.agent_or_street",))
+    ways: tuple[dict[str, object], ...] = ({"agent_submitted": True}, {"pickup_place": "non_fixed"})
+    yield stage.plant(fields=stage.turn("agent", ways), rules=("sender.agent_or_street",))
 
 
 def freight_exceeds_value(stage: Stage) -> Iterator[Plant]:

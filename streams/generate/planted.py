@@ -7,9 +7,9 @@ Persons, couriers and businesses of planted cases occur nowhere else, except whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,8 @@ from streams.generate.people import People
 from streams.generate.shipments import DOMESTIC, EXPORT, RETAIL, Parcels, shipments, waybill_numbers
 from streams.generate.wire import SHIPMENT
 from streams.generate.world import CARRIERS, PLANTED_SLOT, World
+
+T = TypeVar("T")
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 PRIORITY_ORIGINS = (
@@ -59,6 +61,7 @@ class Stage:
         self._priority = np.flatnonzero(np.isin(world.outlet_places, np.setdiff1d(priority, self.home_places)))
         self._slot = PLANTED_SLOT
         self._serial = 0
+        self._turns: dict[str, int] = {}
 
     def person(self) -> int:
         """A slot that no other parcel uses (nor the next slot, which is the agent's)."""
@@ -69,6 +72,12 @@ class Stage:
         """A number that no other case has."""
         self._serial += 1
         return self._serial
+
+    def turn(self, name: str, choices: Sequence[T]) -> T:
+        """The next of a pattern's variants, round and round; `name` tells its turns from those of others."""
+        turn = self._turns.get(name, 0)
+        self._turns[name] = turn + 1
+        return choices[turn % len(choices)]
 
     def outlet(self, *, priority: bool = False) -> int:
         """An outlet in a priority origin, or in neither a priority origin nor a home place."""
