@@ -1,0 +1,155 @@
+"""Effects, in one written order.
+
+Everything that a worker does to the world for a stretch of input is one *epoch*. Its effects happen in this order:
+
+1. begin a Kafka transaction
+2. produce observations, facts, alerts and rejects
+3. produce the changelog: the last value of every key that changed
+4. send the source offsets to the transaction, with the group's metadata, so that a worker that has lost its
+   partitions is refused
+5. commit the transaction
+6. write the deltas to RocksDB, with the changelog offsets that they stand for
+
+A worker that dies before 5 has done nothing: the next one aborts what it left open and reads the same input again.
+One that dies between 5 and 6 has done everything: on start the changelog is read from the offset in RocksDB.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from schemas import topics
+from schemas.records import encode
+from streams.frames import Batch
+from streams.pipeline import Judged
+from streams.state.rocks import Delta, RocksStore
+
+
+class CommitError(RuntimeError):
+    """An epoch that could not be committed. The worker stops; the next one reads the same input again."""
+
+
+_Record = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
+
+
+@dataclass(slots=True)
+class Epoch:
+    """What waits to be committed together."""
+
+    offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
+    messages: defaultdict[tuple[str, int], list[_Record]] = field(default_factory=lambda: defaultdict(list))
+    rows: int = 0
+    opened_at: float = 0.0
+
+    def read(self, batches: Sequence[Batch]) -> None:
+        """Note that these batches are done."""
+        self.opened_at = self.opened_at or time.monotonic()
+        for batch in batches:
+            self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
+            self.rows += len(batch.values)
+
+    def judged(self, judged: Judged) -> None:
+        """Add what a step of the parcels gave."""
+        self.send(topics.OBSERVATIONS, judged.observations)
+        for alert in judged.alerts:
+            self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
+        for reject in judged.rejects:
+            self.messages[topics.REJECTS, reject.partition].append({"value": encode(reject)})
+
+    def send(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Add messages for partitions of an internal topic."""
+        for partition, value in messages:
+            self.messages[topic, partition].append({"value": value})
+
+
+class Committer:
+    """The worker's one producer, and the order above. Calls block; one thread at a time."""
+
+    def __init__(self, config: Mapping[str, object], transactional_id: str, stores: Mapping[str, RocksStore]) -> None:
+        self._stores = stores  # by changelog topic
+        self._producer = Producer(
+            {
+                **config,
+                "transactional.id": transactional_id,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "batch.size": 1_000_000,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": 10_000_000,
+                "queue.buffering.max.kbytes": 1_048_576,
+            }
+        )
+        self._timeout_s = float(str(config.get("transaction.timeout.ms", 60_000))) / 1000
+
+    def start(self) -> None:
+        """Fence any earlier holder of the transactional id and abort what it left open."""
+        self._producer.init_transactions(self._timeout_s)
+
+    def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], group_metadata: object) -> None:
+        """Steps 1 to 6 for one epoch. Raises CommitError, after which this worker must not go on."""
+        ends: dict[tuple[str, int], int] = {}
+        try:
+            self._producer.begin_transaction()  # 1
+            for (topic, partition), messages in epoch.messages.items():  # 2
+                self._produce(topic, partition, messages)
+            for topic, delta in deltas.items():  # 3
+                for partition, values in delta.items():
+                    self._changelog(topic, partition, values, ends)
+            offsets = [TopicPartition(topic, partition, at) for (topic, partition), at in epoch.offsets.items()]
+            self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4
+            self._resolve()  # 5
+        except KafkaException as error:
+            self._abort()
+            raise CommitError(f"transaction of {epoch.rows} records failed: {error.args[0]}") from error
+        for topic, delta in deltas.items():  # 6
+            self._stores[topic].write(delta, {number: ends[topic, number] for number in delta})
+
+    def _produce(self, topic: str, partition: int, messages: list[_Record]) -> None:
+        done = 0
+        while done < len(messages):
+            batch = messages[done : done + _PRODUCE_ROWS]
+            queued = self._producer.produce_batch(topic, batch, partition)
+            if queued < len(batch):
+                failed = next((error for message in batch if (error := message.get("_error"))), None)
+                raise CommitError(f"{topic}: {len(batch) - queued} of {len(batch)} records not queued: {failed}")
+            self._producer.poll(0)
+            done += len(batch)
+
+    def _changelog(self, topic: str, partition: int, values: dict[bytes, bytes], ends: dict[tuple[str, int], int]) -> None:
+        """Produce a partition's changes; only the last is asked for its offset, for a partition keeps its order."""
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                ends[topic, partition] = (message.offset() or 0) + 1
+
+        messages: list[_Record] = [{"key": key, "value": value} for key, value in values.items()]
+        messages[-1]["callback"] = delivered
+        self._produce(topic, partition, messages)
+
+    def _abort(self) -> None:
+        """Take back what was produced, so that no reader waits for the transaction to time out. At best."""
+        with suppress(KafkaException):
+            self._producer.abort_transaction(_ABORT_S)
+
+    def _resolve(self) -> None:
+        """Commit. A time-out leaves the outcome open, so ask again until it is known."""
+        deadline = time.monotonic() + 3 * self._timeout_s
+        while True:
+            try:
+                self._producer.commit_transaction(self._timeout_s)
+                return
+            except KafkaException as error:
+                cause = error.args[0]
+                if not cause.retriable() or time.monotonic() > deadline:
+                    raise
+
+
+_PRODUCE_ROWS = 50_000
+_ABORT_S = 5.0

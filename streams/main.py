@@ -1,0 +1,8 @@
+"""The worker as Faust's own command line finds it: `faust -A streams.main worker`."""
+
+from __future__ import annotations
+
+from streams.app import build
+from streams.settings import load
+
+app = build(load())

@@ -1,0 +1,97 @@
+"""Restoring: bring a partition's state to the end of its changelog."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams.state.rocks import RocksStore
+
+log = logging.getLogger(__name__)
+_ROWS = 50_000
+
+
+class RestoreError(RuntimeError):
+    """State that cannot be brought up to date."""
+
+
+def restore(
+    config: Mapping[str, object],
+    stores: Mapping[str, RocksStore],
+    partitions: set[int],
+    *,
+    cancelled: Callable[[], bool],
+) -> int:
+    """Open `partitions` of every store (by changelog topic) and read what they lack; the number of records read.
+
+    The end is the end of the log when the reading starts. An unfinished transaction before it is waited for, for until
+    it is committed or aborted nobody knows whether its records count. That ends with its time-out at the latest.
+    """
+    at = [TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)]
+    reader = Consumer(
+        {
+            **config,
+            "group.id": "waybill-restore",  # never joins: partitions are assigned by hand
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.queue.backoff.ms": 5,
+            "queued.max.messages.kbytes": 65_536,
+        },
+        logger=log,
+    )
+    try:
+        return _read(reader, stores, at, cancelled)
+    finally:
+        reader.close()
+
+
+def _read(
+    reader: Consumer,
+    stores: Mapping[str, RocksStore],
+    at: list[TopicPartition],
+    cancelled: Callable[[], bool],
+) -> int:
+    ends: dict[tuple[str, int], int] = {}
+    wanted = []
+    for each in at:
+        low, high = reader.get_watermark_offsets(each, timeout=30.0)
+        if each.offset > high:
+            raise RestoreError(
+                f"{each.topic}[{each.partition}]: state stands for offset {each.offset}, the log ends at {high}: "
+                "the topic was made anew; remove the state folder"
+            )
+        if each.offset < high:
+            ends[each.topic, each.partition] = high
+            wanted.append(TopicPartition(each.topic, each.partition, max(each.offset, low)))
+    if not wanted:
+        return 0
+    reader.assign(wanted)
+    total, said = 0, time.monotonic()
+    while ends and not cancelled():
+        values: defaultdict[tuple[str, int], dict[bytes, bytes | None]] = defaultdict(dict)
+        reached: dict[tuple[str, int], int] = {}
+        for message in reader.consume(_ROWS, 0.2):
+            place = (str(message.topic()), int(message.partition() or 0))
+            error = message.error()
+            if error is None:
+                values[place][message.key() or b""] = message.value()
+                reached[place] = int(message.offset() or 0) + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                reached[place] = int(message.offset() or 0)
+            elif not error.retriable():
+                raise KafkaException(error)
+        for (topic, number), end in reached.items():
+            stores[topic].restore(number, values[topic, number], end)
+            total += len(values[topic, number])
+            if end >= ends.get((topic, number), 0):
+                ends.pop((topic, number), None)
+        if time.monotonic() - said > 2.0:
+            said = time.monotonic()
+            log.info("restoring: %s records read, %s partitions to go", f"{total:,}", len(ends))
+    return total

@@ -1,0 +1,182 @@
+"""The thread that polls: librdkafka's consumer, its rebalances, and raw messages grouped into batches.
+
+Everything of librdkafka that may block during a rebalance (`assignment`, `consumer_group_metadata`, seeking) is called
+on this one thread. Back-pressure is to stop taking: librdkafka goes on prefetching up to `queued.max.messages.kbytes`
+and then waits. Its own `pause` throws away what it has prefetched and reads it again, so it is used only for
+partitions of which nothing has been read yet.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from streams.frames import Batch
+
+Partition = tuple[str, int]
+log = logging.getLogger(__name__)
+
+# A batch is cut where it grows past this, so that one message of thousands of rows is not put with many like it.
+BATCH_BYTES_MAX = 4_194_304
+
+
+class Poller:
+    """librdkafka's consumer. All methods are for the polling thread, but `committed` and `lag`."""
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        *,
+        on_revoked: Callable[[set[Partition], bool], None],
+        on_assigned: Callable[[set[Partition]], None],
+    ) -> None:
+        self.assigned: set[Partition] = set()
+        self.group_metadata: object = None
+        self._on_revoked, self._on_assigned = on_revoked, on_assigned
+        self._incremental = config.get("group.protocol") == "consumer"
+        self._client = Client(
+            {
+                **config,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.queue.backoff.ms": 5,
+                "fetch.wait.max.ms": 50,
+                "queued.max.messages.kbytes": 65_536,
+                "queued.min.messages": 100_000,
+                "max.partition.fetch.bytes": 4_194_304,
+            },
+            logger=log,
+        )
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Join the group for these topics."""
+        self._client.subscribe(
+            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=lambda _, parts: self._lose(parts)
+        )
+
+    def fetch(self, rows_max: int, timeout_s: float, generation: int) -> list[Batch]:
+        """What is there, grouped by (topic, partition). Serves rebalances too."""
+        messages = self._client.consume(rows_max, timeout_s)
+        if self.assigned:
+            self.group_metadata = self._client.consumer_group_metadata()
+        return batches(messages, generation) if messages else []
+
+    def release(self) -> None:
+        """Begin to read the partitions that were held since their assignment."""
+        if self.assigned:
+            self._client.resume([TopicPartition(*each) for each in self.assigned])
+
+    def lag(self) -> dict[Partition, int]:
+        """Records between what was taken last and the end of each partition, by the last watermarks seen."""
+        lags = {}
+        for topic, partition in list(self.assigned):
+            each = TopicPartition(topic, partition)
+            _, high = self._client.get_watermark_offsets(each, cached=True)
+            position = self._client.position([each])[0].offset
+            if high >= 0 and position >= 0:
+                lags[topic, partition] = max(high - position, 0)
+        return lags
+
+    def close(self) -> None:
+        """Leave the group; the revocation is served on the way."""
+        self._client.close()
+
+    def _assign(self, client: Client, partitions: list[TopicPartition]) -> None:
+        """Take partitions over at their committed offsets, held until `release`.
+
+        The offsets are asked for here, with read_committed, so that a transaction of the previous owner that is still
+        completing is waited for.
+        """
+        new = {(each.topic, each.partition) for each in partitions}
+        at = client.committed(partitions, timeout=_COMMITTED_S) if partitions else []
+        for each in at:
+            if each.error is not None:
+                raise KafkaException(each.error)
+        if self._incremental:
+            client.incremental_assign(at)
+            self.assigned |= new
+        else:
+            client.assign(at)
+            self.assigned = new
+        self._hold(client)
+        self.group_metadata = client.consumer_group_metadata()
+        self._on_assigned(set(self.assigned))
+
+    def _revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
+        gone = {(each.topic, each.partition) for each in partitions}
+        self.group_metadata = client.consumer_group_metadata()
+        self._on_revoked(set(self.assigned), False)
+        self.assigned -= gone
+        if self._incremental:
+            client.incremental_unassign(partitions)
+            self._rewind(client)
+        else:
+            client.unassign()
+
+    def _lose(self, partitions: list[TopicPartition]) -> None:
+        """Partitions that another member may own already: nothing of them can be committed any more."""
+        self._on_revoked(set(self.assigned), True)
+        self.assigned -= {(each.topic, each.partition) for each in partitions}
+
+    def _hold(self, client: Client) -> None:
+        if self.assigned:
+            client.pause([TopicPartition(*each) for each in self.assigned])
+
+    def _rewind(self, client: Client) -> None:
+        """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
+        if not self.assigned:
+            return
+        for each in client.committed([TopicPartition(*each) for each in self.assigned], timeout=_COMMITTED_S):
+            client.incremental_unassign([each])
+            client.incremental_assign([each])
+
+
+_COMMITTED_S = 30.0
+
+
+def batches(messages: Sequence[Message], generation: int) -> list[Batch]:
+    """Messages in the order of arrival, grouped by (topic, partition).
+
+    Raises KafkaException for an error that librdkafka gives up on; others it retries by itself.
+    """
+    groups: defaultdict[Partition, list[Message]] = defaultdict(list)
+    for message in messages:
+        error = message.error()
+        if error is not None:
+            _check(error)
+            continue
+        groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
+    out = []
+    for (topic, partition), group in groups.items():
+        values = [message.value() for message in group]
+        start = size = 0
+        for end, value in enumerate(values, 1):
+            size += len(value) if value else 0
+            if size >= BATCH_BYTES_MAX or end == len(values):
+                part = group[start:end]
+                out.append(
+                    Batch(
+                        topic,
+                        partition,
+                        [message.offset() for message in part],
+                        values[start:end],
+                        [message.timestamp()[1] for message in part],
+                        generation,
+                    )
+                )
+                start, size = end, 0
+    return out
+
+
+def _check(error: KafkaError) -> None:
+    if error.code() == KafkaError._PARTITION_EOF:
+        return
+    if error.fatal() or error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+        raise KafkaException(error)
+    log.warning("kafka: %s", error.str())

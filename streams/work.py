@@ -1,0 +1,252 @@
+"""The worker's parts apart from Faust: states, the open epoch, commits, rebalances.
+
+Steps run one at a time on a thread of their own, commits on another: while an epoch is committed the next one already
+grows. An epoch is closed between two steps, so it holds whole batches only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from rules import Catalogue
+from schemas import topics
+from streams.commit import Committer, Epoch
+from streams.describe import Describer
+from streams.frames import Batch
+from streams.metrics import Metrics
+from streams.pipeline import Histories, Judged, Parcels
+from streams.restore import restore
+from streams.settings import Settings
+from streams.state.rocks import RocksStore, shared_cache
+from streams.transport.consumer import Consumer, Link
+from streams.transport.poller import Partition
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_NO_GENERATION = -1
+
+
+class Work:
+    """One worker's states and epochs."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        folder = settings.state_dir / settings.group / settings.instance
+        cache = shared_cache(settings.state_cache_mb)
+        hot = settings.hot_bytes_max // (2 * settings.partitions)
+        self._stores = {
+            topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
+            topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
+        }
+        self.parcels = Parcels(
+            self._stores[topics.PARCELS_CHANGELOG],
+            catalogue,
+            Describer.of(settings),
+            partitions=settings.partitions,
+            emit_from=settings.emit_from,
+            event_bytes_max=settings.event_bytes_max,
+        )
+        self.histories = Histories(
+            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
+        )
+        self._committer: Committer | None = None
+        self._consumer: Consumer | None = None
+        self._epoch = Epoch()
+        self._filled = asyncio.Event()
+        self._started = asyncio.Event()
+        self._stepping = asyncio.Lock()
+        self._committing = asyncio.Lock()
+        self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
+        self._effects = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._generation = _NO_GENERATION
+        self._restoring: asyncio.Task[None] | None = None
+        self._cancelled = False
+
+    @property
+    def ready(self) -> bool:
+        """Assigned, and caught up with the changelog."""
+        return self._generation != _NO_GENERATION
+
+    # Steps
+
+    async def run(self, step: Callable[..., T], *args: object) -> T:
+        """Run a step off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._steps, step, *args)
+
+    @contextlib.asynccontextmanager
+    async def epoch(self, batches: Sequence[Batch]) -> AsyncIterator[Turn]:
+        """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
+        await self._room()
+        async with self._stepping:
+            turn = Turn(self, [batch for batch in batches if batch.generation == self._generation])
+            yield turn
+            if turn.fresh:
+                self._epoch.read(turn.fresh)
+                for batch in turn.fresh:
+                    self.metrics.events.labels(batch.topic).inc(len(batch.values))
+                self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
+                self._filled.set()
+
+    async def _room(self) -> None:
+        """Wait while commits lag behind steps by more than a few batches."""
+        while self._epoch.rows > _EPOCH_BATCHES_MAX * self.settings.batch_rows_max:
+            await asyncio.sleep(0.005)
+
+    # Commits
+
+    async def commit_loop(self) -> None:
+        """Commit whatever is done, one epoch after the other; under load at most every `epoch_ms_max`."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
+            if wait > 0 and self._consumer is not None and not self._consumer.idle:
+                await asyncio.sleep(wait)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        async with self._committing:
+            async with self._stepping:
+                epoch, self._epoch = self._epoch, Epoch()
+                deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
+            if not epoch.offsets:
+                return
+            assert self._consumer is not None and self._committer is not None
+            started = time.monotonic()
+            await asyncio.get_running_loop().run_in_executor(
+                self._effects, self._committer.commit, epoch, deltas, self._consumer.group_metadata
+            )
+            self.metrics.commit_seconds.observe(time.monotonic() - started)
+            self.metrics.epoch_seconds.observe(time.monotonic() - epoch.opened_at)
+
+    # Rebalances
+
+    def link(self) -> Link:
+        """What the transport needs; see `streams.transport`."""
+        settings = self.settings
+        return Link(
+            config=self._client(
+                {
+                    "group.id": settings.group,
+                    "group.instance.id": f"{settings.group}-{settings.instance}",
+                    **(
+                        {"group.protocol": "consumer", "group.remote.assignor": "range"}
+                        if settings.group_protocol == "consumer"
+                        else {
+                            "partition.assignment.strategy": "range",
+                            "session.timeout.ms": settings.session_timeout_ms,
+                            "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+                        }
+                    ),
+                }
+            ),
+            partitions=settings.partitions,
+            rows_max=settings.batch_rows_max,
+            timeout_s=settings.fetch_timeout_ms / 1000,
+            waiting_rows_max=2 * settings.batch_rows_max,
+            rebalance_timeout_s=settings.transaction_timeout_ms / 1000,
+            before_revoke=self._before_revoke,
+            after_assign=self._after_assign,
+        )
+
+    async def start(self, consumer: Consumer) -> None:
+        """Take the transactional id: aborts what an earlier worker of this slot left open."""
+        self._consumer = consumer
+        settings = self.settings
+        self._committer = Committer(
+            self._client({"transaction.timeout.ms": settings.transaction_timeout_ms}),
+            f"{settings.group}-{settings.instance}",
+            self._stores,
+        )
+        await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.start)
+        self._started.set()
+
+    async def _before_revoke(self, lost: bool) -> None:
+        self._cancelled = True
+        if self._restoring is not None:
+            await self._restoring
+        self._generation = _NO_GENERATION
+        if not lost:
+            await self._commit()
+        async with self._committing, self._stepping:
+            self._epoch = Epoch()
+            for store in self._stores.values():
+                store.close_all()
+        self.metrics.assigned_partitions.set(0)
+
+    def _after_assign(self, partitions: set[Partition], generation: int) -> None:
+        self.metrics.rebalances.inc()
+        self.metrics.assigned_partitions.set(len(partitions))
+        self._cancelled = False
+        self._restoring = asyncio.get_running_loop().create_task(self._restore(partitions, generation))
+        self._restoring.add_done_callback(self._restored)
+
+    async def _restore(self, partitions: set[Partition], generation: int) -> None:
+        numbers = {number for _, number in partitions}
+        if not numbers:
+            log.warning("no partitions assigned: more workers than partitions")
+            return
+        await self._started.wait()
+        self.metrics.worker_state.state("restoring")
+        started = time.monotonic()
+        records = await asyncio.get_running_loop().run_in_executor(
+            self._effects,
+            lambda: restore(self._client({}), self._stores, numbers, cancelled=lambda: self._cancelled),
+        )
+        if self._cancelled or self._consumer is None:
+            return
+        self.metrics.restored_records.inc(records)
+        log.info("state of %s partitions is there: %s records in %.1f s", len(numbers), f"{records:,}", time.monotonic() - started)
+        self._generation = generation
+        self._consumer.release()
+        self.metrics.worker_state.state("running")
+
+    def _restored(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
+            self._consumer.fail(error)
+
+    def _client(self, more: dict[str, object]) -> dict[str, object]:
+        return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
+
+
+_EPOCH_BATCHES_MAX = 4
+
+
+class Turn:
+    """One step's part in the open epoch."""
+
+    def __init__(self, work: Work, fresh: list[Batch]) -> None:
+        self.fresh = fresh
+        self._work = work
+
+    def judged(self, judged: Judged) -> None:
+        """Add what a step of the parcels gave."""
+        self._work._epoch.judged(judged)
+        _count(self._work.metrics, judged)
+
+    def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
+        """Add messages for an internal topic."""
+        self._work._epoch.send(topic, messages)
+
+
+def _count(metrics: Metrics, judged: Judged) -> None:
+    for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
+        metrics.rejects.labels(topic, reason).inc(n)
+    for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
+        metrics.verdicts.labels(tier, status).inc(n)
+        metrics.alerts.labels(status).inc(n)
+    rules: Counter[tuple[str, str]] = Counter()
+    for each in judged.alerts:
+        rules.update((reason.rule, "yes") for reason in each.alert.reasons)
+        rules.update((rule, "unknown") for rule in each.alert.unknown)
+    for (rule, answer), n in rules.items():
+        metrics.rule_answers.labels(rule, answer).inc(n)
