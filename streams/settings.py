@@ -121,9 +121,7 @@ class Settings(BaseSettings):
     # Bounds
     event_bytes_max: int = Field(65_536, ge=256, le=10_485_760, description="Longer records are rejected (bytes).")
     batch_rows_max: int = Field(20_000, ge=1, le=1_000_000, description="Most records of one batch (rows).")
-    fetch_timeout_ms: int = Field(
-        20, ge=1, le=10_000, description="Longest wait of a fetch (milliseconds)."
-    )
+    fetch_timeout_ms: int = Field(20, ge=1, le=10_000, description="Longest wait of a fetch (milliseconds).")
     epoch_ms_max: int = Field(200, ge=1, le=60_000, description="Longest time between commits (milliseconds).")
     queue_batches_max: int = Field(8, ge=1, le=1_024, description="Batches waiting per partition before it is paused.")
     observations_per_bucket_max: int = Field(

@@ -36,11 +36,13 @@ def show(config: ConfigOption = None, assignments: SetOption = None, as_json: Js
         from rich.console import Console
         from rich.table import Table
 
-        table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for heading in ("setting", "value", "from", "meaning"):
+            table.add_column(heading, overflow="fold")
         for name, value, source, description in rows:
             style = None if source == "default" else "bold"
             table.add_row(name, value, source, description, style=style)
-        Console().print(table)
+        Console(markup=False, highlight=False).print(table)
     else:
         for row in rows:
             print("\t".join(row))
