@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from streams.broker import jars
 from streams.broker.errors import BrokerError
 
 _PREPARE_TIMEOUT_S = 180
+_CLUSTER = "waybill-sentinel-image"  # replaced in every copy
 _MB = 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -43,16 +45,18 @@ class Image:
     def aot_cache(self) -> Path:
         return self.root / "kafka.aot"
 
-    def install(self, data_dir: Path, ports: tuple[int, int], settings: Mapping[str, str]) -> Path:
-        """Make `data_dir` ready for a start, keeping what it holds; returns the path of the broker's properties."""
+    def install(self, data_dir: Path, ports: tuple[int, int], settings: Mapping[str, str]) -> tuple[Path, str]:
+        """Make `data_dir` ready for a start, keeping what it holds; returns the broker's properties and cluster id."""
         logs = data_dir / "logs"
-        data_dir.mkdir(parents=True, exist_ok=True)
-        if not (logs / "meta.properties").exists():
+        meta = logs / "meta.properties"
+        if not meta.exists():
             shutil.copytree(self.formatted, logs, dirs_exist_ok=True)
+            meta.write_text(meta.read_text("utf-8").replace(_CLUSTER, secrets.token_urlsafe(16)), "utf-8")
         path = data_dir / "server.properties"
         lines = {**properties(logs, ports), **settings}
         path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()), encoding="utf-8")
-        return path
+        cluster = next(line for line in meta.read_text("utf-8").splitlines() if line.startswith("cluster.id="))
+        return path, cluster.removeprefix("cluster.id=")
 
     def command(
         self, properties_path: Path, jvm_options: Sequence[str], *, fast_start: bool, heap_mb: int
@@ -156,9 +160,8 @@ def _remove_superseded(image: Image) -> None:
 def _format(image: Image, scratch: Path) -> None:
     config = scratch / "format.properties"
     config.write_text("".join(f"{k}={v}\n" for k, v in properties(image.formatted, (1, 2)).items()), encoding="utf-8")
-    cluster = "waybill-sentinel-local"
     java = [*_java(image.class_path, 128), "-XX:TieredStopAtLevel=1"]
-    _run([*java, "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(config)])
+    _run([*java, "kafka.tools.StorageTool", "format", "--cluster-id", _CLUSTER, "--config", str(config)])
 
 
 def _java(class_path: str, heap_mb: int) -> list[str]:

@@ -90,6 +90,7 @@ class PrivateKafka:
         self._image = image
         self._keeper: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
+        self._cluster = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -176,7 +177,7 @@ class PrivateKafka:
             self._ports = (self._port_given or _free_port(), _free_port())
 
     def _launch(self, image: Image) -> None:
-        properties = image.install(self.data_dir, self._ports, self._settings)
+        properties, self._cluster = image.install(self.data_dir, self._ports, self._settings)
         command = image.command(properties, self._jvm_options, fast_start=self._fast_start, heap_mb=self._heap_mb)
         remove = "" if self._kept_dir else str(self.data_dir)
         # A session of its own: Ctrl-C at the terminal is for our process, which still needs its broker to end well.
@@ -200,7 +201,7 @@ class PrivateKafka:
                 raise BrokerError(self._failure("the private Kafka ended while it was starting"))
             # The port is open before the broker serves; a request waits for it there. The plain connection comes
             # first because librdkafka logs every refused one.
-            if _listens(self._ports[0]) and _answers(self.bootstrap_servers):
+            if _listens(self._ports[0]) and _cluster_at(self.bootstrap_servers) == self._cluster:
                 return
             time.sleep(0.02)
         raise BrokerError(self._failure(f"the private Kafka did not answer within {self._timeout_s:.0f} s"))
@@ -262,12 +263,13 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _answers(servers: str) -> bool:
+def _cluster_at(servers: str) -> str | None:
+    """Id of the cluster that answers there; a port that was taken by another broker answers too."""
     client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     try:
-        return bool(client.list_topics(timeout=5.0).brokers)
+        return client.list_topics(timeout=5.0).cluster_id
     except KafkaException:
-        return False
+        return None
 
 
 def _tail(path: Path) -> str:

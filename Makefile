@@ -1,0 +1,66 @@
+# `make demo` and `make test` do all their own set-up: a .venv with locked versions, and Apache Kafka's jars.
+# Needed beforehand: make, Python 3.11 or later, the network once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The same on any machine: UTF-8 whatever the locale, the virtual environment's own tools, nothing from the user's site.
+export PYTHONUTF8 := 1
+export PYTHONNOUSERSITE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+.PHONY: help setup demo test bench lock clean
+
+help:
+	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
+	@echo 'make test    lint, types, and every test, with a real broker'
+	@echo 'make bench   the benchmarks'
+	@echo 'make setup   only what the others need: .venv and Kafka'
+	@echo 'make lock    resolve the versions anew (requirements.txt, Kafka jars)'
+	@echo 'make clean   remove what was made here'
+
+setup: $(VENV)/.installed
+	@$(BIN)/python -m streams.broker
+
+demo: setup
+	$(BIN)/waybill demo
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+lock: setup
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--extra dev --output-file requirements.txt pyproject.toml
+	$(BIN)/python -m streams.broker --lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian splits ensurepip off into the package python3-venv: root may install it, anyone else is told.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'error: Python 3.11 or later is needed; name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; \
+		else \
+			echo 'error: this Python has no venv module. On Debian: apt-get install python3-venv (as root)' >&2; exit 1; \
+		fi; \
+	fi
+	@rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $@

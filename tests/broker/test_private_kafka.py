@@ -1,0 +1,183 @@
+"""The private Kafka: it answers, keeps what it was given over kill -9, and never outlives its owner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.broker import BrokerError, PrivateKafka, bootstrap
+
+pytestmark = pytest.mark.broker
+
+
+def test_records_survive_kill_and_restart(tmp_path: Path) -> None:
+    with PrivateKafka(tmp_path) as kafka:
+        servers = kafka.bootstrap_servers
+        _create(servers, "kept")
+        _produce(servers, "kept", [b"%d" % i for i in range(1000)])
+        kafka.kill()
+        assert not kafka.running
+        kafka.restart()
+        assert kafka.bootstrap_servers == servers
+        assert _read(servers, "kept", 1000) == [b"%d" % i for i in range(1000)]
+    assert (tmp_path / "kafka.log").exists()
+
+
+def test_aborted_records_are_hidden() -> None:
+    """The reason for a real broker: stand-ins for one show aborted records."""
+    with PrivateKafka() as kafka:
+        _create(kafka.bootstrap_servers, "transactions")
+        producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": "one", "log_level": 0})
+        producer.init_transactions(30)
+        for value, commit in ((b"aborted", False), (b"committed", True)):
+            producer.begin_transaction()
+            producer.produce("transactions", value)
+            producer.flush()
+            (producer.commit_transaction if commit else producer.abort_transaction)(30)
+        assert _read(kafka.bootstrap_servers, "transactions", 1) == [b"committed"]
+
+
+def test_topics_are_not_created_by_accident(kafka: str) -> None:
+    producer = Producer({"bootstrap.servers": kafka, "log_level": 0})
+    producer.list_topics("nobody-made-this", timeout=30)  # a producer's question creates a topic where that is allowed
+    assert "nobody-made-this" not in producer.list_topics(timeout=30).topics
+
+
+def test_stop_leaves_no_process_and_no_directory() -> None:
+    kafka = PrivateKafka()
+    kafka.start()
+    pid, directory = kafka.pid, kafka.data_dir
+    listeners = {at.laddr.ip for at in psutil.Process(pid).net_connections() if at.status == psutil.CONN_LISTEN}
+    assert {address.removeprefix("::ffff:") for address in listeners} == {"127.0.0.1"}
+    kafka.stop()
+    kafka.stop()
+    assert not psutil.pid_exists(pid)
+    assert not directory.exists()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_broker_dies_with_its_owner(how: signal.Signals) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", _OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+    )
+    with owner:
+        assert owner.stdout is not None
+        broker, directory = owner.stdout.readline().split()
+        keeper = psutil.Process(int(broker)).parent()
+        assert keeper is not None
+        os.kill(owner.pid, how)
+        owner.wait(30)
+    _wait_until(lambda: not psutil.pid_exists(int(broker)) and not keeper.is_running())
+    assert not Path(directory).exists()
+
+
+_OWNER = """
+import time
+from streams.broker import PrivateKafka
+with PrivateKafka() as kafka:
+    print(kafka.pid, kafka.data_dir, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.chaos
+def test_broker_dies_with_its_keeper() -> None:
+    with PrivateKafka() as kafka:
+        pid = kafka.pid
+        keeper = psutil.Process(pid).parent()
+        assert keeper is not None
+        keeper.kill()
+        _wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def test_broker_outlives_the_thread_that_started_it() -> None:
+    kafka = PrivateKafka()
+    thread = threading.Thread(target=kafka.start)
+    thread.start()
+    thread.join()
+    try:
+        time.sleep(0.5)
+        assert kafka.running
+        assert (
+            AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0}).list_topics(timeout=5).brokers
+        )
+    finally:
+        kafka.stop()
+
+
+def test_failed_start_shows_the_log(tmp_path: Path) -> None:
+    kafka = PrivateKafka(tmp_path, settings={"log.segment.bytes": "many"})
+    with pytest.raises(BrokerError, match="ended while it was starting") as refused:
+        kafka.start()
+    assert "Invalid value many" in str(refused.value)
+    assert not kafka.running
+
+
+def test_port_in_use_is_an_error(tmp_path: Path) -> None:
+    with PrivateKafka() as first:
+        port = int(first.bootstrap_servers.rpartition(":")[2])
+        with pytest.raises(BrokerError, match="Address already in use"):
+            PrivateKafka(tmp_path, port=port).start()
+
+
+def test_one_directory_serves_one_broker(tmp_path: Path) -> None:
+    with PrivateKafka(tmp_path), pytest.raises(BrokerError, match="lock"):
+        PrivateKafka(tmp_path).start()
+
+
+def test_environment_names_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
+    with bootstrap() as servers:
+        assert servers == "kafka.example:9092"
+
+
+def test_no_address_before_the_first_start() -> None:
+    kafka = PrivateKafka()
+    with pytest.raises(BrokerError, match="not started"):
+        _ = kafka.bootstrap_servers
+    with pytest.raises(BrokerError, match="not running"):
+        _ = kafka.pid
+
+
+def _create(servers: str, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+
+
+def _produce(servers: str, topic: str, values: list[bytes]) -> None:
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "log_level": 0})
+    for value in values:
+        producer.produce(topic, value)
+    assert producer.flush(30) == 0
+
+
+def _read(servers: str, topic: str, count: int) -> list[bytes]:
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader", "log_level": 0})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    values: list[bytes] = []
+    deadline = time.monotonic() + 30
+    while len(values) < count and time.monotonic() < deadline:
+        for message in consumer.consume(count, 0.5):
+            assert message.error() is None
+            values.append(message.value() or b"")
+    consumer.close()
+    return values
+
+
+def _wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "still not so"
+        time.sleep(0.05)

@@ -1,0 +1,69 @@
+"""Topics on a real broker: created once, equal in partitions, deleted whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, ConfigResource
+
+from schemas.topics import HISTORIES_CHANGELOG, REFERENCE, RULES, SHIPMENTS, TOPICS
+from streams import topics
+
+pytestmark = pytest.mark.broker
+
+SINGLE = {REFERENCE, RULES}
+
+
+@pytest.mark.parametrize("partitions", [1, 4, 12])
+def test_create_is_idempotent_and_co_partitioned(fresh_topics: Callable[[int], str], partitions: int) -> None:
+    servers = fresh_topics(partitions)
+    assert topics.create(servers, partitions) == []
+    states = topics.show(servers)
+    assert [state.topic for state in states] == list(TOPICS)
+    for state in states:
+        assert state.partitions == (1 if state.topic.name in SINGLE else partitions)
+        assert (state.replication, state.offsets) == (1, 0)
+
+
+def test_differing_partition_count_is_refused_by_name(fresh_kafka: str) -> None:
+    with pytest.raises(topics.TopicError, match=r"waybill\.shipments has 4, wanted 6") as refused:
+        topics.create(fresh_kafka, 6)
+    assert not any(name in str(refused.value) for name in SINGLE)
+
+
+def test_missing_topics_are_added_to_those_there(fresh_kafka: str) -> None:
+    admin = AdminClient({"bootstrap.servers": fresh_kafka})
+    admin.delete_topics([REFERENCE])[REFERENCE].result(30)
+    assert [state.topic.name for state in topics.show(fresh_kafka) if not state.partitions] == [REFERENCE]
+    assert topics.create(fresh_kafka) == [REFERENCE]
+
+
+def test_show_counts_records(fresh_kafka: str) -> None:
+    producer = Producer({"bootstrap.servers": fresh_kafka, "enable.idempotence": True})
+    for number in range(20):
+        producer.produce(SHIPMENTS, key=str(number), value=b"{}")
+    assert producer.flush(30) == 0
+    assert {s.topic.name: s.offsets for s in topics.show(fresh_kafka) if s.offsets} == {SHIPMENTS: 20}
+
+
+def test_cleanup_is_as_declared(fresh_kafka: str) -> None:
+    admin = AdminClient({"bootstrap.servers": fresh_kafka})
+    asked = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in TOPICS])
+    found = {resource.name: future.result(30) for resource, future in asked.items()}
+    for topic in TOPICS:
+        assert set(found[topic.name]["cleanup.policy"].value.split(",")) == set(topic.cleanup.split(","))
+    assert int(found[HISTORIES_CHANGELOG]["max.message.bytes"].value) == 4 * 1024 * 1024
+
+
+def test_deleted_topics_are_gone(fresh_kafka: str) -> None:
+    assert set(topics.delete(fresh_kafka)) == {topic.name for topic in TOPICS}
+    assert not any(state.partitions for state in topics.show(fresh_kafka))
+    assert topics.delete(fresh_kafka) == []
+
+
+def test_silent_broker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "_TIMEOUT_S", 0.2)
+    with pytest.raises(topics.TopicError, match="does not answer"):
+        topics.create("127.0.0.1:1", client={"log_level": 0})

@@ -1,0 +1,76 @@
+"""House rules on imports and size: who may import whom, one door per engine, modules that fit a reader's head."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("schemas", "rules", "streams")
+LINES_MAX = 350
+
+# What a room may import of ours, besides itself.
+MAY_IMPORT = {"schemas": set[str](), "rules": {"schemas"}, "streams": {"schemas", "rules"}}
+
+# The doors: an engine is imported by these files or folders and by no other module of the three rooms.
+DOORS = {
+    "faust": ("streams/app.py", "streams/transport/"),
+    "confluent_kafka": (
+        "streams/alerts.py",
+        "streams/broker/",
+        "streams/cli/",
+        "streams/commit.py",
+        "streams/replay.py",
+        "streams/restore.py",
+        "streams/topics.py",
+        "streams/transport/",
+    ),
+    "rocksdict": ("streams/state/",),
+    "prometheus_client": ("streams/metrics.py",),
+}
+
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_rooms_import_only_what_is_before_them(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    ours = imported(path) & {*ROOMS, "tests", "benchmarks"}
+    assert ours - {room} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_each_engine_enters_by_its_door(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    strays = {engine for engine in imported(path) & DOORS.keys() if not name.startswith(DOORS[engine])}
+    assert not strays
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_modules_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < LINES_MAX
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [str(path) for path in MODULES if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None]
+    assert not silent
+
+
+def test_the_walk_sees_imports_wherever_they_stand(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("import a.b\nfrom c.d import e\ndef f():\n    import g\nif True:\n    from h import *\n")
+    assert imported(module) == {"a", "c", "g", "h"}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of all modules that a file imports, at any depth of its code."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
