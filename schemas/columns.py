@@ -63,7 +63,9 @@ SHIPMENT = (
 _PENDING = "not a retail parcel, or history has not answered yet"
 
 HISTORY = (
-    Column("sender_parcels_24h", "integer", "Parcels on this ID in the 24 h up to this one.", f"no usable ID; {_PENDING}"),
+    Column(
+        "sender_parcels_24h", "integer", "Parcels on this ID in the 24 h up to this one.", f"no usable ID; {_PENDING}"
+    ),
     Column("sender_earlier_90d", "integer", "Earlier parcels on this ID in 90 d.", f"no usable ID; {_PENDING}"),
     Column(
         "sender_names_90d",
@@ -73,7 +75,10 @@ HISTORY = (
     ),
     Column("sender_outlets_90d", "integer", "Distinct outlets used with this ID in 90 d.", f"no usable ID; {_PENDING}"),
     Column(
-        "sender_provinces_24h", "integer", "Distinct provinces of acceptance on this ID in 24 h.", f"no usable ID; {_PENDING}"
+        "sender_provinces_24h",
+        "integer",
+        "Distinct provinces of acceptance on this ID in 24 h.",
+        f"no usable ID; {_PENDING}",
     ),
     Column(
         "sender_previous_km",
@@ -87,7 +92,9 @@ HISTORY = (
         "Time since this ID's previous parcel, hours.",
         f"no previous parcel; no usable ID; {_PENDING}",
     ),
-    Column("phone_ids_30d", "integer", "Distinct IDs with this sender's mobile in 30 d.", f"no usable mobile; {_PENDING}"),
+    Column(
+        "phone_ids_30d", "integer", "Distinct IDs with this sender's mobile in 30 d.", f"no usable mobile; {_PENDING}"
+    ),
     Column(
         "recipient_senders_14d",
         "integer",

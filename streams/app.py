@@ -1,8 +1,8 @@
 """The worker: two Faust agents, two keyed states, one verdict.
 
 The way of an event: `parcels` judges the parcels that a batch touches and sends observations to the histories of their
-sender, phones, courier and outlet; `histories` answers with facts; `parcels` revises. What both do is `streams.pipeline`;
-what reaches the world, and in which order, is `streams.commit`.
+sender, phones, courier and outlet; `histories` answers with facts; `parcels` revises. What both do is in
+`streams.pipeline`; what reaches the world, and in which order, is in `streams.commit`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class App(faust.App):
 
 
 def build(settings: Settings) -> App:
-    """The worker's app for these settings. Raises RuleError, StateError and the like: a faulty setting stops start-up."""
+    """The worker's app for these settings. Raises RuleError and the like: a faulty setting stops start-up."""
     app = App(settings)
     work = app.work
 
@@ -61,7 +61,9 @@ def build(settings: Settings) -> App:
                 judged = await work.run(work.parcels.step, epoch.fresh, int(time.time() * 1000))
                 epoch.judged(judged)
 
-    @app.agent(app.topic(topics.OBSERVATIONS, key_serializer="raw", value_serializer="raw", maxsize=4), name="histories")
+    @app.agent(
+        app.topic(topics.OBSERVATIONS, key_serializer="raw", value_serializer="raw", maxsize=4), name="histories"
+    )
     async def histories(batches: Any) -> None:
         """Fold observations by entity, and answer with facts."""
         async for waiting in together(batches, settings.batch_rows_max):

@@ -122,7 +122,9 @@ class Committer:
             self._producer.poll(0)
             done += len(batch)
 
-    def _changelog(self, topic: str, partition: int, values: dict[bytes, bytes], ends: dict[tuple[str, int], int]) -> None:
+    def _changelog(
+        self, topic: str, partition: int, values: dict[bytes, bytes], ends: dict[tuple[str, int], int]
+    ) -> None:
         """Produce a partition's changes; only the last is asked for its offset, for a partition keeps its order."""
 
         def delivered(error: KafkaError | None, message: Message) -> None:

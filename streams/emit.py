@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import get_args
 
 import msgspec
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from rules import TIERS, Catalogue, actions
+from rules import Catalogue, actions
 from schemas import topics
 from schemas.records import Alert, Reason, Source, Title
+from schemas.terms import Status, Tier
 from streams import layout
 from streams.fold.dossiers import Dossiers
 from streams.frames import untail
@@ -27,6 +29,7 @@ from streams.layout import MOVEMENT
 _encode = msgspec.json.Encoder().encode
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
 OPEN, WITHDRAWN = 1, 2
+_SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def emit(
 ) -> list[Emitted]:
     """The alerts whose content is news, marked as emitted in their dossiers.
 
-    emit_from: index into TIERS. publish: makes the shown token of a stored one. now_ms: the wall clock, for `detected_at`.
+    emit_from: index into TIERS. publish: makes the shown token of a stored one. now_ms: wall clock, for `detected_at`.
     """
     heads = dossiers.heads
     opens = verdicts.tier >= emit_from
@@ -68,7 +71,7 @@ def emit(
             dossiers,
             i,
             status="open" if opens[row] else "withdrawn",
-            tier=TIERS[max(int(verdicts.tier[row]), 1)],
+            tier=_SHOWN_TIERS[max(int(verdicts.tier[row]) - 1, 0)],
             score=int(verdicts.score[row]),
             reasons=tuple(reasons),
             unknown=tuple(unknown),
@@ -98,6 +101,8 @@ def _reasons(
 ) -> tuple[list[Reason], list[str]]:
     reasons, unknown = [], []
     for rule, answer in zip(catalogue.rules, answers, strict=True):
+        if rule.mode != "live":
+            continue
         if answer is None:
             unknown.append(rule.id)
         elif answer:
@@ -125,8 +130,8 @@ def _alert(
     dossiers: Dossiers,
     i: int,
     *,
-    status: str,
-    tier: str,
+    status: Status,
+    tier: Tier,
     score: int,
     reasons: tuple[Reason, ...],
     unknown: tuple[str, ...],

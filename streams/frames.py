@@ -83,8 +83,8 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     out = []
     for partition in np.unique(partitions).tolist():
         start, end = np.searchsorted(partitions, [partition, partition + 1])
-        for first in range(int(start), int(end), _MESSAGE_ROWS):
-            out.append((partition, head + rows[first : min(first + _MESSAGE_ROWS, int(end))].tobytes()))
+        cuts = range(int(start), int(end), _MESSAGE_ROWS)
+        out += [(partition, head + rows[cut : min(cut + _MESSAGE_ROWS, int(end))].tobytes()) for cut in cuts]
     return out
 
 
@@ -97,7 +97,9 @@ def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, li
     for batch in batches:
         for offset, value in zip(batch.offsets, batch.values, strict=True):
             if not value or value[0] != layout.FORMAT or (len(value) - 1) % dtype.itemsize:
-                raise FormatError(f"{batch.topic}[{batch.partition}]@{offset}: not written by this version of the worker")
+                raise FormatError(
+                    f"{batch.topic}[{batch.partition}]@{offset}: not written by this version of the worker"
+                )
             rows = np.frombuffer(value, dtype=dtype, offset=1)
             parts.append(rows)
             partitions += [batch.partition] * len(rows)

@@ -129,7 +129,7 @@ _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
     "pieces": _whole("pieces"),
     "sender_previous_km": _previous_km,
     "sender_previous_h": _previous_h,
-    "saturated": lambda heads: _column(heads["saturated"] != 0, (heads["known"] > 0).any(axis=1)),
+    "saturated": lambda heads: _column(heads["saturated"] != 0, np.asarray((heads["known"] > 0).any(axis=1))),
     **{
         name: _flag(name)
         for name in (

@@ -66,7 +66,7 @@ MOVEMENT = np.dtype(
     ]
 )
 
-# The facts that the histories answer about one parcel, by kind; `known` counts what the answer stands on and only grows.
+# The facts that histories answer about a parcel, by kind; `known` counts what the answer stands on and only grows.
 FACT_COLUMNS: dict[int, tuple[str, ...]] = {
     SENDER: (
         "sender_parcels_24h",
@@ -108,7 +108,9 @@ OBSERVED = np.dtype(
         ("live", "u1"),  # 0: superseded by a later upload
     ]
 )
-OBSERVATION = np.dtype([*((name, OBSERVED[name].str) for name in OBSERVED.names or ()), ("entity", "<u8"), ("kind", "u1")])
+OBSERVATION = np.dtype(
+    [*((name, OBSERVED[name].str) for name in OBSERVED.names or ()), ("entity", "<u8"), ("kind", "u1")]
+)
 
 # The shipment that stands for a parcel, as columns. Strings that only an alert shows are in the dossier's tail.
 SHIPMENT_FIELDS = [

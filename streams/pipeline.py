@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +17,15 @@ from rules import TIERS, Catalogue
 from schemas import topics
 from schemas.records import Reject
 from streams import describe, layout
-from streams.decode import Limits, decode
+from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe import Describer
 from streams.emit import Emitted, emit
 from streams.fold import dossiers, histories
-from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
+from streams.frames import Answers, Batch, pack, unpack, untail
 from streams.judge import Verdicts, judge
 from streams.state.store import Store
 
-Kind = Literal["shipment", "scan", "inspection"]
-_KINDS: dict[str, Kind] = {topics.SHIPMENTS: "shipment", topics.SCANS: "scan", topics.INSPECTIONS: "inspection"}
-SOURCES = (*_KINDS, topics.FACTS)
+SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 
 
 @dataclass(slots=True)
@@ -75,7 +73,10 @@ class Parcels:
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Judge every parcel that these batches touch."""
         out = Judged()
-        uploads, movements = self._describe(batches, out)
+        uploads = self._describer.uploads(*self._decode("shipment", batches, out))
+        scans = describe.scans(*self._decode("scan", batches, out))
+        inspections = describe.inspections(*self._decode("inspection", batches, out))
+        movements = describe.joined([scans, inspections])
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
         touched = dossiers.fold(self.store, uploads, movements, answers)
         out.touched = touched
@@ -93,28 +94,21 @@ class Parcels:
         touched.save(self.store)
         return out
 
-    def _describe(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
-        uploads, moves = Uploads.none(), []
-        for topic, kind in _KINDS.items():
-            records, partitions, offsets = [], [], []
-            for batch in batches:
-                if batch.topic != topic:
-                    continue
+    def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
+        """The valid records of one kind, with the partition and offset of each; the others become rejects."""
+        records: list[Any] = []
+        partitions: list[int] = []
+        offsets: list[int] = []
+        topic = SOURCES[kind]
+        for batch in batches:
+            if batch.topic == topic:
                 decoded = decode(kind, batch.values, self._limits)
                 records += decoded.rows
                 partitions += [batch.partition] * len(decoded.rows)
                 offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [_reject(batch, bad.index, bad.reason, bad.detail) for bad in decoded.rejected]
+                out.rejects += [_reject(batch, bad) for bad in decoded.rejected]
                 out.events[topic] += len(batch.values)
-            if not records:
-                continue
-            if kind == "shipment":
-                uploads = self._describer.uploads(records, partitions, offsets)
-            elif kind == "scan":
-                moves.append(describe.scans(records, partitions, offsets))
-            else:
-                moves.append(describe.inspections(records, partitions, offsets))
-        return uploads, describe.joined(moves)
+        return records, partitions, offsets
 
 
 class Histories:
@@ -138,14 +132,12 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def _reject(batch: Batch, index: int, reason: str, detail: str) -> Reject:
+def _reject(batch: Batch, bad: Rejected) -> Reject:
     return Reject(
         topic=batch.topic,
         partition=batch.partition,
-        offset=batch.offsets[index],
-        reason=reason,
-        detail=detail,
-        received_at=batch.timestamps[index],
+        offset=batch.offsets[bad.index],
+        reason=bad.reason,
+        detail=bad.detail,
+        received_at=batch.timestamps[bad.index],
     )
-
-

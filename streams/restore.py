@@ -31,7 +31,9 @@ def restore(
     The end is the end of the log when the reading starts. An unfinished transaction before it is waited for, for until
     it is committed or aborted nobody knows whether its records count. That ends with its time-out at the latest.
     """
-    at = [TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)]
+    at = [
+        TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)
+    ]
     reader = Consumer(
         {
             **config,

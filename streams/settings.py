@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         10_000, ge=1_000, le=1_800_000, description="A worker silent for so long loses its partitions (milliseconds)."
     )
     transaction_timeout_ms: int = Field(
-        60_000, ge=1_000, le=900_000, description="The broker aborts a transaction open for so long (milliseconds)."
+        15_000, ge=1_000, le=900_000, description="The broker aborts a transaction open for so long (milliseconds)."
     )
 
     # Judging

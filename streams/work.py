@@ -120,7 +120,8 @@ class Work:
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
             if not epoch.offsets:
                 return
-            assert self._consumer is not None and self._committer is not None
+            assert self._consumer is not None
+            assert self._committer is not None
             started = time.monotonic()
             await asyncio.get_running_loop().run_in_executor(
                 self._effects, self._committer.commit, epoch, deltas, self._consumer.group_metadata
@@ -205,7 +206,12 @@ class Work:
         if self._cancelled or self._consumer is None:
             return
         self.metrics.restored_records.inc(records)
-        log.info("state of %s partitions is there: %s records in %.1f s", len(numbers), f"{records:,}", time.monotonic() - started)
+        log.info(
+            "state of %s partitions is there: %s records in %.1f s",
+            len(numbers),
+            f"{records:,}",
+            time.monotonic() - started,
+        )
         self._generation = generation
         self._consumer.release()
         self.metrics.worker_state.state("running")

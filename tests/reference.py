@@ -16,10 +16,25 @@ from schemas.records import Inspection, Scan, Shipment
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR
-ORIGINS = (
-    "5101 4401 4413 4502 4501 3508 3306 4201 120111 5305 5331 5301 5309 5326 5308 5328".split()
-)
-COUNTRIES = "AU MX US CA NZ".split()
+ORIGINS = [
+    "5101",
+    "4401",
+    "4413",
+    "4502",
+    "4501",
+    "3508",
+    "3306",
+    "4201",
+    "120111",
+    "5305",
+    "5331",
+    "5301",
+    "5309",
+    "5326",
+    "5308",
+    "5328",
+]
+COUNTRIES = ["AU", "MX", "US", "CA", "NZ"]
 PLACEHOLDERS = {"张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test"}
 with (Path(__file__).parents[1] / "streams/describe/data/adcodes.csv").open(encoding="utf-8") as _file:
     CENTROIDS = {row["adcode"]: (float(row["lon"]), float(row["lat"])) for row in DictReader(_file) if row["lon"]}
@@ -86,7 +101,9 @@ def _facts(shipment: Shipment) -> Facts:
 
 def _mobile(phone: str | None) -> str | None:
     digits = "".join(c for c in phone or "" if c.isdigit())
-    digits = digits.removeprefix("0086") if len(digits) == 15 else digits.removeprefix("86") if len(digits) == 13 else digits
+    digits = (
+        digits.removeprefix("0086") if len(digits) == 15 else digits.removeprefix("86") if len(digits) == 13 else digits
+    )
     usable = "*" not in (phone or "") and len(digits) == 11 and digits[0] == "1" and digits[1] in "3456789"
     return digits if usable else None
 

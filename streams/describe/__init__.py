@@ -150,8 +150,6 @@ def inspections(records: Sequence[Inspection], partitions: list[int], offsets: S
 
 def joined(parts: Sequence[Movements]) -> Movements:
     """Several batches of movements as one."""
-    if not parts:
-        return Movements.none()
     return Movements(
         [partition for part in parts for partition in part.partitions],
         [parcel for part in parts for parcel in part.parcels],

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams import layout
-from streams.layout import FACT_COLUMNS, HEAD, KINDS, MOVEMENT, OBSERVATION, SENDER, SHIPMENT, VERSION
 from streams.frames import Answers, Movements, Uploads, untail
+from streams.layout import FACT_COLUMNS, HEAD, KINDS, MOVEMENT, OBSERVATION, SENDER, SHIPMENT, VERSION
 from streams.state.store import Store
 
 Rows = NDArray[np.void]
@@ -56,7 +57,7 @@ class Dossiers:
         for position, row in enumerate(rows.tolist()):
             if self.versions[row]:
                 known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
-        return known.tolist()
+        return [int(count) for count in known]
 
     def save(self, store: Store) -> None:
         rows = np.flatnonzero(self.changed).tolist()
@@ -206,7 +207,7 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
 _COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
 
 
-def _rank(row: np.void, raw_tail: bytes) -> tuple[int, str]:
+def _rank(row: Any, raw_tail: bytes) -> tuple[int, str]:
     """Which upload stands: the newest, by the time of its record and then by its event id."""
     return int(row["version_at"]), untail(raw_tail)[0]
 
@@ -222,7 +223,11 @@ def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.byte
         has = np.flatnonzero(rows["entity"][:, kind] != 0)
         out = np.zeros(len(has), dtype=OBSERVATION)
         out["kind"], out["live"] = kind, live
-        out["entity"], out["event"], out["at"] = rows["entity"][has, kind], rows["event"][has], rows["picked_up_at"][has]
+        out["entity"], out["event"], out["at"] = (
+            rows["entity"][has, kind],
+            rows["event"][has],
+            rows["picked_up_at"][has],
+        )
         out["partition"], out["parcel"] = partitions[has], parcels[has]
         if live:
             out["a"] = rows["name" if kind == SENDER else "person"][has]

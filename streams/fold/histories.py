@@ -74,7 +74,9 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     by = np.lexsort((number, partitions, entity, kind))
     new_history = np.ones(len(by), dtype=np.bool_)
     new_history[1:] = (
-        (entity[by][1:] != entity[by][:-1]) | (kind[by][1:] != kind[by][:-1]) | (partitions[by][1:] != partitions[by][:-1])
+        (entity[by][1:] != entity[by][:-1])
+        | (kind[by][1:] != kind[by][:-1])
+        | (partitions[by][1:] != partitions[by][:-1])
     )
     history = np.empty(len(by), dtype=np.int64)
     history[by] = np.cumsum(new_history) - 1
@@ -92,7 +94,9 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     return history, _Buckets(keys, of_history, partitions[first][of_history], own)
 
 
-def _merge(rows: Rows, group: Ints, place: Ints, changed: NDArray[np.bool_]) -> tuple[Rows, Ints, Ints, NDArray[np.bool_]]:
+def _merge(
+    rows: Rows, group: Ints, place: Ints, changed: NDArray[np.bool_]
+) -> tuple[Rows, Ints, Ints, NDArray[np.bool_]]:
     """Sort by (history, time, parcel), one row per event; an event once superseded stays so."""
     by = windows.order(group, rows["at"], rows["parcel"], rows["event"], rows["live"], changed)
     rows, group, place, changed = rows[by], group[by], place[by], changed[by]

@@ -35,7 +35,7 @@ class Consumer(base.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.link: Link = self.app.link  # type: ignore[attr-defined]
+        self.link: Link = self.app.link
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="poll")
         self._poller: Poller | None = None
         self._waiting: deque[Batch] = deque()

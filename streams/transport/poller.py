@@ -164,7 +164,7 @@ def batches(messages: Sequence[Message], generation: int) -> list[Batch]:
                     Batch(
                         topic,
                         partition,
-                        [message.offset() for message in part],
+                        [message.offset() or 0 for message in part],
                         values[start:end],
                         [message.timestamp()[1] for message in part],
                         generation,
