@@ -1,0 +1,152 @@
+"""Tokens: what stands for a person in state and in alerts.
+
+Two keys, so that rotation loses no history. A *state token* is the first 8 bytes of HMAC-SHA-256 under the state key,
+which never changes; it links events and never leaves the worker. A *published token* is an HMAC of the state token
+under the current publish key, with that key's id in front; rotating this key changes what analysts see from then on
+and nothing in state. A bare hash would not do: ID and phone numbers are few enough to try them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEY_BYTES_MIN = 32
+BLOCK_BYTES = 64  # of SHA-256
+
+DEVELOPMENT_KEY_ID = "dev"
+# Well known, therefore worthless as protection: `doctor` says so, and alerts show it by the key id.
+DEVELOPMENT_KEYS: Mapping[str, bytes] = {
+    "state": hashlib.sha256(b"waybill-sentinel development state key").digest(),
+    DEVELOPMENT_KEY_ID: hashlib.sha256(b"waybill-sentinel development publish key").digest(),
+}
+
+_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+
+class KeyFileError(ValueError):
+    """Keys that cannot be used. The message says which setting, never any part of a key."""
+
+
+class Tokeniser:
+    """Makes tokens. Safe to share between threads; holds no values, only keys."""
+
+    def __init__(self, state_key: bytes, publish_keys: Mapping[str, bytes], publish_key_id: str) -> None:
+        """`publish_key_id` names the key of `publish_keys` in use. KeyFileError if it is missing or a key is short."""
+        if publish_key_id not in publish_keys:
+            raise KeyFileError(f"no publish key has the id {publish_key_id!r}")
+        for name, key in (("state", state_key), *publish_keys.items()):
+            if len(key) < KEY_BYTES_MIN:
+                raise KeyFileError(f"key {name!r}: {len(key)} bytes, at least {KEY_BYTES_MIN} are needed")
+        self.publish_key_id = publish_key_id
+        self._publish_keys = dict(publish_keys)
+        padded = (hashlib.sha256(state_key).digest() if len(state_key) > BLOCK_BYTES else state_key).ljust(
+            BLOCK_BYTES, b"\0"
+        )
+        # RFC 2104: the two keyed blocks are hashed once here, and copied for every value.
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    @property
+    def development(self) -> bool:
+        """The well-known keys are in use: fine for a demo, no protection for persons."""
+        return self._publish_keys[self.publish_key_id] == DEVELOPMENT_KEYS[DEVELOPMENT_KEY_ID]
+
+    def tokens(self, domain: str, values: Sequence[str | None]) -> NDArray[np.uint64]:
+        """State token of each value; 0 for None and never otherwise.
+
+        `domain` separates kinds of value (an ID and a phone of the same digits differ); it holds no control character.
+        """
+        inner = self._inner.copy()
+        inner.update(domain.encode() + b"\x1f")
+        start, finish = inner.copy, self._outer.copy
+        digests = []
+        missing = []
+        for position, value in enumerate(values):
+            if value is None:
+                missing.append(position)
+                digests.append(b"\0" * 32)
+                continue
+            inside = start()
+            inside.update(value.encode("utf-8", "surrogatepass"))
+            outside = finish()
+            outside.update(inside.digest())
+            digests.append(outside.digest())
+        tokens = np.frombuffer(b"".join(digests), dtype=">u8")[::4].astype(np.uint64)
+        tokens[tokens == 0] = 1
+        tokens[missing] = 0
+        return tokens
+
+    def publish(self, token: int, key_id: str | None = None) -> str:
+        """`key_id:32 hex` of a state token, under the current publish key or an older one that is still held.
+
+        ValueError for 0, which stands for nobody; KeyError for an unknown key id.
+        """
+        if not token:
+            raise ValueError("0 is not a token")
+        key_id = key_id or self.publish_key_id
+        digest = hmac.digest(self._publish_keys[key_id], int(token).to_bytes(8, "big"), "sha256")
+        return f"{key_id}:{digest[:16].hex()}"
+
+
+def load_keys(
+    *,
+    token_key_file: Path | None = None,
+    token_state_key_file: Path | None = None,
+    token_key: str | None = None,
+    token_state_key: str | None = None,
+) -> Tokeniser:
+    """The tokeniser that the settings of these names ask for; the development keys if none is given.
+
+    State key: at least 32 bytes as hex digits. Publish keys: `id:hex`, one per line or separated by commas, the current
+    one first, older ones after it for as long as their tokens must be found. `#` starts a comment.
+    KeyFileError for a file that cannot be read, a malformed key, or one of the two kinds without the other.
+    """
+    state = _text("token_state_key", token_state_key, token_state_key_file)
+    publish = _text("token_key", token_key, token_key_file)
+    if state is None and publish is None:
+        return Tokeniser(
+            DEVELOPMENT_KEYS["state"], {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEYS[DEVELOPMENT_KEY_ID]}, DEVELOPMENT_KEY_ID
+        )
+    if state is None or publish is None:
+        raise KeyFileError("token_key and token_state_key: give both, or neither for the development keys")
+    if len(state) != 1:
+        raise KeyFileError("token_state_key: one key is needed")
+    keys: dict[str, bytes] = {}
+    for entry in publish:
+        key_id, colon, digits = (part.strip() for part in entry.partition(":"))
+        if not colon or not _KEY_ID.fullmatch(key_id) or key_id in keys:
+            raise KeyFileError("token_key: each key is written id:hex, with an id of its own")
+        keys[key_id] = _key(f"token_key {key_id}", digits)
+    if not keys:
+        raise KeyFileError("token_key: one key at least is needed")
+    return Tokeniser(_key("token_state_key", state[0]), keys, next(iter(keys)))
+
+
+def _text(name: str, inline: str | None, path: Path | None) -> list[str] | None:
+    """Entries of a setting given inline or as a file, without comments and blanks."""
+    if inline is None:
+        if path is None:
+            return None
+        try:
+            inline = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise KeyFileError(f"{name}_file: cannot read {path} ({type(error).__name__})") from None
+    lines = (line.partition("#")[0] for line in inline.splitlines())
+    return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
+
+
+def _key(name: str, digits: str) -> bytes:
+    try:
+        key = bytes.fromhex(digits)
+    except ValueError:
+        raise KeyFileError(f"{name}: not hex digits") from None
+    if len(key) < KEY_BYTES_MIN:
+        raise KeyFileError(f"{name}: {len(key)} bytes, at least {KEY_BYTES_MIN} are needed")
+    return key
