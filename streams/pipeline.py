@@ -21,7 +21,7 @@ from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe import Describer
 from streams.emit import Emitted, emit
 from streams.fold import dossiers, histories
-from streams.frames import Answers, Batch, pack, unpack, untail
+from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.judge import Verdicts, judge
 from streams.state.store import Store
 
@@ -73,12 +73,24 @@ class Parcels:
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Judge every parcel that these batches touch."""
         out = Judged()
+        uploads, movements = self.read(batches, out)
+        answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
+        touched = dossiers.fold(self.store, uploads, movements, answers)
+        self.conclude(touched, out, now_ms)
+        observed = touched.observations()
+        out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
+        touched.save(self.store)
+        return out
+
+    def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
+        """Decode and describe what these batches hold; rejects and counts go to `out`."""
         uploads = self._describer.uploads(*self._decode("shipment", batches, out))
         scans = describe.scans(*self._decode("scan", batches, out))
         inspections = describe.inspections(*self._decode("inspection", batches, out))
-        movements = describe.joined([scans, inspections])
-        answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = dossiers.fold(self.store, uploads, movements, answers)
+        return uploads, describe.joined([scans, inspections])
+
+    def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
+        """Judge these dossiers and put the alerts that are news into `out`."""
         out.touched = touched
         out.verdicts = judge(touched, self.catalogue)
         out.alerts = emit(
@@ -89,10 +101,6 @@ class Parcels:
             publish=self._describer.tokens.publish,
             now_ms=now_ms,
         )
-        observed = touched.observations()
-        out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
-        touched.save(self.store)
-        return out
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
         """The valid records of one kind, with the partition and offset of each; the others become rejects."""
