@@ -1,0 +1,73 @@
+"""`waybill judge`: files in, alerts out, without a broker."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.bars import ProgressOption, bar
+from streams.cli.options import ConfigOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from streams.bulk import Summary
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "judge", judge)
+
+
+def judge(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON or Parquet.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the alerts, NDJSON; replaced.")],
+    home_adcodes: Annotated[
+        str | None, typer.Option(help="Home places, codes or prefixes by commas (default: setting home_adcodes).")
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", metavar="DIR", help="Folder of rule files (default: as shipped).")
+    ] = None,
+    progress: ProgressOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Judge the parcels of DIR/shipments, scans and inspections, as the worker would.
+
+    FILE gets the last alert of each parcel whose alert is open, sorted by parcel. Lines that cannot be read are
+    rejected with a reason, written beside it: alerts.ndjson has alerts.rejects.ndjson. The end of the files counts as
+    the end of every wait.
+    """
+    settings = settings_of(config, assignments, home_adcodes=home_adcodes, rules_dir=rules)
+
+    from rules import load_catalogue
+    from streams.bulk import judge_folder
+
+    began = time.monotonic()
+    catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
+    with bar(progress) as advance:
+        summary = judge_folder(folder, out, settings, catalogue, progress=advance)
+    _print(summary, out, time.monotonic() - began)
+
+
+def _print(summary: Summary, out: Path, seconds: float) -> None:
+    if summary.missing:
+        print(f"there were no {' and no '.join(summary.missing)}")
+    for (topic, reason), count in sorted(summary.rejects.items()):
+        print(f"rejected: {count:,} of {topic}: {reason}")
+    if summary.rejects:
+        print(f"{summary.rejects_path}: {_counted(summary.rejects.total(), 'reject')}")
+    tiers = ", ".join(f"{summary.alerts[tier]:,} {tier}" for tier in _TIERS if summary.alerts[tier])
+    print(
+        f"{out}: {_counted(summary.events.total(), 'event')}, {_counted(summary.rejects.total(), 'reject')}, "
+        f"{_counted(summary.parcels, 'parcel')}, {_counted(summary.alerts.total(), 'alert')}"
+        f"{f' ({tiers})' if tiers else ''} in {seconds:.1f} s"
+    )
+
+
+_TIERS = ("extreme", "high", "medium", "low")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,164 @@
+"""Events in files: DIR/shipments, scans, inspections and reference, as NDJSON or Parquet, read in bounded pieces.
+
+A line is a message value as a producer would send it, its number (from 0) the offset. An empty line is an empty
+message; the newline at the end of a file starts none. CRLF and a byte order mark are taken off. A Parquet row becomes
+the line that NDJSON would have.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from schemas import topics
+
+NAMES = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
+FORMS = ("ndjson", "parquet")
+BLOCK_BYTES = 4 * 1024 * 1024
+_MARK = b"\xef\xbb\xbf"
+
+
+class FilesError(ValueError):
+    """Files that cannot be read; the message is one line and names the file or folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive lines of a file. A very long one is cut off somewhere behind the length allowed, see `cut`."""
+
+    first: int  # number of the first line
+    values: list[bytes]
+    read_bytes: int  # of the file so far, for progress
+    cut: Mapping[int, int] = field(default_factory=dict)  # true lengths of cut lines, by position in `values`
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines as they lie in a file, without their newlines; cut lines as in `Piece`."""
+
+    start: int  # byte offset of the first line
+    lines: list[bytes]
+    cut: Mapping[int, int]
+    returns: bool  # there may be carriage returns at their ends
+
+
+def find(folder: Path, *, reference: bool = False) -> dict[str, Path]:
+    """The files of events in `folder`, by topic, at least one; with `reference`, also that of reference records.
+
+    Raises FilesError if there is none, or one in both formats.
+    """
+    if not folder.is_dir():
+        raise FilesError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    wanted = NAMES | ({topics.REFERENCE: "reference"} if reference else {})
+    found: dict[str, Path] = {}
+    for topic, name in wanted.items():
+        paths = [path for form in FORMS if (path := folder / f"{name}.{form}").is_file()]
+        if len(paths) > 1:
+            raise FilesError(f"{folder}: both {paths[0].name} and {paths[1].name}: which of them? Move one away")
+        if paths:
+            found[topic] = paths[0]
+    if not found:
+        raise FilesError(f"{folder}: no {', '.join(wanted.values())} here (.ndjson or .parquet)")
+    return found
+
+
+def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
+    """The lines of a file, at most `rows_max` at a time. Raises FilesError for one that cannot be read."""
+    try:
+        if path.suffix == ".parquet":
+            yield from _rows(path, rows_max)
+        else:
+            yield from _lines(path, rows_max, line_bytes_max)
+    except OSError as error:
+        raise FilesError(f"{path}: {error.strerror or error}") from error
+
+
+def blocks(file: BinaryIO, line_bytes_max: int) -> Iterator[Block]:
+    """The lines of a file, some megabytes at a time, whatever the length of a line."""
+    # Room for a carriage return and a mark on top, which do not count.
+    kept = line_bytes_max + 1 + len(_MARK) + 1
+    start, rest, dropped = 0, b"", 0
+    while block := file.read(BLOCK_BYTES):
+        text = rest + block
+        lines = text.split(b"\n")
+        rest = lines.pop()
+        if lines:
+            cut = {0: dropped + len(lines[0])} if dropped else {}
+            yield Block(start, lines, cut, b"\r" in text)
+            start += sum(map(len, lines)) + len(lines) + dropped
+            dropped = 0
+        if len(rest) > kept:
+            dropped += len(rest) - kept
+            rest = rest[:kept]
+    if rest:
+        yield Block(start, [rest], {0: dropped + len(rest)} if dropped else {}, True)
+
+
+def clean(line: bytes, *, first: bool = False) -> bytes:
+    """A line without its carriage return, and the `first` of a file without a byte order mark."""
+    return (line.removeprefix(_MARK) if first else line).removesuffix(b"\r")
+
+
+def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
+    number = 0
+    with path.open("rb", buffering=0) as file:
+        for block in blocks(file, line_bytes_max):
+            lines = block.lines
+            if block.returns:
+                lines = [clean(line) for line in lines]
+            if number == 0:
+                lines[0] = clean(lines[0], first=True)
+            for at in range(0, len(lines), rows_max):
+                cut = {i - at: length for i, length in block.cut.items() if at <= i < at + rows_max}
+                values = lines[at : at + rows_max]
+                yield Piece(number, values, file.tell(), cut)
+                number += len(values)
+
+
+def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
+    import pyarrow
+    import pyarrow.parquet
+
+    size = path.stat().st_size
+    number = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            rows = max(file.metadata.num_rows, 1)
+            for batch in file.iter_batches(batch_size=rows_max):
+                values = ndjson(batch).split(b"\n")[:-1]
+                yield Piece(number, values, size * (number + len(values)) // rows)
+                number += len(values)
+    except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
+        raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name when the block ends, complete, or not at all."""
+    if not path.parent.is_dir():
+        raise FilesError(f"{path.parent}: no such folder")
+    if path.exists() and not path.is_file():
+        raise FilesError(f"{path}: not a regular file")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def ndjson(batch: object) -> bytes:
+    """An Arrow record batch as lines of JSON."""
+    frame = pl.from_arrow(batch)
+    assert isinstance(frame, pl.DataFrame)
+    lines = io.BytesIO()
+    frame.write_ndjson(lines)
+    return lines.getvalue()
