@@ -8,24 +8,67 @@ sender, phones, courier and outlet; `histories` answers with facts; `parcels` re
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator
+import traceback
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from typing import Any
 
 import faust
+from faust.app.base import BootStrategy
+from mode import Service
 from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
 from streams.frames import Batch
+from streams.health import Health
 from streams.settings import Settings
 from streams.work import Work
 
 PARCEL_TOPICS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS)
+OURS = ("streams", "rules", "schemas")
+log = logging.getLogger(__name__)
+
+
+class WorkerError(RuntimeError):
+    """Why a worker stopped that was not asked to, in one line."""
+
+
+class Pages(Service):
+    """`streams.health` in the place of Faust's own web server, which would start only after the first assignment."""
+
+    logger = logging.getLogger("mode.pages")
+
+    def __init__(self, app: App, **options: Any) -> None:
+        super().__init__(**options)
+        self._app = app
+        settings = app.settings
+        self._health = Health(
+            app.work, lambda: app.consumer.lag(app.work.committed), stalled_s=settings.stalled_ms_max / 1000
+        )
+
+    async def on_start(self) -> None:
+        settings = self._app.settings
+        log.info("pages at %s/metrics, /live, /ready", await self._health.start(settings.web_host, settings.web_port))
+
+    async def on_stop(self) -> None:
+        await self._health.stop()
+
+
+class Boot(BootStrategy):
+    """Faust's order of starting, with our pages."""
+
+    def web_server(self) -> Iterable[Any]:
+        return [Pages(self.app, loop=self.app.loop, beacon=self.app.beacon)] if self._should_enable_web() else []
 
 
 class App(faust.App):
     """A Faust app with the worker's own parts: `work` (states, epochs) and `link` (what its transport needs)."""
+
+    BootStrategy = Boot
+    logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         self.settings = settings
@@ -43,7 +86,6 @@ class App(faust.App):
             stream_wait_empty=False,
             stream_buffer_maxsize=4,
             agent_supervisor=CrashingSupervisor,
-            web_enabled=False,
             **options,
         )
 
@@ -77,6 +119,59 @@ def build(settings: Settings) -> App:
         await work.commit_loop()
 
     return app
+
+
+class Runner(faust.Worker):
+    """Faust's worker, quietly: logging is set up by whoever runs it, and its end does not wait a second."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
+        self.spinner = None
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises what the worker crashed of."""
+        self._starting_fut = asyncio.ensure_future(self.start(), loop=self.loop)
+        try:
+            self.loop.run_until_complete(self._starting_fut)
+        except asyncio.CancelledError:
+            pass  # stopped while it started
+        finally:
+            self.stop_and_shutdown()
+
+    def _on_sigint(self) -> None:
+        self._on_sigterm()
+
+    async def _sentinel_task(self) -> None:
+        await asyncio.sleep(0)
+
+
+def run(app: App) -> None:
+    """Run a worker until SIGTERM or SIGINT: it commits what is in hand and leaves the group. Raises WorkerError."""
+    log.info(
+        "starting: group %s, instance %s, broker %s, %s partitions, %s rules (%s)",
+        app.settings.group, app.settings.instance, app.settings.bootstrap_servers, app.settings.partitions,
+        len(app.work.parcels.catalogue.rules), app.work.parcels.catalogue.fingerprint,
+    )  # fmt: skip
+    try:
+        Runner(app).run()
+    except Exception as error:
+        log.debug("the worker crashed", exc_info=error)
+        raise WorkerError(reason(error)) from error
+    log.info("stopped")
+
+
+def reason(error: BaseException) -> str:
+    """One line about what went wrong; of an error that is not ours only kind and place, as its text may quote data."""
+    kind = type(error)
+    if kind.__module__.split(".")[0] in OURS or isinstance(error, OSError):
+        return str(error)
+    if kind.__name__ == "KafkaException":
+        return f"kafka: {error.args[0].str()}"
+    frames = traceback.extract_tb(error.__traceback__)
+    folders = tuple(str(Path(__file__).resolve().parents[1] / name) for name in OURS)
+    ours = [frame for frame in frames if frame.filename.startswith(folders)] or frames[-1:]
+    where = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
+    return f"unexpected {kind.__module__}.{kind.__qualname__}{where}"
 
 
 async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:

@@ -16,6 +16,7 @@ One that dies between 5 and 6 has done everything: on start the changelog is rea
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ from schemas.records import encode
 from streams.frames import Batch
 from streams.pipeline import Judged
 from streams.state.rocks import Delta, RocksStore
+
+log = logging.getLogger(__name__)
 
 
 class CommitError(RuntimeError):
@@ -44,6 +47,7 @@ class Epoch:
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
     messages: defaultdict[tuple[str, int], list[_Record]] = field(default_factory=lambda: defaultdict(list))
+    alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0
 
@@ -54,9 +58,10 @@ class Epoch:
             self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
             self.rows += len(batch.values)
 
-    def judged(self, judged: Judged) -> None:
-        """Add what a step of the parcels gave."""
+    def judged(self, judged: Judged, since: int = 0) -> None:
+        """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
         self.send(topics.OBSERVATIONS, judged.observations)
+        self.alerted_since += [since] * len(judged.alerts)
         for alert in judged.alerts:
             self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
         for reject in judged.rejects:
@@ -84,7 +89,8 @@ class Committer:
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 10_000_000,
                 "queue.buffering.max.kbytes": 1_048_576,
-            }
+            },
+            logger=log,
         )
         self._timeout_s = float(str(config.get("transaction.timeout.ms", 60_000))) / 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.app import build
+from streams.preflight import checked
 from streams.settings import load
 
-app = build(load())
+app = build(checked(load()))

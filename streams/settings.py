@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     # Operations
     web_host: str = Field("127.0.0.1", min_length=1, description="Address of /metrics, /live and /ready.")
     web_port: int = Field(6066, ge=0, le=65_535, description="Port of /metrics, /live and /ready; 0 = any free one.")
+    stalled_ms_max: int = Field(
+        60_000, ge=1_000, description="/live fails when records wait so long with nothing committed (milliseconds)."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )

@@ -68,13 +68,22 @@ class Work:
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._effects = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._generation = _NO_GENERATION
+        self.assigned: frozenset[Partition] = frozenset()
+        self.waits_for = "partitions: joining the group"  # why it is not ready, for people
+        self.commits = 0
+        self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._broken = False  # a step was cut short: nothing may be committed any more
 
     @property
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
         return self._generation != _NO_GENERATION
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
+        return {store.name: store.sizes() for store in self._stores.values()}
 
     # Steps
 
@@ -88,7 +97,12 @@ class Work:
         await self._room()
         async with self._stepping:
             turn = Turn(self, [batch for batch in batches if batch.generation == self._generation])
-            yield turn
+            try:
+                yield turn
+            except BaseException:
+                # Failed, or cancelled while its thread goes on: state has changed, and what follows from it is lost.
+                self._broken = True
+                raise
             if turn.fresh:
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
@@ -116,17 +130,22 @@ class Work:
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
+                if self._broken or not self._epoch.offsets:
+                    return
                 epoch, self._epoch = self._epoch, Epoch()
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            if not epoch.offsets:
-                return
             assert self._consumer is not None
             assert self._committer is not None
             started = time.monotonic()
             await asyncio.get_running_loop().run_in_executor(
                 self._effects, self._committer.commit, epoch, deltas, self._consumer.group_metadata
             )
+            self.commits += 1
+            self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
+            for since in epoch.alerted_since:
+                if since > 0:  # the broker gave it a time
+                    self.metrics.alert_latency.observe(max(time.time() - since / 1000, 0.0))
             self.metrics.epoch_seconds.observe(time.monotonic() - epoch.opened_at)
 
     # Rebalances
@@ -179,14 +198,21 @@ class Work:
         if not lost:
             await self._commit()
         async with self._committing, self._stepping:
+            await self.run(int)  # nothing, after whatever step is still running
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
+        self.assigned = frozenset()
+        self.committed.clear()
+        self.waits_for = "partitions: a rebalance is under way"
         self.metrics.assigned_partitions.set(0)
+        self.metrics.worker_state.state("starting")
+        log.info("gave its partitions back%s", ", too late to commit" if lost else "")
 
     def _after_assign(self, partitions: set[Partition], generation: int) -> None:
         self.metrics.rebalances.inc()
         self.metrics.assigned_partitions.set(len(partitions))
+        self.assigned = frozenset(partitions)
         self._cancelled = False
         self._restoring = asyncio.get_running_loop().create_task(self._restore(partitions, generation))
         self._restoring.add_done_callback(self._restored)
@@ -194,8 +220,10 @@ class Work:
     async def _restore(self, partitions: set[Partition], generation: int) -> None:
         numbers = {number for _, number in partitions}
         if not numbers:
+            self.waits_for = "partitions: there are more workers than partitions"
             log.warning("no partitions assigned: more workers than partitions")
             return
+        self.waits_for = "its state: reading the changelog"
         await self._started.wait()
         self.metrics.worker_state.state("restoring")
         started = time.monotonic()
@@ -236,7 +264,7 @@ class Turn:
 
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""
-        self._work._epoch.judged(judged)
+        self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
         _count(self._work.metrics, judged)
 
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ class Link:
 
 class Consumer(base.Consumer):
     """Group member and fetcher. `app.link` says how; see `streams.app`."""
+
+    logger = logging.getLogger("faust.transport")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,10 +68,10 @@ class Consumer(base.Consumer):
         """Stop the worker: it cannot go on."""
         self.loop.create_task(self.crash(error))
 
-    async def lag(self) -> dict[Partition, int]:
-        """Lag by (topic, partition)."""
+    async def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Lag by (topic, partition); see `Poller.lag`."""
         poller = self._poller
-        return await self._on_thread(poller.lag) if poller and not self.should_stop else {}
+        return await self._on_thread(poller.lag, dict(committed)) if poller and not self.should_stop else {}
 
     # Subscription and polling
 

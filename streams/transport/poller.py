@@ -37,12 +37,15 @@ class Poller:
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
         self._on_revoked, self._on_assigned = on_revoked, on_assigned
+        self._starts: dict[Partition, int] = {}  # offsets of the assignment, and ends reached since
+        self._ends: dict[Partition, int] = {}
         self._incremental = config.get("group.protocol") == "consumer"
         self._client = Client(
             {
                 **config,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
+                "enable.partition.eof": True,  # for `lag`
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.queue.backoff.ms": 5,
@@ -65,22 +68,31 @@ class Poller:
         messages = self._client.consume(rows_max, timeout_s)
         if self.assigned:
             self.group_metadata = self._client.consumer_group_metadata()
-        return batches(messages, generation) if messages else []
+        return batches(messages, generation, self._ends) if messages else []
 
     def release(self) -> None:
         """Begin to read the partitions that were held since their assignment."""
         if self.assigned:
             self._client.resume([TopicPartition(*each) for each in self.assigned])
 
-    def lag(self) -> dict[Partition, int]:
-        """Records between what was taken last and the end of each partition, by the last watermarks seen."""
+    def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Records between what was committed and the end of each partition, by the last watermarks seen.
+
+        `committed`: next to read, of those committed since the assignment; others are taken to be where they began.
+        The position stands still before the marks that transactions leave at the end; that it was reached tells
+        librdkafka's end-of-partition event.
+        """
         lags = {}
         for topic, partition in list(self.assigned):
             each = TopicPartition(topic, partition)
-            _, high = self._client.get_watermark_offsets(each, cached=True)
-            position = self._client.position([each])[0].offset
-            if high >= 0 and position >= 0:
-                lags[topic, partition] = max(high - position, 0)
+            low, high = self._client.get_watermark_offsets(each, cached=True)
+            if high < 0:  # not fetched from yet
+                continue
+            began = max(self._starts.get((topic, partition), 0), low)
+            position = max(self._client.position([each])[0].offset, began)
+            unread = high - max(position, self._ends.get((topic, partition), 0))
+            in_hand = position - max(committed.get((topic, partition), 0), began)
+            lags[topic, partition] = max(unread, 0) + max(in_hand, 0)
         return lags
 
     def close(self) -> None:
@@ -104,6 +116,8 @@ class Poller:
         else:
             client.assign(at)
             self.assigned = new
+        self._starts |= {(each.topic, each.partition): each.offset for each in at}
+        self._ends = {place: end for place, end in self._ends.items() if place not in new}
         self._hold(client)
         self.group_metadata = client.consumer_group_metadata()
         self._on_assigned(set(self.assigned))
@@ -140,8 +154,8 @@ class Poller:
 _COMMITTED_S = 30.0
 
 
-def batches(messages: Sequence[Message], generation: int) -> list[Batch]:
-    """Messages in the order of arrival, grouped by (topic, partition).
+def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
+    """Messages in the order of arrival, grouped by (topic, partition); `ends` takes the ends of partitions reached.
 
     Raises KafkaException for an error that librdkafka gives up on; others it retries by itself.
     """
@@ -150,6 +164,8 @@ def batches(messages: Sequence[Message], generation: int) -> list[Batch]:
         error = message.error()
         if error is not None:
             _check(error)
+            if error.code() == KafkaError._PARTITION_EOF:
+                ends[message.topic(), message.partition()] = message.offset() or 0  # type: ignore[index]
             continue
         groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
     out = []

@@ -1,0 +1,102 @@
+"""`waybill worker`: the pipeline itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+StateDirOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of local state (default: setting state_dir).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "worker", worker)
+
+
+def worker(
+    processes: Annotated[int, typer.Option(min=1, max=256, help="Workers to run, each a process of its own.")] = 1,
+    bootstrap_servers: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    instance: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of this worker's slot (default: setting instance).")
+    ] = None,
+    web_port: Annotated[
+        int | None, typer.Option(help="Port of /metrics, /live and /ready (default: setting web_port).")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error (default: setting log_level).")
+    ] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Run a worker: events in, alerts out, until Ctrl-C or SIGTERM.
+
+    It then commits what is in hand, leaves the group and exits with 0; after a crash it exits with 1 and says why.
+    Without a broker given it looks for one at 127.0.0.1:9092, where `waybill broker run` listens.
+
+    With --processes N, N workers run as instances 0 to N-1 (NAME-0 … with --instance NAME), with pages on web_port + n;
+    one that dies is started anew. Partitions are shared among all workers of a group, wherever they run.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped_early)
+    settings = settings_of(
+        config, assignments, bootstrap_servers=bootstrap_servers, state_dir=state_dir, instance=instance,
+        web_port=web_port, log_level=log_level,
+    )  # fmt: skip
+
+    from streams.preflight import checked
+
+    settings = checked(settings)
+    if processes > 1:
+        raise typer.Exit(_supervise(processes, settings, config, assignments or []))
+    log_to_stderr(settings.log_level, f"worker {settings.instance}")
+    # rocksdict, polars and Faust take most of a second to import; everything that can fail early is behind us.
+    from streams.app import build, run
+
+    run(build(settings))
+
+
+def log_to_stderr(level: str, name: str) -> None:
+    """One line per event of ours. Of Faust and its kin only at debug: what they report we report in fewer words."""
+    logging.basicConfig(
+        stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {name}: %(message)s", level=level.upper(), force=True
+    )
+    if level != "debug":
+        for foreign in ("faust", "mode", "asyncio", "aiohttp"):
+            logging.getLogger(foreign).setLevel(logging.CRITICAL + 1)
+
+
+def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
+    from streams.supervisor import Child, supervise
+
+    log_to_stderr(settings.log_level, "supervisor")
+    shared = [part for assignment in assignments for part in ("--set", assignment)]
+    if config is not None:
+        shared += ["--config", str(config)]
+    children = []
+    for number in range(count):
+        name = str(number) if settings.instance == "0" else f"{settings.instance}-{number}"
+        port = settings.web_port + number if settings.web_port else 0
+        own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
+               "--instance", name, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
+        children.append(Child(name, [sys.executable, "-m", "streams.cli", "worker", *shared, *own]))
+    return supervise(children)
+
+
+def _stopped_early(number: int, frame: object) -> NoReturn:
+    """Asked to stop before Faust listens for signals: nothing is in hand yet, so that is a clean end."""
+    sys.stderr.flush()
+    os._exit(0)
