@@ -1,0 +1,16 @@
+"""Who takes part, in the order of the table. One file each; `benchmarks.contract` says what it must have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+
+from benchmarks.contract import Contestant
+
+FILES = ("hand_loop", "shipments", "everything")
+
+
+def contestants() -> Mapping[str, Contestant]:
+    """All of them, by file."""
+    return {file: cast(Contestant, import_module(f"{__name__}.{file}")) for file in FILES}

@@ -1,0 +1,62 @@
+"""The worker as it is run, on all three topics, with the whole catalogue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.contract import Context, Kind, Result
+from benchmarks.traffic import PARTITIONS
+from benchmarks.watch import newest, python, watch
+from schemas import topics
+from schemas.records import Alert
+from streams import topics as broker_topics
+
+NAME = "waybill worker, all topics"
+DOC = "shipments, scans, inspections; whole catalogue; transactions, changelog, RocksDB"
+TRAFFIC: Kind = "everything"
+
+INPUTS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
+READ_BACK = (topics.OBSERVATIONS, topics.FACTS)
+WRITTEN = (topics.ALERTS, topics.REJECTS, *READ_BACK, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG)
+
+
+def run(context: Context) -> Result:
+    """Once over all three topics."""
+    return work(context, {})
+
+
+def work(context: Context, settings: Mapping[str, str]) -> Result:
+    """Run a worker with empty state and empty outputs over what lies on the input topics."""
+    loaded = context.loaded
+    _empty_outputs(loaded.servers)
+    state = context.scratch / "state"
+    state.mkdir()
+    env = {name: "" for name in os.environ if name.startswith("WAYBILL_")} | {
+        "KAFKA_BOOTSTRAP_SERVERS": loaded.servers,
+        "WAYBILL_GROUP": context.run,
+        "WAYBILL_STATE_DIR": str(state),
+        "WAYBILL_PARTITIONS": str(PARTITIONS),
+        **settings,
+    }
+    command = python("faust", "-A", "streams.main", "worker", "--without-web", "-l", "warn")
+    measured = watch(context, command, env=env, internal=READ_BACK, announces=False)
+    return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, _open_alerts(loaded.servers))
+
+
+def _open_alerts(servers: str) -> frozenset[str]:
+    decoder = msgspec.json.Decoder(Alert)
+    alerts = newest(servers, topics.ALERTS)
+    return frozenset(parcel for parcel, value in alerts.items() if decoder.decode(value).status == "open")
+
+
+def _empty_outputs(servers: str) -> None:
+    """Delete what an earlier run wrote, and make the topics anew."""
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    there = admin.list_topics(timeout=10).topics
+    for deleted in admin.delete_topics([name for name in WRITTEN if name in there]).values():
+        deleted.result(30)
+    broker_topics.create(servers, PARTITIONS)

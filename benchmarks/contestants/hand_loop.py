@@ -1,0 +1,129 @@
+"""What a good engineer writes by hand: batches from librdkafka, orjson, a dict, local names, no framework.
+
+At least once, and no durable state: after a crash it starts with empty histories. Parcels of one sender come from all
+partitions, so it counts by event time and looks again at parcels that an earlier one, read late, may lift.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from bisect import bisect_right, insort
+
+import orjson
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from benchmarks.contract import FORMS, PARCELS_MIN, WINDOW_MS, Context, Kind, Result, from_priority_origin
+from benchmarks.traffic import make_topic
+from benchmarks.watch import newest, python, started, watch
+
+NAME = "hand-written loop"
+DOC = "confluent-kafka consume() + orjson + dict; no durable state, no transactions"
+TRAFFIC: Kind = "shipments"
+
+KEPT_MS = 2 * WINDOW_MS  # a partition may be read so far ahead of another
+COMMIT_S = 1.0
+
+
+def run(context: Context) -> Result:
+    """Once over all shipments."""
+    loaded, alerts = context.loaded, f"{context.run}.alerts"
+    make_topic(loaded.servers, alerts)
+    measured = watch(context, python(__name__, loaded.servers, context.run, loaded.topics[0], alerts))
+    alerted = frozenset(newest(loaded.servers, alerts))
+    return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, alerted)
+
+
+def main(servers: str, group: str, topic: str, alerts: str) -> None:
+    """Consume, judge, alert, commit, for ever."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "fetch.queue.backoff.ms": 5,
+            "queued.min.messages": 200_000,
+            "max.partition.fetch.bytes": 4_194_304,
+        }
+    )
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 20})
+    consumer.subscribe([topic], on_assign=lambda *_: started())
+    judge = Judge()
+    dirty, committed_at = False, time.monotonic()
+    while True:
+        messages = consumer.consume(10_000, 0.02)
+        if messages:
+            dirty = True
+            values = []
+            for message in messages:
+                if (error := message.error()) is not None:
+                    raise KafkaException(error)
+                values.append(message.value() or b"")
+            for parcel, alert in judge(values):
+                producer.produce(alerts, key=parcel, value=orjson.dumps(alert))
+            producer.poll(0)
+        if dirty and (not messages or time.monotonic() - committed_at > COMMIT_S):
+            producer.flush()
+            consumer.commit(asynchronous=False)
+            dirty, committed_at = False, time.monotonic()
+
+
+class Judge:
+    """Times of each sender's parcels, and those parcels that would be alerted if their sender had posted more."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, list[int]] = {}
+        self._waiting: dict[str, list[tuple[int, str]]] = {}
+
+    def __call__(self, values: list[bytes]) -> list[tuple[str, dict[str, object]]]:
+        """Parcels to alert after these shipments, with their alerts."""
+        loads, all_times, all_waiting = orjson.loads, self._times, self._waiting
+        found: list[tuple[str, dict[str, object]]] = []
+        for value in values:
+            try:
+                shipment = loads(value)
+                at = shipment["picked_up_at"]
+                sender = shipment["sender_id_no"]
+                candidate = shipment.get("goods_form") in FORMS and from_priority_origin(shipment["pickup_adcode"])
+                retail = shipment["customer_type"] == "retail"
+            except (ValueError, KeyError, TypeError):
+                continue  # a log line, in earnest
+            if not retail or not sender:
+                continue
+            times = all_times.get(sender)
+            if times is None:
+                all_times[sender] = [at]
+                late = False
+            else:
+                late = at < times[-1]
+                if late:
+                    insort(times, at)
+                else:
+                    times.append(at)
+                if times[0] <= at - KEPT_MS:
+                    del times[: bisect_right(times, at - KEPT_MS)]
+            if candidate:
+                all_waiting.setdefault(sender, []).append((at, f"{shipment['carrier_code']}:{shipment['waybill_no']}"))
+            elif not late:
+                continue
+            if times is not None and len(times) >= PARCELS_MIN and sender in all_waiting:
+                self._look(sender, times, found)
+        return found
+
+    def _look(self, sender: str, times: list[int], found: list[tuple[str, dict[str, object]]]) -> None:
+        left = []
+        for at, parcel in self._waiting[sender]:
+            count = bisect_right(times, at) - bisect_right(times, at - WINDOW_MS)
+            if count >= PARCELS_MIN:
+                found.append((parcel, {"parcel": parcel, "tier": "medium", "score": 50, "sender_parcels_24h": count}))
+            elif at > times[-1] - KEPT_MS:
+                left.append((at, parcel))
+        if left:
+            self._waiting[sender] = left
+        else:
+            del self._waiting[sender]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,84 @@
+"""What a contestant is, and what all of them compute.
+
+A contestant is a module in `benchmarks.contestants` with these names:
+
+NAME        short, as the table shows it
+DOC         one line: what it is and does
+TRAFFIC     what it reads: shipments, by_sender or everything (`benchmarks.traffic`)
+run         `run(context) -> Result`: once over all of it, in a process of its own
+
+**The task.** A parcel is alerted with tier medium when its pickup place is a priority origin, its goods are declared as
+powder or liquid, and it is at least the 20th parcel of its sender's ID number within 24 h, itself included, by event
+time. That is `route.priority_origin` (15 points) + `goods.powder_or_liquid` (15) + `sender.velocity` (20) of the
+catalogue: all three reach medium (40), no two do. Parcels are keyed by parcel, so those of one sender lie in all
+partitions and are not read in the order of event time; the answer must not depend on that.
+
+**The measure.** Seconds from the moment the contestant gets its partitions (plain Faust: its first event, as it starts
+slowly) until, seen from outside, the offsets of everything it read are committed; a contestant commits after its alerts
+were delivered. CPU seconds are user and system of its process tree over that time, without the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from streams.settings import PRIORITY_ORIGINS
+
+Kind = Literal["shipments", "by_sender", "everything"]
+
+RULES = ("goods.powder_or_liquid", "route.priority_origin", "sender.velocity")
+FORMS = frozenset({"powder", "liquid"})
+WINDOW_MS = 86_400_000
+PARCELS_MIN = 20
+
+
+def from_priority_origin(adcode: str) -> bool:
+    """Whether a place is one of the priority origins, which are given by prefixes of 4 or 6 digits."""
+    return adcode[:4] in PRIORITY_ORIGINS or adcode in PRIORITY_ORIGINS
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Traffic that lies on a broker."""
+
+    servers: str
+    topics: tuple[str, ...]
+    events: int
+    bytes_mean: float  # of a record's value
+    expected: frozenset[str] | None  # parcels to alert; None: nobody says
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One run of one contestant."""
+
+    run: str  # unique on the broker: consumer group, and part of the names of output topics
+    loaded: Loaded
+    scratch: Path  # an empty folder of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gave."""
+
+    events: int
+    wall_s: float
+    cpu_s: float
+    rss_mb: float  # largest seen, of the process tree
+    alerted: frozenset[str] | None  # parcels whose alert is open in the end; None: it does not judge
+
+
+class Contestant(Protocol):
+    """A module of `benchmarks.contestants`."""
+
+    NAME: str
+    DOC: str
+    TRAFFIC: Kind
+    run: Callable[[Context], Result]
+
+
+class BenchmarkError(RuntimeError):
+    """A run that failed, or gave other alerts than it must."""

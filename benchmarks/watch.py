@@ -1,0 +1,241 @@
+"""Run a contestant as a process and measure it from outside: partitions assigned, offsets committed, CPU, memory."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from benchmarks.contract import BenchmarkError, Context
+
+POLL_S = 0.05
+START_S, STALL_S, STOP_S = 60.0, 60.0, 30.0
+STARTED = "started"
+_LOG_TAIL = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds from start to end, CPU seconds (user and system) in between, and the largest resident memory seen."""
+
+    wall_s: float
+    cpu_s: float
+    rss_mb: float
+
+
+def started() -> None:
+    """Said by a contestant of ours when it has its partitions."""
+    print(STARTED, flush=True)
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Command line of a module."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def watch(
+    context: Context,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    internal: Sequence[str] = (),
+    announces: bool = True,
+) -> Measured:
+    """Run `command` until its group has committed all of its input, and stop it.
+
+    internal: topics that it writes in transactions and reads itself, which must be read to their end too.
+    announces: it calls `started()`; else it starts when the group's partitions are assigned.
+    Raises BenchmarkError with the end of its log when it ends by itself or makes no progress.
+    """
+    group = Group(context.loaded.servers, context.run, context.loaded.topics, internal)
+    with _process(context, command, env, announces=announces) as child:
+        if announces:
+            child.announced()
+        else:
+            child.wait_for(group.assigned, START_S, every_s=0.01)
+        start, cpu = time.monotonic(), child.cpu_s()
+        child.wait_for(group.done, STALL_S, every_s=POLL_S, progress=lambda: group.committed_total)
+        return Measured(time.monotonic() - start, child.cpu_s() - cpu, child.rss_mb)
+
+
+class Group:
+    """A consumer group and its topics, as the broker tells of them."""
+
+    def __init__(self, servers: str, name: str, topics: Sequence[str], internal: Sequence[str]) -> None:
+        self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        self._name = name
+        self._topics, self._internal = topics, internal
+        self._ends = ends(self._admin, topics)
+        self.committed_total = 0
+
+    def assigned(self) -> bool:
+        """Whether a member has partitions."""
+        try:
+            described = self._admin.describe_consumer_groups([self._name])[self._name].result()
+        except KafkaException:  # not there yet
+            return False
+        return any(member.assignment and member.assignment.topic_partitions for member in described.members)
+
+    def done(self) -> bool:
+        """Whether all was read, judged and committed.
+
+        What was committed is asked for before the ends of the internal topics, so a record written in between counts
+        as not read. A transaction holds outputs and offsets, so when nothing waits then nothing is under way either.
+        """
+        committed = self._committed()
+        self.committed_total = sum(committed.values())
+        if any(committed.get(place, 0) < end for place, end in self._ends.items()):
+            return False
+        # One further offset is the marker of the last transaction. A record that waits is followed by one.
+        internal = ends(self._admin, self._internal)
+        return all(end - committed.get(place, 0) <= 1 for place, end in internal.items())
+
+    def _committed(self) -> dict[tuple[str, int], int]:
+        request = ConsumerGroupTopicPartitions(self._name)
+        try:
+            answer = self._admin.list_consumer_group_offsets([request])[self._name].result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        return {(each.topic, each.partition): each.offset for each in answer.topic_partitions if each.offset > 0}
+
+
+def ends(admin: AdminClient, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """End of every partition that a read_committed reader reaches."""
+    if not topics:
+        return {}
+    there = admin.list_topics(timeout=10).topics
+    places = [Place(topic, number) for topic in topics for number in there[topic].partitions]
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = admin.list_offsets(dict.fromkeys(places, latest), isolation_level=IsolationLevel.READ_COMMITTED)
+    return {(place.topic, place.partition): future.result().offset for place, future in asked.items()}
+
+
+def newest(servers: str, topic: str) -> dict[str, bytes]:
+    """The newest value of each key of a topic, of committed records alone."""
+    left = {
+        place
+        for place, end in ends(AdminClient({"bootstrap.servers": servers, "log_level": 0}), [topic]).items()
+        if end > 0
+    }
+    reader = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "benchmark-reader",  # never joins
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+    )
+    reader.assign([Place(name, number, 0) for name, number in left])
+    values: dict[str, bytes] = {}
+    try:
+        while left:
+            for message in reader.consume(10_000, 1.0):
+                error = message.error()
+                if error is None:
+                    values[(message.key() or b"").decode()] = message.value() or b""
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard((str(message.topic()), int(message.partition() or 0)))
+                else:
+                    raise KafkaException(error)
+    finally:
+        reader.close()
+    return values
+
+
+class _Child:
+    """The process of a contestant and all that it starts."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], log: Path) -> None:
+        self._name, self._process, self._log = name, process, log
+        self._tree = psutil.Process(process.pid)
+        self.rss_mb = 0.0
+
+    def announced(self) -> None:
+        """Wait for its word."""
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], START_S)
+        if not ready or self._process.stdout.readline().strip() != STARTED:
+            raise self._failure("did not start")
+
+    def wait_for(
+        self, ready: Callable[[], bool], stall_s: float, *, every_s: float, progress: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Ask `ready()` until it says yes; `stall_s` is how long `progress()` may stay the same."""
+        reached, since = progress(), time.monotonic()
+        while not ready():
+            if self._process.poll() is not None:
+                raise self._failure(f"ended with code {self._process.returncode}")
+            if (now := progress()) != reached:
+                reached, since = now, time.monotonic()
+            if time.monotonic() - since > stall_s:
+                raise self._failure(f"made no progress for {stall_s:.0f} s")
+            self.rss_mb = max(self.rss_mb, self._rss_mb())
+            time.sleep(every_s)
+
+    def cpu_s(self) -> float:
+        """User and system time of the tree up to now."""
+        total = 0.0
+        for process in self._all():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        times = self._tree.cpu_times()
+        return total + times.children_user + times.children_system
+
+    def _rss_mb(self) -> float:
+        total = 0
+        for process in self._all():
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+        return total / 1e6
+
+    def _all(self) -> list[psutil.Process]:
+        return [self._tree, *self._tree.children(recursive=True)]
+
+    def _failure(self, what: str) -> BenchmarkError:
+        tail = self._log.read_text("utf-8", "replace")[-_LOG_TAIL:]
+        return BenchmarkError(f"{self._name} {what}. The end of its log:\n{tail}")
+
+
+@contextmanager
+def _process(
+    context: Context, command: Sequence[str], env: Mapping[str, str] | None, *, announces: bool
+) -> Iterator[_Child]:
+    """The process, with its log in the scratch folder; ended on the way out."""
+    log = context.scratch / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if announces else output,
+            stderr=output,
+            text=True,
+            cwd=context.scratch,
+            env={**os.environ, "PYTHONPATH": str(_ROOT), **(env or {})},
+        )
+    try:
+        yield _Child(context.run, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+_ROOT = Path(__file__).parent.parent
