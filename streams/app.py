@@ -89,6 +89,14 @@ class App(faust.App):
             **options,
         )
 
+    async def on_first_start(self) -> None:
+        folder = self.settings.state_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
+        await super().on_first_start()
+
 
 def build(settings: Settings) -> App:
     """The worker's app for these settings. Raises RuleError and the like: a faulty setting stops start-up."""
@@ -163,6 +171,8 @@ def run(app: App) -> None:
 def reason(error: BaseException) -> str:
     """One line about what went wrong; of an error that is not ours only kind and place, as its text may quote data."""
     kind = type(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if kind.__module__.split(".")[0] in OURS or isinstance(error, OSError):
         return str(error)
     if kind.__name__ == "KafkaException":

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-COMMANDS = ("worker", "generate", "judge", "settings", "topics", "broker")
+COMMANDS = ("worker", "alerts", "generate", "judge", "replay", "settings", "topics", "broker")
 OWN_PACKAGES = ("streams", "rules", "schemas")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -31,6 +31,7 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill topics create            the topics, on that or another Kafka
   waybill generate DIR             synthetic events with planted cases
   waybill judge DIR --out FILE     judge files of events, without a broker
+  waybill replay DIR               publish files of events to the topics
 
 [bold]Settings[/bold] come from options, WAYBILL_… variables, waybill.toml and defaults, in this
 order; [bold]waybill settings[/bold] lists them.

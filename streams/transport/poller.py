@@ -37,7 +37,9 @@ class Poller:
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
         self._on_revoked, self._on_assigned = on_revoked, on_assigned
-        self._starts: dict[Partition, int] = {}  # offsets of the assignment, and ends reached since
+        # For `lag`, next to read: at the assignment, by what was taken since, and behind the ends reached since.
+        self._starts: dict[Partition, int] = {}
+        self._taken: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
         self._incremental = config.get("group.protocol") == "consumer"
         self._client = Client(
@@ -68,7 +70,10 @@ class Poller:
         messages = self._client.consume(rows_max, timeout_s)
         if self.assigned:
             self.group_metadata = self._client.consumer_group_metadata()
-        return batches(messages, generation, self._ends) if messages else []
+        found = batches(messages, generation, self._ends) if messages else []
+        for batch in found:
+            self._taken[batch.topic, batch.partition] = batch.offsets[-1] + 1
+        return found
 
     def release(self) -> None:
         """Begin to read the partitions that were held since their assignment."""
@@ -78,21 +83,18 @@ class Poller:
     def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Records between what was committed and the end of each partition, by the last watermarks seen.
 
-        `committed`: next to read, of those committed since the assignment; others are taken to be where they began.
-        The position stands still before the marks that transactions leave at the end; that it was reached tells
-        librdkafka's end-of-partition event.
+        `committed`: next to read, of those committed since the assignment. Transactions leave marks in the log, which
+        are no records: that the end behind the last of them was reached tells librdkafka's end-of-partition event.
         """
         lags = {}
-        for topic, partition in list(self.assigned):
-            each = TopicPartition(topic, partition)
-            low, high = self._client.get_watermark_offsets(each, cached=True)
+        for place in list(self.assigned):
+            low, high = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)
             if high < 0:  # not fetched from yet
                 continue
-            began = max(self._starts.get((topic, partition), 0), low)
-            position = max(self._client.position([each])[0].offset, began)
-            unread = high - max(position, self._ends.get((topic, partition), 0))
-            in_hand = position - max(committed.get((topic, partition), 0), began)
-            lags[topic, partition] = max(unread, 0) + max(in_hand, 0)
+            taken = max(self._taken.get(place, 0), low)
+            unread = high - max(taken, self._ends.get(place, 0))
+            in_hand = taken - committed.get(place, self._starts.get(place, taken))
+            lags[place] = max(unread, 0) + max(in_hand, 0)
         return lags
 
     def close(self) -> None:
@@ -116,8 +118,7 @@ class Poller:
         else:
             client.assign(at)
             self.assigned = new
-        self._starts |= {(each.topic, each.partition): each.offset for each in at}
-        self._ends = {place: end for place, end in self._ends.items() if place not in new}
+        self._begin(at)
         self._hold(client)
         self.group_metadata = client.consumer_group_metadata()
         self._on_assigned(set(self.assigned))
@@ -149,6 +150,14 @@ class Poller:
         for each in client.committed([TopicPartition(*each) for each in self.assigned], timeout=_COMMITTED_S):
             client.incremental_unassign([each])
             client.incremental_assign([each])
+            self._begin([each])
+
+    def _begin(self, at: Sequence[TopicPartition]) -> None:
+        """Count lag from these offsets."""
+        for each in at:
+            place = (each.topic, each.partition)
+            self._starts[place] = self._taken[place] = max(each.offset, 0)
+            self._ends.pop(place, None)
 
 
 _COMMITTED_S = 30.0

@@ -1,0 +1,150 @@
+"""`waybill alerts`: the alert topic, as an analyst reads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from streams.alerts import AlertReader, Change, Newest
+
+TABLE_ROWS = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "alerts", alerts)
+
+
+def alerts(
+    tier: Annotated[
+        Literal["low", "medium", "high", "extreme"], typer.Option(help="Alerts of this tier and above.")
+    ] = "low",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, and show changes as they come.")] = False,
+    as_json: JsonOption = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help=f"At most so many, the newest; 0 = all (default: {TABLE_ROWS}, all with --json)."),
+    ] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning/--latest", help="Where --follow begins: with all of history, or now.")
+    ] = False,
+    lang: Annotated[
+        Literal["zh", "en"] | None, typer.Option(help="Language of the titles (default: that of the locale).")
+    ] = None,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show the open alerts, newest first: one per parcel, its newest verdict.
+
+    --json prints each alert as it is on the topic, one a line. --follow shows changes as they come until Ctrl-C: new
+    alerts, alerts revised, and alerts withdrawn.
+    """
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+
+    from streams import preflight
+    from streams.alerts import AlertReader, Newest
+    from streams.cli.show import language
+
+    servers = preflight.servers(settings)
+    if not preflight.answers(servers):
+        raise preflight.PreflightError(preflight.silence(servers))
+    with AlertReader(servers, client=preflight.client(settings)) as reader:
+        output = _Output(as_json, lang or language())
+        try:
+            if follow:
+                _follow(reader, Newest(tier), output, from_beginning)
+            else:
+                _open(reader, Newest(tier), output, limit if limit is not None else (0 if as_json else TABLE_ROWS))
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if reader.unreadable:
+            print(f"waybill: warning: {reader.unreadable} messages are no alerts of this version", file=sys.stderr)
+
+
+def _open(reader: AlertReader, newest: Newest, output: _Output, limit: int) -> None:
+    for change in reader.to_end():
+        newest.take(change)
+    found = newest.sorted()
+    output.all(found[:limit] if limit else found, len(found))
+
+
+def _follow(reader: AlertReader, newest: Newest, output: _Output, from_beginning: bool) -> None:
+    """What is open now has to be known also where only changes are shown: a withdrawal is one of something shown."""
+    for change in reader.to_end():
+        before, now = newest.take(change)
+        if from_beginning:
+            output.change(change, before, now)
+    while True:
+        for change in reader.poll(0.2):
+            output.change(change, *newest.take(change))
+
+
+class _Output:
+    def __init__(self, as_json: bool, lang: Literal["zh", "en"]) -> None:
+        self._json = as_json
+        self._lang = lang
+        self._console: Console | None = None
+
+    def all(self, changes: list[Change], total: int) -> None:
+        """The open alerts; `total` of which these are the newest."""
+        from streams.cli import show
+
+        if self._json:
+            for change in changes:
+                self._line(change)
+            return
+        rows = show.table()
+        for change in changes:
+            if change.alert is not None:
+                show.add(rows, change.alert, self._lang, note=show.when(change.alert.detected_at))
+        console = self._terminal()
+        if changes:
+            console.print(rows)
+        more = f"; the newest {len(changes)} of them, --limit 0 shows all" if total > len(changes) else ""
+        console.print(f"{total:,} open {'alert' if total == 1 else 'alerts'}{more}")
+
+    def change(self, change: Change, before: Change | None, now: Change | None) -> None:
+        """One change, if it is one to what is shown. `before`, `now`: what was and is shown of its parcel."""
+        if before is None and now is None:
+            return
+        if self._json:
+            self._line(change)
+            return
+        from streams.cli import show
+
+        alert = change.alert or (before.alert if before else None)
+        if alert is None:
+            return
+        if now is None:
+            what = "forgotten" if change.alert is None else "below the tier" if alert.status == "open" else "withdrawn"
+        elif before is None or before.alert is None:
+            what = "new"
+        else:
+            what = f"was {before.alert.tier} {before.alert.score}"
+        rows = show.table(heading=False)
+        show.add(rows, alert, self._lang, note=f"{show.when(change.at_ms)} {what}")
+        self._terminal().print(rows)
+        sys.stdout.flush()
+
+    def _line(self, change: Change) -> None:
+        if not change.raw:
+            return
+        sys.stdout.buffer.write(change.raw.replace(b"\n", b" ") + b"\n")
+        sys.stdout.buffer.flush()
+
+    def _terminal(self) -> Console:
+        if self._console is None:
+            from rich.console import Console
+
+            # Piped output keeps the width of 80 columns, as rich would choose; COLUMNS overrides it.
+            self._console = Console(highlight=False, markup=False, soft_wrap=False)
+        return self._console
