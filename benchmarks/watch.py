@@ -21,7 +21,7 @@ from benchmarks.contract import BenchmarkError, Context
 
 POLL_S = 0.05
 START_S, STALL_S, STOP_S = 60.0, 60.0, 30.0
-STARTED = "started"
+STARTED = "contestant started"
 _LOG_TAIL = 3_000
 
 
@@ -159,7 +159,7 @@ def newest(servers: str, topic: str) -> dict[str, bytes]:
 class _Child:
     """The process of a contestant and all that it starts."""
 
-    def __init__(self, name: str, process: subprocess.Popen[str], log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self._name, self._process, self._log = name, process, log
         self._tree = psutil.Process(process.pid)
         self.rss_mb = 0.0
@@ -167,9 +167,13 @@ class _Child:
     def announced(self) -> None:
         """Wait for its word."""
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], START_S)
-        if not ready or self._process.stdout.readline().strip() != STARTED:
-            raise self._failure("did not start")
+        output, said, deadline = self._process.stdout.fileno(), b"", time.monotonic() + START_S
+        while STARTED.encode() not in said:  # among what Faust prints
+            ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
+            part = os.read(output, 4_096) if ready else b""
+            if not part:
+                raise self._failure("did not start")
+            said += part
 
     def wait_for(
         self, ready: Callable[[], bool], stall_s: float, *, every_s: float, progress: Callable[[], int] = lambda: 0
@@ -223,7 +227,6 @@ def _process(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if announces else output,
             stderr=output,
-            text=True,
             cwd=context.scratch,
             env={**os.environ, "PYTHONPATH": str(_ROOT), **(env or {})},
         )

@@ -42,7 +42,7 @@ def work(context: Context, settings: Mapping[str, str]) -> Result:
         "WAYBILL_PARTITIONS": str(PARTITIONS),
         **settings,
     }
-    command = python("faust", "-A", "streams.main", "worker", "--without-web", "-l", "warn")
+    command = python("streams.cli", "worker", "--web-port", "0", "--log-level", "warning")
     measured = watch(context, command, env=env, internal=READ_BACK, announces=False)
     return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, _open_alerts(loaded.servers))
 

@@ -1,0 +1,78 @@
+"""Each contestant, on a tiny stream and a real broker, gives the alerts that are expected. How fast is not tested."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from benchmarks import traffic
+from benchmarks.contestants import contestants
+from benchmarks.contract import BenchmarkError, Context, Loaded, Result
+from benchmarks.watch import watch
+from rules import load_catalogue
+from schemas import topics
+from streams.generate import generate
+from streams.offline import Offline, raw
+from streams.settings import Settings
+
+pytestmark = pytest.mark.broker
+EVENTS = 3 * traffic.BLOCK
+
+
+@pytest.fixture
+def clean_kafka(fresh_kafka: str) -> Iterator[str]:
+    """A broker from which the benchmark's own topics vanish, too."""
+    yield fresh_kafka
+    admin = AdminClient({"bootstrap.servers": fresh_kafka, "log_level": 0})
+    mine = [name for name in admin.list_topics(timeout=10).topics if name.startswith("benchmark")]
+    for deleted in (admin.delete_topics(mine) if mine else {}).values():
+        deleted.result(30)
+
+
+def once(file: str, loaded: Loaded, folder: Path) -> Result:
+    return contestants()[file].run(Context(f"benchmark-{uuid.uuid4().hex}", loaded, folder))
+
+
+@pytest.mark.parametrize("file", ["hand_loop", "shipments"])
+def test_equal_alerts(file: str, clean_kafka: str, tmp_path: Path) -> None:
+    loaded = traffic.load_shipments(clean_kafka, EVENTS)
+    result = once(file, loaded, tmp_path)
+    assert loaded.expected
+    assert result.alerted == loaded.expected
+    assert result.events == EVENTS
+    assert result.cpu_s > 0 < result.wall_s
+
+
+def test_plain_faust_gives_the_same_on_its_copy(clean_kafka: str, tmp_path: Path) -> None:
+    loaded = traffic.load_by_sender(clean_kafka, EVENTS)
+    assert once("plain_faust", loaded, tmp_path).alerted == traffic.Shipments.draw(EVENTS).expected()
+
+
+def test_librdkafka_alone_reads_all(clean_kafka: str, tmp_path: Path) -> None:
+    result = once("raw", traffic.load_shipments(clean_kafka, EVENTS), tmp_path)
+    assert (result.events, result.alerted) == (EVENTS, None)
+
+
+def test_all_topics_give_the_alerts_of_judging_without_a_broker(clean_kafka: str, tmp_path: Path) -> None:
+    result = once("everything", traffic.load_everything(clean_kafka, 400), tmp_path)
+    offline = Offline(Settings(), load_catalogue())
+    names = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
+    for chunk in generate(400, traffic.SEED):
+        for kind, topic in names.items():
+            lines = traffic.lines(chunk.frame(kind))  # type: ignore[arg-type]
+            offline.feed([raw(topic, 0, [value.encode() for _, value in lines])])
+    expected = frozenset(f"{alert.carrier_code}:{alert.waybill_no}" for alert in offline.open_alerts())
+    assert expected
+    assert result.alerted == expected
+
+
+def test_a_contestant_that_dies_is_an_error_with_its_log(clean_kafka: str, tmp_path: Path) -> None:
+    traffic.make_topic(clean_kafka, "benchmark.none")
+    context = Context("benchmark-dies", Loaded(clean_kafka, ("benchmark.none",), 0, 0.0, None), tmp_path)
+    with pytest.raises(BenchmarkError, match=r"(?s)did not start.*no such luck"):
+        watch(context, [sys.executable, "-c", "raise SystemExit('no such luck')"])
