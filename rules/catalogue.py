@@ -35,7 +35,7 @@ _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Rules that are live or in shadow, sorted by id, with what is needed to run them."""
+    """Rules that are live or in shadow (unless asked for more), sorted by id, with what is needed to run them."""
 
     rules: tuple[Rule, ...]
     expressions: tuple[pl.Expr, ...]
@@ -62,11 +62,13 @@ def load_catalogue(
     overrides: Mapping[str, Mapping[str, Any]] = _NONE,
     *,
     only: Collection[str] | None = None,
+    with_off: bool = False,
 ) -> Catalogue:
     """Every rule below `root` (default: those shipped), checked and compiled.
 
     overrides: per rule id, values for its limits by name, for `points`, and for `mode`.
     only: families or rule ids to keep; the others are checked all the same.
+    with_off: keep rules whose mode is off too, for those who show or check rules rather than run them.
 
     Raises RuleError, naming file and field, for any fault in a rule or an override.
     """
@@ -83,7 +85,7 @@ def load_catalogue(
         if name not in rules:
             raise RuleError(_OVERRIDES, name, "no such rule")
     _check_titles(rules.values(), folder)
-    chosen = _choose(rules.values(), only)
+    chosen = [rule for rule in _choose(rules.values(), only) if with_off or rule.mode != "off"]
     return _assemble(chosen, [compiled[rule.id] for rule in chosen])
 
 
@@ -210,11 +212,7 @@ def _choose(rules: Collection[Rule], only: Collection[str] | None) -> list[Rule]
         if name not in known:
             raise RuleError("only", name, "no such rule or family")
     return sorted(
-        (
-            rule
-            for rule in rules
-            if rule.mode != "off" and (only is None or rule.id in only or rule.id.partition(".")[0] in only)
-        ),
+        (rule for rule in rules if only is None or rule.id in only or rule.id.partition(".")[0] in only),
         key=lambda rule: rule.id,
     )
 

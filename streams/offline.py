@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import xxhash
 
@@ -29,6 +30,8 @@ class Offline:
         self.rejects: list[Reject] = []
         self.events: Counter[str] = Counter()
         self.answers: Answers = {}
+        self.evidence: dict[str, dict[str, Any]] = {}
+        """By parcel, the columns that the catalogue reads or shows, as last judged."""
         self.keep_answers = False
         self._now_ms = now_ms
         self._partitions = partitions
@@ -60,7 +63,9 @@ class Offline:
         self.rejects += judged.rejects
         self.events += judged.events
         if self.keep_answers and judged.verdicts is not None:
-            self.answers.update(judged.named_answers())
+            found = judged.named_answers()
+            self.answers.update(found)
+            self.evidence.update(zip(found, judged.verdicts.frame.iter_rows(named=True), strict=True))
 
     def batches(self, records: Iterable[Record]) -> list[Batch]:
         """Records as raw batches, each parcel on a partition of its own choice."""
@@ -73,10 +78,15 @@ class Offline:
 
 def answers(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Answers:
     """What each rule of the catalogue says in the end about each parcel of these records."""
+    return settled(records, catalogue, settings).answers
+
+
+def settled(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Offline:
+    """The same with the evidence, for those who show why."""
     run = Offline(settings or Settings(), catalogue)
     run.keep_answers = True
     run.feed(run.batches(records))
-    return run.answers
+    return run
 
 
 def raw(topic: str, partition: int, values: Sequence[bytes | None], first: int = 0) -> Batch:
