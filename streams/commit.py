@@ -93,6 +93,7 @@ class Committer:
             logger=log,
         )
         self._timeout_s = float(str(config.get("transaction.timeout.ms", 60_000))) / 1000
+        self._unfinished = False
 
     def start(self) -> None:
         """Fence any earlier holder of the transactional id and abort what it left open."""
@@ -100,6 +101,9 @@ class Committer:
 
     def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], group_metadata: object) -> None:
         """Steps 1 to 6 for one epoch. Raises CommitError, after which this worker must not go on."""
+        if self._unfinished:
+            raise CommitError("an earlier epoch was not finished, and this one would pass over it")
+        self._unfinished = True
         ends: dict[tuple[str, int], int] = {}
         try:
             self._producer.begin_transaction()  # 1
@@ -116,6 +120,7 @@ class Committer:
             raise CommitError(f"transaction of {epoch.rows} records failed: {error.args[0]}") from error
         for topic, delta in deltas.items():  # 6
             self._stores[topic].write(delta, {number: ends[topic, number] for number in delta})
+        self._unfinished = False
 
     def _produce(self, topic: str, partition: int, messages: list[_Record]) -> None:
         done = 0

@@ -198,7 +198,7 @@ class Work:
         if not lost:
             await self._commit()
         async with self._committing, self._stepping:
-            await self.run(int)  # nothing, after whatever step is still running
+            await self._drain()
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
@@ -208,6 +208,11 @@ class Work:
         self.metrics.assigned_partitions.set(0)
         self.metrics.worker_state.state("starting")
         log.info("gave its partitions back%s", ", too late to commit" if lost else "")
+
+    async def _drain(self) -> None:
+        """Wait for both threads: a task that was cancelled leaves its thread at work."""
+        for threads in (self._steps, self._effects):
+            await asyncio.get_running_loop().run_in_executor(threads, int)
 
     def _after_assign(self, partitions: set[Partition], generation: int) -> None:
         self.metrics.rebalances.inc()

@@ -9,6 +9,7 @@ offsets (`streams.commit`). Faust's own producer, tables and commits stay idle. 
 - `_to_message`: a record here is a whole batch, its offset that of the last.
 - `_add_gap`, `_new_offset`, `_commit`, `force_commit`, `wait_empty`: Faust's book-keeping of acks commits past messages
   in flight (faust-streaming/faust#606) and expands gaps offset by offset. Offsets travel in the transaction instead.
+- `_read_offset`: Faust drops what lies before it, which after a rebalance is what has to be read again.
 - `perform_seek`, `seek_to_committed`, `_seek`, `position`, `highwater(s)`, `earliest_offsets`: only librdkafka knows.
 - `verify_all_partitions_active`, `verify_event_path`: Faust's detectors read fetch times of another client.
 - `create_topic`, `key_partition`: topics are made by `waybill topics create`; keys are hashed by librdkafka.

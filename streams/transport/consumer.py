@@ -31,6 +31,20 @@ class Link:
     after_assign: Callable[[set[Partition], int], None]  # bring the state, then `Consumer.release`
 
 
+class _Forgetful(dict[TP, int | None]):
+    """Faust's note of how far each partition was read, which stays empty.
+
+    Faust drops what lies before it. But it is written after the flow stopped too, for the message whose delivery the
+    rebalance broke off; the new assignment then has to read that message, and those before it, again.
+    """
+
+    def __missing__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        pass
+
+
 class Consumer(base.Consumer):
     """Group member and fetcher. `app.link` says how; see `streams.app`."""
 
@@ -46,6 +60,7 @@ class Consumer(base.Consumer):
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._release = False
+        self._read_offset = _Forgetful()
         self.generation = 0
 
     # What the worker asks for
@@ -138,7 +153,6 @@ class Consumer(base.Consumer):
         self._rows = 0
         self._release = False
         self._taken.set()
-        self._read_offset.clear()
         await self.on_partitions_revoked({TP(*each) for each in partitions})
 
     async def _serve_assigned(self, partitions: set[Partition]) -> None:

@@ -36,6 +36,7 @@ class Poller:
     ) -> None:
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
+        self._in_hand = False  # an assignment was announced and not taken back since
         self._on_revoked, self._on_assigned = on_revoked, on_assigned
         # For `lag`, next to read: at the assignment, by what was taken since, and behind the ends reached since.
         self._starts: dict[Partition, int] = {}
@@ -113,31 +114,40 @@ class Poller:
             if each.error is not None:
                 raise KafkaException(each.error)
         if self._incremental:
+            self._give_back(client)
             client.incremental_assign(at)
+            self._rewind(client)
             self.assigned |= new
         else:
             client.assign(at)
             self.assigned = new
         self._begin(at)
         self._hold(client)
+        self._in_hand = True
         self.group_metadata = client.consumer_group_metadata()
         self._on_assigned(set(self.assigned))
 
     def _revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
-        gone = {(each.topic, each.partition) for each in partitions}
-        self.group_metadata = client.consumer_group_metadata()
-        self._on_revoked(set(self.assigned), False)
-        self.assigned -= gone
+        self._give_back(client)
+        self.assigned -= {(each.topic, each.partition) for each in partitions}
         if self._incremental:
             client.incremental_unassign(partitions)
-            self._rewind(client)
+            self._hold(client)  # those that stay, until the assignment that follows
         else:
             client.unassign()
 
     def _lose(self, partitions: list[TopicPartition]) -> None:
         """Partitions that another member may own already: nothing of them can be committed any more."""
+        self._in_hand = False
         self._on_revoked(set(self.assigned), True)
         self.assigned -= {(each.topic, each.partition) for each in partitions}
+
+    def _give_back(self, client: Client) -> None:
+        """Finish what is in hand, of the partitions that go and of those that stay: a generation is of all of them."""
+        if self._in_hand:
+            self._in_hand = False
+            self.group_metadata = client.consumer_group_metadata()
+            self._on_revoked(set(self.assigned), False)
 
     def _hold(self, client: Client) -> None:
         if self.assigned:
@@ -145,12 +155,12 @@ class Poller:
 
     def _rewind(self, client: Client) -> None:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
-        if not self.assigned:
-            return
-        for each in client.committed([TopicPartition(*each) for each in self.assigned], timeout=_COMMITTED_S):
-            client.incremental_unassign([each])
-            client.incremental_assign([each])
-            self._begin([each])
+        stay = [TopicPartition(*each) for each in self.assigned]
+        if stay:
+            at = client.committed(stay, timeout=_COMMITTED_S)
+            client.incremental_unassign(stay)
+            client.incremental_assign(at)
+            self._begin(at)
 
     def _begin(self, at: Sequence[TopicPartition]) -> None:
         """Count lag from these offsets."""
