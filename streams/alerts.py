@@ -162,5 +162,16 @@ class Newest:
         return sorted(self.open.values(), key=_detected_at, reverse=True)
 
 
+def same_verdict(before: Change | None, now: Change | None) -> bool:
+    """Whether two alerts of one parcel say the same of it; one that was scanned on its way has a new place only."""
+    if before is None or now is None or before.alert is None or now.alert is None:
+        return before is now
+    return _verdict(before.alert) == _verdict(now.alert)
+
+
+def _verdict(alert: Alert) -> tuple[object, ...]:
+    return alert.status, alert.tier, alert.score, tuple(reason.rule for reason in alert.reasons)
+
+
 def _detected_at(change: Change) -> int:
     return change.alert.detected_at if change.alert is not None else 0

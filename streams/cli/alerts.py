@@ -45,8 +45,8 @@ def alerts(
 ) -> None:
     """Show the open alerts, newest first: one per parcel, its newest verdict.
 
-    --json prints each alert as it is on the topic, one a line. --follow shows changes as they come until Ctrl-C: new
-    alerts, alerts revised, and alerts withdrawn.
+    --json prints each alert as it is on the topic, one a line. --follow shows what comes until Ctrl-C: new alerts,
+    those with other reasons than before, and those withdrawn; with --json, every message.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
@@ -119,7 +119,11 @@ class _Output:
         if self._json:
             self._line(change)
             return
+        from streams.alerts import same_verdict
         from streams.cli import show
+
+        if same_verdict(before, now):
+            return
 
         alert = change.alert or (before.alert if before else None)
         if alert is None:

@@ -20,7 +20,7 @@ Language = Literal["zh", "en"]
 CHINA = timezone(timedelta(hours=8))
 TIER_STYLES = {"low": "cyan", "medium": "yellow", "high": "bold dark_orange", "extreme": "bold white on red"}
 TIER_NAMES = {"low": "低危", "medium": "中危", "high": "高危", "extreme": "特危"}
-PARCEL_WIDTH = 24
+PARCEL_WIDTH = 22
 _TIER_WIDTH = 13
 
 
@@ -30,22 +30,22 @@ def language() -> Language:
     return "zh" if named.lower().startswith("zh") else "en"
 
 
-def table(*, heading: bool = True) -> Table:
-    """An empty table of alerts; fill it with `add`."""
+def table(*, heading: bool = True, cut: bool = False) -> Table:
+    """An empty table of alerts; fill it with `add`. `cut`: what is too long for its line is cut, else wrapped."""
     made = Table(box=None, show_header=heading, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     made.add_column("tier", width=_TIER_WIDTH, no_wrap=True)
-    made.add_column("parcel", width=PARCEL_WIDTH, overflow="fold")
-    made.add_column("why", ratio=1, overflow="fold")
+    made.add_column("parcel", width=PARCEL_WIDTH, no_wrap=cut, overflow="ellipsis" if cut else "fold")
+    made.add_column("why", ratio=1, no_wrap=cut, overflow="ellipsis" if cut else "fold")
     return made
 
 
-def add(rows: Table, alert: Alert, lang: Language, *, note: str = "", reasons_max: int = 99) -> None:
+def add(rows: Table, alert: Alert, lang: Language, *, note: str = "", lines_max: int = 99) -> None:
     """Add a row: tier and score, parcel with place and time, reasons with their points."""
     place = Text(f"{alert.jurisdiction_adcode} {place_name(alert.jurisdiction_adcode)}", style="dim")
     parcel = Text.assemble(f"{alert.carrier_code}:{alert.waybill_no}", "\n", place)
     if note:
         parcel.append(f"\n{note}", style="dim")
-    rows.add_row(tier(alert, lang), parcel, why(alert.reasons, lang, reasons_max))
+    rows.add_row(tier(alert, lang), parcel, why(alert.reasons, lang, lines_max))
 
 
 def tier(alert: Alert, lang: Language) -> Text:
@@ -56,10 +56,10 @@ def tier(alert: Alert, lang: Language) -> Text:
     return Text.assemble((f" {name} ", TIER_STYLES[alert.tier]), f" {alert.score}")
 
 
-def why(reasons: Sequence[Reason], lang: Language, reasons_max: int = 99) -> Text:
-    """Titles of the rules that say yes, the weightiest first, one a line."""
+def why(reasons: Sequence[Reason], lang: Language, lines_max: int = 99) -> Text:
+    """Titles of the rules that say yes, the weightiest first, one a line; at most `lines_max` lines."""
     ranked = sorted(reasons, key=lambda reason: -reason.points)
-    shown = ranked[:reasons_max] if len(ranked) > reasons_max else ranked
+    shown = ranked[: lines_max - 1] if len(ranked) > lines_max else ranked
     text = Text()
     for number, reason in enumerate(shown):
         title = reason.title.zh if lang == "zh" else reason.title.en

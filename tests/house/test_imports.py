@@ -22,6 +22,7 @@ DOORS = {
         "streams/broker/",
         "streams/cli/",
         "streams/commit.py",
+        "streams/demo/",
         "streams/replay.py",
         "streams/restore.py",
         "streams/topics.py",

@@ -1,0 +1,118 @@
+"""`waybill demo`: all of it at once, to look at."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from streams.alerts import AlertReader
+    from streams.cli.demoview import View
+    from streams.demo.stage import Stage
+    from streams.demo.traffic import Publisher, Source
+    from streams.settings import Settings
+
+TICK_S = 0.05
+FIGURES_S = 1.0
+SETTLED_S = 2.0  # nothing lags and nothing comes for so long: all has been judged
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "demo", demo)
+
+
+def demo(
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End by itself after so long (default: at Ctrl-C).")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=1, max=200_000, help="Events per second.")] = 1_000,
+    parcels: Annotated[
+        int | None, typer.Option(min=1, help="End when so many parcels are judged (default: parcels without end).")
+    ] = None,
+    lang: Annotated[
+        Literal["zh", "en"] | None, typer.Option(help="Language of the titles (default: that of the locale).")
+    ] = None,
+    mix: Annotated[
+        bool, typer.Option("--mix", help="Publish invented parcels also to topics that hold records already.")
+    ] = False,
+    screenshot: Annotated[Path | None, typer.Option(hidden=True, help="Save the last view as SVG.")] = None,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Watch it work: a private Kafka, a worker, invented parcels, alerts as they come.
+
+    The traffic is three days in fast motion, with planted cases and some broken messages. All persons are invented.
+    Nothing is left behind. Where KAFKA_BOOTSTRAP_SERVERS names a Kafka, that one is used instead of a private one.
+    """
+    began = time.monotonic()
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+
+    from streams.cli.demoview import View
+    from streams.cli.show import language
+
+    view = View(lang or language(), began)
+    try:
+        with view:
+            _run(view, settings, config, seconds=seconds, rate=rate, parcels=parcels, mix=mix)
+    except KeyboardInterrupt:
+        pass
+    view.summary()
+    if screenshot is not None:
+        screenshot.write_text(view.svg(), encoding="utf-8")
+
+
+def _run(
+    view: View, settings: Settings, config: Path | None, *, seconds: float | None, rate: float, parcels: int | None,
+    mix: bool,
+) -> None:  # fmt: skip
+    from streams import preflight
+    from streams.alerts import AlertReader
+    from streams.demo.stage import Stage
+    from streams.demo.traffic import Publisher, Source
+
+    until = view.began + seconds if seconds is not None else float("inf")
+    with Stage(settings, config, view.say, mix=mix) as stage:
+        try:
+            source = Source(parcels)
+            source.prepare()
+            publisher = Publisher(stage.servers, settings)
+            with AlertReader(stage.servers, client=preflight.client(settings), latest=True) as reader:
+                stage.await_worker(view.refresh)
+                view.say(f"running, Ctrl-C ends; figures at {stage.url}/metrics")
+                _play(view, stage, source, publisher, reader, rate, until)
+            publisher.close()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
+            view.say("ending")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _play(
+    view: View, stage: Stage, source: Source, publisher: Publisher, reader: AlertReader, rate: float, until: float
+) -> None:
+    """Publish at the rate and show what comes back, until the time is up or all of it is judged."""
+    from streams.demo.traffic import Pace
+
+    pace, figures_at, busy_at = Pace(rate), 0.0, time.monotonic()
+    while (now := time.monotonic()) < until:
+        publisher(source.take(pace.due()))
+        changes = reader.poll(TICK_S)
+        for change in changes:
+            view.change(change)
+        if now - figures_at > FIGURES_S:
+            figures_at = now
+            stage.check()
+            view.figures.read(stage.page("/metrics"), now)
+        view.refresh()
+        if changes or not source.exhausted or view.figures.lag or view.figures.events < source.published:
+            busy_at = now
+        elif now - busy_at > SETTLED_S:
+            return

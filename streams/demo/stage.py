@@ -1,0 +1,144 @@
+"""The stage of the demo: a broker, its topics, and a worker as a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from streams import preflight, supervisor, topics
+from streams.broker import PrivateKafka
+from streams.settings import Settings
+
+WORKER_START_S = 60.0
+
+Say = Callable[[str], None]
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says why."""
+
+
+class Stage:
+    """Broker, topics and worker, for as long as the context lasts; nothing of them is left behind.
+
+    servers   of a Kafka that is there, else a private one is started. Topics that this had to create are deleted.
+    mix       publish to topics that hold records already.
+    """
+
+    def __init__(self, settings: Settings, config: Path | None, say: Say, *, mix: bool = False) -> None:
+        self._settings = settings
+        self._config = config
+        self._say = say
+        self._mix = mix
+        self._stack = ExitStack()
+        self._log = Path()
+        self.servers = ""
+        self.url = ""
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            folder = Path(tempfile.mkdtemp(prefix="waybill-demo-"))
+            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._broker()
+            self._topics()
+            self._start_worker(folder)
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def await_worker(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until the worker is assigned and caught up. Raises DemoError."""
+        deadline = time.monotonic() + WORKER_START_S
+        while not self._ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"the worker was not ready after {WORKER_START_S:.0f} s: {self._last_words()}")
+            meanwhile()
+            time.sleep(0.05)
+
+    def check(self) -> None:
+        """Raises DemoError when the worker has ended."""
+        if self.worker is not None and (code := self.worker.poll()) is not None:
+            raise DemoError(f"the worker ended with {code}: {self._last_words()}")
+
+    def page(self, path: str) -> str:
+        """A page of the worker's; empty when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=1.0) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def _ready(self) -> bool:
+        return bool(self.page("/ready"))  # 503 is an error, hence empty
+
+    def _broker(self) -> None:
+        if self._settings.bootstrap_servers is not None:
+            self.servers = self._settings.bootstrap_servers
+            if not preflight.answers(self.servers):
+                raise DemoError(preflight.silence(self.servers))
+            return
+        self._say("starting Apache Kafka (the first time fetches it, about 45 MB)")
+        kafka = self._stack.enter_context(PrivateKafka())
+        self.servers = kafka.bootstrap_servers
+
+    def _topics(self) -> None:
+        client = preflight.client(self._settings)
+        before = topics.show(self.servers, client=client)
+        if any(state.offsets for state in before) and not self._mix:
+            raise DemoError(
+                f"topics on {self.servers} hold records already, and the demo publishes invented parcels; "
+                "--mix does so all the same"
+            )
+        if not any(state.partitions for state in before):
+            self._stack.callback(self._delete_topics)
+        self._say(f"creating topics on {self.servers}")
+        count = max((state.partitions for state in before if not state.topic.single), default=0)
+        topics.create(self.servers, count or self._settings.partitions, self._settings.replication, client=client)
+
+    def _delete_topics(self) -> None:
+        if self._settings.bootstrap_servers is not None:  # a private broker goes away with all it holds
+            with suppress(topics.TopicError):
+                topics.delete(self.servers, client=preflight.client(self._settings))
+
+    def _start_worker(self, folder: Path) -> None:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = folder / "worker.log"
+        command = [
+            sys.executable, "-m", "streams.cli", "worker", "--bootstrap-servers", self.servers, "--instance", "demo",
+            "--state-dir", str(folder / "state"), "--web-port", str(port), "--log-level", "info",
+            "--set", f"group=waybill-demo-{folder.name[-8:]}", "--set", "web_host=127.0.0.1",
+            *(["--config", str(self._config)] if self._config else []),
+        ]  # fmt: skip
+        self._say("starting a worker")
+        with self._log.open("wb") as output:
+            worker = supervisor.start(command, output=output)
+        self.worker = worker
+        self._stack.callback(lambda: supervisor.stop(worker, within_s=10.0))
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

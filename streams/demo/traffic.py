@@ -1,0 +1,154 @@
+"""Traffic for the demo: the last three days in fast motion.
+
+Parcels accepted from three days ago until now, with what has happened to them since, in the order in which it reached
+the topics. Broken messages are mixed in, because producers send them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from heapq import merge
+from typing import Any
+
+import msgspec
+from confluent_kafka import Producer
+
+from schemas import topics
+from streams import preflight
+from streams.generate import Chunk, generate
+from streams.settings import Settings
+
+ROUND_PARCELS = 20_000
+DAYS = 3.0
+DAY_MS = 86_400_000
+CHUNK_PARCELS = 500
+PLANTED_SHARE = 0.1  # ten times the generator's: who watches a demo wants to see every rule at work
+BROKEN_EVERY = 1_500  # events
+
+Event = tuple[str, bytes, bytes]  # topic, key, value
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Source:
+    """Endless traffic, round after round, or `parcels` of it."""
+
+    def __init__(self, parcels: int | None = None, seed: int = 1) -> None:
+        self._parcels = parcels
+        self._seed = seed
+        self._waiting: deque[Event] = deque()
+        self._events = self._rounds()
+        self.published = 0
+        self.exhausted = False
+
+    def prepare(self) -> None:
+        """Make the first events, so that publishing starts at once."""
+        self._waiting.extend(self.take(1))
+        self.published = 0
+
+    def take(self, count: int) -> list[Event]:
+        """The next `count` events; fewer when all have been taken."""
+        taken: list[Event] = []
+        while len(taken) < count:
+            event = self._waiting.popleft() if self._waiting else next(self._events, None)
+            if event is None:
+                self.exhausted = True
+                break
+            taken.append(event)
+        self.published += len(taken)
+        return taken
+
+    def _rounds(self) -> Iterator[Event]:
+        made = 0
+        while self._parcels is None or made < self._parcels:
+            parcels = ROUND_PARCELS if self._parcels is None else min(self._parcels - made, ROUND_PARCELS)
+            yield from self._round(parcels)
+            made += parcels
+            self._seed += 1
+
+    def _round(self, parcels: int) -> Iterator[Event]:
+        now = time.time_ns() // 1_000_000
+        traffic = generate(
+            parcels, self._seed, start_at=now - round(DAYS * DAY_MS), days=DAYS, planted_share=PLANTED_SHARE,
+            chunk_parcels=CHUNK_PARCELS,
+        )  # fmt: skip
+        # What comes after the last acceptance is still to happen: these parcels are on their way.
+        slices = -(-(parcels - len(traffic.truth)) // CHUNK_PARCELS)
+        number = 0
+        for _, chunk in zip(range(max(slices, 1)), traffic, strict=False):
+            for event in _in_order(chunk):
+                yield event
+                number += 1
+                if number % BROKEN_EVERY == BROKEN_EVERY // 3:
+                    topic, key, value = event
+                    yield topic, key, value[: len(value) // 2]
+
+
+class Publisher:
+    """Puts events on the topics, keyed by parcel."""
+
+    def __init__(self, bootstrap_servers: str, settings: Settings) -> None:
+        self._producer = Producer(
+            {
+                **preflight.client(settings),
+                "bootstrap.servers": bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            }
+        )
+
+    def __call__(self, events: list[Event]) -> None:
+        for topic, key, value in events:
+            while True:
+                try:
+                    self._producer.produce(topic, key=key, value=value)
+                    break
+                except BufferError:
+                    self._producer.poll(0.05)
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        """Wait for what is on its way, but not long."""
+        self._producer.flush(5.0)
+
+
+class Pace:
+    """How many events are due: `rate` a second, made up for after a pause of at most a second."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._at = time.monotonic()
+        self._owed = 0.0
+
+    def due(self) -> int:
+        """Events due since the last call."""
+        now = time.monotonic()
+        self._owed += min(now - self._at, 1.0) * self._rate
+        self._at = now
+        count = int(self._owed)
+        self._owed -= count
+        return count
+
+
+def _in_order(chunk: Chunk) -> Iterator[Event]:
+    """The records of a chunk as messages, the three kinds merged by time; each comes in order of arrival."""
+    kinds = (
+        _timed(topics.SHIPMENTS, chunk.rows("shipment"), "picked_up_at"),
+        _timed(topics.SCANS, chunk.rows("scan"), "scanned_at"),
+        _timed(topics.INSPECTIONS, chunk.rows("inspection"), "ended_at"),
+    )
+    for _, event in merge(*kinds, key=lambda pair: pair[0]):
+        yield event
+
+
+def _timed(topic: str, rows: list[dict[str, Any]], column: str) -> Iterator[tuple[int, Event]]:
+    arrived = 0
+    for row in rows:
+        # A record that was uploaded late comes with those of its time of arrival.
+        arrived = max(arrived, row.get("recorded_at") or row[column])
+        key = f"{row['carrier_code']}:{row['waybill_no']}".encode()
+        yield arrived, (topic, key, _encode(row))
