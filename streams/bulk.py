@@ -199,7 +199,7 @@ class Bulk:
 
 def parcel_slots(parcels: NDArray[np.bytes_]) -> NDArray[np.uint8]:
     """The slot of each parcel reference: any even-handed function of it will do."""
-    words = np.ascontiguousarray(parcels).view("<u8").reshape(len(parcels), -1)
+    words = np.ascontiguousarray(parcels).view("<u8").reshape(len(parcels), len(_ODD))
     mixed = np.bitwise_xor.reduce(words * _ODD, axis=1)
     slots: NDArray[np.uint8] = (((mixed ^ (mixed >> _HALF)) * _ODD[0]) >> _TOP_BYTE).astype(np.uint8)
     return slots
