@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ STABLE_S = 60.0  # a child that lived so long has started well; its earlier deat
 DEATHS_MAX = 5  # quick deaths in a row, after which there is no point in going on
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 STOP_S = 45.0  # for a clean end: longer than a transaction may take
+# A process of this very code, whatever folder it is started in.
+WAYBILL = (sys.executable, "-P", "-m", "streams.cli")
 WRONG_USE = 2  # exit code of a child whose settings are wrong: another start would not mend them
 
 _PR_SET_PDEATHSIG = 1
@@ -83,6 +86,7 @@ def start(
     env: further variables. output: where its output and errors go; None: where ours go.
     """
     owner = os.getpid()
+    path = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
     def before_exec() -> None:
@@ -97,7 +101,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **(env or {})},
         start_new_session=True,
         preexec_fn=before_exec,
     )

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-COMMANDS = ("demo", "worker", "alerts", "generate", "judge", "replay", "settings", "topics", "broker")
+COMMANDS = ("demo", "worker", "alerts", "doctor", "generate", "judge", "replay", "settings", "topics", "broker")
 OWN_PACKAGES = ("streams", "rules", "schemas")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 

@@ -80,7 +80,7 @@ def log_to_stderr(level: str, name: str) -> None:
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
-    from streams.supervisor import Child, supervise
+    from streams.supervisor import WAYBILL, Child, supervise
 
     log_to_stderr(settings.log_level, "supervisor")
     shared = [part for assignment in assignments for part in ("--set", assignment)]
@@ -92,7 +92,7 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
         port = settings.web_port + number if settings.web_port else 0
         own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
                "--instance", name, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
-        children.append(Child(name, [sys.executable, "-m", "streams.cli", "worker", *shared, *own]))
+        children.append(Child(name, [*WAYBILL, "worker", *shared, *own]))
     return supervise(children)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -121,7 +120,7 @@ class Stage:
         self.url = f"http://127.0.0.1:{port}"
         self._log = folder / "worker.log"
         command = [
-            sys.executable, "-m", "streams.cli", "worker", "--bootstrap-servers", self.servers, "--instance", "demo",
+            *supervisor.WAYBILL, "worker", "--bootstrap-servers", self.servers, "--instance", "demo",
             "--state-dir", str(folder / "state"), "--web-port", str(port), "--log-level", "info",
             "--set", f"group=waybill-demo-{folder.name[-8:]}", "--set", "web_host=127.0.0.1",
             *(["--config", str(self._config)] if self._config else []),

@@ -23,6 +23,7 @@ DOORS = {
         "streams/cli/",
         "streams/commit.py",
         "streams/demo/",
+        "streams/doctor/",
         "streams/replay.py",
         "streams/restore.py",
         "streams/topics.py",
