@@ -34,35 +34,41 @@ def restore(
     at = [
         TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)
     ]
-    reader = Consumer(
+    wanted, ends = _lacking(config, at)
+    if not wanted:
+        return 0
+    reader = _client(
+        config,
         {
-            **config,
-            "group.id": "waybill-restore",  # never joins: partitions are assigned by hand
-            "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "fetch.queue.backoff.ms": 5,
             "queued.max.messages.kbytes": 65_536,
         },
-        logger=log,
     )
     try:
-        return _read(reader, stores, at, cancelled)
+        reader.assign(wanted)
+        return _read(reader, stores, ends, cancelled)
     finally:
         reader.close()
 
 
-def _read(
-    reader: Consumer,
-    stores: Mapping[str, RocksStore],
-    at: list[TopicPartition],
-    cancelled: Callable[[], bool],
-) -> int:
-    ends: dict[tuple[str, int], int] = {}
-    wanted = []
-    for each in at:
-        low, high = reader.get_watermark_offsets(each, timeout=30.0)
+def _lacking(
+    config: Mapping[str, object], at: list[TopicPartition]
+) -> tuple[list[TopicPartition], dict[tuple[str, int], int]]:
+    """Where to begin reading, of the partitions that lack something, and where each of them ends.
+
+    The ends are asked for without regard to transactions. To a client that reads what is committed the log ends before
+    the first open transaction, and a commit whose offsets count already may not have reached this partition yet.
+    """
+    asker = _client(config, {"isolation.level": "read_uncommitted"})
+    try:
+        marks = [asker.get_watermark_offsets(each, timeout=30.0) for each in at]
+    finally:
+        asker.close()
+    wanted, ends = [], {}
+    for each, (low, high) in zip(at, marks, strict=True):
         if each.offset > high:
             raise RestoreError(
                 f"{each.topic}[{each.partition}]: state stands for offset {each.offset}, the log ends at {high}: "
@@ -71,9 +77,21 @@ def _read(
         if each.offset < high:
             ends[each.topic, each.partition] = high
             wanted.append(TopicPartition(each.topic, each.partition, max(each.offset, low)))
-    if not wanted:
-        return 0
-    reader.assign(wanted)
+    return wanted, ends
+
+
+def _client(config: Mapping[str, object], more: Mapping[str, object]) -> Consumer:
+    """A consumer that never joins its group: partitions are assigned by hand."""
+    return Consumer({**config, "group.id": "waybill-restore", "enable.auto.commit": False, **more}, logger=log)
+
+
+def _read(
+    reader: Consumer,
+    stores: Mapping[str, RocksStore],
+    ends: dict[tuple[str, int], int],
+    cancelled: Callable[[], bool],
+) -> int:
+    """Read to the ends; the number of records."""
     total, said = 0, time.monotonic()
     while ends and not cancelled():
         values: defaultdict[tuple[str, int], dict[bytes, bytes | None]] = defaultdict(dict)

@@ -1,0 +1,128 @@
+"""Restoring from the changelog, on a real broker: what is open there, what was made anew, what was cut off."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from schemas.topics import PARCELS_CHANGELOG
+from streams import topics
+from streams.restore import RestoreError, restore
+from streams.state.rocks import RocksStore, shared_cache
+
+pytestmark = pytest.mark.broker
+CACHE = shared_cache(8)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RocksStore]:
+    """An empty state folder."""
+    made = RocksStore("parcels", tmp_path, CACHE, hot_bytes_max=1 << 20)
+    yield made
+    made.close_all()
+
+
+class Changelog:
+    """One writer of a changelog partition, transaction by transaction."""
+
+    def __init__(self, servers: str) -> None:
+        name = uuid.uuid4().hex  # of its own: what a failed test left open must not end in this one's topics
+        self._producer = Producer({"bootstrap.servers": servers, "transactional.id": name, "log_level": 0})
+        self._producer.init_transactions(30)
+
+    def begin(self, **values: str) -> None:
+        """Write and leave the transaction open."""
+        self._producer.begin_transaction()
+        for key, value in values.items():
+            self._producer.produce(PARCELS_CHANGELOG, key=key.encode(), value=value.encode(), partition=0)
+        self._producer.flush(30)
+
+    def end(self, commit: bool = True) -> None:
+        """Commit, or abort."""
+        if commit:
+            self._producer.commit_transaction(30)
+        else:
+            self._producer.abort_transaction(30)
+
+    def write(self, **values: str) -> None:
+        """One whole transaction."""
+        self.begin(**values)
+        self.end()
+
+
+def bring(servers: str, store: RocksStore) -> int:
+    """Restore partition 0; the records read."""
+    client: dict[str, object] = {"bootstrap.servers": servers}
+    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False)
+
+
+def values(store: RocksStore, *keys: str) -> list[bytes | None]:
+    return store.get([0] * len(keys), [key.encode() for key in keys])
+
+
+def test_the_newest_committed_values_come_back(fresh_kafka: str, store: RocksStore) -> None:
+    changelog = Changelog(fresh_kafka)
+    changelog.write(a="1", b="1")
+    changelog.write(a="2")
+    changelog.begin(b="aborted", c="aborted")
+    changelog.end(commit=False)
+    assert bring(fresh_kafka, store) > 0
+    assert values(store, "a", "b", "c") == [b"2", b"1", None]
+    store.close_all()
+    assert bring(fresh_kafka, store) == 0, "what is there already is not read again"
+    changelog.write(c="3")
+    store.close_all()
+    assert bring(fresh_kafka, store) == 1
+    assert values(store, "a", "b", "c") == [b"2", b"1", b"3"]
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_an_open_transaction_is_waited_for(fresh_kafka: str, store: RocksStore, commit: bool) -> None:
+    changelog = Changelog(fresh_kafka)
+    changelog.write(a="1")
+    changelog.begin(a="2")
+    done = threading.Thread(target=bring, args=(fresh_kafka, store))
+    done.start()
+    done.join(1.5)
+    assert done.is_alive(), "it did not wait to learn whether the last transaction counts"
+    changelog.end(commit)
+    done.join(20)
+    assert not done.is_alive()
+    assert values(store, "a") == [b"2" if commit else b"1"]
+
+
+def test_state_newer_than_someone_elses_open_transaction_is_no_fault(fresh_kafka: str, store: RocksStore) -> None:
+    dead, alive = Changelog(fresh_kafka), Changelog(fresh_kafka)
+    dead.begin(x="1")
+    alive.write(a="1")
+    store.open(0)
+    store.restore(0, {b"a": b"1"}, 3)  # as its own commit left it: one record of each, and one mark
+    store.close_all()
+    bring(fresh_kafka, store)
+    assert values(store, "a", "x") == [b"1", None]
+    dead.end(commit=False)
+
+
+def test_a_topic_made_anew_is_refused(fresh_kafka: str, store: RocksStore) -> None:
+    changelog = Changelog(fresh_kafka)
+    for number in range(3):
+        changelog.write(a=str(number))
+    bring(fresh_kafka, store)
+    store.close_all()
+    topics.delete(fresh_kafka)
+    topics.create(fresh_kafka)
+    with pytest.raises(RestoreError, match=r"parcels-changelog\[0\].*remove the state folder"):
+        bring(fresh_kafka, store)
+
+
+def test_it_stops_when_its_partitions_are_gone(fresh_kafka: str, store: RocksStore) -> None:
+    changelog = Changelog(fresh_kafka)
+    changelog.begin(a="1")  # never ended: without being told, it would wait for the time-out
+    client: dict[str, object] = {"bootstrap.servers": fresh_kafka}
+    assert restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: True) == 0
+    changelog.end(commit=False)
