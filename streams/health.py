@@ -59,10 +59,10 @@ class Health:
         pages.add_routes(
             [web.get("/metrics", self._metrics), web.get("/live", self._live), web.get("/ready", self._ready)]
         )
-        self._runner = web.AppRunner(pages, access_log=None)
+        self._runner = web.AppRunner(pages, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port, shutdown_timeout=1.0).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"

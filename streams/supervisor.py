@@ -111,11 +111,7 @@ def stop(process: subprocess.Popen[bytes], *, within_s: float = STOP_S) -> int:
     """End a process: SIGTERM, and SIGKILL when it takes longer than `within_s`. Returns its exit code."""
     if process.poll() is None:
         process.terminate()
-    try:
-        return process.wait(within_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+    return _end(process, within_s)
 
 
 def _tend(child: Child, outcome: _Outcome) -> None:
@@ -150,5 +146,13 @@ def _stop(children: Sequence[Child]) -> bool:
         if process.poll() is None:
             process.terminate()
     deadline = time.monotonic() + STOP_S
-    codes = [stop(process, within_s=max(deadline - time.monotonic(), 0.1)) for process in running]
+    codes = [_end(process, max(deadline - time.monotonic(), 0.1)) for process in running]
     return not any(codes)
+
+
+def _end(process: subprocess.Popen[bytes], within_s: float) -> int:
+    try:
+        return process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

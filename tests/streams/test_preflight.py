@@ -1,0 +1,52 @@
+"""What is said before a worker starts."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from schemas.topics import TOPICS
+from streams import preflight
+from streams.settings import Settings
+from streams.topics import TopicState, expected_partitions
+
+
+def states(partitions: int, **other: int) -> list[TopicState]:
+    """All topics with `partitions`, but those named (`waybill_scans=3`); 0: missing."""
+    counts = {topic.name: other.get(topic.name.replace(".", "_"), partitions) for topic in TOPICS}
+    return [
+        TopicState(topic, expected_partitions(topic, counts[topic.name]) if counts[topic.name] else 0, 1, 0)
+        for topic in TOPICS
+    ]
+
+
+def test_topics_that_are_there_and_alike_have_no_fault() -> None:
+    assert preflight.faults(states(7)) == []
+
+
+def test_faults_say_what_to_do() -> None:
+    assert preflight.faults(states(0)) == ["no topics; run `waybill topics create`"]
+    missing = preflight.faults(states(6, waybill_rejects=0))
+    assert missing == ["missing topics: waybill.rejects; run `waybill topics create --partitions 6`"]
+    (differ,) = preflight.faults(states(4, waybill_scans=3))
+    assert differ.startswith("partition counts differ (waybill.shipments 4, waybill.scans 3, ")
+
+
+def test_addresses_are_read_as_kafka_writes_them() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        for servers in (f"127.0.0.1:{port}", f"PLAINTEXT://localhost:{port}", f"127.0.0.1:1, 127.0.0.1:{port}"):
+            assert preflight.answers(servers)
+    for servers in ("127.0.0.1:1", "[::1]:1", "no such host:9092", "127.0.0.1:99999999", ""):
+        assert not preflight.answers(servers)
+
+
+def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    assert preflight.servers(Settings()) == "127.0.0.1:9092"
+    with pytest.raises(preflight.PreflightError, match=r"nobody answers at 127\.0\.0\.1:1; start a Kafka") as refused:
+        preflight.checked(Settings(bootstrap_servers="127.0.0.1:1"))
+    assert "\n" not in str(refused.value)
