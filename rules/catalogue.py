@@ -75,7 +75,9 @@ def load_catalogue(
     folder = SHIPPED if root is None else root
     rules = {}
     compiled = {}
-    for path in _files(folder):
+    for fault in misplaced(folder):
+        raise fault
+    for path in rule_files(folder):
         rule_id = f"{path.parent.name}.{path.stem}"
         rule, expression = load_rule(rule_id, path.read_bytes(), str(path), overrides.get(rule_id, {}))
         rules[rule_id], compiled[rule_id] = rule, expression
@@ -99,9 +101,9 @@ def load_rule(
     try:
         rule = msgspec.convert({**fields, "id": rule_id}, Rule)
     except msgspec.ValidationError as error:
-        problem, field = _told(error)
+        problem, field = told(error)
         raise RuleError(file, field, problem) from None
-    _check_rule(rule, file)
+    check_rule(rule, file)
     expression = compile_when(rule.when, rule.limits, file)  # as written: an override must not hide a fault of the file
     if overrides:
         rule = _override(rule, overrides)
@@ -113,23 +115,32 @@ def load_rule(
     return rule, expression.alias(rule_id)
 
 
-def _files(folder: Path) -> list[Path]:
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files below a folder, sorted. Raises RuleError if it is none."""
+    return [path for path in _yaml_files(folder) if not _misplaced(path, folder)]
+
+
+def misplaced(folder: Path) -> list[RuleError]:
+    """YAML files below a folder that are where no rule is looked for. Raises RuleError if it is none."""
+    return [RuleError(str(path), "", problem) for path in _yaml_files(folder) if (problem := _misplaced(path, folder))]
+
+
+def _yaml_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise RuleError(str(folder), "", "not a folder")
-    found = []
-    for path in sorted(folder.rglob("*.y*ml")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") for part in parts):
-            continue
-        if len(parts) != 2 or path.suffix != ".yaml":
-            raise RuleError(str(path), "", "a rule lies at <family>/<name>.yaml, this would be overlooked")
-        if not (_NAME.fullmatch(path.parent.name) and _NAME.fullmatch(path.stem)):
-            raise RuleError(str(path), "", "family and name are lower case letters, digits and underscores")
-        found.append(path)
-    return found
+    found = sorted(folder.rglob("*.y*ml"))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
-def _check_rule(rule: Rule, file: str) -> None:
+def _misplaced(path: Path, folder: Path) -> str:
+    if len(path.relative_to(folder).parts) != 2 or path.suffix != ".yaml":
+        return "a rule lies at <family>/<name>.yaml, this would be overlooked"
+    if not (_NAME.fullmatch(path.parent.name) and _NAME.fullmatch(path.stem)):
+        return "family and name are lower case letters, digits and underscores"
+    return ""
+
+
+def check_rule(rule: Rule, file: str) -> None:
     """What the types of the contract cannot say."""
     for language in ("zh", "en"):
         if language not in rule.title:
@@ -184,11 +195,11 @@ def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
     try:  # structs.replace does not validate
         return msgspec.convert({**msgspec.to_builtins(rule), **changes, "limits": limits}, Rule)
     except msgspec.ValidationError as error:
-        problem, field = _told(error)
+        problem, field = told(error)
         raise RuleError(_OVERRIDES, f"{rule.id}.{field}", problem) from None
 
 
-def _told(error: msgspec.ValidationError) -> tuple[str, str]:
+def told(error: msgspec.ValidationError) -> tuple[str, str]:
     """What msgspec found, and the field it found it in: "Expected `int`, got `str` - at `$.points`"."""
     problem, _, path = str(error).partition(" - at ")
     return problem, path.removeprefix("`key` in ").strip("`").removeprefix("$").removeprefix(".")

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -89,30 +89,49 @@ _TOKENS: Final = re.compile(
 _IS_TRUTH: Final = re.compile(r"\bIS\s+(?:NOT\s+)?(?:TRUE|FALSE|UNKNOWN)\b", re.IGNORECASE)
 
 
-def _substitute(when: str, limits: Mapping[str, Limit], file: str) -> str:
-    """`when` with each `:name` written as a literal of its limit, and fractions as Float64 literals."""
-    out: list[str] = []
-    used: set[str] = set()
-    bare: list[str] = []  # the same without texts, for what may only be looked for outside of them
+def tokens(when: str, file: str) -> Iterator[tuple[str, str, int]]:
+    """The words of `when`, one after the other: kind, text, position. Joined they are `when` again.
+
+    Kinds are space, string, limit, number, word and sign. Raises RuleError for what is none of these.
+    """
     position = 0
     while position < len(when):
         match = _TOKENS.match(when, position)
         if match is None or match.lastgroup == "comment":
             raise RuleError(file, "when", f"cannot read {when[position : position + 12]!r} at character {position + 1}")
-        kind, text = match.lastgroup, match.group()
+        yield str(match.lastgroup), match.group(), position
         position = match.end()
+
+
+def spelled_out(when: str, limits: Mapping[str, Limit], file: str) -> str:
+    """`when` with the values of its limits, for people to read; a limit that is missing stays `:name`."""
+    return "".join(
+        _literal(limits[text[1:]], inside=_in_parentheses(when, position), exact=False)
+        if kind == "limit" and text[1:] in limits
+        else text
+        for kind, text, position in tokens(when, file)
+    )
+
+
+def _substitute(when: str, limits: Mapping[str, Limit], file: str) -> str:
+    """`when` with each `:name` written as a literal of its limit, and fractions as Float64 literals."""
+    out: list[str] = []
+    used: set[str] = set()
+    bare: list[str] = []  # the same without texts, for what may only be looked for outside of them
+    for kind, text, position in tokens(when, file):
+        literal = text
         if kind == "limit":
             name = text[1:]
             if name not in limits:
                 raise RuleError(file, f"limits.{name}", "missing, `when` asks for it")
             used.add(name)
-            text = _literal(limits[name], inside=when[: match.start()].rstrip().endswith("("))
+            literal = _literal(limits[name], inside=_in_parentheses(when, position))
         elif kind == "number":
-            text = _float64(text)
+            literal = _float64(text)
         elif kind == "word" and text.upper() == "SELECT":
             raise RuleError(file, "when", "a sub-query is not allowed in a rule")
-        out.append(text)
-        bare.append("''" if kind in {"string", "limit"} else text)
+        out.append(literal)
+        bare.append("''" if kind in {"string", "limit"} else literal)
     unused = sorted(limits.keys() - used)
     if unused:
         raise RuleError(file, f"limits.{unused[0]}", "unused, `when` does not ask for it")
@@ -122,15 +141,22 @@ def _substitute(when: str, limits: Mapping[str, Limit], file: str) -> str:
     return "".join(out)
 
 
-def _literal(limit: Limit, *, inside: bool = False) -> str:
-    """SQL text of a limit; a list is written for IN, with parentheses unless it stands inside some already."""
+def _in_parentheses(when: str, position: int) -> bool:
+    return when[:position].rstrip().endswith("(")
+
+
+def _literal(limit: Limit, *, inside: bool = False, exact: bool = True) -> str:
+    """SQL text of a limit; a list is written for IN, with parentheses unless it stands inside some already.
+
+    exact: write fractions as Float64 literals, which is no help to a reader.
+    """
     if isinstance(limit, list):
-        items = ", ".join(_literal(item) for item in limit)
+        items = ", ".join(_literal(item, exact=exact) for item in limit)
         return items if inside else f"({items})"
     if isinstance(limit, str):
         return "'" + limit.replace("'", "''") + "'"
     # parentheses keep `a -:n` from becoming a comment
-    text = _float64(repr(limit))
+    text = _float64(repr(limit)) if exact else repr(limit)
     return f"({text})" if limit < 0 else text
 
 

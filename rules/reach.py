@@ -1,0 +1,245 @@
+"""What a rule can say at all: its `when` tried on values around its limits.
+
+For each column that a rule reads, a few values stand for all: those named in `when`, their neighbours, some smaller and
+larger ones, and null where the column can be null. The rule is evaluated over every combination of them that can occur.
+Where it compares columns with constants, which is what rules do, these combinations miss nothing; where it compares
+columns with each other or adds them up, they miss little.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from rules.contract import Limit, Rule
+from rules.sql import DTYPES, INTEGER_MAX, tokens
+from schemas.columns import COLUMNS, HISTORY, Column
+from schemas.records import Shipment
+
+ROWS_MAX: Final = 2**19
+"""Beyond so many combinations, so many are drawn from them (always the same)."""
+PENDING: Final = COLUMNS["courier_ids_60s"].null
+"""The state that always passes: no verdict stays at it."""
+
+Value = str | bool | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which answers were seen, over how many combinations. `certain` is False if a text could not be made up."""
+
+    yes: bool
+    no: bool
+    unknown: bool
+    tried: int
+    certain: bool
+
+
+def reach(rule: Rule, expression: pl.Expr) -> Reach:
+    """The answers that `expression`, the compiled `when` of the rule, can give."""
+    texts, numbers, certain = _constants(rule)
+    names = sorted(set(expression.meta.root_names()))
+    frame = _combinations({name: _values(COLUMNS[name], texts, numbers) for name in names})
+    frame = frame.filter(*_occurs(names))
+    answers = frame.select(expression.alias("answer"))["answer"]
+    yes = bool(answers.any(ignore_nulls=True))
+    no = bool((~answers).any(ignore_nulls=True))
+    return Reach(yes, no, answers.null_count() > 0, frame.height, certain)
+
+
+def misfits(expression: pl.Expr) -> list[tuple[str, str]]:
+    """(column, text) for each text that a column is compared with and never holds."""
+    return sorted({pair for pair in _compared(expression) if not fits(*pair)})
+
+
+def fits(column: str, text: str) -> bool:
+    """Whether the column can hold this text, as far as its values are known."""
+    form = _forms().get(column)
+    if form is None:
+        return True
+    return text in form.values if form.values else bool(re.fullmatch(form.pattern, text))
+
+
+def known_values(column: str) -> tuple[str, ...]:
+    """All texts that the column can hold, if they are few; else none."""
+    form = _forms().get(column)
+    return form.values if form else ()
+
+
+# --- what columns hold ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Values of a text column: a list of them, or a pattern with their length."""
+
+    values: tuple[str, ...] = ()
+    pattern: str = ".*"
+    length: int | None = None
+
+
+_SAME_VALUES: Final = {"goods_class": "goods_form"}  # column: the field it takes its words from
+
+
+@cache
+def _forms() -> dict[str, _Form]:
+    """By text column, what is known from the record that it comes from."""
+    found = {}
+    for name in COLUMNS:
+        about, pattern = _field(_SAME_VALUES.get(name, name))
+        if isinstance(about, msgspec.inspect.LiteralType):
+            found[name] = _Form(values=tuple(str(value) for value in about.values))
+        elif isinstance(about, msgspec.inspect.StrType) and pattern and about.min_length == about.max_length:
+            found[name] = _Form(pattern=pattern, length=about.max_length)
+    return found
+
+
+def _bounds(column: Column) -> tuple[int, int]:
+    about, _ = _field(column.name)
+    if isinstance(about, msgspec.inspect.IntType):
+        high = about.le if about.le is not None else about.lt - 1 if about.lt is not None else INTEGER_MAX
+        return about.ge if about.ge is not None else -INTEGER_MAX, high
+    return (0 if column in HISTORY else -INTEGER_MAX), INTEGER_MAX  # history counts, and measures gaps
+
+
+@cache
+def _field(name: str) -> tuple[Any, str]:
+    """Type and pattern of a field of the shipment, without its null; (None, "") if there is no such field."""
+    info = msgspec.inspect.type_info(Shipment)
+    assert isinstance(info, msgspec.inspect.StructType)
+    about: Any = next((field.type for field in info.fields if field.encode_name == name), None)
+    pattern = ""
+    while True:
+        if isinstance(about, msgspec.inspect.Metadata):
+            pattern = (about.extra_json_schema or {}).get("pattern", pattern)
+            about = about.type
+        elif isinstance(about, msgspec.inspect.UnionType):
+            about = next(part for part in about.types if not isinstance(part, msgspec.inspect.NoneType))
+        else:
+            return about, pattern
+
+
+def _occurs(names: list[str]) -> Iterator[pl.Expr]:
+    """What always holds between columns; True or null keeps a row."""
+    given = set(names)
+    retail = pl.col("customer_type") == "retail" if "customer_type" in given else None
+    if "retail" in given:
+        if retail is not None:
+            yield pl.col("retail") == retail
+        retail = pl.col("retail")
+    if {"priority_lane", "direction"} <= given:
+        yield ~pl.col("priority_lane") | (pl.col("direction") == "export")
+    for name in names:
+        if retail is not None and PENDING in COLUMNS[name].null:
+            yield retail | pl.col(name).is_null()
+            if COLUMNS[name].null == PENDING:
+                yield ~retail | pl.col(name).is_not_null()
+
+
+# --- values to try --------------------------------------------------------------------------------------------------
+
+_STEPS: Final = (0, 1, 2, 10, 1_000, 1_000_000, 2**31 - 1, 2**40)
+_REGULAR: Final = {"~", "~*", "!~", "!~*", "REGEXP_LIKE", "RLIKE", "REGEXP"}
+
+
+def _constants(rule: Rule) -> tuple[set[str], set[float], bool]:
+    """Texts and numbers in `when` and the limits, and whether the texts are all there is: no regular expressions."""
+    texts: set[str] = set()
+    numbers: set[float] = set()
+    words = list(tokens(rule.when, rule.id))
+    for kind, text, _ in words:
+        if kind == "string":
+            texts.add(text[1:-1].replace("''", "'"))
+        elif kind == "number":
+            numbers.add(float(text))
+    for limit in rule.limits.values():
+        _collect(limit, texts, numbers)
+    return texts, numbers, not _REGULAR & {text.upper() for _, text, _ in words}
+
+
+def _collect(limit: Limit, texts: set[str], numbers: set[float]) -> None:
+    for item in limit if isinstance(limit, list) else [limit]:
+        if isinstance(item, str):
+            texts.add(item)
+        else:
+            numbers.add(float(item))
+
+
+def _values(column: Column, texts: set[str], numbers: set[float]) -> list[Value]:
+    null: list[Value] = [None] if column.null else []
+    if column.type == "boolean":
+        return [True, False, *null]
+    if column.type == "string":
+        return [*sorted(_texts(column.name, texts)), *null]
+    low, high = _bounds(column)
+    if column.type == "integer":
+        near = {math.floor(number) + step for number in numbers for step in (-1, 0, 1, 2)}
+        around = {sign * step for step in _STEPS for sign in (1, -1)} | {low, high} | near
+        return [*sorted(value for value in around if low <= value <= high), *null]
+    near_by = {math.nextafter(number, to) for number in numbers for to in (-math.inf, number, math.inf)}
+    fractions = {float(sign * step) for step in (*_STEPS, 0.5) for sign in (1, -1)} | near_by
+    return [*sorted(value for value in fractions if low <= value <= high), *null]
+
+
+def _texts(column: str, texts: set[str]) -> set[str]:
+    """Texts that the column can hold: those compared with it, some that begin or end so, and one that does not."""
+    if values := known_values(column):
+        return set(values)
+    plain = {text.replace("%", "").replace("_", "0") for text in texts}  # what a LIKE stands for
+    candidates = texts | plain | {"", "x"} | {f"{text}x" for text in plain} | {f"x{text}" for text in plain}
+    form = _forms().get(column)
+    if form is None or form.length is None:
+        return candidates
+    zeros = "0" * form.length
+    padded = {(text + zeros)[: form.length] for text in plain} | {(zeros + text)[-form.length :] for text in plain}
+    ends = {f"1{text}"[: form.length].ljust(form.length, "0") for text in plain} | {f"9{zeros}"[: form.length]}
+    letters = {"XX", "ZZ"}
+    return {text for text in candidates | padded | ends | letters if re.fullmatch(form.pattern, text)}
+
+
+def _combinations(values: dict[str, list[Value]]) -> pl.DataFrame:
+    total = math.prod(len(choices) for choices in values.values())
+    drawn = np.random.default_rng(0) if total > ROWS_MAX else None
+    columns = []
+    stride = 1
+    for name, choices in values.items():
+        if drawn is None:
+            picks = np.arange(total) // stride % len(choices)
+            stride *= len(choices)
+        else:
+            picks = drawn.integers(len(choices), size=ROWS_MAX)
+        columns.append(pl.Series(name, choices, dtype=DTYPES[COLUMNS[name].type]).gather(picks))
+    return pl.DataFrame(columns)
+
+
+# --- comparisons ----------------------------------------------------------------------------------------------------
+
+
+def _compared(expression: pl.Expr) -> Iterator[tuple[str, str]]:
+    """(column, text) for each column held against a text by =, <> or IN."""
+    inputs = expression.meta.pop()
+    for part in inputs:
+        yield from _compared(part)
+    columns = [part for part in inputs if part.meta.is_column()]
+    literals = [part for part in inputs if part.meta.is_literal()]
+    if len(columns) == len(literals) == 1 and _compares(expression):
+        held = pl.select(literals[0].alias("held"))["held"]
+        held = held.explode() if isinstance(held.dtype, pl.List) else held
+        if held.dtype == pl.String:
+            yield from ((columns[0].meta.output_name(), text) for text in held.to_list() if text is not None)
+
+
+def _compares(expression: pl.Expr) -> bool:
+    ((kind, body),) = json.loads(expression.meta.serialize(format="json")).items()
+    if kind == "BinaryExpr":
+        return body["op"] in {"Eq", "NotEq", "EqValidity", "NotEqValidity"}
+    return kind == "Function" and "IsIn" in json.dumps(body["function"])
