@@ -36,7 +36,7 @@ Key = Callable[[bytes], bytes | None]
 NO_TIME = -1
 SLICE_ROWS = 5_000
 _LINE_BYTES_MAX = 16_000_000  # longer ones are not even tried; librdkafka's default for a message is 1 MB
-_ANSWER_S, _PATIENCE_S, _NAP_S = 10.0, 60.0, 0.1
+ANSWER_S, _PATIENCE_S, _NAP_S = 5.0, 60.0, 0.1
 _TIMES = {topics.SHIPMENTS: "picked_up_at", topics.SCANS: "scanned_at", topics.INSPECTIONS: "started_at"}
 
 
@@ -135,7 +135,7 @@ class Replay:
 
     def _check_topics(self) -> None:
         try:
-            there = self._producer.list_topics(timeout=_ANSWER_S).topics
+            there = self._producer.list_topics(timeout=ANSWER_S).topics
         except KafkaException as error:
             raise ReplayError(
                 f"no Kafka answers at {self._servers} ({error.args[0].name().removeprefix('_')})"
