@@ -5,9 +5,11 @@ Records are taken as a set. For each parcel the newest upload stands; each rule 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from csv import DictReader
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
@@ -35,9 +37,16 @@ ORIGINS = [
     "5328",
 ]
 COUNTRIES = ["AU", "MX", "US", "CA", "NZ"]
+# Of the word lists, what these worlds use: words that leave no doubt.
 PLACEHOLDERS = {"张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test"}
+CONTROLLED = {"海洛因", "氯胺酮"}
+VAGUE = {"样品", "其他", ""}
+POWDER_OR_LIQUID = {"奶粉", "香水"}
 with (Path(__file__).parents[1] / "streams/describe/data/adcodes.csv").open(encoding="utf-8") as _file:
-    CENTROIDS = {row["adcode"]: (float(row["lon"]), float(row["lat"])) for row in DictReader(_file) if row["lon"]}
+    _ROWS = list(DictReader(_file))
+CENTROIDS = {row["adcode"]: (float(row["lon"]), float(row["lat"])) for row in _ROWS if row["lon"]}
+ASSIGNED = {row["adcode"] for row in _ROWS}
+PERMITS = {"810000", "820000", "830000"}
 
 Answer = bool | None
 
@@ -112,6 +121,8 @@ def _alone(facts: Facts) -> dict[str, Answer]:
     s = facts.shipment
     retail = s.customer_type == "retail"
     powder = s.goods_form in ("powder", "liquid")
+    if s.goods_form in (None, "unknown"):
+        powder = s.goods_name in POWDER_OR_LIQUID
     lane = s.direction == "export" and s.dest_country in COUNTRIES
     dear: Answer
     if s.declared_value_fen == 0:
@@ -126,12 +137,45 @@ def _alone(facts: Facts) -> dict[str, Answer]:
         "route.priority_lane": lane,
         "goods.powder_or_liquid": powder,
         "goods.on_priority_route": powder and (facts.origin or lane),
+        "goods.controlled_term": s.goods_name in CONTROLLED,
+        "goods.vague_name": s.goods_name in VAGUE,
         "identity.missing": retail
         and (not (s.sender_id_no or "").strip(" -") or s.realname_method == "none" or s.realname_check == "fail"),
+        "identity.number_invalid": retail and _number_invalid(facts),
         "identity.placeholder_name": retail and (name in PLACEHOLDERS if name else None),
         "sender.agent_or_street": retail and (s.agent_submitted or s.pickup_place == "non_fixed"),
         "sender.freight_exceeds_value": dear,
     }
+
+
+def _number_invalid(facts: Facts) -> Answer:
+    """A number that is given in full and cannot exist; unknown where nobody says of what kind it is."""
+    kind = facts.shipment.sender_id_type
+    if facts.person is None or kind not in ("resident_id", "hmt_permit", None):
+        return False
+    return None if kind is None else not can_exist(facts.person, kind, facts.shipment.picked_up_at)
+
+
+def can_exist(number: str, kind: str, picked_up_at: int) -> bool:
+    """Whether there can be a document of this kind (resident_id, hmt_permit) with this number, as normalised."""
+    if kind == "hmt_permit" and re.fullmatch(r"[HM]\d{8}(\d\d)?|\d{8}(\d\d)?", number, re.ASCII):
+        return True
+    if not re.fullmatch(r"\d{17}[\dX]", number, re.ASCII):
+        return False
+    # ISO 7064 MOD 11-2: digits weighted by powers of two, the check character included, are 1 modulo 11.
+    digits = [10 if character == "X" else int(character) for character in number]
+    if sum(digit * 2**power for power, digit in enumerate(reversed(digits))) % 11 != 1:
+        return False
+    region = number[:6]
+    resident_card = region[0] == "9" and any(code[:2] == region[1:3] and code[0] != "9" for code in ASSIGNED)
+    if region not in ASSIGNED | PERMITS and not resident_card:
+        return False
+    try:
+        born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return False
+    today = datetime.fromtimestamp(picked_up_at / 1000, timezone(timedelta(hours=8))).date()
+    return born <= today and (born.year + 110, born.month, born.day) >= (today.year, today.month, today.day)
 
 
 def _with_history(me: Facts, retail: list[Facts]) -> dict[str, Answer]:

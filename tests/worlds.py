@@ -1,18 +1,30 @@
-"""Small crowded worlds: few people, few places, much going on, so that every rule has something to say."""
+"""Small crowded worlds: few people, few places, much going on, so that every rule has something to say.
+
+`world(seed, parcels)` gives the records of about so many parcels, in no order, some of them twice. How crowded a world
+is differs from seed to seed: each draws its people, phones, places and goods from the lists below.
+"""
 
 from __future__ import annotations
 
 import random
+from typing import Any, TypeVar
+
+import msgspec
 
 from schemas.records import Inspection, Scan, Shipment
 
 Record = Shipment | Scan | Inspection
+T = TypeVar("T")
 
-START = 1_764_000_000_000
-PLACES = ("440111", "440306", "310115", "510107", "530102", "120111", "110105", "659999")
+START = 1_764_000_000_000  # 2025-11-25 00:00 in China, the first instant of a day there
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+# The last is nowhere on the map, the one before it is not assigned, but its province is.
+PLACES = ("440111", "440306", "310115", "510107", "530102", "120111", "110105", "659999", "990101")
 NAMES = ("王建国", "李秀英", "赵子轩", "王 建国", "张三", "王**", "", None, "先生", "test")
 PHONES = ("16800000001", "+86 168-0000-0002", "15400000003", "131****1907", "02012345678", "16800000001-12", None)
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+GOODS = ("书", "衣服", "奶粉", "香水", "样品", "其他", "", "海洛因", "氯胺酮")
+GAPS_MS = (0, 0, 1, 700, 9_000, 5 * MINUTE, 40 * MINUTE, 5 * HOUR, 30 * HOUR, 20 * DAY)
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -26,9 +38,20 @@ PEOPLE = (
     *(resident_id(order) for order in range(1, 13)),
     resident_id(1, "19900505"),
     " " + resident_id(1).lower() + " ",
-    "440000198001010000",
+    resident_id(2)[:6] + "-" + resident_id(2)[6:],
+    "440000198001010000",  # wrong check digit
+    "44000019800101001",  # too short
+    "44000019800101A011",  # a letter within
+    resident_id(1, "19800230"),  # no such day
+    resident_id(1, region="100000"),  # never assigned
+    resident_id(1, region="911840"),  # permanent residence card
+    resident_id(1, region="990840"),  # one of a province that is none
+    resident_id(1, region="830000"),  # residence permit
+    # 110 years and more, and born on and after the first day of these worlds.
+    *(resident_id(1, birth) for birth in ("19151124", "19151125", "20251125", "20251126", "20251201")),
     "440***********0013",
     "E12345678",
+    "H12345678",
     "-",
     None,
 )
@@ -37,83 +60,122 @@ PEOPLE = (
 def world(seed: int, parcels: int) -> list[Record]:
     """Records of about `parcels` parcels: uploads, some corrected, scans, inspections; in no order, some twice."""
     rng = random.Random(seed)
+    crowd = Crowd(rng)
     at = START
-    gaps = (0, 0, 1, 700, 9_000, 5 * MINUTE, 40 * MINUTE, 5 * HOUR, 30 * HOUR, 20 * DAY)[: rng.randint(3, 10)]
+    gaps = GAPS_MS[: rng.randint(3, 10)]
     records: list[Record] = []
     for number in range(parcels):
         at += rng.choice(gaps)
-        uploads = [_shipment(rng, number, 0, at)]
+        uploads = [crowd.shipment(number, 0, at)]
         while rng.random() < 0.15:
-            uploads.append(_shipment(rng, number, len(uploads), at + rng.choice((0, 0, MINUTE, HOUR))))
+            uploads.append(crowd.correction(uploads[-1], len(uploads), at))
         records += uploads
-        records += [_scan(rng, number, i, at + i * HOUR) for i in range(rng.randint(0, 3))]
-        records += [_inspection(rng, number, i, at + i * HOUR) for i in range(rng.randint(0, 1))]
+        records += [crowd.scan(number, i, at + i * HOUR) for i in range(rng.randint(0, 3))]
+        records += [crowd.inspection(number, i, at + i * HOUR) for i in range(rng.randint(0, 1))]
     records += rng.choices(records, k=len(records) // 8)
     rng.shuffle(records)
     return records
 
 
-def _parcel(number: int) -> dict[str, str]:
+def parcel_of(number: int) -> dict[str, Any]:
+    """Carrier and waybill number of the parcel with this number."""
     return {"carrier_code": ("SF", "ZTO")[number % 2], "waybill_no": f"{number * 7919 % 100_003:06d}"}
 
 
-def _shipment(rng: random.Random, number: int, version: int, at: int) -> Shipment:
-    id_type = rng.choice(("resident_id", "resident_id", "resident_id", "passport", None))
-    return Shipment(
-        event_id=f"u{rng.randrange(10**9)}-{number}-{version}",
-        schema_version=1,
-        **_parcel(number),
-        picked_up_at=at,
-        recorded_at=rng.choice((None, at + 1000, at + rng.randrange(HOUR))),
-        outlet_id=rng.choice(("GZ1", "GZ2")),
-        courier_id=rng.choice(("C1", "C2")),
-        pickup_adcode=rng.choice(PLACES),
-        pickup_place=rng.choice(("outlet", "door", "non_fixed")),
-        customer_type=rng.choice(("retail", "retail", "retail", "retail", "agreement", "letter")),
-        sender_name=rng.choice(NAMES),
-        sender_phone=rng.choice(PHONES),
-        sender_id_type=id_type,
-        sender_id_no=rng.choice(PEOPLE),
-        realname_method=rng.choice(("reader", "ocr", "none")),
-        realname_check=rng.choice(("pass", "pass", "fail")),
-        agent_submitted=rng.random() < 0.2,
-        recipient_phone=rng.choice(PHONES),
-        dest_country=rng.choice(("CN", "AU", "FR")),
-        dest_adcode=rng.choice(("110105", "110106", None)),
-        direction=rng.choice(("domestic", "export")),
-        goods_name=rng.choice(("书", "衣服")),
-        goods_form=rng.choice(("powder", "liquid", "solid", "mixed", None)),
-        declared_value_fen=rng.choice((None, 0, 1000, 5000)),
-        freight_fen=rng.choice((None, 1000, 2000)),
-        weight_g=rng.choice((100, 200)),
-        pieces=1,
-    )
+class Crowd:
+    """Who and what there is in one world; makes its records."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._people = self._some(PEOPLE, 2)
+        self._phones = self._some(PHONES)
+        self._recipients = self._some(PHONES)
+        self._places = self._some(PLACES)
+        self._names = self._some(NAMES)
+        self._goods = self._some(GOODS)
+        self._weights = self._some((100, 200))
+        self._destinations = self._some(("110105", "110106", "310115", None))
+        self._couriers = self._some(("C1", "C2"))
+        self._outlets = self._some(("GZ1", "GZ2"))
+        self._types = self._some(("resident_id", "passport", "hmt_permit", None))
+
+    def _some(self, values: tuple[T, ...], least: int = 1) -> list[T]:
+        return self._rng.sample(values, self._rng.randint(least, len(values)))
+
+    def shipment(self, number: int, version: int, at: int) -> Shipment:
+        """An upload of the parcel `number`."""
+        choice, chance = self._rng.choice, self._rng.random
+        return _checked(
+            Shipment,
+            event_id=f"u{self._rng.randrange(10**9)}-{number}-{version}",
+            **parcel_of(number),
+            picked_up_at=at,
+            recorded_at=choice((None, at + 1000, at + self._rng.randrange(HOUR))),
+            outlet_id=choice(self._outlets),
+            courier_id=choice(self._couriers),
+            pickup_adcode=choice(self._places),
+            pickup_place=choice(("outlet", "door", "non_fixed")),
+            customer_type="retail" if chance() < 0.8 else choice(("agreement", "letter")),
+            sender_name=choice(self._names),
+            sender_phone=choice(self._phones),
+            sender_id_type="resident_id" if chance() < 0.6 else choice(self._types),
+            sender_id_no=choice(self._people),
+            realname_method=choice(("reader", "ocr", "none")),
+            realname_check=choice(("pass", "pass", "fail")),
+            agent_submitted=chance() < 0.2,
+            recipient_phone=choice(self._recipients),
+            dest_country=choice(("CN", "AU", "FR")),
+            dest_adcode=choice(self._destinations),
+            direction=choice(("domestic", "export")),
+            goods_name=choice(self._goods),
+            goods_form=choice(("powder", "liquid", "solid", "mixed", "unknown", None)),
+            declared_value_fen=choice((None, 0, 1000, 5000)),
+            freight_fen=choice((None, 1000, 2000)),
+            weight_g=choice(self._weights),
+            pieces=1,
+        )
+
+    def correction(self, before: Shipment, version: int, at: int) -> Shipment:
+        """A later upload of the same parcel: another one altogether, or the same with one thing changed."""
+        other = self.shipment(0, version, at + self._rng.choice((0, 0, MINUTE, HOUR)))
+        if self._rng.random() < 0.5:
+            changed = self._rng.choice(("sender_id_no", "sender_phone", "recipient_phone", "customer_type", "weight_g"))
+            names = ("event_id", "picked_up_at", "recorded_at", changed)
+            return msgspec.structs.replace(before, **{name: getattr(other, name) for name in names})
+        return msgspec.structs.replace(other, carrier_code=before.carrier_code, waybill_no=before.waybill_no)
+
+    def scan(self, number: int, i: int, at: int) -> Scan:
+        """A scan of the parcel `number`."""
+        choice = self._rng.choice
+        return _checked(
+            Scan,
+            event_id=f"s{number}-{i}-{self._rng.randrange(10**9)}",
+            **parcel_of(number),
+            scan_type=choice(("picked_up", "arrived", "departed", "forwarded", "delivered")),
+            scanned_at=at,
+            facility_id="F1",
+            facility_adcode=choice(PLACES),
+            weight_g=choice((None, 100, 300)),
+        )
+
+    def inspection(self, number: int, i: int, at: int) -> Inspection:
+        """An inspection of the parcel `number`."""
+        choice = self._rng.choice
+        return _checked(
+            Inspection,
+            event_id=f"i{number}-{i}-{self._rng.randrange(10**9)}",
+            **parcel_of(number),
+            inspection_type=choice(("open_box", "xray")),
+            stage="pickup",
+            started_at=at,
+            ended_at=at + 2000,
+            inspector_id="I1",
+            facility_id="F1",
+            facility_adcode="440111",
+            result=choice(("pass", "suspicious")),
+        )
 
 
-def _scan(rng: random.Random, number: int, i: int, at: int) -> Scan:
-    return Scan(
-        event_id=f"s{number}-{i}-{rng.randrange(10**9)}",
-        schema_version=1,
-        **_parcel(number),
-        scan_type=rng.choice(("picked_up", "arrived", "departed", "delivered")),
-        scanned_at=at,
-        facility_id="F1",
-        facility_adcode=rng.choice(PLACES),
-        weight_g=rng.choice((None, 100, 300)),
-    )
-
-
-def _inspection(rng: random.Random, number: int, i: int, at: int) -> Inspection:
-    return Inspection(
-        event_id=f"i{number}-{i}-{rng.randrange(10**9)}",
-        schema_version=1,
-        **_parcel(number),
-        inspection_type=rng.choice(("open_box", "xray")),
-        stage="pickup",
-        started_at=at,
-        ended_at=at + 2000,
-        inspector_id="I1",
-        facility_id="F1",
-        facility_adcode="440111",
-        result=rng.choice(("pass", "suspicious")),
-    )
+def _checked(kind: type[T], **values: Any) -> T:
+    """A record as its definition has it: one that no decoder would take stops here."""
+    return msgspec.convert({"schema_version": 1, **values}, kind)

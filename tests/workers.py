@@ -1,0 +1,249 @@
+"""Workers as processes of their own on a real broker, and what a reader of the alerts sees of them.
+
+Publisher   puts records on the input topics, whole or bit by bit
+Worker      one worker process on a state folder; start, kill -9, SIGTERM
+Reader      the newest alert of each parcel on `waybill.alerts`
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from confluent_kafka import Consumer, Producer
+
+from rules import Catalogue, load_catalogue
+from schemas import topics
+from schemas.records import Alert, Reject, encode
+from streams.offline import TOPIC_OF, Offline
+from streams.settings import Settings
+from tests.worlds import Record
+
+ROOT = Path(__file__).parents[1]
+SESSION_MS = 2_000
+COMMAND = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
+
+Alerts = dict[str, Alert]
+
+
+def comparable(alerts: Iterable[Alert]) -> Alerts:
+    """Alerts by id, without the two fields that depend on when and where a worker read."""
+    return {alert.alert_id: msgspec.structs.replace(alert, detected_at=0, sources=()) for alert in alerts}
+
+
+def offline_alerts(records: Iterable[Record], catalogue: Catalogue | None = None) -> Alerts:
+    """The open alerts that the same records give without a broker."""
+    run = Offline(Settings(), catalogue or load_catalogue())
+    run.feed(run.batches(records))
+    return comparable(run.open_alerts())
+
+
+class Publisher:
+    """Puts records on the input topics, keyed as producers must."""
+
+    def __init__(self, servers: str) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 1,
+                "log_level": 0,
+            }
+        )
+
+    def __call__(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self.raw(TOPIC_OF[type(record)], record.parcel.encode(), encode(record))
+        self.flush()
+
+    def raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        """Any bytes at all."""
+        while True:
+            try:
+                self._producer.produce(topic, key=key, value=value)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def flush(self) -> None:
+        """Wait until all of it is on the broker."""
+        assert self._producer.flush(30) == 0
+
+
+class Worker(AbstractContextManager["Worker"]):
+    """One worker process. Ends with the `with` block whatever happens."""
+
+    def __init__(self, servers: str, state_dir: Path, **settings: str | int) -> None:
+        given = {
+            "instance": "0",
+            "state_dir": str(state_dir),
+            "session_timeout_ms": SESSION_MS,
+            "state_cache_mb": 8,
+            **settings,
+        }
+        self._env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")},
+            **{f"WAYBILL_{name.upper()}": str(value) for name, value in given.items()},
+            "KAFKA_BOOTSTRAP_SERVERS": servers,
+        }
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self.log = state_dir / f"worker-{given['instance']}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the process; returns at once."""
+        assert self._process is None
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(COMMAND, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+        return self
+
+    def kill(self) -> None:
+        """kill -9."""
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.poll() is None, f"the worker died by itself: {self.told()}"
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+    def stop(self, timeout_s: float = 15.0) -> tuple[int, float]:
+        """SIGTERM; the exit code and the seconds that it took."""
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.poll() is None, f"the worker died by itself: {self.told()}"
+        started = time.monotonic()
+        process.terminate()
+        try:
+            return process.wait(timeout_s), time.monotonic() - started
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+
+    @property
+    def alive(self) -> bool:
+        """The process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def told(self, lines: int = 60) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def says(self, text: str) -> int:
+        """How often its log holds `text`."""
+        return self.log.read_text(errors="replace").count(text) if self.log.exists() else 0
+
+    def wait_for(self, text: str, times: int = 1, timeout_s: float = 30.0) -> None:
+        """Wait until its log holds `text` so many times."""
+        deadline = time.monotonic() + timeout_s
+        while self.says(text) < times:
+            assert self.alive, f"the worker died: {self.told()}"
+            assert time.monotonic() < deadline, f"never said {text!r}: {self.told()}"
+            time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+
+class Reader:
+    """Reads a topic from its start."""
+
+    def __init__(self, servers: str, *, isolation: str = "read_committed", topic: str = topics.ALERTS) -> None:
+        self._client = Consumer(
+            {
+                "bootstrap.servers": servers,
+                "group.id": f"reader-{time.monotonic_ns()}",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "isolation.level": isolation,
+                "log_level": 0,
+            }
+        )
+        self._client.subscribe([topic])
+        self.newest: Alerts = {}
+        self.values: list[bytes] = []
+        self.first_at: float | None = None
+
+    def poll(self, timeout_s: float = 0.1) -> int:
+        """Read what is there; the number of messages."""
+        messages = [message for message in self._client.consume(10_000, timeout_s) if message.error() is None]
+        if messages and self.first_at is None:
+            self.first_at = time.monotonic()
+        self.values += [message.value() or b"" for message in messages]
+        return len(messages)
+
+    def until(self, done: Callable[[], bool], timeout_s: float, *, quiet_s: float = 0.6) -> bool:
+        """Read until `done` holds and nothing has come for `quiet_s`; False where time ran out."""
+        deadline = time.monotonic() + timeout_s
+        last = time.monotonic()
+        while time.monotonic() < deadline:
+            if self.poll():
+                last = time.monotonic()
+            elif time.monotonic() - last >= quiet_s and done():
+                return True
+        return done()
+
+    def alerts(self) -> Alerts:
+        """The newest alert of each parcel, open or not."""
+        found: dict[str, Alert] = {}
+        for value in self.values:
+            alert = _ALERT.decode(value)
+            found[alert.alert_id] = alert
+        return comparable(found.values())
+
+    def open(self) -> Alerts:
+        """The newest alert of each parcel whose alert is open."""
+        return {key: alert for key, alert in self.alerts().items() if alert.status == "open"}
+
+    def rejects(self) -> list[Reject]:
+        """The values as rejects."""
+        return [_REJECT.decode(value) for value in self.values]
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.close()
+
+
+_ALERT = msgspec.json.Decoder(Alert)
+_REJECT = msgspec.json.Decoder(Reject)
+
+
+def expect(servers: str, wanted: Alerts, *workers: Worker, timeout_s: float = 30.0) -> Reader:
+    """Read the alerts until they are those wanted; fails with what differs and what the workers said."""
+    reader = Reader(servers)
+    if not reader.until(lambda: reader.open() == wanted, timeout_s):
+        told = "\n\n".join(worker.told() for worker in workers)
+        raise AssertionError(f"{difference(reader.open(), wanted)}\n\n{told}")
+    return reader
+
+
+def difference(found: Mapping[str, Alert], wanted: Mapping[str, Alert]) -> str:
+    """What differs, in a few lines."""
+    lines = [
+        f"{len(found)} open alerts, {len(wanted)} wanted; "
+        f"{len(wanted.keys() - found.keys())} missing, {len(found.keys() - wanted.keys())} too many"
+    ]
+    for key in sorted(found.keys() & wanted.keys()):
+        if found[key] != wanted[key] and len(lines) < 8:
+            names = [n for n in Alert.__struct_fields__ if getattr(found[key], n) != getattr(wanted[key], n)]
+            pairs = (f"{name}: {getattr(found[key], name)!r}, wanted {getattr(wanted[key], name)!r}" for name in names)
+            lines.append(f"{key} {'; '.join(pairs)[:600]}")
+    return "\n".join(lines)
