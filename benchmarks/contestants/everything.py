@@ -33,12 +33,10 @@ def work(context: Context, settings: Mapping[str, str]) -> Result:
     """Run a worker with empty state and empty outputs over what lies on the input topics."""
     loaded = context.loaded
     _empty_outputs(loaded.servers)
-    state = context.scratch / "state"
-    state.mkdir()
     env = {name: "" for name in os.environ if name.startswith("WAYBILL_")} | {
         "KAFKA_BOOTSTRAP_SERVERS": loaded.servers,
         "WAYBILL_GROUP": context.run,
-        "WAYBILL_STATE_DIR": str(state),
+        "WAYBILL_STATE_DIR": str(context.scratch / "state"),
         "WAYBILL_PARTITIONS": str(PARTITIONS),
         **settings,
     }
