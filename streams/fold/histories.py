@@ -53,7 +53,7 @@ def fold(store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max:
 
     rows, group, place, changed = _merge(rows, group, place, changed)
     full = _store(store, bucket, rows, place, changed, bucket_rows_max)
-    return _answer(rows, group, bucket.kind[place], changed, full[place])
+    return _answer(rows, group, bucket.kind[place], changed, bucket.reached(full)[place])
 
 
 class _Buckets:
@@ -65,6 +65,15 @@ class _Buckets:
         self.history = history
         self.partitions: list[int] = partitions.tolist()
         self.of_rows = of_rows
+        number = keys["bucket"].astype(np.int64)
+        self._follows = np.zeros(len(keys), dtype=np.bool_)
+        self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
+
+    def reached(self, full: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The buckets whose rows' windows may reach what a full bucket has lost: itself and the one after it."""
+        before = np.zeros_like(full)
+        before[1:] = full[:-1]
+        return full | (before & self._follows)
 
 
 def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:

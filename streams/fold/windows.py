@@ -78,5 +78,5 @@ def distinct(group: Ints, lo: Ints, value: NDArray[np.uint64], mask: Mask) -> In
 def previous(group: Ints, mask: Mask) -> Ints:
     """For each row, the index of the last earlier row of `mask` in its group, or -1."""
     last = np.maximum.accumulate(np.where(mask, np.arange(len(group)), -1))
-    before = np.concatenate(([-1], last[:-1]))
+    before = np.concatenate(([-1], last))[:-1]
     return np.where((before >= 0) & (group[np.maximum(before, 0)] == group), before, -1)
