@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -63,6 +65,8 @@ def worker(
     if processes > 1:
         raise typer.Exit(_supervise(processes, settings, config, assignments or []))
     log_to_stderr(settings.log_level, f"worker {settings.instance}")
+    # Frames here are small, and the other cores are for other workers: polars' threads would only wait for each other.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # rocksdict, polars and Faust take most of a second to import; everything that can fail early is behind us.
     from streams.app import build, run
 
@@ -75,8 +79,40 @@ def log_to_stderr(level: str, name: str) -> None:
         stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {name}: %(message)s", level=level.upper(), force=True
     )
     if level != "debug":
+        logging.root.handlers[0].addFilter(Calm())
         for foreign in ("faust", "mode", "asyncio", "aiohttp"):
             logging.getLogger(foreign).setLevel(logging.CRITICAL + 1)
+
+
+class Calm(logging.Filter):
+    """Lets a message of librdkafka through once in `every_s` seconds: of a broker that is away it writes 20 a second.
+
+    Messages that differ only in digits and in what stands in parentheses count as one.
+    """
+
+    def __init__(self, every_s: float = 30.0) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._seen: dict[str, tuple[float, int]] = {}  # by message: when it was last let through, how often held since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is written."""
+        text = record.getMessage()
+        if "rdkafka#" not in text:
+            return True
+        kind = re.sub(r"\d+|\(.*?\)", "", text)
+        at, held = self._seen.get(kind, (-math.inf, 0))
+        if record.created - at < self._every_s:
+            self._seen[kind] = at, held + 1
+            return False
+        if len(self._seen) >= _KINDS_MAX:
+            self._seen.clear()
+        self._seen[kind] = record.created, 0
+        record.msg, record.args = f"{text} ({held:,} more like it held back)" if held else text, ()
+        return True
+
+
+_KINDS_MAX = 1_000
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:

@@ -209,9 +209,13 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
     return out
 
 
+# `_FATAL` reports a fatal error without being one by its own flag: another member has taken this one's place, say.
+_FINAL = {KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET, KafkaError.TOPIC_AUTHORIZATION_FAILED}
+
+
 def _check(error: KafkaError) -> None:
     if error.code() == KafkaError._PARTITION_EOF:
         return
-    if error.fatal() or error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+    if error.fatal() or error.code() in _FINAL:
         raise KafkaException(error)
     log.warning("kafka: %s", error.str())
