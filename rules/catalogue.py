@@ -230,7 +230,11 @@ def _choose(rules: Collection[Rule], only: Collection[str] | None) -> list[Rule]
 
 def _assemble(rules: list[Rule], expressions: list[pl.Expr]) -> Catalogue:
     reads = frozenset(name for expression in expressions for name in expression.meta.root_names())
-    parts = [[r.id, r.version, r.mode, r.when, dict(sorted(r.limits.items())), r.points, r.category] for r in rules]
+    parts = [
+        [rule.id, rule.version, rule.mode, rule.when, dict(sorted(rule.limits.items())), rule.points, rule.category]
+        for rule in rules
+        if rule.mode != "off"
+    ]
     return Catalogue(
         rules=tuple(rules),
         expressions=tuple(expressions),

@@ -160,7 +160,11 @@ class Draft:
             if "when" in self.values and name not in asked:
                 self.add("error", f"limits.{name}", "unused, `when` does not ask for it")
             if name.upper().startswith(TODO):
-                self.add("error", f"limits.{name}", f"still to fill in ({TODO}): name it after what it bounds, such as weight_g_min")
+                self.add(
+                    "error",
+                    f"limits.{name}",
+                    f"still to fill in ({TODO}): name it after what it bounds, such as weight_g_min",
+                )
             elif isinstance(limit, int | float) and not name.endswith(("_min", "_max")):
                 self.add("warning", f"limits.{name}", "its name does not end with its bound, _min or _max")
 

@@ -105,12 +105,16 @@ def tokens(when: str, file: str) -> Iterator[tuple[str, str, int]]:
 
 def spelled_out(when: str, limits: Mapping[str, Limit], file: str) -> str:
     """`when` with the values of its limits, for people to read; a limit that is missing stays `:name`."""
-    return "".join(
-        _literal(limits[text[1:]], inside=_in_parentheses(when, position), exact=False)
-        if kind == "limit" and text[1:] in limits
-        else text
-        for kind, text, position in tokens(when, file)
-    )
+    return "".join(text for _, text in spelled(when, limits, file))
+
+
+def spelled(when: str, limits: Mapping[str, Limit], file: str) -> Iterator[tuple[str, str]]:
+    """The same word by word, as kind and text; where `when` says `:name`, the kind is limit."""
+    for kind, text, position in tokens(when, file):
+        if kind == "limit" and text[1:] in limits:
+            yield kind, _literal(limits[text[1:]], inside=_in_parentheses(when, position), exact=False)
+        else:
+            yield kind, text
 
 
 def _substitute(when: str, limits: Mapping[str, Limit], file: str) -> str:

@@ -19,7 +19,19 @@ from typing import Annotated, Any
 
 import typer
 
-COMMANDS = ("demo", "worker", "alerts", "doctor", "generate", "judge", "replay", "settings", "topics", "broker")
+COMMANDS = (
+    "demo",
+    "worker",
+    "alerts",
+    "doctor",
+    "generate",
+    "judge",
+    "replay",
+    "rules",
+    "settings",
+    "topics",
+    "broker",
+)
 OWN_PACKAGES = ("streams", "rules", "schemas")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -32,6 +44,7 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill generate DIR             synthetic events with planted cases
   waybill judge DIR --out FILE     judge files of events, without a broker
   waybill replay DIR               publish files of events to the topics
+  waybill rules list               what is flagged; rules show NAME says why
 
 [bold]Settings[/bold] come from options, WAYBILL_… variables, waybill.toml and defaults, in this
 order; [bold]waybill settings[/bold] lists them.

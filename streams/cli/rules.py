@@ -1,0 +1,301 @@
+"""`waybill rules`: show, write, check and document the rules."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli.bars import ProgressOption, bar
+from streams.cli.options import ConfigOption, JsonOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from rules import Catalogue
+    from streams.settings import Settings
+
+RulesOption = Annotated[
+    Path | None,
+    typer.Option("--rules", metavar="DIR", help="Folder of rule files (default: setting rules_dir, else as shipped)."),
+]
+ChosenArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[RULE]...", help="Rules or families (default: all).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Show, write, check and document the rules.", no_args_is_help=True)
+    for name, command in (
+        ("list", list_rules),
+        ("show", show),
+        ("new", new),
+        ("copy", copy),
+        ("lint", lint),
+        ("test", run_cases),
+        ("columns", columns),
+        ("docs", docs),
+    ):
+        add(group, name, command)
+    app.add_typer(group, name="rules")
+
+
+def list_rules(
+    chosen: ChosenArgument = None,
+    rules: RulesOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """List the rules: id, mode, category, points, version, titles; what rule_overrides change is marked."""
+    settings = settings_of(config, assignments, rules_dir=rules)
+
+    from rules.wording import changes
+    from streams.cli import rulesview
+
+    catalogue, written = _catalogues(settings, chosen)
+    if not as_json:
+        rulesview.listing(catalogue, written)
+        return
+    for rule in catalogue.rules:
+        fields = {name: getattr(rule, name) for name in ("id", "mode", "category", "points", "version", "title")}
+        _line({**fields, "overridden": _overridden(changes(written.by_id[rule.id], rule))})
+
+
+def show(
+    rule_id: Annotated[str, typer.Argument(metavar="RULE", help="Id of a rule: family.name.")],
+    rules: RulesOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show all of a rule: what it is for, its SQL with the limits in force, the columns it reads, its cases."""
+    settings = settings_of(config, assignments, rules_dir=rules)
+
+    import msgspec
+
+    from rules.sql import spelled_out
+    from rules.wording import changes
+    from schemas.columns import COLUMNS
+    from streams.cli import rulesview
+
+    catalogue, written = _catalogues(settings, None)
+    _check_known([rule_id], catalogue.by_id.keys(), families=False)
+    rule, before = catalogue.by_id[rule_id], written.by_id[rule_id]
+    expression = catalogue.expressions[catalogue.rules.index(rule)]
+    reads = sorted(set(expression.meta.root_names()))
+    file = _folder(settings) / f"{rule_id.replace('.', '/')}.yaml"
+    sql = spelled_out(rule.when, rule.limits, rule_id)
+    if not as_json:
+        rulesview.whole(rule, before, sql=sql, reads=reads, file=file)
+        return
+    described = {
+        name: {**_column(COLUMNS[name]), "read": name in reads, "evidence": name in rule.evidence}
+        for name in dict.fromkeys([*rule.evidence, *reads])
+    }
+    _line(
+        msgspec.to_builtins(rule)
+        | {"sql": sql, "columns": described, "overridden": _overridden(changes(before, rule)), "file": str(file)}
+    )
+
+
+def new(
+    rule_id: Annotated[str, typer.Argument(metavar="FAMILY.NAME", help="Id of the rule: its folder and file.")],
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Write a rule file to fill in: every field, and a case that fires, one that is quiet, one that is unknown.
+
+    The folder has to be named by --rules or the setting rules_dir. A file that is there is left alone. The rule begins
+    in shadow: answered, but without points.
+    """
+    settings = settings_of(config, assignments, rules_dir=rules)
+    folder = _own_folder(settings)
+
+    from rules.blank import write_blank
+
+    path = write_blank(folder, rule_id)
+    where = f" --rules {rules}" if rules else ""
+    print(f"{path}: written; fill in what says TODO, then")
+    print(f"  waybill rules lint {rule_id}{where}")
+    print(f"  waybill rules test {rule_id}{where}")
+
+
+def copy(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if need be.")],
+) -> None:
+    """Copy the shipped rule files to DIR, as the beginning of a catalogue of one's own.
+
+    Files that are there are left alone, and it is an error if there is one.
+    """
+    from rules.catalogue import SHIPPED, rule_files
+
+    files = {path: folder / path.relative_to(SHIPPED) for path in rule_files(SHIPPED)}
+    for target in files.values():
+        if target.exists():
+            raise typer.BadParameter(f"{target} is there already", param_hint="DIR")
+    for path, target in files.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    print(f"{folder}: {len(files)} rules; use them with --rules {folder} or WAYBILL_RULES_DIR={folder}")
+
+
+def lint(
+    chosen: ChosenArgument = None,
+    rules: RulesOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Look for faults in rule files. Exit code 1 if there is an error; warnings may be meant.
+
+    Errors: whatever would not load, what is left to fill in, cases that are missing. Warnings: a rule that can never
+    say yes, tried on values around its limits; a text that a column never holds; evidence that does not show what is
+    compared; names and titles that mislead.
+    """
+    settings = settings_of(config, assignments, rules_dir=rules)
+
+    from rules.catalogue import SHIPPED, rule_files
+    from rules.lint import lint as look
+    from streams.cli import rulesview
+
+    if chosen:
+        _check_known(chosen, {f"{path.parent.name}.{path.stem}" for path in rule_files(settings.rules_dir or SHIPPED)})
+    report = look(settings.rules_dir, settings.rule_overrides, only=chosen or None)
+    if as_json:
+        for finding in report.findings:
+            names = ("file", "rule", "field", "severity", "message")
+            _line({name: getattr(finding, name) for name in names})
+    else:
+        rulesview.findings(report)
+    if report.count("error"):
+        raise typer.Exit(1)
+
+
+def run_cases(
+    chosen: ChosenArgument = None,
+    rules: RulesOption = None,
+    in_force: Annotated[
+        bool, typer.Option("--in-force", help="With this deployment's settings and overrides, not as written.")
+    ] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", "-e", help="Show the evidence of every parcel.")] = False,
+    as_json: JsonOption = False,
+    progress: ProgressOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Play the cases of rules through the real functions. Exit code 1 if an answer is not the one expected.
+
+    Cases stand on either side of the limits in their file, so they are played with these, and with default settings,
+    unless --in-force is given.
+    """
+    settings = settings_of(config, assignments, rules_dir=rules)
+
+    from rules.wording import changes
+    from streams.cases import count, play
+    from streams.cli import rulesview
+
+    in_forces, written = _catalogues(settings, chosen)
+    catalogue = in_forces if in_force else written
+    total, played = count(catalogue), []
+    with bar(progress) as advance:
+        for outcome in play(catalogue, settings if in_force else None):
+            played.append(outcome)
+            advance("cases", len(played) / total, len(played))
+    if as_json:
+        for outcome in played:
+            _line(rulesview.outcome_record(outcome))
+    else:
+        rulesview.outcomes(played, catalogue, evidence=evidence)
+        if not in_force and any(changes(rule, in_forces.by_id[rule.id]) for rule in written.rules):
+            print("rule_overrides were left aside; --in-force plays the cases with them")
+    if not all(outcome.passed for outcome in played):
+        raise typer.Exit(1)
+
+
+def columns(as_json: JsonOption = False) -> None:
+    """List the columns that rules may read: name, type, meaning, and when they have no value."""
+    from schemas.columns import COLUMNS
+    from streams.cli import rulesview
+
+    if not as_json:
+        rulesview.columns()
+        return
+    for column in COLUMNS.values():
+        _line(_column(column))
+
+
+def docs(
+    folder: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for the pages; made if need be.")],
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Write the catalogue as a page to read, in Chinese and in English, with the limits in force.
+
+    rules.zh.html and rules.en.html need nothing else and replace what is there.
+    """
+    settings = settings_of(config, assignments, rules_dir=rules)
+
+    from rules.pages import pages
+
+    catalogue, written = _catalogues(settings, None)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages(catalogue, written).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        print(folder / name)
+
+
+def _catalogues(settings: Settings, chosen: list[str] | None) -> tuple[Catalogue, Catalogue]:
+    """The rules in force and as written, rules that are off among them."""
+    from rules import load_catalogue
+
+    written = load_catalogue(settings.rules_dir, with_off=True)
+    if chosen:
+        _check_known(chosen, written.by_id.keys())
+        written = load_catalogue(settings.rules_dir, only=chosen, with_off=True)
+    in_force = load_catalogue(settings.rules_dir, settings.rule_overrides, only=chosen or None, with_off=True)
+    return in_force, written
+
+
+def _check_known(chosen: list[str], ids: Collection[str], *, families: bool = True) -> None:
+    names = set(ids)
+    if families:
+        names |= {name.partition(".")[0] for name in names}
+    for name in chosen:
+        if name not in names:
+            close = difflib.get_close_matches(name, sorted(names), n=1)
+            hint = f", perhaps {close[0]}" if close else "; `waybill rules list` has them all"
+            raise typer.BadParameter(f"no rule {name}{hint}", param_hint="RULE")
+
+
+def _folder(settings: Settings) -> Path:
+    from rules.catalogue import SHIPPED
+    from rules.lint import shown
+
+    return Path(shown(settings.rules_dir or SHIPPED))
+
+
+def _own_folder(settings: Settings) -> Path:
+    if settings.rules_dir is None:
+        raise typer.BadParameter(
+            "no folder; `waybill rules copy DIR` makes one of the shipped rules", param_hint="--rules"
+        )
+    return settings.rules_dir
+
+
+def _overridden(changed: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: {"written": before, "in_force": after} for name, (before, after) in changed.items()}
+
+
+def _column(column: Any) -> dict[str, str]:
+    return {name: getattr(column, name) for name in ("name", "type", "doc", "null")}
+
+
+def _line(record: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
