@@ -114,7 +114,7 @@ class Bulk:
         self._agent = Parcels(
             MemoryStore(),
             catalogue,
-            Describer.of(settings),
+            Describer.of(settings, catalogue.columns),
             partitions=1,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,

@@ -65,6 +65,9 @@ class Answers:
         return Answers([], np.empty(0, dtype=layout.FACT))
 
 
+TAIL = ("event_id", "carrier_code", "waybill_no", "outlet_id", "courier_id")
+
+
 def tail(event_id: str, carrier_code: str, waybill_no: str, outlet_id: str, courier_id: str) -> bytes:
     """The strings of an upload that only its alert shows; none of them holds a control character."""
     return "\x1f".join((event_id, carrier_code, waybill_no, outlet_id, courier_id)).encode()

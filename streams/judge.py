@@ -33,9 +33,11 @@ class Verdicts:
 
 def judge(dossiers: Dossiers, catalogue: Catalogue) -> Verdicts:
     """The verdict on every dossier that may have a new one: a pure function of the dossier and the catalogue."""
-    rows = np.flatnonzero(dossiers.judge & (dossiers.heads["present"] == 1))
+    heads = dossiers.heads
+    due = dossiers.judge | (dossiers.moved & (heads["emitted"] != 0))
+    rows = np.flatnonzero(due & (heads["present"] == 1))
     tails = [dossiers.tails[row] for row in rows.tolist()] if catalogue.columns & _TAIL.keys() else []
-    read = columns(dossiers.heads[rows], tails, catalogue.columns)
+    read = columns(heads[rows], tails, catalogue.columns)
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     return Verdicts(rows, read, answers, points, tier)

@@ -80,6 +80,9 @@ FACT_COLUMNS: dict[int, tuple[str, ...]] = {
     COURIER: ("courier_ids_60s", "courier_clones_1h", "courier_clone_ids_1h"),
     OUTLET_PREFIX: ("outlet_prefix_ids_24h",),
 }
+# What rules may read of each kind: its counts, and for the sender the way from the previous parcel.
+READ = {kind: (*names, "saturated") for kind, names in FACT_COLUMNS.items()}
+READ[SENDER] += ("sender_previous_km", "sender_previous_h")
 COUNTS_MAX = max(len(columns) for columns in FACT_COLUMNS.values())
 
 FACT = np.dtype(

@@ -38,7 +38,7 @@ class Offline:
         self._parcels = Parcels(
             MemoryStore(),
             catalogue,
-            Describer.of(settings),
+            Describer.of(settings, catalogue.columns),
             partitions=partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,

@@ -50,7 +50,7 @@ class Work:
         self.parcels = Parcels(
             self._stores[topics.PARCELS_CHANGELOG],
             catalogue,
-            Describer.of(settings),
+            Describer.of(settings, catalogue.columns),
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,

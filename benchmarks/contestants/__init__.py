@@ -8,7 +8,7 @@ from typing import cast
 
 from benchmarks.contract import Contestant
 
-FILES = ("raw", "plain_faust", "hand_loop", "shipments", "everything")
+FILES = ("raw", "plain_faust", "hand_loop", "shipments", "shipments_two", "everything", "everything_two")
 
 
 def contestants() -> Mapping[str, Contestant]:

@@ -29,8 +29,8 @@ def run(context: Context) -> Result:
     return work(context, {})
 
 
-def work(context: Context, settings: Mapping[str, str]) -> Result:
-    """Run a worker with empty state and empty outputs over what lies on the input topics."""
+def work(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Result:
+    """Run workers with empty state and empty outputs over what lies on the input topics."""
     loaded = context.loaded
     _empty_outputs(loaded.servers)
     env = {name: "" for name in os.environ if name.startswith("WAYBILL_")} | {
@@ -40,7 +40,9 @@ def work(context: Context, settings: Mapping[str, str]) -> Result:
         "WAYBILL_PARTITIONS": str(PARTITIONS),
         **settings,
     }
-    command = python("streams.cli", "worker", "--web-port", "0", "--log-level", "warning")
+    command = python(
+        "streams.cli", "worker", "--processes", str(processes), "--web-port", "0", "--log-level", "warning"
+    )
     measured = watch(context, command, env=env, internal=READ_BACK, announces=False)
     return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, _open_alerts(loaded.servers))
 

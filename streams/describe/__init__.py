@@ -5,9 +5,10 @@ Each record becomes one packed row; names, numbers and phones become tokens or f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,11 +22,12 @@ from streams.describe.identity import describe_ids
 from streams.describe.people import describe_names, describe_phones
 from streams.describe.place import starts_with_any
 from streams.describe.tokens import Tokeniser, load_keys
-from streams.frames import Movements, Uploads, tail
-from streams.layout import FLAGS, MOVEMENT, NONE, SHIPMENT, parcel_ref
+from streams.frames import TAIL, Movements, Uploads, tail
+from streams.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref
 from streams.settings import Settings
 
 Rows = NDArray[np.void]
+Raw = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,93 +37,103 @@ class Describer:
     tokens: Tokeniser
     priority_origins: tuple[str, ...]
     priority_countries: tuple[str, ...]
+    kinds: frozenset[int]  # of history that are kept
 
     @classmethod
-    def of(cls, settings: Settings) -> Describer:
-        """The describer that these settings ask for; without keys it has the well-known development keys."""
+    def of(cls, settings: Settings, columns: Container[str]) -> Describer:
+        """The describer that these settings ask for; without keys it has the well-known development keys.
+
+        columns: those that the rules in force read. History that none of them reads is not kept.
+        """
         tokens = load_keys(
             token_key_file=settings.token_key_file,
             token_state_key_file=settings.token_state_key_file,
             token_key=settings.token_key.get_secret_value() if settings.token_key else None,
             token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
         )
-        return cls(tokens, settings.priority_origins, settings.priority_countries)
+        kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
+        return cls(tokens, settings.priority_origins, settings.priority_countries, kinds)
 
     def uploads(self, records: Sequence[Shipment], partitions: list[int], offsets: Sequence[int]) -> Uploads:
         """SHIPMENT rows of shipment records."""
         if not records:
             return Uploads.none()
-        raw = _shipment_frame(records)
+        raw = dict(zip(_FIELDS, zip(*map(_values, records), strict=True), strict=True))
         parcels = [record.parcel for record in records]
         rows = np.zeros(len(records), dtype=SHIPMENT)
         rows["offset"] = offsets
         rows["event"] = [
-            xxhash.xxh3_64_intdigest(f"{parcel}\x1f{record.event_id}".encode())
-            for parcel, record in zip(parcels, records, strict=True)
+            xxhash.xxh3_64_intdigest(f"{parcel}\x1f{event_id}".encode())
+            for parcel, event_id in zip(parcels, raw["event_id"], strict=True)
         ]
         _plain(rows, raw)
         self._flags_and_persons(rows, raw)
-        tails = [tail(r.event_id, r.carrier_code, r.waybill_no, r.outlet_id, r.courier_id) for r in records]
+        tails = list(map(tail, *(raw[name] for name in TAIL)))
         return Uploads(partitions, [parcel_ref(parcel) for parcel in parcels], rows, tails)
 
-    def _flags_and_persons(self, rows: Rows, raw: pl.DataFrame) -> None:
-        ids = describe_ids(raw["sender_id_no"], raw["sender_id_type"], raw["picked_up_at"])
-        names = describe_names(raw["sender_name"])
-        goods = describe_goods(raw["goods_name"], raw["goods_form"])
-        origin = starts_with_any(raw["pickup_adcode"], self.priority_origins)
-        lane = (raw["direction"] == "export") & raw["dest_country"].is_in(self.priority_countries)
+    def _flags_and_persons(self, rows: Rows, raw: Raw) -> None:
+        text = {name: pl.Series(raw[name], dtype=pl.String) for name in _TEXTS}
+        ids = describe_ids(text["sender_id_no"], text["sender_id_type"], pl.Series(rows["picked_up_at"]))
+        names = describe_names(text["sender_name"])
+        goods = describe_goods(text["goods_name"], text["goods_form"])
         _flags(
             rows,
-            agent_submitted=raw["agent_submitted"],
+            agent_submitted=np.array(raw["agent_submitted"]),
             sender_id_given=ids["id_norm"].is_not_null(),
             sender_id_masked=ids["id_masked"],
             sender_id_checked=ids["id_valid"].is_not_null(),
-            sender_id_valid=ids["id_valid"],
+            sender_id_valid=ids["id_valid"].fill_null(False),
             sender_name_given=names["name_norm"].is_not_null(),
             sender_name_masked=names["name_masked"],
             sender_name_placeholder=names["name_placeholder"],
             goods_controlled=goods["goods_controlled"],
             goods_vague=goods["goods_vague"],
-            priority_origin=origin,
-            priority_lane=lane,
+            priority_origin=starts_with_any(text["pickup_adcode"], self.priority_origins),
+            priority_lane=(rows["direction"] == _EXPORT)
+            & np.isin(rows["dest_country"], np.array(self.priority_countries, dtype="S2")),
         )
-        rows["goods_class"] = _code(goods["goods_class"], layout.GOODS_CLASSES)
+        rows["goods_class"] = goods["goods_class"].cast(pl.Enum(layout.GOODS_CLASSES)).to_physical()
         token = self.tokens.tokens
         rows["person"] = token("id", _where(ids["id_norm"], ~ids["id_masked"]))
-        phone = token("phone", describe_phones(raw["sender_phone"])["phone_norm"].to_list())
-        rows["recipient"] = token("phone", describe_phones(raw["recipient_phone"])["phone_norm"].to_list())
+        phone = token("phone", describe_phones(text["sender_phone"])["phone_norm"].to_list())
+        rows["recipient"] = token("phone", describe_phones(text["recipient_phone"])["phone_norm"].to_list())
         rows["sender"] = np.where(rows["person"] != 0, rows["person"], phone)
-        self._entities(rows, raw, phone, ids["id_prefix14"], names, goods["goods_norm"])
+        self._entities(rows, text, phone, ids["id_prefix14"], names, goods["goods_norm"])
 
     def _entities(
         self,
         rows: Rows,
-        raw: pl.DataFrame,
+        text: Mapping[str, pl.Series],
         phone: NDArray[np.uint64],
         prefix: pl.Series,
         names: pl.DataFrame,
         goods: pl.Series,
     ) -> None:
         """Who and what this upload is an observation of. History counts retail parcels only."""
-        retail = (raw["customer_type"] == "retail").to_numpy()
-        some = np.flatnonzero(retail)
+        some = np.flatnonzero(rows["customer_type"] == _RETAIL)
         if len(some) == 0:
             return
         token = self.tokens.tokens
-        at = raw[some]
+        at = {name: text[name][some] for name in ("carrier_code", "outlet_id", "courier_id", "dest_adcode")}
         outlet = _joined(at["carrier_code"], at["outlet_id"])
         counted = names["name_norm"].is_not_null() & ~names["name_masked"] & ~names["name_placeholder"]
-        rows["name"][some] = token("name", _where(names["name_norm"], counted, some))
-        rows["outlet"][some] = _hashes(outlet)
-        clone = _joined(at["weight_g"].cast(pl.String), goods[some], at["dest_adcode"].fill_null("").str.slice(0, 4))
-        rows["clone"][some] = _hashes(clone)
         entity = rows["entity"]
-        entity[some, layout.SENDER] = rows["person"][some]
-        entity[some, layout.PHONE] = phone[some]
-        entity[some, layout.RECIPIENT] = rows["recipient"][some]
-        entity[some, layout.COURIER] = token("courier", _joined(at["carrier_code"], at["courier_id"]).to_list())
-        near = prefix[some]
-        entity[some, layout.OUTLET_PREFIX] = token("prefix", _joined(outlet, near).to_list())
+        if layout.SENDER in self.kinds:
+            entity[some, layout.SENDER] = rows["person"][some]
+            rows["name"][some] = token("name", _where(names["name_norm"], counted, some))
+            rows["outlet"][some] = _hashes(outlet)
+        if layout.PHONE in self.kinds:
+            entity[some, layout.PHONE] = phone[some]
+        if layout.RECIPIENT in self.kinds:
+            entity[some, layout.RECIPIENT] = rows["recipient"][some]
+        if layout.COURIER in self.kinds:
+            entity[some, layout.COURIER] = _hashes(_joined(at["carrier_code"], at["courier_id"]))
+            dest4 = at["dest_adcode"].fill_null("").str.slice(0, 4)
+            rows["clone"][some] = _hashes(
+                _joined(pl.Series(rows["weight_g"][some]).cast(pl.String), goods[some], dest4)
+            )
+        if layout.OUTLET_PREFIX in self.kinds:
+            entity[some, layout.OUTLET_PREFIX] = token("prefix", _joined(outlet, prefix[some]).to_list())
 
 
 def scans(records: Sequence[Scan], partitions: list[int], offsets: Sequence[int]) -> Movements:
@@ -145,7 +157,7 @@ def inspections(records: Sequence[Inspection], partitions: list[int], offsets: S
     rows["result"] = [_RESULT[record.result] for record in records]
     rows["stage"] = [_STAGE[record.stage] for record in records]
     rows["seal"] = NONE
-    return _movements(rows, records, partitions, offsets)
+    return _movements(rows, records, partitions, offsets, seed=1)
 
 
 def joined(parts: Sequence[Movements]) -> Movements:
@@ -158,9 +170,14 @@ def joined(parts: Sequence[Movements]) -> Movements:
 
 
 def _movements(
-    rows: Rows, records: Sequence[Scan] | Sequence[Inspection], partitions: list[int], offsets: Sequence[int]
+    rows: Rows,
+    records: Sequence[Scan] | Sequence[Inspection],
+    partitions: list[int],
+    offsets: Sequence[int],
+    seed: int = 0,
 ) -> Movements:
-    rows["id"] = [xxhash.xxh3_64_intdigest(record.event_id.encode()) for record in records]
+    # Scans and inspections may be numbered by different systems: a seed of their own keeps equal ids apart.
+    rows["id"] = [xxhash.xxh3_64_intdigest(record.event_id.encode(), seed) for record in records]
     rows["offset"] = offsets
     rows["adcode"] = [int(record.facility_adcode) for record in records]
     return Movements(partitions, [parcel_ref(record.parcel) for record in records], rows)
@@ -173,53 +190,15 @@ def _codes(labels: tuple[str, ...]) -> dict[str | None, int]:
 _SCAN, _SEAL = _codes(layout.SCAN_TYPES), _codes(layout.SEALS)
 _INSPECTION, _RESULT, _STAGE = _codes(layout.INSPECTION_TYPES), _codes(layout.RESULTS), _codes(layout.STAGES)
 
-_FIELDS: dict[str, pl.DataType] = {
-    "carrier_code": pl.String(),
-    "outlet_id": pl.String(),
-    "courier_id": pl.String(),
-    "picked_up_at": pl.Int64(),
-    "recorded_at": pl.Int64(),
-    "pickup_adcode": pl.String(),
-    "pickup_place": pl.String(),
-    "customer_type": pl.String(),
-    "sender_name": pl.String(),
-    "sender_phone": pl.String(),
-    "sender_id_type": pl.String(),
-    "sender_id_no": pl.String(),
-    "realname_method": pl.String(),
-    "realname_check": pl.String(),
-    "agent_submitted": pl.Boolean(),
-    "recipient_phone": pl.String(),
-    "dest_country": pl.String(),
-    "dest_adcode": pl.String(),
-    "direction": pl.String(),
-    "goods_name": pl.String(),
-    "goods_form": pl.String(),
-    "declared_value_fen": pl.Int64(),
-    "freight_fen": pl.Int64(),
-    "weight_g": pl.Int64(),
-    "pieces": pl.Int64(),
-}
-_values = attrgetter(*_FIELDS)
+_RETAIL = layout.CUSTOMERS.index("retail")
+_EXPORT = layout.DIRECTIONS.index("export")
 
-
-def _shipment_frame(records: Sequence[Shipment]) -> pl.DataFrame:
-    columns = zip(*map(_values, records), strict=True)
-    return pl.DataFrame(
-        [pl.Series(name, values, dtype=kind) for (name, kind), values in zip(_FIELDS.items(), columns, strict=True)]
-    )
-
-
-def _plain(rows: Rows, raw: pl.DataFrame) -> None:
-    rows["picked_up_at"] = raw["picked_up_at"]
-    rows["version_at"] = raw["recorded_at"].fill_null(raw["picked_up_at"])
-    for name in ("declared_value_fen", "freight_fen"):
-        rows[name] = raw[name].fill_null(-1)
-    for name in ("pickup_adcode", "dest_adcode"):
-        rows[name] = raw[name].cast(pl.Int32).fill_null(0)
-    for name in ("weight_g", "pieces"):
-        rows[name] = raw[name]
-    rows["dest_country"] = raw["dest_country"].to_numpy().astype("S2")
+# Numbers and codes go straight into rows; only what is matched or normalised becomes a column of text.
+_NUMBERS = ("picked_up_at", "weight_g", "pieces")
+_OPTIONAL = ("declared_value_fen", "freight_fen")
+_ADCODES = ("pickup_adcode", "dest_adcode")
+_LABELS = {
+    name: _codes(labels)
     for name, labels in (
         ("customer_type", layout.CUSTOMERS),
         ("pickup_place", layout.PLACES),
@@ -227,18 +206,40 @@ def _plain(rows: Rows, raw: pl.DataFrame) -> None:
         ("realname_method", layout.METHODS),
         ("realname_check", layout.CHECKS),
         ("sender_id_type", layout.ID_TYPES),
-    ):
-        rows[name] = _code(raw[name], labels)
+    )
+}
+_TEXTS = (
+    *("carrier_code", "outlet_id", "courier_id", "pickup_adcode", "dest_adcode", "goods_name", "goods_form"),
+    *("sender_name", "sender_phone", "sender_id_type", "sender_id_no", "recipient_phone"),
+)
+_FIELDS = tuple(
+    dict.fromkeys(
+        (*TAIL, *_NUMBERS, *_OPTIONAL, *_ADCODES, *_LABELS, *_TEXTS, "recorded_at", "dest_country", "agent_submitted")
+    )
+)
+_values = attrgetter(*_FIELDS)
 
 
-def _code(series: pl.Series, labels: tuple[str, ...]) -> NDArray[np.uint8]:
-    return series.cast(pl.Enum(labels)).to_physical().cast(pl.UInt8).fill_null(NONE).to_numpy()
+def _plain(rows: Rows, raw: Raw) -> None:
+    for name in _NUMBERS:
+        rows[name] = raw[name]
+    for name in _OPTIONAL:
+        rows[name] = [-1 if value is None else value for value in raw[name]]
+    for name in _ADCODES:
+        rows[name] = [int(code) if code else 0 for code in raw[name]]
+    for name, codes in _LABELS.items():
+        rows[name] = [codes[value] for value in raw[name]]
+    rows["version_at"] = [
+        picked if recorded is None else recorded
+        for picked, recorded in zip(raw["picked_up_at"], raw["recorded_at"], strict=True)
+    ]
+    rows["dest_country"] = np.array(raw["dest_country"], dtype="S2")
 
 
-def _flags(rows: Rows, **columns: pl.Series) -> None:
+def _flags(rows: Rows, **columns: pl.Series | NDArray[np.bool_]) -> None:
     flags = np.zeros(len(rows), dtype=np.uint16)
     for name, column in columns.items():
-        flags[column.fill_null(False).to_numpy()] |= FLAGS[name]
+        flags += np.asarray(column).astype(np.uint16) * FLAGS[name]
     rows["flags"] = flags
 
 
@@ -254,4 +255,7 @@ def _joined(*parts: pl.Series) -> pl.Series:
 
 
 def _hashes(series: pl.Series) -> NDArray[np.uint64]:
-    return np.array([xxhash.xxh3_64_intdigest(text.encode()) for text in series.to_list()], dtype=np.uint64)
+    """A stable hash of each text, none of which names a person; never 0. Texts repeat, so each is hashed once."""
+    distinct = series.unique()
+    hashes = [xxhash.xxh3_64_intdigest(text.encode()) or 1 for text in distinct.to_list()]
+    return series.replace_strict(distinct, pl.Series(hashes, dtype=pl.UInt64), return_dtype=pl.UInt64).to_numpy()

@@ -1,9 +1,10 @@
 """Tokens: what stands for a person in state and in alerts.
 
-Two keys, so that rotation loses no history. A *state token* is the first 8 bytes of HMAC-SHA-256 under the state key,
-which never changes; it links events and never leaves the worker. A *published token* is an HMAC of the state token
-under the current publish key, with that key's id in front; rotating this key changes what analysts see from then on
-and nothing in state. A bare hash would not do: ID and phone numbers are few enough to try them all.
+Two keys, so that rotation loses no history. A *state token* is 8 bytes of keyed BLAKE2s (RFC 7693) under the state key,
+which never changes; it links events and never leaves the worker, and costs less than half of an HMAC. A *published
+token* is HMAC-SHA-256 of the state token under the current publish key, with that key's id in front; rotating this key
+changes what analysts see from then on and nothing in state. A bare hash would not do: ID and phone numbers are few
+enough to try them all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEY_BYTES_MIN = 32
-BLOCK_BYTES = 64  # of SHA-256
+_NOBODY = bytes(8)
 
 DEVELOPMENT_KEY_ID = "dev"
 # Well known, therefore worthless as protection: `doctor` says so, and alerts show it by the key id.
@@ -46,12 +47,8 @@ class Tokeniser:
                 raise KeyFileError(f"key {name!r}: {len(key)} bytes, at least {KEY_BYTES_MIN} are needed")
         self.publish_key_id = publish_key_id
         self._publish_keys = dict(publish_keys)
-        padded = (hashlib.sha256(state_key).digest() if len(state_key) > BLOCK_BYTES else state_key).ljust(
-            BLOCK_BYTES, b"\0"
-        )
-        # RFC 2104: the two keyed blocks are hashed once here, and copied for every value.
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+        # Keyed once here, and copied for every value.
+        self._keyed = hashlib.blake2s(key=hashlib.sha256(state_key).digest(), digest_size=8)
 
     @property
     def development(self) -> bool:
@@ -63,22 +60,20 @@ class Tokeniser:
 
         `domain` separates kinds of value (an ID and a phone of the same digits differ); it holds no control character.
         """
-        inner = self._inner.copy()
-        inner.update(domain.encode() + b"\x1f")
-        start, finish = inner.copy, self._outer.copy
-        digests = []
-        missing = []
-        for position, value in enumerate(values):
+        keyed = self._keyed.copy()
+        keyed.update(domain.encode() + b"\x1f")
+        start = keyed.copy
+        digests: list[bytes] = []
+        add = digests.append
+        for value in values:
             if value is None:
-                missing.append(position)
-                digests.append(b"\0" * 32)
+                add(_NOBODY)
                 continue
-            inside = start()
-            inside.update(value.encode("utf-8", "surrogatepass"))
-            outside = finish()
-            outside.update(inside.digest())
-            digests.append(outside.digest())
-        tokens = np.frombuffer(b"".join(digests), dtype=">u8")[::4].astype(np.uint64)
+            token = start()
+            token.update(value.encode("utf-8", "surrogatepass"))
+            add(token.digest())
+        tokens = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
+        missing = [position for position, value in enumerate(values) if value is None] if 0 in tokens else []
         tokens[tokens == 0] = 1
         tokens[missing] = 0
         return tokens

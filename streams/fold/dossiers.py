@@ -44,6 +44,7 @@ class Dossiers:
     tails: list[bytes]
     numbers: NDArray[np.uint16]  # the partitions, as a column
     judge: Mask  # the verdict may have changed
+    moved: Mask  # movements are new: no rule reads them, but an alert says where the parcel is
     changed: Mask
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
 
@@ -106,6 +107,7 @@ def _load(store: Store, partitions: list[int], parcels: list[bytes]) -> Dossiers
         tails=[value[b:] for value, b in zip(values, second, strict=True)],
         numbers=np.array(partitions, dtype=np.uint16),
         judge=np.zeros(n, dtype=np.bool_),
+        moved=np.zeros(n, dtype=np.bool_),
         changed=np.zeros(n, dtype=np.bool_),
     )
 
@@ -132,7 +134,7 @@ def _fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
     sizes = np.array([len(movements[i]) // size for i in touched.tolist()])
     grown = touched[sizes > dossiers.heads["movements"][touched]]
     dossiers.heads["movements"][touched] = sizes
-    dossiers.changed[grown] = dossiers.judge[grown] = True
+    dossiers.changed[grown] = dossiers.moved[grown] = True
 
 
 def _last_at(movements: bytes) -> int:
@@ -164,7 +166,7 @@ def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[i
         dossiers.movements[i] = raw[start:end]
         start = end
         if dossiers.movements[i] != before:
-            dossiers.changed[i] = dossiers.judge[i] = True
+            dossiers.changed[i] = dossiers.moved[i] = True
 
 
 def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:

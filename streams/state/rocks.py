@@ -2,6 +2,9 @@
 
 A value is written to RocksDB only after the transaction that published it on the changelog has committed, together
 with the changelog offset it stands for, so the folder never runs ahead of Kafka. Until then it lives in a delta.
+
+RocksDB's own write-ahead log is off: the changelog is one. What a kill takes from the memtables goes together with its
+offset, for both were written in one batch, and is read again from the changelog.
 """
 
 from __future__ import annotations
@@ -167,7 +170,8 @@ class _Partition:
             self._db = Rdict(str(path), _options(cache))
         except Exception as error:
             raise StateError(f"state folder {path}: {error}") from error
-        self._sync = WriteOptions()
+        self._write_options = WriteOptions()
+        self._write_options.disable_wal = True
         self.path = path
         stored = self._db.get(_FORMAT)
         if stored is None:
@@ -199,7 +203,7 @@ class _Partition:
         if offset is not None:
             put(_OFFSET, offset.to_bytes(8, "big"))
             self.offset = offset
-        self._db.write(batch, self._sync)
+        self._db.write(batch, self._write_options)
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
@@ -208,6 +212,7 @@ class _Partition:
         return int(self._db.property_int_value("rocksdb.total-sst-files-size") or 0)
 
     def close(self) -> None:
+        self._db.flush()
         self._db.close()
 
 

@@ -1,0 +1,15 @@
+"""The same as `everything`, by two worker processes that share the partitions."""
+
+from __future__ import annotations
+
+from benchmarks.contestants import everything
+from benchmarks.contract import Context, Kind, Result
+
+NAME = "2 workers, all topics"
+DOC = "as above, `--processes 2`"
+TRAFFIC: Kind = "everything"
+
+
+def run(context: Context) -> Result:
+    """Once over all three topics."""
+    return everything.work(context, {}, processes=2)

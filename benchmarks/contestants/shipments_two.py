@@ -1,0 +1,15 @@
+"""The same as `shipments`, by two worker processes that share the partitions: what one machine of two cores gives."""
+
+from __future__ import annotations
+
+from benchmarks.contestants import shipments
+from benchmarks.contract import Context, Kind, Result
+
+NAME = "2 workers, shipments"
+DOC = "as above, `--processes 2`"
+TRAFFIC: Kind = "shipments"
+
+
+def run(context: Context) -> Result:
+    """Once over all shipments."""
+    return shipments.work(context, processes=2)
