@@ -102,13 +102,15 @@ class Draft:
         rule = msgspec.structs.replace(Rule(id=self.id, **(STAND_IN | self.values)))
         self._texts(rule)
         self._limits(rule)
-        self._when(rule)
         self._evidence(rule)
         self._cases(rule)
         try:
             check_rule(msgspec.structs.replace(rule, title={**STAND_IN["title"], **rule.title}), self.file)
         except RuleError as error:
             self.refused(error)
+            if error.field.startswith("limits"):  # its SQL would be a riddle
+                return
+        self._when(rule)
         if any(finding.severity == "error" and TODO not in finding.message for finding in self.findings):
             return
         try:
@@ -177,7 +179,8 @@ class Draft:
         try:
             expression = compile_when(rule.when, rule.limits, self.file)
         except RuleError as error:
-            self.add("error", error.field, error.problem + _nearest(error.problem))
+            unknown = [name for name in self._names(rule) if name in error.problem and name not in COLUMNS]
+            self.add("error", error.field, error.problem + (_perhaps(unknown) if "documented" in error.problem else ""))
             return
         for column, text in misfits(expression):
             values = ", ".join(known_values(column)) or "other texts"
@@ -199,9 +202,10 @@ class Draft:
             return
         for name in rule.evidence:
             if name not in COLUMNS:
-                self.add("error", "evidence", f"{name} is not among the documented columns" + _nearest(name))
-        words = {text for kind, text, _ in self._words(rule) if kind == "word"}
-        reads = {name for name in words if name in COLUMNS and COLUMNS[name].type != "boolean"}
+                self.add("error", "evidence", f"{name} is not among the documented columns{_perhaps([name])}")
+        if not set(rule.evidence) <= COLUMNS.keys():
+            return
+        reads = {name for name in self._names(rule) if name in COLUMNS and COLUMNS[name].type != "boolean"}
         compared = set(_COMPARED.findall(rule.when)) & COLUMNS.keys()
         for name in sorted(compared - set(rule.evidence)):
             self.add("warning", "evidence", f"does not show {name}, which the rule holds against a limit")
@@ -229,6 +233,9 @@ class Draft:
                     self.add("error", error.field.replace("cases[0]", f"cases[{i}]", 1), error.problem)
         return shown
 
+    def _names(self, rule: Rule) -> list[str]:
+        return [text for kind, text, _ in self._words(rule) if kind == "word"]
+
     def _words(self, rule: Rule) -> list[tuple[str, str, int]]:
         try:
             return list(tokens(rule.when, self.file))
@@ -240,8 +247,7 @@ _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 _COMPARED: Final = re.compile(r"(\w+)\s*(?:>=|<=|>|<)\s*:")
 
 
-def _nearest(text: str) -> str:
-    """A documented column that the last unknown word of a text may have meant."""
-    words = [word for word in re.findall(r"[a-z]\w+", text.partition(": not")[0]) if word not in COLUMNS]
-    close = difflib.get_close_matches(words[-1] if words else "", COLUMNS, n=1)
-    return f"; perhaps {close[0]}" if close else ""
+def _perhaps(names: list[str]) -> str:
+    """The documented columns that these names may be meant for."""
+    close = [match for name in names for match in difflib.get_close_matches(name, COLUMNS, n=1)]
+    return f"; perhaps {', '.join(close)}" if close else ""

@@ -199,11 +199,9 @@ def _texts(column: str, texts: set[str]) -> set[str]:
     form = _forms().get(column)
     if form is None or form.length is None:
         return candidates
-    zeros = "0" * form.length
-    padded = {(text + zeros)[: form.length] for text in plain} | {(zeros + text)[-form.length :] for text in plain}
-    ends = {f"1{text}"[: form.length].ljust(form.length, "0") for text in plain} | {f"9{zeros}"[: form.length]}
-    letters = {"XX", "ZZ"}
-    return {text for text in candidates | padded | ends | letters if re.fullmatch(form.pattern, text)}
+    size = form.length
+    filled = {f"{text:{filler}{side}{size}}" for text in {*plain, ""} for filler in "019AZ" for side in "<>"}
+    return {text for text in candidates | filled if re.fullmatch(form.pattern, text)}
 
 
 def _combinations(values: dict[str, list[Value]]) -> pl.DataFrame:
