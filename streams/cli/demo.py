@@ -58,7 +58,7 @@ def demo(
     from streams.cli.demoview import View
     from streams.cli.show import language
 
-    view = View(lang or language(), began)
+    view = View(lang or language(), began, pictures=screenshot is not None)
     try:
         with view:
             _run(view, settings, config, seconds=seconds, rate=rate, parcels=parcels, mix=mix)
@@ -66,7 +66,7 @@ def demo(
         pass
     view.summary()
     if screenshot is not None:
-        screenshot.write_text(view.svg(), encoding="utf-8")
+        screenshot.write_text(view.picture, encoding="utf-8")
 
 
 def _run(
@@ -111,6 +111,7 @@ def _play(
             figures_at = now
             stage.check()
             view.figures.read(stage.page("/metrics"), now)
+            view.take_picture()
         view.refresh()
         if changes or not source.exhausted or view.figures.lag or view.figures.events < source.published:
             busy_at = now

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from schemas.records import Alert
 from schemas.terms import Tier
 from streams.alerts import Change, Newest, same_verdict
 from streams.cli import show
@@ -33,13 +34,19 @@ _HEAD_ROWS = 8  # panel, heading and foot
 class View:
     """The state of what is shown; a context manager around the live display.
 
-    began   monotonic seconds; times shown count from there.
+    began      monotonic seconds; times shown count from there.
+    pictures   take some on the way.
     """
 
-    def __init__(self, lang: show.Language, began: float, console: Console | None = None) -> None:
+    def __init__(
+        self, lang: show.Language, began: float, console: Console | None = None, *, pictures: bool = False
+    ) -> None:
+        self._pictures = pictures
+        self._variety = 0
         self.began = began
         self.figures = Figures()
         self.first_alert_s: float | None = None
+        self.picture = ""
         self._lang = lang
         self._console = console or Console(highlight=False, markup=False)
         self._newest = Newest()
@@ -107,38 +114,45 @@ class View:
             f"{took:.0f} s: {self.figures.events:,} events judged, {len(self._newest.open):,} alerts open, {first}"
         )
 
-    def svg(self) -> str:
-        """The view as a picture."""
+    def take_picture(self) -> None:
+        """Keep the view as it is now, as SVG in `picture`, if it shows as many different rules as any before."""
+        rules = {reason.rule for alert in self._visible(SVG_ROWS - _HEAD_ROWS) for reason in alert.reasons}
+        if not self._pictures or len(rules) < self._variety:
+            return
+        self._variety = len(rules)
         canvas = Console(
             record=True, width=SVG_WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
         )
-        canvas.print(self._render(SVG_ROWS, canvas))
-        return _mended(canvas.export_svg(title="waybill demo"))
+        canvas.print(self._render(SVG_ROWS))
+        self.picture = _mended(canvas.export_svg(title="waybill demo"))
 
-    def _render(self, rows: int, console: Console | None = None) -> RenderableType:
+    def _render(self, rows: int) -> RenderableType:
         elapsed = time.monotonic() - self.began
         panel = Panel(
             Group(*self._numbers()), title="waybill-sentinel", title_align="left", subtitle_align="right",
             subtitle=f"{elapsed // 60:.0f}:{elapsed % 60:02.0f}", border_style="dim",
         )  # fmt: skip
         foot = Text(self._status, style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(panel, self._alerts(rows - _HEAD_ROWS, console or self._console), foot)
+        return Group(panel, self._alerts(rows - _HEAD_ROWS), foot)
 
-    def _alerts(self, rows: int, console: Console) -> RenderableType:
+    def _alerts(self, rows: int) -> RenderableType:
         """As many of the newest alerts as fit."""
         if not self._recent:
             return Text("no alerts yet", style="dim")
-        table, used = show.table(cut=True), 0
-        for change in self._recent:
-            alert = change.alert
-            if alert is None:
-                continue
-            height = max(2, min(len(alert.reasons), LINES_MAX))
-            if used + height > rows:
-                break
-            used += height
+        table = show.table(cut=True)
+        for alert in self._visible(rows):
             show.add(table, alert, self._lang, lines_max=LINES_MAX)
         return table
+
+    def _visible(self, rows: int) -> list[Alert]:
+        shown: list[Alert] = []
+        for change in self._recent:
+            if change.alert is not None:
+                rows -= max(2, min(len(change.alert.reasons), LINES_MAX))
+                if rows < 0:
+                    break
+                shown.append(change.alert)
+        return shown
 
     def _numbers(self) -> list[Text]:
         figures = self.figures

@@ -143,9 +143,10 @@ def test_on_a_terminal_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_picture_is_svg_and_needs_nothing_from_elsewhere() -> None:
-    view = View("zh", time.monotonic(), Console(file=io.StringIO()))
+    view = View("zh", time.monotonic(), Console(file=io.StringIO()), pictures=True)
     view.change(change(alert()))
-    svg = view.svg()
+    view.take_picture()
+    svg = view.picture
     root = ET.fromstring(svg)
     assert root.tag.endswith("svg")
     assert "font-face" not in svg
