@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -21,30 +21,15 @@ from typing import Self
 import msgspec
 from confluent_kafka import Consumer, Producer
 
-from rules import Catalogue, load_catalogue
 from schemas import topics
 from schemas.records import Alert, Reject, encode
-from streams.offline import TOPIC_OF, Offline
-from streams.settings import Settings
+from streams.offline import TOPIC_OF
+from tests.runs import Alerts, comparable, difference
 from tests.worlds import Record
 
 ROOT = Path(__file__).parents[1]
 SESSION_MS = 2_000
 COMMAND = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
-
-Alerts = dict[str, Alert]
-
-
-def comparable(alerts: Iterable[Alert]) -> Alerts:
-    """Alerts by id, without the two fields that depend on when and where a worker read."""
-    return {alert.alert_id: msgspec.structs.replace(alert, detected_at=0, sources=()) for alert in alerts}
-
-
-def offline_alerts(records: Iterable[Record], catalogue: Catalogue | None = None) -> Alerts:
-    """The open alerts that the same records give without a broker."""
-    run = Offline(Settings(), catalogue or load_catalogue())
-    run.feed(run.batches(records))
-    return comparable(run.open_alerts())
 
 
 class Publisher:
@@ -233,17 +218,3 @@ def expect(servers: str, wanted: Alerts, *workers: Worker, timeout_s: float = 30
         told = "\n\n".join(worker.told() for worker in workers)
         raise AssertionError(f"{difference(reader.open(), wanted)}\n\n{told}")
     return reader
-
-
-def difference(found: Mapping[str, Alert], wanted: Mapping[str, Alert]) -> str:
-    """What differs, in a few lines."""
-    lines = [
-        f"{len(found)} open alerts, {len(wanted)} wanted; "
-        f"{len(wanted.keys() - found.keys())} missing, {len(found.keys() - wanted.keys())} too many"
-    ]
-    for key in sorted(found.keys() & wanted.keys()):
-        if found[key] != wanted[key] and len(lines) < 8:
-            names = [n for n in Alert.__struct_fields__ if getattr(found[key], n) != getattr(wanted[key], n)]
-            pairs = (f"{name}: {getattr(found[key], name)!r}, wanted {getattr(wanted[key], name)!r}" for name in names)
-            lines.append(f"{key} {'; '.join(pairs)[:600]}")
-    return "\n".join(lines)

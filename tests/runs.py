@@ -1,0 +1,89 @@
+"""Runs without a broker, with every message that they would have published."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import msgspec
+
+from rules import Catalogue, load_catalogue
+from schemas.records import Alert
+from streams.offline import Offline
+from streams.pipeline import Judged
+from streams.settings import Settings
+from tests.worlds import START, Record
+
+Alerts = dict[str, Alert]
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue as shipped."""
+    return load_catalogue()
+
+
+class Recorded(Offline):
+    """Keeps every alert in the order of publishing, by parcel."""
+
+    def __init__(self, settings: Settings | None = None, *, partitions: int = 1) -> None:
+        super().__init__(settings or Settings(), catalogue(), partitions=partitions, now_ms=START)
+        self.keep_answers = True
+        self.messages: defaultdict[str, list[Alert]] = defaultdict(list)
+
+    def _keep(self, judged: Judged) -> None:
+        super()._keep(judged)
+        for emitted in judged.alerts:
+            self.messages[emitted.alert.alert_id].append(emitted.alert)
+
+
+def run(
+    records: Iterable[Record],
+    *,
+    size: int | None = None,
+    partitions: int = 1,
+    order: int | None = None,
+    settings: Settings | None = None,
+) -> Recorded:
+    """Judge records `size` at a time (None: all at once), shuffled by the seed `order` (None: as they are)."""
+    given = [*records]
+    if order is not None:
+        random.Random(order).shuffle(given)
+    recorded = Recorded(settings, partitions=partitions)
+    for first in range(0, len(given), size or len(given) or 1):
+        recorded.feed(recorded.batches(given[first : first + (size or len(given))]))
+    return recorded
+
+
+def comparable(alerts: Iterable[Alert]) -> Alerts:
+    """Alerts by id, without the two fields that depend on when and where a worker read."""
+    return {alert.alert_id: msgspec.structs.replace(alert, detected_at=0, sources=()) for alert in alerts}
+
+
+def open_alerts(recorded: Offline) -> Alerts:
+    """The alerts that are open in the end."""
+    return comparable(recorded.open_alerts())
+
+
+def difference(found: Alerts, wanted: Alerts) -> str:
+    """What differs, in a few lines; empty where nothing does."""
+    if found == wanted:
+        return ""
+    lines = [
+        f"{len(found)} open alerts, {len(wanted)} wanted; "
+        f"{len(wanted.keys() - found.keys())} missing, {len(found.keys() - wanted.keys())} too many"
+    ]
+    for key in sorted(found.keys() & wanted.keys()):
+        if found[key] != wanted[key] and len(lines) < 6:
+            lines.append(f"{key}: {'; '.join(_fields(found[key], wanted[key]))}"[:800])
+    return "\n".join(lines)
+
+
+def _fields(found: Alert, wanted: Alert) -> Sequence[str]:
+    pairs = (
+        (name, msgspec.to_builtins(getattr(found, name)), msgspec.to_builtins(getattr(wanted, name)))
+        for name in Alert.__struct_fields__
+    )
+    return [f"{name} is {a!r}, wanted {b!r}" for name, a, b in pairs if a != b]
