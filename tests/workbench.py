@@ -1,0 +1,119 @@
+"""A worker's parts without Kafka: what it would have published and committed is there to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from schemas import topics
+from streams.commit import Committer, Epoch
+from streams.frames import Batch
+from streams.offline import raw
+from streams.settings import Settings
+from streams.state.rocks import Delta, RocksStore
+from streams.transport.consumer import Consumer
+from streams.work import Work
+from tests.runs import catalogue
+from tests.worlds import START
+
+
+class Effects:
+    """Stands for Kafka: takes epochs and keeps them, by topic; writes state as the real one does."""
+
+    def __init__(self, stores: Mapping[str, RocksStore]) -> None:
+        self.published: list[tuple[str, int, bytes | None, bytes]] = []
+        self.epochs: list[Epoch] = []
+        self.changelog: list[tuple[bytes, bytes]] = []
+        self._stores = stores
+
+    def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], _group_metadata: object) -> None:
+        """As `Committer.commit`."""
+        self.epochs.append(epoch)
+        for (topic, partition), messages in epoch.messages.items():
+            for message in messages:
+                self.published.append((topic, partition, _bytes(message.get("key")), _bytes(message["value"]) or b""))
+        for topic, delta in deltas.items():
+            self.changelog += [pair for values in delta.values() for pair in values.items()]
+            self._stores[topic].write(delta, dict.fromkeys(delta, len(self.epochs)))
+
+    @property
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """Next to read, after all commits."""
+        return {place: at for epoch in self.epochs for place, at in epoch.offsets.items()}
+
+
+class _Idle:
+    group_metadata = b""
+    idle = True
+
+
+class Workbench:
+    """A `Work` that holds all its partitions."""
+
+    def __init__(self, state_dir: Path, **settings: Any) -> None:
+        self.work = Work(Settings(state_dir=state_dir, **settings), catalogue())
+        self.effects = Effects(self.work._stores)
+        self.work._committer = cast(Committer, self.effects)
+        self.work._consumer = cast(Consumer, _Idle())
+        self.work._generation = 1
+        for store in self.work._stores.values():
+            for number in range(self.work.settings.partitions):
+                store.open(number)
+
+    async def parcels(self, batches: Sequence[Batch]) -> None:
+        """One step of the agent of that name."""
+        async with self.work.epoch(current(batches)) as turn:
+            turn.judged(await self.work.run(self.work.parcels.step, turn.fresh, START))
+
+    async def histories(self, batches: Sequence[Batch]) -> None:
+        """One step of the agent of that name."""
+        async with self.work.epoch(current(batches)) as turn:
+            turn.send(topics.FACTS, await self.work.run(self.work.histories.step, turn.fresh))
+
+    async def commit(self) -> None:
+        """Commit what is done."""
+        await self.work._commit()
+
+    async def settle(self, batches: Sequence[Batch]) -> None:
+        """All that these batches set off, to its end, committed step by step."""
+        await self.parcels(batches)
+        seen = 0
+        while True:
+            await self.commit()
+            fresh, seen = self.effects.published[seen:], len(self.effects.published)
+            observations, facts = (
+                [raw(topic, partition, [value]) for topic, partition, _, value in fresh if topic == wanted]
+                for wanted in (topics.OBSERVATIONS, topics.FACTS)
+            )
+            if not observations and not facts:
+                return
+            await self.histories(observations)
+            await self.parcels(facts)
+
+    def close(self) -> None:
+        """Close the state."""
+        for store in self.work._stores.values():
+            store.close_all()
+
+
+@contextmanager
+def workbench(state_dir: Path, **settings: Any) -> Iterator[Workbench]:
+    """A workbench that is tidied up."""
+    bench = Workbench(state_dir, **settings)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+def current(batches: Sequence[Batch]) -> list[Batch]:
+    """The batches as read under the assignment that a workbench holds."""
+    return [replace(batch, generation=1) for batch in batches]
+
+
+def _bytes(value: object) -> bytes | None:
+    assert value is None or isinstance(value, bytes)
+    return value
