@@ -97,10 +97,10 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
                 raise MemoryError
             return done
 
-        bench.work.parcels.step = cut_short  # type: ignore[assignment, method-assign]
-
         async def scenario() -> None:
-            task = asyncio.create_task(bench.parcels(batches))
+            await bench.parcels(batches[:1])  # a whole one in the same epoch, which alone could be committed
+            bench.work.parcels.step = cut_short  # type: ignore[assignment, method-assign]
+            task = asyncio.create_task(bench.parcels(batches[1:]))
             await asyncio.to_thread(begun.wait, 10)
             if how == "cancelled":
                 task.cancel()
