@@ -1,0 +1,262 @@
+"""What is hurt: a broker of its own and worker processes, and how each fault is done to them and mended."""
+
+from __future__ import annotations
+
+import heapq
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from streams.broker.private import PrivateKafka
+from streams.supervisor import STOP_S, start
+from tests.chaos.schedule import SESSION_S, Fault
+from tests.workers import WAYBILL, Worker
+
+GROUP = "waybill-sentinel"
+# A small cache, so that the store itself is read, and a session that faults can outlast.
+SETTINGS = {
+    "session_timeout_ms": int(SESSION_S * 1_000),
+    "transaction_timeout_ms": 10_000,
+    "hot_bytes_max": 1 << 20,
+    "state_cache_mb": 8,
+}
+_WORDS_MAX = 240
+BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
+Say = Callable[[str], None]
+
+
+class Slot(Worker):
+    """A worker that is to run: `waybill worker` under one name, with folder and log, process after process."""
+
+    def __init__(self, servers: str, folder: Path, name: str, settings: Mapping[str, int]) -> None:
+        super().__init__(servers, folder, command=WAYBILL, instance=name, **{**SETTINGS, **settings})
+        self.name = name
+        self.folder = folder
+        self.wanted = False  # it is to run now
+        self.due_at = 0.0  # when to start it
+
+    @property
+    def state(self) -> Path:
+        """Its local state."""
+        return self.folder / GROUP / self.name
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The process, if it was started and not taken away."""
+        return self._process
+
+    def start(self) -> Self:
+        """Start it. Should this process be killed, it dies as well."""
+        with self.log.open("ab") as log:
+            self._process = start(self._command, env=self._env, output=log)
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if there is anything to receive it."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def end(self) -> None:
+        """kill -9, if it still runs."""
+        self.send(signal.SIGKILL)
+        self.take()
+
+    def take(self) -> subprocess.Popen[bytes] | None:
+        """Its process, which is no longer this slot's; waited for where it was killed."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.wait(10)
+        return process
+
+    def give_up(self) -> subprocess.Popen[bytes] | None:
+        """The running process, for someone else to see to."""
+        process, self._process = self._process, None
+        return process
+
+    def last_words(self) -> str:
+        """Why it ended, as its log says."""
+        lines = [line for line in self.told(12).splitlines() if "error:" in line]
+        return lines[-1].split("error:", 1)[1].strip()[:_WORDS_MAX] if lines else "nothing said"
+
+
+class Cluster:
+    """The broker and the workers. `tend` is to be called all the time; it raises nothing, `wrong` says what was."""
+
+    def __init__(self, folder: Path, *, slots: int, partitions: int, settings: list[dict[str, int]], say: Say) -> None:
+        self.folder = folder
+        self.partitions = partitions
+        self.ended: Counter[str] = Counter()  # why workers ended by themselves
+        self.wrong: list[str] = []
+        self.kafka = PrivateKafka(folder / "kafka", heap_mb=400)
+        self.slots: list[Slot] = []
+        self._count = slots
+        self._settings = settings
+        self._say = say
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._stopping: list[tuple[float, Slot, subprocess.Popen[bytes]]] = []
+        self._broker = ThreadPoolExecutor(1, thread_name_prefix="broker")
+        self._broker_work: Future[None] | None = None
+        self._extra = 0
+        self._takeovers = 0
+        self._serial = 0
+
+    @property
+    def servers(self) -> str:
+        """Bootstrap servers."""
+        return self.kafka.bootstrap_servers
+
+    def begin(self) -> None:
+        """Start all workers."""
+        for number in range(self._count):
+            self._join(str(number), self._settings[number])
+
+    def close(self) -> None:
+        """End everything at once."""
+        for slot in self.slots:
+            slot.end()
+        for _, _, process in self._stopping:
+            process.kill()
+            process.wait(10)
+        self._broker.shutdown(wait=True)
+        self.kafka.stop()
+
+    # Faults
+
+    def inflict(self, fault: Fault) -> None:
+        """Begin a fault; what mends it is done by `tend` when it is due."""
+        slot = self.slots[fault.slot] if fault.slot >= 0 else self.slots[0]
+        back = time.monotonic() + fault.hold_s
+        match fault.kind:
+            case "kill" | "wipe":
+                slot.end()
+                if fault.kind == "wipe":
+                    shutil.rmtree(slot.state, ignore_errors=True)
+                slot.due_at = back
+            case "kill all":
+                for each in self.slots[: self._count]:
+                    each.send(signal.SIGKILL)
+                for each in self.slots[: self._count]:
+                    each.end()
+                    each.due_at = back
+            case "stop" | "scale down":
+                self._terminate(slot)
+                slot.due_at = back
+            case "short pause" | "long pause":
+                slot.send(signal.SIGSTOP)
+                self._at(back, lambda: slot.send(signal.SIGCONT))
+            case "scale up":
+                self._extra += 1
+                extra = self._join(f"extra-{self._extra}", self._settings[0])
+                self._at(back, lambda: self._leave(extra))
+            case "takeover":
+                self._take_over(slot, back)
+            case "broker stop":
+                self._broker_work = self._broker.submit(self._bounce, self.kafka.stop, back)
+            case "broker kill":
+                self._broker_work = self._broker.submit(self._bounce, self.kafka.kill, back)
+
+    @property
+    def whole(self) -> bool:
+        """No fault is under way, and every worker that should run does."""
+        broker_busy = self._broker_work is not None and not self._broker_work.done()
+        running = all(slot.alive for slot in self.slots if slot.wanted)
+        return running and not broker_busy and not self._later and not self._stopping
+
+    def tend(self) -> None:
+        """Do what is due: mend faults, start workers that are to run, note how they ended."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            heapq.heappop(self._later)[2]()
+        for deadline, slot, process in list(self._stopping):
+            code = process.poll()
+            if code is None and now > deadline:
+                self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s of SIGTERM: {slot.log}")
+                process.kill()
+                code = process.wait(10)
+            if code is not None:
+                self._stopping.remove((deadline, slot, process))
+                if code > 0:  # less: killed just now
+                    self._note(slot, "after SIGTERM: ")
+        busy = {id(slot) for _, slot, _ in self._stopping}
+        for slot in self.slots:
+            if slot.process is not None and not slot.alive:
+                slot.take()
+                self._note(slot)
+                slot.due_at = now + BACK_OFF_S
+            if slot.wanted and slot.process is None and now >= slot.due_at and id(slot) not in busy:
+                slot.start()
+        if self._broker_work is not None and self._broker_work.done():
+            error, self._broker_work = self._broker_work.exception(), None
+            if error is not None:
+                self.wrong.append(f"the broker did not come back: {error}")
+
+    def stop(self) -> None:
+        """SIGTERM to all workers; returns when they have ended."""
+        for slot in self.slots:
+            slot.wanted = False
+            self._terminate(slot)
+        while self._stopping:
+            self.tend()
+            time.sleep(0.05)
+
+    # Parts of them
+
+    def _join(self, name: str, settings: dict[str, int]) -> Slot:
+        slot = Slot(self.servers, self.folder / f"worker-{name}", name, settings)
+        slot.wanted = True
+        slot.start()
+        self.slots.append(slot)
+        return slot
+
+    def _leave(self, slot: Slot) -> None:
+        slot.wanted = False
+        self._terminate(slot)
+
+    def _terminate(self, slot: Slot) -> None:
+        process = slot.give_up()
+        if process is not None and process.poll() is None:
+            process.terminate()
+            self._stopping.append((time.monotonic() + STOP_S, slot, process))
+
+    def _take_over(self, slot: Slot, back: float) -> None:
+        """A second process under the same name, on an empty folder, while the first hangs and does not know."""
+        old = slot.give_up()
+        if old is None or old.poll() is not None:
+            return
+        old.send_signal(signal.SIGSTOP)
+        self._takeovers += 1
+        folder = slot.folder.with_name(f"worker-{slot.name}-again-{self._takeovers}")
+        new = Slot(self.servers, folder, slot.name, self._settings[int(slot.name)])
+        new.wanted = True
+        self.slots[self.slots.index(slot)] = new
+        new.start()
+
+        def wake() -> None:
+            old.send_signal(signal.SIGCONT)
+            self._stopping.append((time.monotonic() + STOP_S, slot, old))  # it must see for itself that it has to end
+
+        self._at(back, wake)
+
+    def _bounce(self, down: Callable[[], None], back: float) -> None:
+        down()
+        time.sleep(max(back - time.monotonic(), 0))
+        self.kafka.start()
+
+    def _at(self, when: float, work: Callable[[], None]) -> None:
+        self._serial += 1
+        heapq.heappush(self._later, (when, self._serial, work))
+
+    def _note(self, slot: Slot, when: str = "") -> None:
+        """Count why a worker ended by itself; a fault of its own is wrong whatever follows."""
+        words = slot.last_words()
+        self._say(f"          worker {slot.name} ended: {words}")
+        self.ended[when + re.sub(r"\d[\d,.]*", "N", words)] += 1
+        if "unexpected" in words or words == "nothing said":
+            self.wrong.append(f"worker {slot.name} ended by a fault of its own: {words}: {slot.log}")

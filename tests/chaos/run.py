@@ -1,0 +1,141 @@
+"""One run: a seed's faults over a seed's traffic, and what came of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.topics import ALERTS, HISTORIES_CHANGELOG, PARCELS_CHANGELOG, REJECTS
+from streams import topics
+from tests.chaos import verdict
+from tests.chaos.cluster import GROUP, Cluster
+from tests.chaos.logs import Listener, unread, whole
+from tests.chaos.schedule import Fault, schedule
+from tests.chaos.traffic import Player, lines
+from tests.chaos.verdict import Outcome
+from tests.runs import Alerts
+
+EVENTS_PER_S = 800
+REST_S = 4.0  # of traffic after the last fault began
+HEAL_S = 120.0  # until all is mended and everything is committed, at most
+OUTPUTS = (ALERTS, REJECTS)
+CHANGELOGS = (PARCELS_CHANGELOG, HISTORIES_CHANGELOG)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is played. The same plan is the same schedule and the same traffic; times are best effort."""
+
+    seed: int
+    faults: int = 25
+    slots: int = 3
+    minutes: float | None = None  # instead of a number of faults
+    events_per_s: int = EVENTS_PER_S
+
+
+def run(plan: Plan, folder: Path, say: Say) -> tuple[bool, str]:
+    """Play the plan in an empty folder, which keeps the logs. Whether all held, and the line of counts."""
+    began = time.monotonic()
+    rng = random.Random(f"settings {plan.seed}")
+    partitions = rng.choice((4, 12))
+    settings = [
+        {
+            "epoch_ms_max": rng.choice((20, 200, 500)),
+            "batch_rows_max": rng.choice((50, 1_000, 20_000)),
+            "fetch_timeout_ms": rng.choice((5, 20, 100)),
+        }
+        for _ in range(plan.slots)
+    ]
+    faults = schedule(plan.seed, faults=plan.faults, slots=plan.slots, minutes=plan.minutes)
+    seconds = faults[-1].at_s + REST_S if faults else REST_S
+    played = lines(plan.seed, int(plan.events_per_s * seconds))
+    say(f"seed {plan.seed}: {len(faults)} faults, {len(played):,} events in {seconds:.0f} s, {partitions} partitions")
+    outcome = Outcome(events=len(played))
+    cluster = Cluster(folder, slots=plan.slots, partitions=partitions, settings=settings, say=say)
+    try:
+        cluster.kafka.start()
+        topics.create(cluster.servers, partitions)
+        listener = Listener(cluster.servers, OUTPUTS, partitions)
+        player = Player(cluster.servers, played, seconds, plan.seed)
+        listener.start()
+        cluster.begin()
+        player.start()
+        _play(cluster, faults, say)
+        if _heal(cluster, player, outcome, say):
+            cluster.stop()
+            wanted = verdict.judged(played, folder / "events")
+            _check(cluster, listener, player, wanted, outcome)
+        outcome.wrong += cluster.wrong
+    finally:
+        cluster.close()
+    for why, times in cluster.ended.most_common():
+        say(f"{times:4} x a worker ended: {why}")
+    for line in outcome.wrong[:20]:
+        say(f"WRONG: {line}")
+    return not outcome.wrong, _line(plan, faults, outcome, time.monotonic() - began)
+
+
+def _play(cluster: Cluster, faults: list[Fault], say: Say) -> None:
+    """Faults at their times, each mended at its own."""
+    start = time.monotonic()
+    for fault in faults:
+        while time.monotonic() - start < fault.at_s:
+            cluster.tend()
+            time.sleep(0.02)
+        say(str(fault))
+        cluster.inflict(fault)
+
+
+def _heal(cluster: Cluster, player: Player, outcome: Outcome, say: Say) -> bool:
+    """Wait until all is mended, published, and committed; False, noting what is missing, when that takes too long."""
+    start = time.monotonic()
+    left: dict[tuple[str, int], int] = {("", 0): -1}
+    while time.monotonic() - start < HEAL_S:
+        cluster.tend()
+        if cluster.whole and player.done:
+            left = unread(cluster.servers, GROUP, cluster.partitions)
+            if not left:
+                say(f"          all is committed {time.monotonic() - start:.0f} s after the last fault began")
+                return True
+        time.sleep(0.2)
+    outcome.wrong.append(
+        f"not all is committed {HEAL_S:.0f} s after the last fault began: {player.delivered:,} of {outcome.events:,} "
+        f"events published, unread (-1: transaction open) {dict(list(left.items())[:8])}"
+    )
+    return False
+
+
+def _check(cluster: Cluster, listener: Listener, player: Player, wanted: Alerts, outcome: Outcome) -> None:
+    servers, partitions = cluster.servers, cluster.partitions
+    committed = {topic: whole(servers, topic, partitions) for topic in (*OUTPUTS, *CHANGELOGS)}
+    every = {topic: whole(servers, topic, partitions, "read_uncommitted") for topic in OUTPUTS}
+    outputs = {place: message for topic in OUTPUTS for place, message in committed[topic].items()}
+    listener.finish(len(outputs))
+    if listener.error is not None:
+        outcome.wrong.append(f"the reader that was there all along ended: {listener.error}")
+    if player.errors:
+        outcome.wrong.append(f"events not published: {dict(player.errors)}")
+    verdict.check_readers(
+        outputs, {place: message for log in every.values() for place, message in log.items()}, listener.seen, outcome
+    )
+    verdict.check_alerts(committed[ALERTS], wanted, outcome)
+    verdict.count_astray(every[ALERTS], wanted, outcome)
+    verdict.check_rejects(committed[REJECTS], player.garbage, outcome)
+    folders = {slot.folder.name: slot.state for slot in cluster.slots}
+    verdict.check_state(folders, {topic: committed[topic] for topic in CHANGELOGS}, servers, partitions, outcome)
+
+
+def _line(plan: Plan, faults: list[Fault], outcome: Outcome, seconds: float) -> str:
+    kinds = Counter(fault.kind for fault in faults)
+    said = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    return (
+        f"seed {plan.seed}: {len(faults)} faults ({said}), {outcome.events:,} events, {outcome.open:,} alerts open of "
+        f"{outcome.alerts:,} messages, {outcome.rejects:,} rejects, {outcome.aborted:,} aborted messages unseen, "
+        f"{'equal' if not outcome.wrong else 'WRONG'}; {outcome.lost:,} lost, {outcome.doubled:,} doubled, "
+        f"{outcome.astray:,} astray uncommitted, state {outcome.state_bytes / 1e6:.1f} MB, in {seconds:.0f} s"
+    )

@@ -1,0 +1,181 @@
+"""What is played: generated traffic with planted cases, a small crowded world, repetitions, and garbage.
+
+Playing is what any producer may do: idempotent, keyed by parcel, and unaware of whether the broker is there.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import KafkaError, Message, Producer
+
+from schemas import topics
+from schemas.records import encode
+from streams import files
+from streams.generate import generate
+from streams.generate.flow import Kind
+from streams.offline import TOPIC_OF
+from tests.worlds import world
+
+Place = tuple[str, int, int]  # topic, partition, offset
+
+EVENTS_PER_PARCEL = 8.2  # of generated traffic
+WORLD_SHARE, REPEATED_SHARE, GARBAGE_SHARE = 0.02, 0.02, 0.005
+WORLD_PARCELS_MAX = 250  # a crowd tells everyone about everyone, so its cost grows with the square
+CHUNKS = 60
+SLICES = 24  # of the time, each with a pace of its own
+_TOPICS: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
+_DELIVERY_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message to publish. `readable`: a worker must not reject it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    readable: bool = True
+
+
+def lines(seed: int, events: int) -> list[Line]:
+    """About `events` messages in the order in which they are published, the same for the same seed."""
+    rng = random.Random(f"traffic {seed}")
+    parcels = max(int(events * (1 - WORLD_SHARE - REPEATED_SHARE - GARBAGE_SHARE) / EVENTS_PER_PARCEL), 600)
+    found = _generated(rng, parcels, seed)
+    crowd = world(seed, min(max(int(events * WORLD_SHARE / 3), 40), WORLD_PARCELS_MAX))
+    more = [Line(TOPIC_OF[type(each)], each.parcel.encode(), encode(each)) for each in crowd]
+    more += rng.sample(found, int(len(found) * REPEATED_SHARE))
+    more += [_garbage(rng, rng.choice(found)) for _ in range(max(int(events * GARBAGE_SHARE), 20))]
+    rng.shuffle(more)
+    # Each of them at a place of its own among the generated ones, which keep their order.
+    turns = [True] * len(more) + [False] * len(found)
+    rng.shuffle(turns)
+    from_more, from_found = iter(more), iter(found)
+    return [next(from_more if turn else from_found) for turn in turns]
+
+
+def _generated(rng: random.Random, parcels: int, seed: int) -> list[Line]:
+    traffic = generate(parcels, seed % 2**32, days=3.0, planted_share=0.3, chunk_parcels=max(parcels // CHUNKS, 10))
+    out: list[Line] = []
+    for chunk in traffic:
+        part = [
+            Line(topic, f"{row['carrier_code']}:{row['waybill_no']}".encode(), msgspec.json.encode(row))
+            for kind, topic in _TOPICS.items()
+            for row in chunk.rows(kind)
+        ]
+        rng.shuffle(part)  # topics are read each at its own pace; within a topic uploads are late as well
+        out += part
+    return out
+
+
+def _garbage(rng: random.Random, near: Line) -> Line:
+    """Something that no worker can read, often much like a record."""
+    fields = json.loads(near.value)
+    value = rng.choice(
+        (
+            near.value[: rng.randrange(1, len(near.value))],
+            b"{}",
+            b"[]",
+            b"null",
+            b"\xff\xfe\x00" + near.value,
+            b"not json at all",
+            b"[" * 5_000,
+            json.dumps({**fields, "event_id": ""}).encode(),
+            json.dumps({**fields, "carrier_code": "A:B"}).encode(),
+            json.dumps({**fields, "schema_version": 99}).encode(),
+            json.dumps({name: given for name, given in fields.items() if name != "waybill_no"}).encode(),
+        )
+    )
+    return Line(near.topic, rng.choice((near.key, None, b"?")), value, readable=False)
+
+
+def write(played: Iterable[Line], folder: Path) -> None:
+    """The same lines as files, as `waybill judge` reads them."""
+    folder.mkdir(parents=True)
+    by_topic: defaultdict[str, list[bytes]] = defaultdict(list)
+    for line in played:
+        by_topic[line.topic].append(line.value + b"\n")
+    for topic, name in files.NAMES.items():
+        with (folder / f"{name}.ndjson").open("wb") as file:
+            file.writelines(by_topic[topic])
+
+
+class Player(threading.Thread):
+    """Publishes lines within `seconds`, now faster, now slower, whatever happens to the broker."""
+
+    def __init__(self, servers: str, played: Sequence[Line], seconds: float, seed: int) -> None:
+        super().__init__(name="player", daemon=True)
+        self.sent = 0
+        self.delivered = 0
+        self.errors: Counter[str] = Counter()
+        self.garbage: list[Place] = []  # where it went
+        self._lines = played
+        self._due = _due(len(played), seconds, seed)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "message.timeout.ms": _DELIVERY_S * 1_000,
+                "log_level": 0,
+                "error_cb": lambda error: None,
+            }
+        )
+
+    @property
+    def done(self) -> bool:
+        """Everything is on the broker, or was given up."""
+        return self.delivered + self.errors.total() == len(self._lines)
+
+    def run(self) -> None:
+        """Publish, then wait until all of it is there."""
+        began = time.monotonic()
+        for line in self._lines:
+            while (wait := self._due[self.sent] - (time.monotonic() - began)) > 0:
+                self._producer.poll(min(wait, 0.1))
+            self._send(line)
+            self.sent += 1
+        self._producer.flush(_DELIVERY_S)
+
+    def _send(self, line: Line) -> None:
+        report = self._took if line.readable else self._took_garbage
+        while True:
+            try:
+                self._producer.produce(line.topic, value=line.value, key=line.key, on_delivery=report)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def _took(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.delivered += 1
+        else:
+            self.errors[error.name()] += 1
+
+    def _took_garbage(self, error: KafkaError | None, message: Message) -> None:
+        self._took(error, message)
+        if error is None:
+            self.garbage.append((str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)))
+
+
+def _due(count: int, seconds: float, seed: int) -> list[float]:
+    """When each message is due, seconds after the start: slices of equal length, some empty, some with a burst."""
+    rng = random.Random(f"pace {seed}")
+    paces = [rng.choice((0.0, 0.5, 1.0, 1.0, 1.0, 3.0)) for _ in range(SLICES - 1)] + [1.0]
+    length, total = seconds / SLICES, sum(paces)
+    due: list[float] = []
+    for number, pace in enumerate(paces):
+        rows = round(count * sum(paces[: number + 1]) / total) - len(due)
+        due += [length * (number + row / rows) for row in range(rows)] if pace else []
+    return due

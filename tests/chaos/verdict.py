@@ -1,0 +1,183 @@
+"""What must hold in the end, each as a list of complaints that is empty where it does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from schemas import topics
+from schemas.records import Alert, Reject
+from streams.bulk import judge_folder
+from streams.restore import restore
+from streams.settings import Settings
+from streams.state.rocks import RocksStore, shared_cache
+from tests.chaos import traffic
+from tests.chaos.logs import Log
+from tests.runs import Alerts, catalogue, comparable, difference
+
+# A worker's folder holds each partition's newest values and what compaction has not yet taken away, together up to so
+# many times their size; and by partition and store what RocksDB writes beside them: logs, manifests, a table per start.
+OVERHEAD = 4
+BESIDE_BYTES = 1_500_000
+
+_ALERT = msgspec.json.Decoder(Alert)
+_REJECT = msgspec.json.Decoder(Reject)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Counts of a run and what was wrong with it."""
+
+    events: int = 0
+    alerts: int = 0
+    open: int = 0
+    lost: int = 0
+    doubled: int = 0
+    rejects: int = 0
+    aborted: int = 0  # alerts and rejects of transactions that were aborted
+    astray: int = 0  # parcels of which a reader of uncommitted records is left with something else
+    state_bytes: int = 0  # of the largest folder
+    wrong: list[str] = field(default_factory=list)
+
+
+def judged(played: Iterable[traffic.Line], folder: Path) -> Alerts:
+    """What `waybill judge` makes of the same lines."""
+    traffic.write(played, folder)
+    out = folder / "alerts.ndjson"
+    judge_folder(folder, out, Settings(), catalogue())
+    return comparable(_ALERT.decode(line) for line in out.read_bytes().splitlines())
+
+
+def check_alerts(log: Log, wanted: Alerts, outcome: Outcome) -> None:
+    """Newest per key, the open ones are those wanted; and no message says what the one before it said."""
+    newest: dict[bytes, Alert] = {}
+    said: Counter[str] = Counter()
+    for key, alert in _alerts(log):
+        plain = _plain(alert)
+        before = newest.get(key)
+        if before is not None and before == plain:
+            said[alert.alert_id] += 1
+        if before is not None and before.revision >= plain.revision:
+            outcome.wrong.append(f"{alert.alert_id}: revision {plain.revision} came after {before.revision}")
+        newest[key] = plain
+    found = {alert.alert_id: alert for alert in newest.values() if alert.status == "open"}
+    outcome.alerts, outcome.open = len(log), len(found)
+    outcome.lost = sum(found.get(key) != alert for key, alert in wanted.items())
+    outcome.doubled = said.total()
+    if differs := difference(found, wanted):
+        outcome.wrong.append(f"alerts differ from those of `waybill judge`: {differs}")
+    if said:
+        outcome.wrong.append(f"{said.total()} alerts repeat the one before: {', '.join(list(said)[:5])}")
+
+
+def check_readers(committed: Log, all_of_it: Log, listened: Log, outcome: Outcome) -> None:
+    """Who read along saw what a reader from the start sees, no more and no less; that is less than was written."""
+    if listened != committed:
+        more, less = listened.keys() - committed.keys(), committed.keys() - listened.keys()
+        changed = [place for place in listened.keys() & committed.keys() if listened[place] != committed[place]]
+        outcome.wrong.append(
+            f"a reader of what is committed saw {len(more)} messages that are not, missed {len(less)}, and "
+            f"{len(changed)} changed: {sorted(more)[:3]} {sorted(less)[:3]} {sorted(changed)[:3]}"
+        )
+    if missing := committed.keys() - all_of_it.keys():
+        outcome.wrong.append(f"{len(missing)} committed messages are not in the log: {sorted(missing)[:3]}")
+    outcome.aborted += len(all_of_it) - len(committed)
+
+
+def count_astray(all_of_it: Log, wanted: Alerts, outcome: Outcome) -> None:
+    """How many parcels look otherwise to a reader of uncommitted records that keeps the highest revision of each."""
+    kept: dict[bytes, Alert] = {}
+    for key, alert in _alerts(all_of_it):
+        if key not in kept or alert.revision >= kept[key].revision:
+            kept[key] = _plain(alert)
+    found = {alert.alert_id: alert for alert in kept.values() if alert.status == "open"}
+    outcome.astray = sum(found.get(key) != wanted.get(key) for key in found.keys() | wanted.keys())
+
+
+def check_rejects(log: Log, garbage: Iterable[traffic.Place], outcome: Outcome) -> None:
+    """One per garbage line, none for others."""
+    rejects = [_REJECT.decode(value or b"") for _, value in log.values()]
+    found = Counter((each.topic, each.partition, each.offset) for each in rejects)
+    wanted = Counter(garbage)
+    outcome.rejects = len(rejects)
+    outcome.lost += (wanted - found).total()
+    outcome.doubled += sum(count - 1 for count in found.values())
+    if found != wanted:
+        outcome.wrong.append(
+            f"rejects: {len(wanted - found)} missing {sorted(wanted - found)[:3]}, "
+            f"{(found - wanted).total()} too many {sorted(found - wanted)[:3]}"
+        )
+
+
+def check_state(
+    folders: Mapping[str, Path], logs: Mapping[str, Log], servers: str, partitions: int, outcome: Outcome
+) -> None:
+    """Every folder is small, and brought to the end of the changelog it holds what the changelog holds.
+
+    folders: of workers that have ended, by name. logs: the changelogs, by topic.
+    """
+    newest: dict[str, dict[int, dict[bytes, bytes]]] = {}
+    for topic, log in logs.items():
+        newest[topic] = {number: {} for number in range(partitions)}
+        for (_, partition, _), (key, value) in sorted(log.items()):
+            newest[topic][partition][key or b""] = value or b""
+    size = sum(len(key) + len(value) for each in newest.values() for one in each.values() for key, value in one.items())
+    bound = OVERHEAD * size + 2 * partitions * BESIDE_BYTES
+    for name, folder in folders.items():
+        used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        outcome.state_bytes = max(outcome.state_bytes, used)
+        if used > bound:
+            outcome.wrong.append(f"state of worker {name}: {used:,} bytes, more than {bound:,}: {folder}")
+        outcome.wrong += _contents(name, folder, newest, servers)
+
+
+def _contents(
+    name: str, folder: Path, newest: Mapping[str, Mapping[int, Mapping[bytes, bytes]]], servers: str
+) -> list[str]:
+    cache = shared_cache(8)
+    names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
+    stores = {topic: RocksStore(names[topic], folder, cache, hot_bytes_max=1 << 20) for topic in names}
+    # Only partitions that it has had, which have folders; the others would be read from the start.
+    had = {int(path.name) for each in names.values() for path in (folder / each).glob("*") if path.is_dir()}
+    client: dict[str, object] = {"bootstrap.servers": servers, "log_level": 0}
+    wrong = []
+    try:
+        if had:
+            restore(client, stores, had, cancelled=lambda: False)
+        for topic, store in stores.items():
+            for number in sorted(had):
+                wanted = newest[topic][number]
+                found = store.get([number] * len(wanted), list(wanted))
+                differ = sum(one != other for one, other in zip(found, wanted.values(), strict=True))
+                if differ:
+                    wrong.append(f"state of worker {name}: {differ} of {len(wanted)} keys of {topic}[{number}] differ")
+    except Exception as error:
+        wrong.append(f"state of worker {name} cannot be brought up to date: {error}")
+    finally:
+        for store in stores.values():
+            store.close_all()
+    return wrong
+
+
+def _alerts(log: Log) -> Iterable[tuple[bytes, Alert]]:
+    """Keys and alerts in the order of the log; a key keeps its partition."""
+    by_partition: defaultdict[int, list[tuple[int, bytes, bytes]]] = defaultdict(list)
+    for (_, partition, offset), (key, value) in log.items():
+        by_partition[partition].append((offset, key or b"", value or b""))
+    for rows in by_partition.values():
+        for _, key, value in sorted(rows):
+            yield key, _ALERT.decode(value)
+
+
+def _plain(alert: Alert) -> Alert:
+    return next(iter(comparable([alert]).values()))
+
+
+def counts(outcome: Outcome) -> dict[str, int]:
+    """Its numbers by name."""
+    return {name: value for name, value in dataclasses.asdict(outcome).items() if isinstance(value, int)}
