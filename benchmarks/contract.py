@@ -4,17 +4,19 @@ A contestant is a module in `benchmarks.contestants` with these names:
 
 NAME        short, as the table shows it
 DOC         one line: what it is and does
-TRAFFIC     what it reads: shipments, by_sender or everything (`benchmarks.traffic`)
+TRAFFIC     what it reads: shipments, prefix or everything (`benchmarks.traffic`)
 run         `run(context) -> Result`: once over all of it, in a process of its own
 
 **The task.** A parcel is alerted with tier medium when its pickup place is a priority origin, its goods are declared as
 powder or liquid, and it is at least the 20th parcel of its sender's ID number within 24 h, itself included, by event
 time. That is `route.priority_origin` (15 points) + `goods.powder_or_liquid` (15) + `sender.velocity` (20) of the
 catalogue: all three reach medium (40), no two do. Parcels are keyed by parcel, so those of one sender lie in all
-partitions and are not read in the order of event time; the answer must not depend on that.
+partitions and are not read in the order of event time; the answer must not depend on that. Nor may it on records that
+come again: a parcel counts once, and one in a hundred of the sparse shipments is a repetition.
 
 **The measure.** Seconds from the moment the contestant gets its partitions (plain Faust: its first event, as it starts
-slowly) until, seen from outside, the offsets of everything it read are committed; a contestant commits after its alerts
+slowly) until, seen from outside, the offsets of everything it read are committed, also of topics that it forwards to
+and reads itself; a contestant commits after its alerts
 were delivered. CPU seconds are user and system of its process tree over that time, without the broker.
 """
 
@@ -27,7 +29,7 @@ from typing import Literal, Protocol
 
 from streams.settings import PRIORITY_ORIGINS
 
-Kind = Literal["shipments", "by_sender", "everything"]
+Kind = Literal["shipments", "prefix", "everything"]
 
 RULES = ("goods.powder_or_liquid", "route.priority_origin", "sender.velocity")
 FORMS = frozenset({"powder", "liquid"})

@@ -1,8 +1,9 @@
 """The one generator: records that all contestants read, and their loading onto a broker.
 
-shipments     valid retail shipments, as sparse as the schema allows, in the order of event time, keyed by parcel.
-by_sender     the first of them keyed by sender: plain Faust is spared the repartitioning that the parcel's key would
-              force on it, which would halve what it does.
+shipments     valid retail shipments, as sparse as the schema allows, in the order of event time, keyed by parcel; one
+              in a hundred comes once more, minutes later and the same to the byte, as a producer's retry does.
+prefix        the first of the same, for contestants that are slow; uncompressed, because aiokafka reads no lz4 without
+              a further package.
 everything    shipments, scans and inspections as `waybill generate` makes them, planted cases included.
 """
 
@@ -26,12 +27,12 @@ from streams.generate.people import People, choose
 
 SEED = 20_251_103
 PARTITIONS = 4
-BY_SENDER = "benchmark.by-sender"
 
 SENDERS = 200_000  # who post now and then, all alike
 # A few at a time post a great deal, so that alerts are spread over the stream and a prefix of it has its share.
 FREQUENT_SHARE, FREQUENT_EACH, BLOCK = 0.06, 60, 2_000
 STEP_MS = 173  # one million in 48 h
+REPEATED_SHARE, REPEATED_WITHIN = 0.01, 5_000  # shipments later: a quarter of an hour at most
 OUTLETS, COURIERS = 2_000, 8_000
 PRIORITY_OUTLETS = 600
 _PRIORITY = ("510104", "440106", "441302", "450202", "450102", "350802", "330602", "420106", "120111", "530502")
@@ -58,13 +59,17 @@ Record = tuple[str, str]  # key, value
 
 @dataclass(frozen=True, slots=True)
 class Shipments:
-    """Columns of the sparse shipments, row by row in the order of event time."""
+    """Columns of the sparse shipments, row by row in the order of event time, each once.
+
+    repeated: after so many further shipments its record comes again; 0: never.
+    """
 
     sender: NDArray[np.int64]
     outlet: NDArray[np.int64]
     courier: NDArray[np.int64]
     goods: NDArray[np.int64]
     weight_g: NDArray[np.int64]
+    repeated: NDArray[np.int64]
 
     @classmethod
     def draw(cls, events: int) -> Shipments:
@@ -88,6 +93,7 @@ class Shipments:
             outlet + OUTLETS * rng.integers(0, COURIERS // OUTLETS, BLOCK),
             rng.integers(0, len(_GOODS), BLOCK),
             rng.integers(50, 5_000, BLOCK),
+            np.where(rng.random(BLOCK) < REPEATED_SHARE, rng.integers(1, REPEATED_WITHIN + 1, BLOCK), 0),
         )
 
     def __len__(self) -> int:
@@ -102,23 +108,30 @@ class Shipments:
         priority = np.array(_PRIORITY)[self.outlet % len(_PRIORITY)]
         return np.where(self.outlet < PRIORITY_OUTLETS, priority, np.array(_OTHER)[self.outlet % len(_OTHER)])
 
-    def records(self, *, by_sender: bool = False) -> Iterator[list[Record]]:
+    def order(self) -> NDArray[np.int64]:
+        """Rows in the order of their records: all of them, and again those whose repetition falls among them."""
+        rows = np.arange(len(self))
+        after = rows + self.repeated
+        again = np.flatnonzero((self.repeated > 0) & (after < len(self)))
+        return np.insert(rows, after[again] + 1, again)
+
+    def records(self) -> Iterator[list[Record]]:
         """Keys and values, in chunks."""
         people = People(SEED)
-        at, adcodes = self.at().tolist(), self.adcodes().tolist()
-        for first in range(0, len(self), _CHUNK):
-            part = slice(first, first + _CHUNK)
-            ids = people.ids(self.sender[part]).to_list()
+        at, adcodes, order = self.at(), self.adcodes(), self.order()
+        for first in range(0, len(order), _CHUNK):
+            part = order[first : first + _CHUNK]
+            columns = (part, at[part], self.outlet[part], self.courier[part], adcodes[part], self.goods[part])
             rows = zip(
-                ids, at[part], self.outlet[part].tolist(), self.courier[part].tolist(), adcodes[part],
-                self.goods[part].tolist(), self.weight_g[part].tolist(), strict=True,
+                people.ids(self.sender[part]).to_list(), *(column.tolist() for column in columns),
+                self.weight_g[part].tolist(), strict=True,
             )  # fmt: skip
             chunk = []
-            for number, (person, time, outlet, courier, adcode, item, grams) in enumerate(rows, first):
+            for person, number, time, outlet, courier, adcode, item, grams in rows:
                 waybill = _NUMBER + number
                 name, form = _GOODS[item]
                 value = _RECORD % (number, waybill, time, outlet, courier, adcode, person, name, form, grams)
-                chunk.append((person if by_sender else f"YT:{waybill}", value))
+                chunk.append((f"YT:{waybill}", value))
             yield chunk
 
     def expected(self) -> frozenset[str]:
@@ -135,19 +148,13 @@ class Shipments:
 
 
 def load_shipments(servers: str, events: int) -> Loaded:
-    """Put sparse shipments on `waybill.shipments`, which must be empty."""
-    shipments = Shipments.draw(events)
-    size = _load(servers, ((topics.SHIPMENTS, chunk) for chunk in shipments.records()), events)
-    return Loaded(servers, (topics.SHIPMENTS,), events, size / events, shipments.expected())
+    """Put so many sparse shipments, and those repeated, on `waybill.shipments`, which must be empty."""
+    return _load_shipments(servers, events, "lz4")
 
 
-def load_by_sender(servers: str, events: int) -> Loaded:
-    """Put sparse shipments keyed by sender on a topic of their own."""
-    make_topic(servers, BY_SENDER)
-    shipments = Shipments.draw(events)
-    chunks = ((BY_SENDER, chunk) for chunk in shipments.records(by_sender=True))
-    size = _load(servers, chunks, events, compression="none")  # aiokafka reads no lz4 without a further package
-    return Loaded(servers, (BY_SENDER,), events, size / events, shipments.expected())
+def load_prefix(servers: str, events: int) -> Loaded:
+    """The same, uncompressed."""
+    return _load_shipments(servers, events, "none")
 
 
 def load_everything(servers: str, parcels: int) -> Loaded:
@@ -178,6 +185,14 @@ def lines(frame: pl.DataFrame) -> list[Record]:
     buffer = io.BytesIO()
     frame.write_ndjson(buffer)
     return list(zip(keys, buffer.getvalue().decode().splitlines(), strict=True))
+
+
+def _load_shipments(servers: str, events: int, compression: str) -> Loaded:
+    shipments = Shipments.draw(events)
+    records = len(shipments.order())
+    chunks = ((topics.SHIPMENTS, chunk) for chunk in shipments.records())
+    size = _load(servers, chunks, records, compression=compression)
+    return Loaded(servers, (topics.SHIPMENTS,), records, size / records, shipments.expected())
 
 
 def _load(

@@ -23,6 +23,7 @@ POLL_S = 0.05
 START_S, STALL_S, STOP_S = 60.0, 60.0, 30.0
 STARTED = "contestant started"
 _LOG_TAIL = 3_000
+_NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_LEADER_EPOCH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,18 @@ def watch(
     *,
     env: Mapping[str, str] | None = None,
     internal: Sequence[str] = (),
+    forwards: bool = False,
     announces: bool = True,
 ) -> Measured:
     """Run `command` until its group has committed all of its input, and stop it.
 
-    internal: topics that it writes in transactions and reads itself, which must be read to their end too.
+    internal: topics that it writes and reads itself, which must be read to their end too.
+    forwards: it writes each of its events there and without transactions; else what it likes, in transactions.
     announces: it calls `started()`; else it starts when the group's partitions are assigned.
     Raises BenchmarkError with the end of its log when it ends by itself or makes no progress.
     """
-    group = Group(context.loaded.servers, context.run, context.loaded.topics, internal)
+    forwarded = context.loaded.events if forwards else None
+    group = Group(context.loaded.servers, context.run, context.loaded.topics, internal, forwarded)
     with _process(context, command, env, announces=announces) as child:
         if announces:
             child.announced()
@@ -70,12 +74,14 @@ def watch(
 
 
 class Group:
-    """A consumer group and its topics, as the broker tells of them."""
+    """A consumer group and its topics, as the broker tells of them; `forwarded`: records due on the internal ones."""
 
-    def __init__(self, servers: str, name: str, topics: Sequence[str], internal: Sequence[str]) -> None:
+    def __init__(
+        self, servers: str, name: str, topics: Sequence[str], internal: Sequence[str], forwarded: int | None
+    ) -> None:
         self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
         self._name = name
-        self._topics, self._internal = topics, internal
+        self._internal, self._forwarded = internal, forwarded
         self._ends = ends(self._admin, topics)
         self.committed_total = 0
 
@@ -91,14 +97,19 @@ class Group:
         """Whether all was read, judged and committed.
 
         What was committed is asked for before the ends of the internal topics, so a record written in between counts
-        as not read. A transaction holds outputs and offsets, so when nothing waits then nothing is under way either.
+        as not read. A transaction holds outputs and offsets, so when nothing waits then nothing is under way either;
+        but its offsets may be seen before its records are, so the ends are those of records not committed, too.
+        Without transactions a record may be under way, so they are counted.
         """
         committed = self._committed()
         self.committed_total = sum(committed.values())
         if any(committed.get(place, 0) < end for place, end in self._ends.items()):
             return False
+        internal = ends(self._admin, self._internal, IsolationLevel.READ_UNCOMMITTED)
+        if self._forwarded is not None:
+            read = all(committed.get(place, 0) >= end for place, end in internal.items())
+            return read and sum(internal.values()) >= self._forwarded
         # One further offset is the marker of the last transaction. A record that waits is followed by one.
-        internal = ends(self._admin, self._internal)
         return all(end - committed.get(place, 0) <= 1 for place, end in internal.items())
 
     def _committed(self) -> dict[tuple[str, int], int]:
@@ -112,24 +123,32 @@ class Group:
         return {(each.topic, each.partition): each.offset for each in answer.topic_partitions if each.offset > 0}
 
 
-def ends(admin: AdminClient, topics: Sequence[str]) -> dict[tuple[str, int], int]:
-    """End of every partition that a read_committed reader reaches."""
-    if not topics:
-        return {}
+def ends(
+    admin: AdminClient, topics: Sequence[str], isolation: IsolationLevel = IsolationLevel.READ_COMMITTED
+) -> dict[tuple[str, int], int]:
+    """End of every partition that such a reader reaches; of a topic just made, as soon as it has leaders."""
+    deadline = time.monotonic() + START_S
+    while topics:
+        try:
+            return _ends(admin, topics, isolation)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
+    return {}
+
+
+def _ends(admin: AdminClient, topics: Sequence[str], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
     there = admin.list_topics(timeout=10).topics
     places = [Place(topic, number) for topic in topics for number in there[topic].partitions]
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    asked = admin.list_offsets(dict.fromkeys(places, latest), isolation_level=IsolationLevel.READ_COMMITTED)
+    asked = admin.list_offsets(dict.fromkeys(places, latest), isolation_level=isolation)
     return {(place.topic, place.partition): future.result().offset for place, future in asked.items()}
 
 
 def newest(servers: str, topic: str) -> dict[str, bytes]:
     """The newest value of each key of a topic, of committed records alone."""
-    left = {
-        place
-        for place, end in ends(AdminClient({"bootstrap.servers": servers, "log_level": 0}), [topic]).items()
-        if end > 0
-    }
+    left = {place for place, end in _settled(servers, topic).items() if end > 0}
     reader = Consumer(
         {
             "bootstrap.servers": servers,
@@ -154,6 +173,17 @@ def newest(servers: str, topic: str) -> dict[str, bytes]:
     finally:
         reader.close()
     return values
+
+
+def _settled(servers: str, topic: str) -> dict[tuple[str, int], int]:
+    """Ends of a topic to which nobody writes any more, when the broker has ended its transactions."""
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    deadline = time.monotonic() + STOP_S
+    while (reached := ends(admin, [topic])) != ends(admin, [topic], IsolationLevel.READ_UNCOMMITTED):
+        if time.monotonic() > deadline:
+            raise BenchmarkError(f"{topic}: a transaction was left open")
+        time.sleep(POLL_S)
+    return reached
 
 
 class _Child:

@@ -13,7 +13,7 @@ from benchmarks.contract import RULES, Context, Kind, Result
 from rules import load_catalogue
 
 NAME = "waybill worker, shipments"
-DOC = "the same three rules; transactions, changelog, RocksDB"
+DOC = "the same three rules; repartition by person, transactions, changelog, RocksDB"
 TRAFFIC: Kind = "shipments"
 
 

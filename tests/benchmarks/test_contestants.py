@@ -44,18 +44,21 @@ def test_equal_alerts(file: str, clean_kafka: str, tmp_path: Path) -> None:
     result = once(file, loaded, tmp_path)
     assert loaded.expected
     assert result.alerted == loaded.expected
-    assert result.events == EVENTS
+    assert result.events == loaded.events > EVENTS  # some come twice
     assert result.cpu_s > 0 < result.wall_s
 
 
-def test_plain_faust_gives_the_same_on_its_copy(clean_kafka: str, tmp_path: Path) -> None:
-    loaded = traffic.load_by_sender(clean_kafka, EVENTS)
-    assert once("plain_faust", loaded, tmp_path).alerted == traffic.Shipments.draw(EVENTS).expected()
+def test_plain_faust_gives_the_same_on_its_prefix(clean_kafka: str, tmp_path: Path) -> None:
+    loaded = traffic.load_prefix(clean_kafka, EVENTS)
+    result = once("plain_faust", loaded, tmp_path)
+    assert result.alerted == traffic.Shipments.draw(EVENTS).expected()
+    assert result.events == loaded.events > EVENTS
 
 
 def test_librdkafka_alone_reads_all(clean_kafka: str, tmp_path: Path) -> None:
-    result = once("raw", traffic.load_shipments(clean_kafka, EVENTS), tmp_path)
-    assert (result.events, result.alerted) == (EVENTS, None)
+    loaded = traffic.load_shipments(clean_kafka, EVENTS)
+    result = once("raw", loaded, tmp_path)
+    assert (result.events, result.alerted) == (loaded.events, None)
 
 
 def test_all_topics_give_the_alerts_of_judging_without_a_broker(clean_kafka: str, tmp_path: Path) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import Sizes
+from benchmarks.contestants import hand_loop
 from benchmarks.contestants.hand_loop import Judge
+from benchmarks.contestants.plain_faust import add
 from benchmarks.contract import FORMS, RULES, from_priority_origin
-from benchmarks.traffic import BLOCK, Shipments
+from benchmarks.traffic import BLOCK, REPEATED_WITHIN, Shipments
 from rules import THRESHOLDS, load_catalogue
 from streams.decode import Limits, decode
 
@@ -29,13 +35,28 @@ def values(shipments: Shipments) -> list[bytes]:
 
 def test_every_record_is_a_valid_shipment(values: list[bytes]) -> None:
     decoded = decode("shipment", values, Limits())
-    assert len(decoded.rows) == EVENTS
+    assert len(decoded.rows) == len(values)
+    assert len({row.event_id for row in decoded.rows}) == EVENTS
+
+
+def test_one_in_a_hundred_comes_again_later(values: list[bytes]) -> None:
+    """The same to the byte, and under the same key, which is made of it; none more than twice."""
+    places: dict[bytes, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(value, []).append(place)
+    assert len(places) == EVENTS
+    repeated = [each for each in places.values() if len(each) > 1]
+    assert 0.004 * EVENTS < len(repeated) < 0.012 * EVENTS  # those due after the end do not come
+    assert {len(each) for each in repeated} == {2}
+    # Repetitions of others lie between, too.
+    assert all(0 < second - first <= REPEATED_WITHIN * 1.02 for first, second in repeated)
+    assert sum(second - first for first, second in repeated) / len(repeated) > 500
 
 
 def test_expected_alerts_are_those_of_a_plain_count(shipments: Shipments, values: list[bytes]) -> None:
     times: dict[str, list[int]] = {}
     expected = set()
-    for value in values:
+    for value in dict.fromkeys(values):
         row = msgspec.json.decode(value)
         times.setdefault(row["sender_id_no"], []).append(row["picked_up_at"])
         count = sum(time > row["picked_up_at"] - 24 * 3_600_000 for time in times[row["sender_id_no"]])
@@ -47,7 +68,14 @@ def test_expected_alerts_are_those_of_a_plain_count(shipments: Shipments, values
 
 def test_a_prefix_begins_like_the_whole(values: list[bytes]) -> None:
     short = [value.encode() for chunk in Shipments.draw(BLOCK + 7).records() for _, value in chunk]
-    assert short == values[: BLOCK + 7]
+    assert short == values[: len(short)]
+    assert len(short) > BLOCK + 7
+
+
+def test_a_prefix_is_no_more_than_there_is() -> None:
+    assert Sizes.of(1_000_000) == Sizes(1_000_000, 60_000, 150_000)
+    assert Sizes.of(100_000).prefix == 24_000
+    assert Sizes.of(3).prefix == 3
 
 
 @pytest.mark.parametrize(("last", "alerts"), [(499_421, 1), (499_422, 0)])
@@ -57,17 +85,48 @@ def test_the_window_is_open_at_its_start(last: int, alerts: int) -> None:
     sender[[*range(19), last]] = 0
     same = np.zeros(last + 1, dtype=np.int64)
     powder = np.full(last + 1, 3)
-    assert len(Shipments(sender, same, same, powder, same).expected()) == alerts
+    assert len(Shipments(sender, same, same, powder, same, same).expected()) == alerts
 
 
-def test_the_hand_written_loop_does_not_depend_on_order(shipments: Shipments, values: list[bytes]) -> None:
+class FaustJudge:
+    """What the agent of plain Faust does with a Table, without Faust."""
+
+    def __init__(self) -> None:
+        self._table: defaultdict[str, list[list[Any]]] = defaultdict(list)
+
+    def __call__(self, values: list[bytes]) -> list[tuple[str, Any]]:
+        found = []
+        for value in values:
+            row = msgspec.json.decode(value)
+            candidate = row["goods_form"] in FORMS and from_priority_origin(row["pickup_adcode"])
+            found += add(self._table[row["sender_id_no"]], row["picked_up_at"], f"YT:{row['waybill_no']}", candidate)
+        return found
+
+
+@pytest.mark.parametrize("judging", [Judge, FaustJudge])
+def test_neither_order_nor_repetition_changes_what_is_found(
+    judging: Callable[[], Callable[[list[bytes]], list[tuple[str, Any]]]], shipments: Shipments, values: list[bytes]
+) -> None:
     expected = shipments.expected()
+    twice = values * 2
     for seed in range(3):
-        shuffled = random.Random(seed).sample(values, len(values))
-        judge = Judge()
-        found = [parcel for at in range(0, EVENTS, 500) for parcel, _ in judge(shuffled[at : at + 500])]
+        shuffled = random.Random(seed).sample(twice, len(twice))
+        judge = judging()
+        found = [parcel for at in range(0, len(twice), 500) for parcel, _ in judge(shuffled[at : at + 500])]
         assert len(found) == len(set(found))
         assert set(found) == expected
+
+
+def test_the_loop_remembers_event_ids_of_two_generations(
+    shipments: Shipments, values: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each 400 records come again at once, with memory for 400 to 800 of them."""
+    monkeypatch.setattr(hand_loop, "SEEN_MAX", 400)
+    once, judge, found = list(dict.fromkeys(values)), Judge(), []
+    for at in range(0, EVENTS, 400):
+        for part in (slice(at, at + 200), slice(at + 200, at + 400)) * 2:
+            found += [parcel for parcel, _ in judge(once[part])]
+    assert sorted(found) == sorted(shipments.expected())
 
 
 def test_all_three_rules_reach_medium_and_no_two_do() -> None:
