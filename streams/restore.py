@@ -25,11 +25,13 @@ def restore(
     partitions: set[int],
     *,
     cancelled: Callable[[], bool],
+    patience_s: float = 120.0,
 ) -> int:
     """Open `partitions` of every store (by changelog topic) and read what they lack; the number of records read.
 
     The end is the end of the log when the reading starts. An unfinished transaction before it is waited for, for until
-    it is committed or aborted nobody knows whether its records count. That ends with its time-out at the latest.
+    it is committed or aborted nobody knows whether its records count. That ends with its time-out, unless the broker
+    has forgotten it: RestoreError, when nothing has come for `patience_s`.
     """
     at = [
         TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)
@@ -49,7 +51,7 @@ def restore(
     )
     try:
         reader.assign(wanted)
-        return _read(reader, stores, ends, cancelled)
+        return _read(reader, stores, ends, cancelled, patience_s)
     finally:
         reader.close()
 
@@ -90,9 +92,11 @@ def _read(
     stores: Mapping[str, RocksStore],
     ends: dict[tuple[str, int], int],
     cancelled: Callable[[], bool],
+    patience_s: float,
 ) -> int:
     """Read to the ends; the number of records."""
     total, said = 0, time.monotonic()
+    reached_at = said
     while ends and not cancelled():
         values: defaultdict[tuple[str, int], dict[bytes, bytes | None]] = defaultdict(dict)
         reached: dict[tuple[str, int], int] = {}
@@ -111,6 +115,15 @@ def _read(
             total += len(values[topic, number])
             if end >= ends.get((topic, number), 0):
                 ends.pop((topic, number), None)
+        if reached:
+            reached_at = time.monotonic()
+        elif time.monotonic() - reached_at > patience_s:
+            topic, number = min(ends)
+            raise RestoreError(
+                f"{topic}[{number}]: nothing readable has come for {patience_s:.0f} s before the end at "
+                f"{ends[topic, number]}: the broker is away, or keeps a transaction open that nobody ends; "
+                "`kafka-transactions.sh find-hanging` shows such, and its `abort` ends them"
+            )
         if time.monotonic() - said > 2.0:
             said = time.monotonic()
             log.info("restoring: %s records read, %s partitions to go", f"{total:,}", len(ends))

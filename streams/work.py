@@ -234,7 +234,13 @@ class Work:
         started = time.monotonic()
         records = await asyncio.get_running_loop().run_in_executor(
             self._effects,
-            lambda: restore(self._client({}), self._stores, numbers, cancelled=lambda: self._cancelled),
+            lambda: restore(
+                self._client({}),
+                self._stores,
+                numbers,
+                cancelled=lambda: self._cancelled,
+                patience_s=_BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000,
+            ),
         )
         if self._cancelled or self._consumer is None:
             return
@@ -258,6 +264,7 @@ class Work:
 
 
 _EPOCH_BATCHES_MAX = 4
+_BROKER_AWAY_S = 60.0  # that a restore sits out
 
 
 class Turn:

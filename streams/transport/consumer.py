@@ -167,9 +167,11 @@ class Consumer(base.Consumer):
 
     async def on_stop(self) -> None:
         """Leave the group; what is in hand was committed on the way out of the partitions."""
-        if self._poller is not None:
-            await self._on_thread(self._poller.close)
-        self._thread.shutdown(wait=False)
+        try:
+            if self._poller is not None:
+                await self._on_thread(self._poller.close)
+        finally:
+            self._thread.shutdown(wait=False)
 
     async def _on_thread(self, call: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

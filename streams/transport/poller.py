@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from streams.frames import Batch
 
 Partition = tuple[str, int]
+_Callback = Callable[[Client, list[TopicPartition]], None]
 log = logging.getLogger(__name__)
 
 # A batch is cut where it grows past this, so that one message of thousands of rows is not put with many like it.
@@ -37,6 +38,8 @@ class Poller:
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
         self._in_hand = False  # an assignment was announced and not taken back since
+        self._closing = False
+        self._error: Exception | None = None  # of a callback: see `_guarded`
         self._on_revoked, self._on_assigned = on_revoked, on_assigned
         # For `lag`, next to read: at the assignment, by what was taken since, and behind the ends reached since.
         self._starts: dict[Partition, int] = {}
@@ -63,12 +66,16 @@ class Poller:
     def subscribe(self, topics: Sequence[str]) -> None:
         """Join the group for these topics."""
         self._client.subscribe(
-            list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=lambda _, parts: self._lose(parts)
+            list(topics),
+            on_assign=self._guarded(self._assign),
+            on_revoke=self._guarded(self._revoke),
+            on_lost=self._guarded(self._lose),
         )
 
     def fetch(self, rows_max: int, timeout_s: float, generation: int) -> list[Batch]:
         """What is there, grouped by (topic, partition). Serves rebalances too."""
         messages = self._client.consume(rows_max, timeout_s)
+        self._check_callbacks()
         if self.assigned:
             self.group_metadata = self._client.consumer_group_metadata()
         found = batches(messages, generation, self._ends) if messages else []
@@ -99,8 +106,30 @@ class Poller:
         return lags
 
     def close(self) -> None:
-        """Leave the group; the revocation is served on the way."""
+        """Leave the group; the revocation is served on the way. Raises what went wrong in it."""
+        self._closing = True
         self._client.close()
+        self._check_callbacks()
+
+    def _guarded(self, serve: _Callback) -> _Callback:
+        """A callback that keeps its error for `fetch` or `close` to raise.
+
+        One that goes through librdkafka's client ends `close` half-way, and may come out as a bare KafkaError. That is
+        no exception: no handler catches it, the polling thread ends, and whoever waits for it waits for ever.
+        """
+
+        def guarded(client: Client, partitions: list[TopicPartition]) -> None:
+            try:
+                serve(client, partitions)
+            except Exception as error:
+                self._error = self._error or error
+
+        return guarded
+
+    def _check_callbacks(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def _assign(self, client: Client, partitions: list[TopicPartition]) -> None:
         """Take partitions over at their committed offsets, held until `release`.
@@ -108,6 +137,8 @@ class Poller:
         The offsets are asked for here, with read_committed, so that a transaction of the previous owner that is still
         completing is waited for.
         """
+        if self._closing:
+            return
         new = {(each.topic, each.partition) for each in partitions}
         at = client.committed(partitions, timeout=_COMMITTED_S) if partitions else []
         for each in at:
@@ -136,7 +167,7 @@ class Poller:
         else:
             client.unassign()
 
-    def _lose(self, partitions: list[TopicPartition]) -> None:
+    def _lose(self, client: Client, partitions: list[TopicPartition]) -> None:
         """Partitions that another member may own already: nothing of them can be committed any more."""
         self._in_hand = False
         self._on_revoked(set(self.assigned), True)

@@ -55,10 +55,10 @@ class Changelog:
         self.end()
 
 
-def bring(servers: str, store: RocksStore) -> int:
+def bring(servers: str, store: RocksStore, patience_s: float = 120.0) -> int:
     """Restore partition 0; the records read."""
     client: dict[str, object] = {"bootstrap.servers": servers}
-    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False)
+    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, patience_s=patience_s)
 
 
 def values(store: RocksStore, *keys: str) -> list[bytes | None]:
@@ -94,6 +94,15 @@ def test_an_open_transaction_is_waited_for(fresh_kafka: str, store: RocksStore, 
     done.join(20)
     assert not done.is_alive()
     assert values(store, "a") == [b"2" if commit else b"1"]
+
+
+def test_a_transaction_that_nobody_ends_is_not_waited_for_for_ever(fresh_kafka: str, store: RocksStore) -> None:
+    changelog = Changelog(fresh_kafka)
+    changelog.write(a="1")
+    changelog.begin(a="2")
+    with pytest.raises(RestoreError, match=r"parcels-changelog\[0\]: nothing readable.*kafka-transactions"):
+        bring(fresh_kafka, store, patience_s=1.5)
+    changelog.end(commit=False)
 
 
 def test_state_newer_than_someone_elses_open_transaction_is_no_fault(fresh_kafka: str, store: RocksStore) -> None:
