@@ -1,0 +1,80 @@
+"""That the harness complains: each thing that must not happen, made up."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from schemas.records import Alert, Reject, encode
+from schemas.topics import ALERTS, REJECTS, SHIPMENTS
+from tests.chaos.logs import Log
+from tests.chaos.verdict import Outcome, check_alerts, check_readers, check_rejects, count_astray
+from tests.runs import comparable
+
+FIRST = Alert(
+    alert_id="wa-" + "0" * 24, revision=1, status="open", tier="medium", score=40, reasons=(), unknown=(), actions=(),
+    jurisdiction_adcode="440111", carrier_code="SF", waybill_no="1", outlet_id="O1", courier_id="C1",
+    happened_at=1_764_000_000_000, detected_at=1_764_000_000_500, catalogue="0" * 16, sources=(),
+)  # fmt: skip
+SECOND = msgspec.structs.replace(FIRST, revision=2, score=60, tier="high")
+LATER = msgspec.structs.replace(SECOND, detected_at=1_764_000_009_999)  # the same, said a second time
+WANTED = comparable([SECOND])
+
+
+def log(*alerts: Alert) -> Log:
+    """Alerts one after the other, with gaps where marks of transactions are."""
+    return {(ALERTS, 0, 2 * offset): (b"SF:1", encode(alert)) for offset, alert in enumerate(alerts)}
+
+
+def test_equal_alerts_are_no_complaint() -> None:
+    outcome = Outcome()
+    check_alerts(log(FIRST, SECOND), WANTED, outcome)
+    assert (outcome.wrong, outcome.open, outcome.alerts) == ([], 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "said", "lost", "doubled"),
+    [
+        ((), "1 missing", 1, 0),
+        ((FIRST,), "score is 40, wanted 60", 1, 0),
+        ((FIRST, SECOND, LATER), "repeat the one before", 0, 1),
+        ((SECOND, FIRST), "revision 1 came after 2", 1, 0),
+        ((FIRST, SECOND, msgspec.structs.replace(SECOND, revision=3, status="withdrawn")), "1 missing", 1, 0),
+    ],
+)
+def test_what_is_lost_or_doubled_is_said(alerts: tuple[Alert, ...], said: str, lost: int, doubled: int) -> None:
+    outcome = Outcome()
+    check_alerts(log(*alerts), WANTED, outcome)
+    assert said in "\n".join(outcome.wrong)
+    assert (outcome.lost, outcome.doubled) == (lost, doubled)
+
+
+def test_a_reader_who_saw_an_aborted_message_is_told_on() -> None:
+    every = log(FIRST, SECOND)
+    committed = dict([*every.items()][:1])
+    quiet, loud, blind = Outcome(), Outcome(), Outcome()
+    check_readers(committed, every, dict(committed), quiet)
+    check_readers(committed, every, dict(every), loud)
+    check_readers(committed, every, {}, blind)
+    assert (quiet.wrong, quiet.aborted) == ([], 1)
+    assert "saw 1 messages that are not" in loud.wrong[0]
+    assert "missed 1" in blind.wrong[0]
+
+
+def test_an_aborted_revision_beyond_the_last_is_counted() -> None:
+    outcome = Outcome()
+    count_astray(log(FIRST, SECOND, FIRST), WANTED, outcome)
+    assert outcome.astray == 0, "an older revision that comes late changes nothing"
+    count_astray(log(FIRST, SECOND, msgspec.structs.replace(FIRST, revision=3)), WANTED, outcome)
+    assert outcome.astray == 1
+
+
+@pytest.mark.parametrize(("offsets", "lost", "doubled"), [((4, 9), 0, 0), ((4,), 1, 0), ((4, 9, 9), 0, 1)])
+def test_rejects_are_one_for_one(offsets: tuple[int, ...], lost: int, doubled: int) -> None:
+    rejects = [
+        Reject(topic=SHIPMENTS, partition=1, offset=at, reason="empty", detail="", received_at=-1) for at in offsets
+    ]
+    outcome = Outcome()
+    found: Log = {(REJECTS, 1, number): (None, encode(each)) for number, each in enumerate(rejects)}
+    check_rejects(found, [(SHIPMENTS, 1, 4), (SHIPMENTS, 1, 9)], outcome)
+    assert (outcome.lost, outcome.doubled, bool(outcome.wrong)) == (lost, doubled, bool(lost or doubled))
