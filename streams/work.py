@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from rules import Catalogue
 from schemas import topics
-from streams.commit import Committer, Epoch
+from streams.commit import CommitError, Committer, Epoch
 from streams.describe import Describer
 from streams.frames import Batch
 from streams.metrics import Metrics
@@ -74,6 +74,7 @@ class Work:
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._broken = False  # a step was cut short: nothing may be committed any more
 
     @property
@@ -137,9 +138,14 @@ class Work:
             assert self._consumer is not None
             assert self._committer is not None
             started = time.monotonic()
-            await asyncio.get_running_loop().run_in_executor(
+            committing = asyncio.get_running_loop().run_in_executor(
                 self._effects, self._committer.commit, epoch, deltas, self._consumer.group_metadata
             )
+            try:
+                await asyncio.wait_for(committing, self._commit_s)
+            except TimeoutError:  # sending offsets heeds no time-out while the coordinator is away: librdkafka#5456
+                self._broken = True
+                raise CommitError(f"a commit has not returned after {self._commit_s:.0f} s") from None
             self.commits += 1
             self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
@@ -264,6 +270,7 @@ class Work:
 
 
 _EPOCH_BATCHES_MAX = 4
+_COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
 
 

@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -70,7 +72,29 @@ def worker(
     # rocksdict, polars and Faust take most of a second to import; everything that can fail early is behind us.
     from streams.app import build, run
 
-    run(build(settings))
+    try:
+        run(build(settings))
+    finally:
+        _leave_within(_LEAVE_S)
+
+
+def _leave_within(seconds: float) -> None:
+    """End the process by then, though a call into librdkafka never returns: the interpreter would wait for its thread.
+
+    `send_offsets_to_transaction` heeds no time-out while the group's coordinator is away (librdkafka#5456). Nothing is
+    lost with it: what was not committed is read again.
+    """
+
+    def leave() -> None:
+        time.sleep(seconds)
+        logging.getLogger(__name__).error("a call to Kafka does not return; leaving without it")
+        sys.stderr.flush()
+        os._exit(1)
+
+    threading.Thread(target=leave, name="leave", daemon=True).start()
+
+
+_LEAVE_S = 5.0
 
 
 def log_to_stderr(level: str, name: str) -> None:
