@@ -85,8 +85,8 @@ class Slot(Worker):
 
     def last_words(self) -> str:
         """Why it ended, as its log says."""
-        lines = [line for line in self.told(12).splitlines() if "error:" in line]
-        return lines[-1].split("error:", 1)[1].strip()[:_WORDS_MAX] if lines else "nothing said"
+        found = re.findall(r"(?:error:| ERROR .*?:) (?!FAIL)(\S.*)", self.told(12))
+        return found[-1].strip()[:_WORDS_MAX] if found else "nothing said"
 
 
 class Cluster:
