@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import re
 import shutil
 import signal
@@ -11,9 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from streams.broker.errors import BrokerError
 from streams.broker.private import PrivateKafka
 from streams.supervisor import STOP_S, start
 from tests.chaos.schedule import SESSION_S, Fault
@@ -30,6 +33,7 @@ SETTINGS = {
 # Kafka's default. A broker that was killed and looks for transactions past their time within its first two seconds may
 # call one aborted without a mark in any of its partitions, which nothing reads past any more: see RESULTS.md.
 BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
+STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
 _WORDS_MAX = 240
 BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
 Say = Callable[[str], None]
@@ -44,6 +48,7 @@ class Slot(Worker):
         self.folder = folder
         self.wanted = False  # it is to run now
         self.due_at = 0.0  # when to start it
+        self.killed = False  # by a fault, without its process having been taken away yet
 
     @property
     def state(self) -> Path:
@@ -142,6 +147,8 @@ class Cluster:
                 if fault.kind == "wipe":
                     shutil.rmtree(slot.state, ignore_errors=True)
                 slot.due_at = back
+            case "kill in commit":
+                self._broker_work = self._broker.submit(self._stutter, back, slot)
             case "kill all":
                 for each in self.slots[: self._count]:
                     each.send(signal.SIGKILL)
@@ -191,8 +198,10 @@ class Cluster:
         for slot in self.slots:
             if slot.process is not None and not slot.alive:
                 slot.take()
-                self._note(slot)
-                slot.due_at = now + BACK_OFF_S
+                if not slot.killed:
+                    self._note(slot)
+                    slot.due_at = now + BACK_OFF_S
+                slot.killed = False
             if slot.wanted and slot.process is None and now >= slot.due_at and id(slot) not in busy:
                 slot.start()
         if self._broker_work is not None and self._broker_work.done():
@@ -246,6 +255,23 @@ class Cluster:
             self._stopping.append((time.monotonic() + STOP_S, slot, old))  # it must see for itself that it has to end
 
         self._at(back, wake)
+
+    def _stutter(self, until: float, slot: Slot) -> None:
+        """Let the broker stutter, then kill the worker while the broker stands."""
+        try:
+            while time.monotonic() < until:
+                self._signal_broker(signal.SIGCONT)
+                time.sleep(STUTTER_S[0])
+                self._signal_broker(signal.SIGSTOP)
+                time.sleep(STUTTER_S[1])
+            slot.killed = True
+            slot.send(signal.SIGKILL)
+        finally:
+            self._signal_broker(signal.SIGCONT)
+
+    def _signal_broker(self, number: signal.Signals) -> None:
+        with suppress(BrokerError, ProcessLookupError):  # it is down itself
+            os.kill(self.kafka.pid, number)
 
     def _bounce(self, down: Callable[[], None], back: float) -> None:
         down()

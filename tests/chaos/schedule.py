@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Kind = Literal[
-    "kill", "wipe", "stop", "short pause", "long pause", "scale down", "scale up", "takeover", "kill all",
-    "broker stop", "broker kill",
+    "kill", "kill in commit", "wipe", "stop", "short pause", "long pause", "scale down", "scale up", "takeover",
+    "kill all", "broker stop", "broker kill",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -18,12 +18,13 @@ GAP_S = (0.6, 5.0)  # between the beginnings of two faults
 SETTLE_S = 1.5  # a worker that came back is left alone so long; less than it needs to be ready
 
 _WEIGHTS: dict[Kind, int] = {
-    "kill": 6, "wipe": 3, "stop": 3, "short pause": 3, "long pause": 4, "scale down": 2, "scale up": 2, "takeover": 2,
-    "kill all": 1, "broker stop": 1, "broker kill": 2,
+    "kill": 4, "kill in commit": 8, "wipe": 3, "stop": 3, "short pause": 3, "long pause": 4, "scale down": 2,
+    "scale up": 2, "takeover": 2, "kill all": 1, "broker stop": 1, "broker kill": 2,
 }  # fmt: skip
 # How long each lasts, seconds. Pauses and absences are on either side of the session time-out, on purpose.
 _HOLD_S: dict[Kind, tuple[float, float]] = {
     "kill": (0.0, 2.0),
+    "kill in commit": (0.8, 2.0),
     "wipe": (0.0, 2.0),
     "stop": (0.0, 1.0),
     "short pause": (0.2, 0.6 * SESSION_S),
@@ -36,9 +37,13 @@ _HOLD_S: dict[Kind, tuple[float, float]] = {
     "broker kill": (0.0, 4.0),
 }
 _OF_BROKER: tuple[Kind, ...] = ("broker stop", "broker kill")
+# Where the broker takes a twentieth of a second for each answer, a worker is nearly always in the middle of a
+# transaction, at any step of it. What it had sent already is done after its death: the commit, too, of which it never
+# learns.
 _BROKER_START_S = 5.0
 _SAID: dict[Kind, str] = {
     "kill": "kill -9 of worker {slot}, started anew after {hold:.1f} s",
+    "kill in commit": "the broker stutters for {hold:.1f} s, then kill -9 of worker {slot}",
     "wipe": "kill -9 of worker {slot}, its state folder removed, started anew after {hold:.1f} s",
     "stop": "SIGTERM to worker {slot}, started anew {hold:.1f} s after its end",
     "short pause": "worker {slot} is stopped for {hold:.1f} s (SIGSTOP), within its session",
@@ -88,6 +93,9 @@ def schedule(seed: int, *, faults: int, slots: int, minutes: float | None = None
             at = max(at, *free)
             free = [at + hold + SETTLE_S] * slots
         elif kind != "scale up":
+            if kind == "kill in commit":
+                at = max(at, broker_free)
+                broker_free = at + hold + SETTLE_S
             slot = min(rng.sample(range(slots), slots), key=lambda one: max(free[one], at))
             at = max(at, free[slot])
             free[slot] = at + hold + SETTLE_S
