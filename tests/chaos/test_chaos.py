@@ -10,7 +10,7 @@ from tests.chaos.run import Plan, run
 from tests.chaos.schedule import KINDS, schedule
 from tests.chaos.traffic import lines
 
-SEED = 7
+SEED = 1884  # of those with six kinds in six faults, one that is over soon
 
 
 @pytest.mark.chaos
