@@ -163,11 +163,13 @@ class Work:
             config=self._client(
                 {
                     "group.id": settings.group,
-                    "group.instance.id": f"{settings.group}-{settings.instance}",
+                    # Under KIP-848 a static member that was killed is refused until the broker has missed it for its
+                    # session time-out, 45 s unless the broker says otherwise; and one that leaves keeps its partitions.
                     **(
                         {"group.protocol": "consumer", "group.remote.assignor": "range"}
                         if settings.group_protocol == "consumer"
                         else {
+                            "group.instance.id": f"{settings.group}-{settings.instance}",
                             "partition.assignment.strategy": "range",
                             "session.timeout.ms": settings.session_timeout_ms,
                             "heartbeat.interval.ms": settings.session_timeout_ms // 4,

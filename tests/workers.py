@@ -11,15 +11,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from schemas import topics
 from schemas.records import Alert, Reject, encode
@@ -29,11 +30,15 @@ from tests.worlds import Record
 
 ROOT = Path(__file__).parents[1]
 SESSION_MS = 2_000
-COMMAND = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
+WAYBILL = (sys.executable, "-m", "streams.cli", "worker")
+FAUST = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
+READY = "partitions is there"  # what a worker says when it begins to read
 
 
 class Publisher:
-    """Puts records on the input topics, keyed as producers must."""
+    """Puts records on the input topics, keyed as producers must. `last`: topic, partition and offset of the last."""
+
+    last: tuple[str, int, int] = ("", 0, 0)
 
     def __init__(self, servers: str) -> None:
         self._producer = Producer(
@@ -55,41 +60,64 @@ class Publisher:
         """Any bytes at all."""
         while True:
             try:
-                self._producer.produce(topic, key=key, value=value)
+                self._producer.produce(topic, key=key, value=value, on_delivery=self._delivered)
                 return
             except BufferError:
                 self._producer.poll(0.1)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        assert error is None
+        self.last = (str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
 
     def flush(self) -> None:
         """Wait until all of it is on the broker."""
         assert self._producer.flush(30) == 0
 
 
+class Stream(threading.Thread):
+    """Publishes records over some seconds, as producers do, while the test does something else."""
+
+    def __init__(self, servers: str, records: Sequence[Record], seconds: float) -> None:
+        super().__init__(daemon=True)
+        self._publish = Publisher(servers)
+        self._parts = [records[i :: int(seconds * 20)] for i in range(int(seconds * 20))]
+
+    def run(self) -> None:
+        for part in self._parts:
+            self._publish(part)
+            time.sleep(0.05)
+
+
 class Worker(AbstractContextManager["Worker"]):
     """One worker process. Ends with the `with` block whatever happens."""
 
-    def __init__(self, servers: str, state_dir: Path, **settings: str | int) -> None:
+    def __init__(self, servers: str, state_dir: Path, command: tuple[str, ...] = WAYBILL, **settings: Any) -> None:
         given = {
+            "group": f"waybill-{state_dir.parent.name}",
             "instance": "0",
             "state_dir": str(state_dir),
             "session_timeout_ms": SESSION_MS,
-            "state_cache_mb": 8,
+            "transaction_timeout_ms": 3_000,
+            "web_port": 0,
             **settings,
         }
+        self._command = command
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")},
             **{f"WAYBILL_{name.upper()}": str(value) for name, value in given.items()},
             "KAFKA_BOOTSTRAP_SERVERS": servers,
         }
-        state_dir.mkdir(parents=True, exist_ok=True)
-        self.log = state_dir / f"worker-{given['instance']}.log"
+        state_dir.parent.mkdir(parents=True, exist_ok=True)
+        self.log = state_dir.parent / f"{state_dir.name}-{given['instance']}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = 0
 
     def start(self) -> Self:
         """Start the process; returns at once."""
         assert self._process is None
+        self._ready = self.says(READY)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(COMMAND, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         return self
 
     def kill(self) -> None:
@@ -127,13 +155,13 @@ class Worker(AbstractContextManager["Worker"]):
         """How often its log holds `text`."""
         return self.log.read_text(errors="replace").count(text) if self.log.exists() else 0
 
-    def wait_for(self, text: str, times: int = 1, timeout_s: float = 30.0) -> None:
-        """Wait until its log holds `text` so many times."""
+    def ready(self, timeout_s: float = 30.0, *, times: int | None = None) -> None:
+        """Wait until it begins to read: once since it was started, or so many `times` in all."""
         deadline = time.monotonic() + timeout_s
-        while self.says(text) < times:
+        while self.says(READY) < (times or self._ready + 1):
             assert self.alive, f"the worker died: {self.told()}"
-            assert time.monotonic() < deadline, f"never said {text!r}: {self.told()}"
-            time.sleep(0.05)
+            assert time.monotonic() < deadline, f"the worker never got ready: {self.told()}"
+            time.sleep(0.02)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,0 +1,183 @@
+"""Workers on a real broker: the alerts of `judge`, whoever dies, joins or is asked to stop in between.
+
+Each test publishes a crowded world and compares the open alerts that a reader of `waybill.alerts` ends up with against
+those of a run without a broker, in all fields but when and where records were read.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas import topics
+from schemas.records import encode
+from tests.runs import Alerts, open_alerts, run
+from tests.schemas.samples import SHIPMENT, wire
+from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
+from tests.worlds import Record, world
+
+pytestmark = pytest.mark.broker
+
+STREAM_S = 5.0
+
+
+def played(seed: int, parcels: int = 700) -> tuple[list[Record], Alerts]:
+    """A world and its open alerts."""
+    records = world(seed, parcels)
+    wanted = open_alerts(run(records))
+    assert len(wanted) > 50
+    return records, wanted
+
+
+GARBAGE = (b"", b"\xff\xfe", b"{", b"[]", b"{}", b"[" * 5_000, wire({**SHIPMENT, "weight_g": -1}), b"x" * 70_000)
+
+
+def test_a_worker_gives_the_alerts_of_judge(fresh_kafka: str, tmp_path: Path) -> None:
+    """From records that wait, garbage among them; then it is asked to stop, and started again with nothing to do."""
+    records, wanted = played(7)
+    publish = Publisher(fresh_kafka)
+    rejected = []
+    for i, value in enumerate(GARBAGE):
+        publish(records[100 * i : 100 * (i + 1)])
+        for topic in (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS):
+            publish.raw(topic, b"k%d" % i if i % 2 else None, value)
+            publish.flush()
+            rejected.append(publish.last)
+    publish(records[100 * len(GARBAGE) :])
+    publish.raw(topics.SCANS, b"tombstone", None)
+    publish.flush()
+    rejected.append(publish.last)
+
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        started = time.monotonic()
+        alerts = expect(fresh_kafka, wanted, worker)
+        assert alerts.first_at is not None
+        print(f"start to first alert: {alerts.first_at - started:.1f} s")
+        rejects = Reader(fresh_kafka, topic=topics.REJECTS)
+        assert rejects.until(lambda: len(rejects.values) >= len(rejected), 10)
+        found = [(each.topic, each.partition, each.offset) for each in rejects.rejects()]
+        assert sorted(found) == sorted(rejected)
+        code, seconds = worker.stop()
+        print(f"asked to stop: exit after {seconds:.1f} s")
+        assert (code, seconds < 8) == (0, True)
+
+        worker.start().ready()
+        time.sleep(1)
+        assert alerts.poll(1.0) == 0, "what is known already is not published again"
+    uncommitted = Reader(fresh_kafka, isolation="read_uncommitted")
+    assert uncommitted.until(lambda: uncommitted.open() == wanted, 10)
+    assert uncommitted.alerts() == alerts.alerts()
+
+
+def test_faust_starts_the_same_worker(fresh_kafka: str, tmp_path: Path) -> None:
+    records, wanted = played(8, 200)
+    with Worker(fresh_kafka, tmp_path / "state", command=FAUST) as worker:
+        Publisher(fresh_kafka)(records)
+        expect(fresh_kafka, wanted, worker)
+        code, _ = worker.stop()
+        assert code == 0
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("state", ["kept", "lost"])
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str, state: str) -> None:
+    """Several times, at any moment: killed or asked, restarted on its folder or on an empty one."""
+    records, wanted = played(9)
+    rng = random.Random()
+    moments = [rng.uniform(0.0, 0.9) for _ in range(3)]
+    print("ended after", [f"{moment:.3f} s" for moment in moments])
+    stream = Stream(fresh_kafka, records, STREAM_S)
+    stream.start()
+    worker = Worker(fresh_kafka, tmp_path / "state")
+    for moment in moments:
+        worker.start().ready()
+        time.sleep(moment)
+        if how == "kill":
+            worker.kill()
+        else:
+            assert worker.stop()[0] == 0
+        if state == "lost":
+            shutil.rmtree(tmp_path / "state")
+    with worker:
+        stream.join()
+        reader = expect(fresh_kafka, wanted, worker)
+        uncommitted = Reader(fresh_kafka, isolation="read_uncommitted")
+        assert uncommitted.until(lambda: uncommitted.alerts() == reader.alerts(), 10), "an aborted alert was the last"
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("protocol", "how"), [("classic", "kill"), ("consumer", "stop")])
+def test_two_workers_share_and_take_over(fresh_kafka: str, tmp_path: Path, protocol: str, how: str) -> None:
+    """One joins in mid-stream and goes; the other takes over what it had beside what it holds, and goes on.
+
+    How long a member of KIP-848 may be silent is the broker's to say, 45 s by default: it is not killed here.
+    """
+    records, wanted = played(10)
+    stream = Stream(fresh_kafka, records, STREAM_S)
+    first = Worker(fresh_kafka, tmp_path / "a", instance="a", group_protocol=protocol)
+    second = Worker(fresh_kafka, tmp_path / "b", instance="b", group_protocol=protocol)
+    with first, second:
+        first.ready()
+        stream.start()
+        second.ready()
+        time.sleep(random.uniform(0.1, 1.0))
+        held = first.says(READY)
+        assert held > 1, "the first gave partitions away and began anew with the others"
+        if how == "kill":
+            second.kill()
+        else:
+            assert second.stop()[0] == 0
+        first.ready(times=held + 1)
+        stream.join()
+        expect(fresh_kafka, wanted, first)
+        assert first.stop()[0] == 0
+
+
+@pytest.mark.chaos
+def test_partitions_handed_over_while_batches_wait(fresh_kafka: str, tmp_path: Path) -> None:
+    """Small batches of a large backlog: at each rebalance some are on their way to the agents, and read again."""
+    records, wanted = played(11, 500)
+    Publisher(fresh_kafka)(records)
+    first = Worker(fresh_kafka, tmp_path / "a", instance="a", batch_rows_max=20)
+    second = Worker(fresh_kafka, tmp_path / "b", instance="b", batch_rows_max=20)
+    with first, second:
+        second.ready()
+        time.sleep(random.uniform(0.0, 0.5))
+        held = first.says(READY)
+        second.kill()
+        first.ready(times=held + 1)
+        expect(fresh_kafka, wanted, first)
+
+
+@pytest.mark.parametrize("partitions", [1, 12])
+def test_other_numbers_of_partitions(fresh_topics: Callable[[int], str], tmp_path: Path, partitions: int) -> None:
+    servers = fresh_topics(partitions)
+    records, wanted = played(12, 300)
+    Publisher(servers)(records)
+    with Worker(servers, tmp_path / "state", partitions=partitions) as worker:
+        expect(servers, wanted, worker)
+
+
+def test_reading_it_all_again_changes_nothing(fresh_kafka: str, tmp_path: Path) -> None:
+    """Producers that retry publish twice; the alerts of the first time stay the newest."""
+    records, wanted = played(13, 200)
+    publish = Publisher(fresh_kafka)
+    publish(records)
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        reader = expect(fresh_kafka, wanted, worker)
+        before = len(reader.values)
+        for record in reversed(records):
+            publish.raw(topics.SHIPMENTS, b"other key", b"{}")
+            publish.raw({"u": topics.SHIPMENTS, "s": topics.SCANS}.get(record.event_id[0], topics.INSPECTIONS),
+                        record.parcel.encode(), encode(record))  # fmt: skip
+        publish.flush()
+        rejects = Reader(fresh_kafka, topic=topics.REJECTS)
+        assert rejects.until(lambda: len(rejects.values) == len(records), 20)
+        assert reader.poll(1.0) == 0
+        assert len(reader.values) == before
