@@ -69,8 +69,8 @@ class Draft:
         self.findings.append(Finding(self.file, self.id, where, severity, message))
 
     def refused(self, error: RuleError) -> None:
-        """What the loader says, unless something was found there already."""
-        if error.field not in {finding.field for finding in self.findings}:
+        """What the loader says, unless an error was found there already."""
+        if error.field not in {finding.field for finding in self.findings if finding.severity == "error"}:
             self.add("error", error.field, error.problem)
 
     def read(self) -> None:
@@ -99,7 +99,7 @@ class Draft:
         """Look at the whole of it."""
         if not self.values:
             return
-        rule = msgspec.structs.replace(Rule(id=self.id, **(STAND_IN | self.values)))
+        rule = Rule(id=self.id, **(STAND_IN | self.values))
         self._texts(rule)
         self._limits(rule)
         self._evidence(rule)
