@@ -1,0 +1,190 @@
+"""The polling thread on a real broker: members come and go, and every record is finished once.
+
+Each member here does what the worker does, in little: it takes batches of the generation that holds, commits their
+offsets in transactions, finishes what it has in hand when partitions are taken back, and releases those it was given.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+
+from schemas.topics import SCANS, SHIPMENTS
+from streams.transport.poller import Partition, Poller
+
+pytestmark = pytest.mark.broker
+
+TOPICS = (SCANS, SHIPMENTS)
+PROTOCOLS: dict[str, dict[str, object]] = {
+    "classic": {
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": 3_000,
+        "heartbeat.interval.ms": 300,
+    },
+    "consumer": {"group.protocol": "consumer", "group.remote.assignor": "range"},
+}
+
+
+class Member(threading.Thread):
+    """A member of the group, with a poller and a producer of its own."""
+
+    def __init__(self, servers: str, group: str, protocol: str) -> None:
+        super().__init__(daemon=True)
+        self.finished: list[bytes] = []  # values whose offsets were committed
+        self.held: set[Partition] = set()
+        self.assignments = 0
+        self.faults: list[str] = []
+        self.leave = threading.Event()
+        self._generation = 0
+        self._released = False
+        self._in_hand: list[bytes] = []
+        self._next: dict[Partition, int] = {}
+        config = {"bootstrap.servers": servers, "group.id": group, **PROTOCOLS[protocol]}
+        self._poller = Poller(config, on_revoked=self._revoked, on_assigned=self._assigned)
+        self._producer = Producer(
+            {"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex, "transaction.timeout.ms": 10_000}
+        )
+        self._producer.init_transactions(30)
+
+    def run(self) -> None:
+        self._poller.subscribe(TOPICS)
+        fetches = 0
+        while not self.leave.is_set():
+            generation = self._generation
+            for batch in self._poller.fetch(20, 0.02, generation):
+                if generation != self._generation:
+                    continue
+                place = (batch.topic, batch.partition)
+                if not self._released or place not in self.held:
+                    self.faults.append(f"read {place} before it was released")
+                if batch.offsets[0] < self._next.get(place, 0):
+                    self.faults.append(f"read {place} from {batch.offsets[0]} again")
+                self._next[place] = batch.offsets[-1] + 1
+                self._in_hand += [value or b"" for value in batch.values]
+            fetches += 1
+            if fetches % 3 == 0:
+                self._commit()
+            if self.held and not self._released:
+                self._poller.release()
+                self._released = True
+        self._poller.close()
+
+    def _commit(self) -> None:
+        if not self._in_hand:
+            return
+        offsets = [TopicPartition(*place, at) for place, at in self._next.items()]
+        self._producer.begin_transaction()
+        self._producer.send_offsets_to_transaction(offsets, self._poller.group_metadata, 30)
+        self._producer.commit_transaction(30)
+        self.finished += self._in_hand
+        self._in_hand = []
+
+    def _revoked(self, partitions: set[Partition], lost: bool) -> None:
+        if partitions != self.held:
+            self.faults.append(f"{sorted(partitions)} taken back, {sorted(self.held)} were held")
+        if not lost:
+            self._commit()
+        self._generation += 1
+        self._in_hand, self._next, self.held, self._released = [], {}, set(), False
+
+    def _assigned(self, partitions: set[Partition]) -> None:
+        if self.held:
+            self.faults.append("given partitions while others were held")
+        if {n for topic, n in partitions if topic == SCANS} != {n for topic, n in partitions if topic == SHIPMENTS}:
+            self.faults.append(f"{sorted(partitions)} are not co-partitioned")
+        self._generation += 1
+        self.assignments += 1
+        self.held = set(partitions)
+
+
+def publish(servers: str, count: int, first: int = 0) -> set[bytes]:
+    """Numbered values over both topics."""
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 1})
+    values = {b"%06d" % number for number in range(first, first + count)}
+    for i, value in enumerate(sorted(values)):
+        producer.produce(TOPICS[i % 2], key=value, value=value)
+    assert producer.flush(30) == 0
+    return values
+
+
+def wait(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        assert time.monotonic() < deadline, "still not so"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_record_is_finished_once_while_members_come_and_go(fresh_kafka: str, protocol: str) -> None:
+    group = f"waybill-poller-{uuid.uuid4().hex[:8]}"
+    members: list[Member] = []
+    values: set[bytes] = set()
+
+    def joined() -> Member:
+        members.append(Member(fresh_kafka, group, protocol))
+        members[-1].start()
+        return members[-1]
+
+    def more() -> None:
+        values.update(publish(fresh_kafka, 800, len(values)))
+
+    def spread() -> list[int]:
+        return sorted(len(member.held) for member in members if member.is_alive())
+
+    more()
+    first = joined()
+    wait(lambda: spread() == [8])
+    more()
+    second = joined()
+    wait(lambda: spread() == [4, 4])
+    more()
+    third = joined()
+    wait(lambda: spread() == [2, 2, 4])
+    more()
+    wait(lambda: bool(second.finished and third.finished))
+    more()
+    second.leave.set()  # the others get its partitions beside those that they hold
+    wait(lambda: spread() == [4, 4])
+    more()
+    third.leave.set()
+    wait(lambda: spread() == [8])
+    more()
+    wait(lambda: sum(len(member.finished) for member in members) >= len(values))
+    time.sleep(0.3)
+    first.leave.set()
+    for member in members:
+        member.join(20)
+        assert not member.is_alive()
+        assert member.faults == []
+    counts = Counter(value for member in members for value in member.finished)
+    assert counts == Counter(values)
+    assert first.assignments >= 3
+
+
+def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str) -> None:
+    values = publish(fresh_kafka, 100)
+    group = f"waybill-poller-{uuid.uuid4().hex[:8]}"
+    held: set[Partition] = set()
+    poller = Poller(
+        {"bootstrap.servers": fresh_kafka, "group.id": group, **PROTOCOLS["classic"]},
+        on_revoked=lambda partitions, lost: held.clear(),
+        on_assigned=held.update,
+    )
+    poller.subscribe(TOPICS)
+    wait(lambda: poller.fetch(1_000, 0.05, 1) == [] and len(held) == 8)
+    poller.release()
+    taken = 0
+    deadline = time.monotonic() + 20
+    while taken < len(values):
+        assert time.monotonic() < deadline
+        taken += sum(len(batch.values) for batch in poller.fetch(7, 0.05, 1))
+    assert sum(poller.lag({}).values()) == len(values)
+    ends = {place: len(values) for place in held}
+    assert sum(poller.lag(ends).values()) == 0
+    poller.close()
