@@ -47,8 +47,8 @@ class Played:
 def play(catalogue: Catalogue, settings: Settings | None = None) -> Iterator[Played]:
     """Every case of every rule of the catalogue, one after the other; `count` says how many.
 
-    settings: None = the defaults with the home of the cases, whatever the environment says, since that is what cases are
-    written for.
+    settings: None = the defaults with the home of the cases, whatever the environment says, since that is what cases
+    are written for.
     """
     chosen = _settings() if settings is None else settings
     for rule, expression in zip(catalogue.rules, catalogue.expressions, strict=True):

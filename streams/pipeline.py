@@ -43,6 +43,8 @@ class Judged:
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
+    due: int = 0  # parcels that were judged because a deadline has passed
+    behind: bool = False  # of such parcels there are more
 
     def named_answers(self) -> dict[str, dict[str, bool | None]]:
         """The answers of this step by parcel, for those who ask about rules rather than alerts."""
@@ -79,15 +81,16 @@ class Parcels:
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Judge every parcel that these batches touch, and those whose deadline they let pass.
 
-        Of the latter so many at most: `deadlines.behind` tells of more, which any next step takes, also one without
-        batches.
+        Of the latter so many at most: `Judged.behind` tells of more, which the next step takes.
         """
         out = Judged()
         uploads, movements = self.read(batches, out)
         self.deadlines.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
         self.deadlines.advance(movements.partitions, movements.rows["at"], now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = dossiers.fold(self.store, uploads, movements, answers, self.deadlines.due(DUE_MAX))
+        due = self.deadlines.due(DUE_MAX)
+        out.due = len(due)
+        touched = dossiers.fold(self.store, uploads, movements, answers, due)
         verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
         observed = touched.observations()
         out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
@@ -96,7 +99,13 @@ class Parcels:
         self.deadlines.set(
             [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
         )
+        out.behind = self.deadlines.behind
         return out
+
+    def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
+        """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
+        self.deadlines.let_pass(partitions, now_ms)
+        return self.step([], now_ms) if self.deadlines.behind else Judged()
 
     def recall(
         self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], now_ms: int, cancelled: Callable[[], bool]

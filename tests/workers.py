@@ -99,6 +99,7 @@ class Worker(AbstractContextManager["Worker"]):
             "session_timeout_ms": SESSION_MS,
             "transaction_timeout_ms": 3_000,
             "web_port": 0,
+            "idle_partition_s": 1,
             **settings,
         }
         self._command = command

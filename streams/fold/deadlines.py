@@ -46,6 +46,10 @@ class Calendar:
             self.queue = [(at, parcel) for parcel, at in self.deadlines.items()]
             heapq.heapify(self.queue)
 
+    def waits(self, event_time: int) -> bool:
+        """A deadline would pass, came event time to `event_time`, if it has not moved meanwhile."""
+        return bool(self.queue) and self.queue[0][0] < event_time
+
     def due(self, most: int) -> list[bytes]:
         """Take out the parcels whose deadline has passed, earliest first, so many at most."""
         out: list[bytes] = []
@@ -79,7 +83,7 @@ class Deadlines:
 
     def let_pass(self, partitions: Iterable[int], event_time: int) -> None:
         """Let event time come to `event_time` where nothing comes."""
-        for number in partitions:
+        for number in self._calendars.keys() & set(partitions):
             self._at_least(number, event_time)
 
     def event_time(self, partitions: Sequence[int]) -> Ints:
@@ -103,15 +107,15 @@ class Deadlines:
             else:
                 calendars[number].set(parcel, at)
 
-    def passed(self, number: int, event_time: int) -> bool:
-        """A parcel of this partition would be due if event time came to `event_time`."""
-        queue = self._calendars[number].queue
-        return bool(queue) and queue[0][0] < event_time
+    def waiting(self, partitions: Iterable[int], event_time: int) -> list[int]:
+        """Those of these partitions in which a parcel would be due, came event time to `event_time`."""
+        known = self._calendars.keys() & set(partitions)
+        return sorted(number for number in known if self._calendars[number].waits(event_time))
 
     @property
     def behind(self) -> bool:
         """Parcels are due that have not been taken out yet."""
-        return any(self.passed(number, calendar.event_time) for number, calendar in self._calendars.items())
+        return any(calendar.waits(calendar.event_time) for calendar in self._calendars.values())
 
     @property
     def partitions(self) -> list[int]:
