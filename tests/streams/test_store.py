@@ -187,6 +187,16 @@ def test_another_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.M
     opened(tmp_path).close_all()  # and the refusal left no lock behind
 
 
+def test_all_that_was_written_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(25)})
+    assert list(store.scan(0, 10)) == []  # of an epoch that is open
+    commit(store, 30)
+    pieces = list(store.scan(0, 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
+    assert list(store.scan(1, 10)) == []
+
+
 def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:
     store = opened(tmp_path)
     with pytest.raises(StateError, match="things/0"):
