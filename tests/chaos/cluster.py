@@ -25,7 +25,8 @@ from tests.workers import WAYBILL, Worker
 GROUP = "waybill-sentinel"
 # A small cache, so that the store itself is read, and a session that faults can outlast. Partitions fall idle at once:
 # what is missing is then decided in the middle of all this, taken back, and in the end decided as `judge` does.
-SETTINGS = {
+SETTINGS: dict[str, object] = {
+    "group": GROUP,
     "session_timeout_ms": int(SESSION_S * 1_000),
     "transaction_timeout_ms": 10_000,
     "hot_bytes_max": 1 << 20,
