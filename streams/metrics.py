@@ -46,9 +46,7 @@ class Metrics:
         )
 
         # Time
-        self.waiting = self._gauge(
-            "waiting_parcels", "Parcels that wait for what may turn out to be missing."
-        )
+        self.waiting = self._gauge("waiting_parcels", "Parcels that wait for what may turn out to be missing.")
         self.overdue = self._counter("overdue_parcels", "Parcels judged because a deadline has passed.")
 
         # The commit

@@ -22,7 +22,7 @@ from streams.describe import Describer
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import Histories, Judged, Parcels
+from streams.pipeline import SOURCES, Histories, Judged, Parcels
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
@@ -73,7 +73,7 @@ class Work:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
-        self.arrived_at: dict[int, float] = {}  # when a partition brought something last, by the monotonic clock
+        self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
@@ -107,8 +107,7 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
-                for batch in turn.fresh:
-                    self.arrived_at[batch.partition] = time.monotonic()
+                self.arrived_at |= dict.fromkeys(_sources(turn.fresh), time.monotonic())
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
@@ -290,6 +289,11 @@ class Work:
 
     def _client(self, more: dict[str, object]) -> dict[str, object]:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
+
+
+def _sources(batches: Sequence[Batch]) -> set[int]:
+    """Partitions of which these have events; what agents send each other comes from elsewhere."""
+    return {batch.partition for batch in batches if batch.topic in SOURCES.values()}
 
 
 _EPOCH_BATCHES_MAX = 4
