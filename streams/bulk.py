@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rules import Catalogue
 from schemas.records import Reject, encode
 from streams import files, layout
-from streams.crew import Crew, cores, crew
+from streams.crew import Crew, crew
 from streams.dealt import Cut, Dealt, Piece, deal, hash_slots, parcel_slots, spans
 from streams.describe import Describer
 from streams.fold import dossiers, histories
@@ -41,7 +41,8 @@ Progress = Callable[[str, float, int], None]
 
 PIECE_ROWS = 20_000  # decoded together
 SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
-HELD_BYTES_MAX = 64 * 1024 * 1024  # of files, whose rows lie in memory and which one process reads
+HELD_BYTES_MAX = 64 * 1024 * 1024  # of files, whose rows lie in memory
+PROCESS_BYTES_MIN = 128 * 1024 * 1024  # of files for each process: some seconds of work, a start takes half of one
 _PARCEL = np.dtype(layout.PARCEL)
 _PARTITION = 0
 
@@ -65,12 +66,12 @@ def judge_folder(
     catalogue: Catalogue,
     *,
     progress: Progress = lambda *_: None,
-    processes: int | None = None,
+    processes: int = 1,
 ) -> Summary:
     """Judge the events in `folder` and write the open alerts, sorted by parcel, to `out`; rejects beside it.
 
-    Both files appear when they are complete. processes: how many share the work; default: as many as pay.
-    Raises FilesError for files that cannot be read or written.
+    Both files appear when they are complete. processes: that may share the work, fewer if that pays; with more than
+    one, the caller's main module must be safe to import. Raises FilesError for files that cannot be read or written.
     """
     paths = files.find(folder)
     rejects_path = beside(out)
@@ -98,18 +99,17 @@ def beside(out: Path) -> Path:
 @contextmanager
 def opened(
     paths: dict[str, Path],
-    processes: int | None,
+    processes: int,
     steps: Callable[[Settings, Sequence[Catalogue], Path | None], Steps],
     settings: Settings,
     catalogues: Sequence[Catalogue],
 ) -> Iterator[Bulk]:
     """The files of events by topic, to be read and concluded; what lies on disk in between is removed at the end."""
     size = sum(path.stat().st_size for path in paths.values())
-    many = size > HELD_BYTES_MAX
-    count = processes or (min(cores(), 1 + size // SHARE_BYTES) if many else 1)
+    count = max(1, min(processes, size // PROCESS_BYTES_MIN))
     bare = [dataclasses.replace(catalogue) for catalogue in catalogues]  # without what it keeps at hand, to travel
     with TemporaryDirectory(prefix="waybill-") as folder:
-        spill = Path(folder) if many or count > 1 else None
+        spill = Path(folder) if count > 1 or size > HELD_BYTES_MAX else None
         with crew(count, steps, settings, bare, spill) as hands:
             yield Bulk(hands, paths)
 

@@ -54,11 +54,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(folder: Path, **given: Any) -> dict[str, Alert]:
+def judged(folder: Path, processes: int = 1, **given: Any) -> dict[str, Alert]:
     """The alerts that `judge_folder` writes, by parcel, in their order."""
     out = folder / "alerts.ndjson"
     settings = Settings(**given)
-    judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides))
+    judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides), processes=processes)
     alerts = msgspec.json.Decoder(list[Alert]).decode(b"[" + b",".join(out.read_bytes().splitlines()) + b"]")
     return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in alerts}
 
@@ -175,9 +175,9 @@ def test_rows_in_files_and_many_processes_give_the_same_alerts(
     monkeypatch.setattr(bulk, "SHARE_BYTES", 500_000)
     monkeypatch.setattr(dealt, "ROWS_MIN", 2_000)
     monkeypatch.setattr(bulk, "HELD_BYTES_MAX", 1)
+    monkeypatch.setattr(bulk, "PROCESS_BYTES_MIN", 1)
     for processes in (1, 2):
-        monkeypatch.setattr(bulk, "cores", lambda processes=processes: processes)
-        assert content(judged(folder, **EVERY_YES)) == expected
+        assert content(judged(folder, processes=processes, **EVERY_YES)) == expected
         assert not list(tmp_path.iterdir())  # what lay there in between is gone
 
 
