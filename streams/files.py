@@ -69,6 +69,19 @@ def find(folder: Path, *, reference: bool = False) -> dict[str, Path]:
     return found
 
 
+def given(path: Path) -> dict[str, Path]:
+    """The files of events that `path` names, by topic: a folder's, or one file, of shipments unless its name differs.
+
+    Raises FilesError as `find` does, and for a file in another format.
+    """
+    if not path.is_file():
+        return find(path)
+    if path.suffix.removeprefix(".") not in FORMS:
+        raise FilesError(f"{path}: neither .ndjson nor .parquet")
+    topic = next((topic for topic, name in NAMES.items() if name == path.stem), topics.SHIPMENTS)
+    return {topic: path}
+
+
 def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     """The lines of a file, at most `rows_max` at a time. Raises FilesError for one that cannot be read."""
     try:
