@@ -75,8 +75,7 @@ def judge_folder(
     """
     paths = files.find(folder)
     rejects_path = beside(out)
-    if {path.resolve() for path in paths.values()} & {out.resolve(), rejects_path.resolve()}:
-        raise files.FilesError(f"{out}: holds events to judge, and would be replaced")
+    files.spare(paths, [out, rejects_path])
     found: list[tuple[bytes, bytes, str]] = []
     with files.whole(out) as alert_lines, files.whole(rejects_path) as reject_lines:
         with opened(paths, processes, AlertSteps, settings, [catalogue]) as bulk:

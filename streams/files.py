@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +150,14 @@ def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
                 number += len(values)
     except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
         raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
+    """Raise FilesError if what is to be written would replace events to read."""
+    events = {path.resolve() for path in paths.values()}
+    for target in targets:
+        if target.resolve() in events:
+            raise FilesError(f"{target}: holds events to judge, and would be replaced")
 
 
 @contextmanager

@@ -14,9 +14,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
+from streams import layout
 from streams.backtest.difference import CHANGES, Cause, Change, Counts, Parcel, Shift, Verdict
 from streams.bulk import Steps
-from streams.dealt import Cut
+from streams.dealt import Cut, parcel_slots
 from streams.emit import explained
 from streams.fold.dossiers import Dossiers
 from streams.frames import untail
@@ -84,7 +85,7 @@ class CompareSteps(Steps):
     def compare(
         self, uploads: Cut, movements: Cut, facts: Cut, emit_from: int, examples_max: int, every: bool
     ) -> tuple[int, tuple[Tally, bytes]]:
-        """Parcels, what was counted, and, if `every`, each parcel that differs as lines of JSON, sorted by parcel."""
+        """Parcels, what was counted, and, if `every`, each parcel that differs as lines of JSON, by slot and parcel."""
         touched = self.fold(uploads, movements, facts)
         pair = _Pair(touched, *(_Judged(agent.catalogue, judge(touched, agent.catalogue)) for agent in self.agents))
         change = pair.changes(emit_from)
@@ -92,7 +93,7 @@ class CompareSteps(Steps):
         groups = pair.groups(differing, change, examples_max)
         lines = b""
         if every:
-            parcels = sorted((pair.parcel(row, CHANGES[change[row]]) for row in differing.tolist()), key=_by_parcel)
+            parcels = [pair.parcel(row, CHANGES[change[row]]) for row in pair.ordered(differing)]
             lines = b"".join(msgspec.json.encode(parcel) + b"\n" for parcel in parcels)
         return len(touched.parcels), (Tally(pair.tiers(), pair.answers(), groups), lines)
 
@@ -182,6 +183,12 @@ class _Pair:
             out[name, shifts] = Group(len(members), [(order, self.parcel(row, name)) for order, row in chosen])
         return out
 
+    def ordered(self, rows: Ints) -> list[int]:
+        """These rows by slot and parcel, an order that no span of slots and no batch has a part in."""
+        parcels = np.array(self.touched.parcels, dtype=layout.PARCEL)[self.old.verdicts.rows[rows]]
+        order: list[int] = rows[np.lexsort((parcels, parcel_slots(parcels)))].tolist()
+        return order
+
     def parcel(self, row: int, change: Change) -> Parcel:
         _, carrier, number, *_ = untail(self._tail(row))
         return Parcel(f"{carrier}:{number}", change, self.old.verdict(row), self.new.verdict(row))
@@ -203,10 +210,6 @@ class _Pair:
 
     def _tail(self, row: int) -> bytes:
         return self.touched.tails[int(self.old.verdicts.rows[row])]
-
-
-def _by_parcel(parcel: Parcel) -> bytes:
-    return parcel.parcel.encode()
 
 
 def named_tiers(tiers: Ints) -> Mapping[str, Mapping[str, int]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rules import TIERS, Catalogue, load_catalogue
 from rules.lint import shown
 from streams import files
 from streams.backtest.compare import CompareSteps, Tally, named_tiers
 from streams.backtest.difference import CAUSES_MAX, Cause, Difference, Side, by_tier, rule_lines
+from streams.backtest.page import page
 from streams.bulk import Bulk, Progress, opened
 from streams.settings import Settings, SettingsError
 
@@ -47,6 +48,7 @@ def backtest(
     new: Rules,
     settings: Settings,
     *,
+    html: Path | None = None,
     out: Path | None = None,
     examples_max: int = 3,
     progress: Progress = lambda *_: None,
@@ -54,24 +56,30 @@ def backtest(
 ) -> Difference:
     """Judge the events in `source`, a folder or a file, under both catalogues, and tell the difference.
 
-    out: gets every parcel that differs, as NDJSON. processes: that may share the work, fewer if that pays.
-    Raises FilesError for files that cannot be read or written.
+    html: gets the report as a page; out: every parcel that differs, as NDJSON. processes: that may share the work,
+    fewer if that pays. Raises FilesError for files that cannot be read or written.
     """
     paths = files.given(source)
-    if out is not None and out.resolve() in {path.resolve() for path in paths.values()}:
-        raise files.FilesError(f"{out}: holds events to judge, and would be replaced")
+    files.spare(paths, [target for target in (html, out) if target])
     tally = Tally()
-    with files.whole(out) if out else nullcontext() as listed:
+    with _whole(html) as page_file, _whole(out) as listed:
         catalogues = [old.running, new.running]
         with opened(paths, processes, CompareSteps, settings, catalogues) as bulk:
             for _ in bulk.read(settings.event_bytes_max, progress):
                 pass  # they are counted
-            arguments = TIERS.index(settings.emit_from), examples_max, out is not None
+            arguments = TIERS.index(settings.emit_from), examples_max, listed is not None
             for some, lines in bulk.conclude(CompareSteps.compare, *arguments, progress=progress):
                 tally.add(some, examples_max)
-                if listed is not None:
+                if listed:
                     listed.write(lines)
-    return _report(source, old, new, settings, bulk, tally)
+        difference = _report(source, old, new, settings, bulk, tally)
+        if page_file:
+            page_file.write(page(difference).encode())
+    return difference
+
+
+def _whole(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    return files.whole(path) if path else nullcontext()
 
 
 def _load(folder: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Rules:

@@ -65,6 +65,8 @@ def backtest(
     removed at the end.
     """
     settings = settings_of(config, assignments, home_adcodes=home_adcodes)
+    if html and out and html.resolve() == out.resolve():
+        raise typer.BadParameter("--html and --out name the same file", param_hint="--html")
 
     from streams.backtest.run import backtest as compare
     from streams.backtest.run import load_pair
@@ -76,10 +78,8 @@ def backtest(
     with bar(progress) as advance:
         difference = compare(
             source, old, new, settings,
-            out=out, examples_max=examples, progress=advance, processes=processes or cores(),
+            html=html, out=out, examples_max=examples, progress=advance, processes=processes or cores(),
         )  # fmt: skip
-    if html:
-        _write_page(html, difference)
     if as_json:
         import msgspec
 
@@ -94,14 +94,6 @@ def backtest(
         print(f"waybill: {line}", file=sys.stderr)
     if exceeded:
         raise typer.Exit(BEYOND)
-
-
-def _write_page(path: Path, difference: Difference) -> None:
-    from streams import files
-    from streams.backtest.page import page
-
-    with files.whole(path) as file:
-        file.write(page(difference).encode())
 
 
 def _exceeded(difference: Difference, limits: dict[str, int | None]) -> list[str]:

@@ -53,7 +53,8 @@ def _read(console: Console, difference: Difference, seconds: float) -> None:
         console.print(Text(f"rejected: {count:,} of {topic}: {reason}", "yellow"))
     console.print(
         f"{difference.source}: {difference.events:,} events, {sum(difference.rejects.values()):,} rejects, "
-        f"{difference.parcels:,} parcels in {seconds:.1f} s"
+        f"{difference.parcels:,} parcels in {seconds:.1f} s",
+        soft_wrap=True,
     )
 
 
