@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from rules import TIERS, Catalogue, Rule
+from rules.wording import value
 from schemas.records import Reason, Title
 
 Change = Literal["gained", "lost", "raised", "lowered", "rescored"]
@@ -141,6 +142,15 @@ def _changes(before: Rule, after: Rule) -> dict[str, tuple[Any, Any]]:
     for name in sorted({*before.limits, *after.limits}):
         found[f"limits.{name}"] = before.limits.get(name), after.limits.get(name)
     return {name: (was, now) for name, (was, now) in found.items() if was != now}
+
+
+def written(item: object) -> str:
+    """One side of a change, on one line; a dash for what is not there."""
+    if item is None:
+        return "–"
+    if isinstance(item, str):
+        return " ".join(item.split())
+    return value(list(item) if isinstance(item, tuple) else item)
 
 
 def by_tier(tiers: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, int], dict[str, int]]:

@@ -12,7 +12,7 @@ from rules.pages import code
 from rules.pagewords import word
 from rules.wording import value
 from schemas.records import Reason
-from streams.backtest.difference import Cause, Change, Counts, Difference, Parcel, RuleLine, Shift, Side
+from streams.backtest.difference import Cause, Change, Counts, Difference, Parcel, RuleLine, Shift, Side, written
 
 # What changed: (Chinese, English, what that means in both).
 _CHANGES: Final[dict[Change, tuple[str, str, str]]] = {
@@ -122,7 +122,7 @@ def _rules(difference: Difference) -> Markup:
 def _rule(line: RuleLine) -> Markup:
     status = tag("span", _STATUS[line.status], class_=line.status) if _STATUS[line.status] else ""
     changed = [
-        tag("small", f"{name}: ", tag("del", _written(before)), " → ", tag("ins", _written(after)))
+        tag("small", f"{name}: ", tag("del", written(before)), " → ", tag("ins", written(after)))
         for name, (before, after) in line.changes.items()
     ]
     titles = tag("small", f"{line.title.zh} · ", tag("span", line.title.en, lang="en"))
@@ -185,9 +185,3 @@ def _table(heads: list[str], rows: list[Markup], classes: str = "figures") -> Ma
 
 def _tier(name: str) -> str:
     return "无 none" if name == "none" else f"{word(name, 'zh')} {name}"
-
-
-def _written(item: object) -> str:
-    if item is None:  # one of the two does not have it
-        return "–"
-    return value(list(item) if isinstance(item, tuple) else item).strip()

@@ -61,8 +61,8 @@ def backtest(
 
     Exit code 3 if a limit is exceeded: --max-lost 0 lets nothing be lost. Without limits a difference is no failure.
 
-    Files may be larger than memory: what is known in between lies on disk in TMPDIR, half their size or so, and is
-    removed at the end.
+    Files may be larger than memory: what is known in between lies on disk in TMPDIR, about a third of their size as
+    NDJSON, and is removed at the end.
     """
     settings = settings_of(config, assignments, home_adcodes=home_adcodes)
     if html and out and html.resolve() == out.resolve():

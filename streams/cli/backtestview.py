@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rules import TIERS
 from rules.wording import value
-from streams.backtest.difference import Cause, Change, Counts, Difference, Parcel, RuleLine, Shift
+from streams.backtest.difference import Cause, Change, Counts, Difference, Parcel, RuleLine, Shift, written
 
 STYLES: dict[Change, str] = {
     "gained": "bold yellow",
@@ -92,7 +92,7 @@ def _rules(console: Console, difference: Difference) -> None:
     console.print(table)
     for line in differing:
         for name, (before, after) in line.changes.items():
-            text = Text.assemble((f"{line.rule} {name}: ", "dim"), _written(before), (" → ", "dim"), _written(after))
+            text = Text.assemble((f"{line.rule} {name}: ", "dim"), written(before), (" → ", "dim"), written(after))
             console.print(Padding(text, (0, 0, 0, 2), expand=False))
 
 
@@ -135,9 +135,3 @@ def _example(console: Console, parcel: Parcel, rules: set[str]) -> None:
     for reason in told.values():
         seen = ", ".join(f"{name} {value(item)}" for name, item in reason.evidence.items())
         console.print(Padding(Text(f"{reason.rule}: {seen}", "dim"), (0, 0, 0, 13), expand=False))
-
-
-def _written(item: object) -> str:
-    if item is None:
-        return "–"
-    return value(list(item) if isinstance(item, tuple) else item).strip()

@@ -40,8 +40,8 @@ def judge(
     rejected with a reason, written beside it: alerts.ndjson has alerts.rejects.ndjson. The end of the files counts as
     the end of every wait.
 
-    Files may be larger than memory: what is known in between lies on disk in TMPDIR, half their size or so, and is
-    removed at the end.
+    Files may be larger than memory: what is known in between lies on disk in TMPDIR, about a third of their size as
+    NDJSON, and is removed at the end.
     """
     settings = settings_of(config, assignments, home_adcodes=home_adcodes, rules_dir=rules)
 

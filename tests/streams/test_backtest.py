@@ -25,7 +25,7 @@ from rules.catalogue import SHIPPED, rule_files
 from schemas.records import Alert, encode
 from streams import bulk, dealt
 from streams.backtest.compare import Tally
-from streams.backtest.difference import CHANGES, Difference, Parcel
+from streams.backtest.difference import CHANGES, Difference, Parcel, written
 from streams.backtest.run import backtest, load_pair
 from streams.bulk import judge_folder
 from streams.cli import run
@@ -426,6 +426,11 @@ def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path, capsys: pytes
     assert "rejected: 1 of waybill.shipments: invalid_json\n" in out
     assert "rejected: 1 of waybill.shipments: empty\n" in out
     assert f"bad: {len(shipments) + 2:,} events, 2 rejects, {len(known):,} parcels in " in out
+
+
+def test_what_was_changed_is_written_on_one_line() -> None:
+    texts = {None: "–", 3: "3", "a AND\n  b\n": "a AND b", ("hold", "open_box"): '["hold", "open_box"]', "": ""}
+    assert {item: written(item) for item in texts} == texts
 
 
 def test_tallies_add_up_to_the_same_in_any_order(folder: Path, changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
