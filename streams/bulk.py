@@ -13,7 +13,7 @@ import dataclasses
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,10 +107,12 @@ def opened(
     size = sum(path.stat().st_size for path in paths.values())
     count = max(1, min(processes, size // PROCESS_BYTES_MIN))
     bare = [dataclasses.replace(catalogue) for catalogue in catalogues]  # without what it keeps at hand, to travel
-    with TemporaryDirectory(prefix="waybill-") as folder:
-        spill = Path(folder) if count > 1 or size > HELD_BYTES_MAX else None
-        with crew(count, steps, settings, bare, spill) as hands:
-            yield Bulk(hands, paths)
+    spills = count > 1 or size > HELD_BYTES_MAX
+    with (
+        TemporaryDirectory(prefix="waybill-") if spills else nullcontext() as folder,
+        crew(count, steps, settings, bare, Path(folder) if folder else None) as hands,
+    ):
+        yield Bulk(hands, paths)
 
 
 class Bulk:

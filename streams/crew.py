@@ -50,7 +50,7 @@ def crew(processes: int, tool: Callable[..., object], *arguments: object) -> Ite
             yield _Many(executor, processes)
     except BrokenProcessPool as error:
         raise CrewError(
-            "a process of ours ended in the middle of its work, for want of memory perhaps; use fewer of them"
+            "a process of ours ended in the middle of its work, for want of memory perhaps; --processes names how many"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
