@@ -147,6 +147,11 @@ class Worker(AbstractContextManager["Worker"]):
         """The process runs."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """The exit code of a process that ended by itself; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
     def told(self, lines: int = 60) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
