@@ -154,6 +154,9 @@ class Settings(BaseSettings):
     stalled_ms_max: int = Field(
         60_000, ge=1_000, description="/live fails when records wait so long with nothing committed (milliseconds)."
     )
+    give_up_after_ms: int = Field(
+        300_000, ge=1_000, description="A worker, or its supervisor, that gets nowhere for so long ends (milliseconds)."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )

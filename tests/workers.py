@@ -120,6 +120,11 @@ class Worker(AbstractContextManager["Worker"]):
             self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         return self
 
+    def send(self, number: signal.Signals) -> None:
+        """Any signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """kill -9."""
         process, self._process = self._process, None

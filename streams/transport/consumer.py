@@ -60,6 +60,7 @@ class Consumer(base.Consumer):
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._release = False
+        self._read_again = False
         self._read_offset = _Forgetful()
         self.generation = 0
 
@@ -78,6 +79,10 @@ class Consumer(base.Consumer):
     def release(self) -> None:
         """State is there: begin to read."""
         self._release = True
+
+    def read_again(self) -> None:
+        """Take all partitions anew, at their committed offsets; obsolete once they are taken back."""
+        self._read_again = True
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker: it cannot go on."""
@@ -101,6 +106,9 @@ class Consumer(base.Consumer):
     async def _poll(self) -> None:
         assert self._poller is not None
         while not self.should_stop:
+            if self._read_again:
+                self._read_again = False
+                await self._on_thread(self._poller.read_again)
             if self._release:
                 self._release = False
                 await self._on_thread(self._poller.release)
@@ -151,7 +159,7 @@ class Consumer(base.Consumer):
         self.app.consumer_generation_id = self.generation
         self._waiting.clear()
         self._rows = 0
-        self._release = False
+        self._release = self._read_again = False
         self._taken.set()
         await self.on_partitions_revoked({TP(*each) for each in partitions})
 

@@ -96,6 +96,15 @@ class Poller:
         if self.assigned:
             self._client.resume([TopicPartition(*each) for each in self.assigned])
 
+    def read_again(self) -> None:
+        """Put all partitions back to their committed offsets, as if they had been lost and assigned again."""
+        if not self._in_hand:
+            return
+        self._in_hand = False
+        self._on_revoked(set(self.assigned), True)
+        self._rewind(self._client)
+        self._announce(self._client)
+
     def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Records between what was committed and the end of each partition, by the last watermarks seen.
 
@@ -158,6 +167,10 @@ class Poller:
             client.assign(at)
             self.assigned = new
         self._begin(at)
+        self._announce(client)
+
+    def _announce(self, client: Client) -> None:
+        """Hand the assignment over, held until `release`."""
         self._hold(client)
         self._in_hand = True
         self.group_metadata = client.consumer_group_metadata()
@@ -194,8 +207,11 @@ class Poller:
         stay = [TopicPartition(*each) for each in self.assigned]
         if stay:
             at = _committed(client, stay)
-            client.incremental_unassign(stay)
-            client.incremental_assign(at)
+            if self._incremental:
+                client.incremental_unassign(stay)
+                client.incremental_assign(at)
+            else:
+                client.assign(at)
             self._begin(at)
 
     def _out_of_range(self, place: Partition) -> InputError:
