@@ -168,6 +168,8 @@ class Settings(BaseSettings):
             raise ValueError(f"kafka: {', '.join(reserved)} follows from other settings and cannot be given here")
         if self.epoch_ms_max >= self.transaction_timeout_ms:
             raise ValueError("epoch_ms_max: must be less than transaction_timeout_ms")
+        if self.give_up_after_ms <= self.stalled_ms_max:
+            raise ValueError("give_up_after_ms: must be more than stalled_ms_max, so that /live says so before")
         if self.reject_raw == "encrypt" and self.reject_key_file is None:
             raise ValueError("reject_key_file: needed when reject_raw is encrypt")
         for field in ("token_key", "token_state_key"):

@@ -25,6 +25,7 @@ from streams.pipeline import Histories, Judged, Parcels
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
+from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
 from streams.transport.poller import Partition
 
@@ -58,6 +59,7 @@ class Work:
         self.histories = Histories(
             self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
         )
+        self._broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
@@ -84,6 +86,10 @@ class Work:
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
         return self._generation != _NO_GENERATION
+
+    async def broker_answers(self) -> bool:
+        """Whether a broker answers now."""
+        return await self._broker.answers()
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
