@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,10 @@ from faust.types import TP, ConsumerMessage
 
 from streams.frames import Batch
 from streams.transport.poller import Partition, Poller
+
+
+class RebalanceError(RuntimeError):
+    """Partitions could not be given back in time: others may own them already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,11 @@ class Consumer(base.Consumer):
         self._serve(self._serve_assigned(partitions))
 
     def _serve(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(self.link.rebalance_timeout_s)
+        served = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            served.result(self.link.rebalance_timeout_s)
+        except FutureTimeoutError:
+            raise RebalanceError(f"a rebalance was not done after {self.link.rebalance_timeout_s:.0f} s") from None
 
     async def _serve_revoked(self, partitions: set[Partition], lost: bool) -> None:
         """Finish what is in hand, then drop what is queued: Faust's streams skip messages of an older generation."""
