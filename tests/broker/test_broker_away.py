@@ -1,4 +1,4 @@
-"""A broker that goes away, for a while or for good: workers outlast it or are started anew, and do not wait for ever."""
+"""A broker that goes away, for a while or for good. Workers outlast it or start anew, but do not wait for ever."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path
 
 def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKafka, tmp_path: Path) -> None:
     servers, port = broker.bootstrap_servers, free_port()
-    settings = {"web_port": port, "stalled_ms_max": 14_000, "give_up_after_ms": 18_000}
-    with Worker(servers, tmp_path / "state", **settings) as worker:
+    bounds = {"stalled_ms_max": 14_000, "give_up_after_ms": 18_000}
+    with Worker(servers, tmp_path / "state", WAYBILL, web_port=port, **bounds) as worker:
         worker.ready()
         Publisher(servers)(world(33, 30))
         deadline = time.monotonic() + 20
