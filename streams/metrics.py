@@ -54,6 +54,7 @@ class Metrics:
             "epoch_seconds", "From the first fetch of an epoch to its commit.", COMMIT_BUCKETS
         )
         self.commit_seconds = self._histogram("commit_seconds", "Kafka transaction and store write.", COMMIT_BUCKETS)
+        self.aborts = self._counter("aborts", "Epochs aborted, whose input was read again.")
 
         # State
         self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")

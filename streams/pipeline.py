@@ -129,7 +129,7 @@ class Parcels:
         event_time: how far event time has come for each, epoch ms.
         """
         out.touched = touched
-        out.verdicts = verdicts = judge(touched, self.catalogue, event_time, home=self._describer.home_adcodes)
+        out.verdicts = verdicts = self.judge(touched, event_time)
         out.alerts = emit(
             touched,
             verdicts,
@@ -139,6 +139,10 @@ class Parcels:
             now_ms=now_ms,
         )
         return verdicts
+
+    def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
+        """The verdicts on these dossiers, `event_time` as above."""
+        return judge(touched, self.catalogue, event_time, home=self._describer.home_adcodes)
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
         """The valid records of one kind, with the partition and offset of each; the others become rejects."""
