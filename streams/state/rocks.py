@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from rocksdict import (
@@ -90,6 +91,12 @@ class RocksStore:
         """Apply changelog records up to `offset` (next to read)."""
         self._partitions[number].write(values.items(), offset)
         self._partitions[number].complete = False
+
+    def scan(self, number: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All keys and values that were written to a partition, so many at a time at most."""
+        rows = self._partitions[number].items()
+        while piece := list(islice(rows, rows_max)):
+            yield piece
 
     def close(self, number: int) -> None:
         """Close a partition and forget what was not written; the changelog has it."""
@@ -204,6 +211,9 @@ class _Partition:
             put(_OFFSET, offset.to_bytes(8, "big"))
             self.offset = offset
         self._db.write(batch, self._write_options)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        return ((key, value) for key, value in self._db.items() if key not in (_OFFSET, _FORMAT))
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.layout import FORMAT
 from streams.state.rocks import RocksStore, StateError, shared_cache
 from streams.state.store import MemoryStore
 
@@ -179,11 +180,21 @@ def test_more_than_fits_in_memory(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(tmp_path).close_all()
-    monkeypatch.setattr("streams.layout.FORMAT", 2)
-    with pytest.raises(StateError, match=r"things/0.* has format 1, this worker writes 2"):
+    monkeypatch.setattr("streams.layout.FORMAT", FORMAT + 1)
+    with pytest.raises(StateError, match=rf"things/0.* has format {FORMAT}, this worker writes {FORMAT + 1}"):
         opened(tmp_path)
     monkeypatch.undo()
     opened(tmp_path).close_all()  # and the refusal left no lock behind
+
+
+def test_all_that_was_written_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(25)})
+    assert list(store.scan(0, 10)) == []  # of an epoch that is open
+    commit(store, 30)
+    pieces = list(store.scan(0, 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
+    assert list(store.scan(1, 10)) == []
 
 
 def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:
