@@ -19,18 +19,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from rules import Catalogue
 from schemas.records import Reject, encode
-from streams import files
+from streams import files, layout
 from streams.crew import Crew, crew
-from streams.dealt import Dealt, spans
-from streams.frames import Batch
+from streams.dealt import Cut, Dealt, Piece, deal, hash_slots, parcel_slots, spans
+from streams.describe import Describer
+from streams.fold import dossiers, histories
+from streams.fold.journey import END
+from streams.frames import Answers, Batch, Movements, Uploads
 from streams.offline import raw
-from streams.pipeline import Judged
+from streams.pipeline import Judged, Parcels
 from streams.settings import Settings
-from streams.steps import FACTS, MOVEMENTS, NAMES, OBSERVATIONS, PARTITION, UPLOADS, Known, Steps
+from streams.state.store import MemoryStore
 
 Found = TypeVar("Found")
 Progress = Callable[[str, float, int], None]
@@ -39,6 +44,8 @@ PIECE_ROWS = 20_000  # decoded together
 SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
 HELD_BYTES_MAX = 64 * 1024 * 1024  # of files, whose rows lie in memory
 PROCESS_BYTES_MIN = 128 * 1024 * 1024  # of files for each process: some seconds of work, a start takes half of one
+_PARCEL = np.dtype(layout.PARCEL)
+_PARTITION = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +126,8 @@ class Bulk:
         self.missing = [name for topic, name in files.NAMES.items() if topic not in paths]
         self._hands = hands
         self._paths = paths
-        self._uploads = Dealt(UPLOADS)
-        self._movements = Dealt(MOVEMENTS)
-        self._names = Dealt(NAMES)
+        self._uploads = Dealt([layout.SHIPMENT, _PARCEL, "S1"])
+        self._movements = Dealt([layout.MOVEMENT, _PARCEL, "S1"])
 
     def read(self, bytes_max: int, progress: Progress) -> Iterator[Reject]:
         """Read all files; yields what could not be read, in the order of topics and lines."""
@@ -132,7 +138,6 @@ class Bulk:
             self.events += read.events
             self._uploads.add(read.uploads)
             self._movements.add(read.movements)
-            self._names.add(read.names)
             for reject in read.rejects:
                 self.rejects[reject.topic, reject.reason] += 1
                 length = lengths.pop((reject.topic, reject.offset), 0)
@@ -142,15 +147,14 @@ class Bulk:
     def conclude(
         self, step: Callable[..., tuple[int, Found]], *arguments: object, progress: Progress
     ) -> Iterator[Found]:
-        """What `step` finds out about some parcels, until all are through; `parcels` counts them.
+        """What `step` finds in the rows of some parcels, until all are through; `parcels` counts them.
 
-        step: a method of the steps that takes what is known of the parcels, and `arguments`, and returns the number of
+        step: a method of the steps that takes uploads, movements, facts and `arguments`, and returns the number of
         parcels and what it found. progress: told the step, the share of it that is done, and how many rows that was.
         """
         facts = self._facts(progress)
         ends = spans(self._uploads, self._movements)
-        tables = self._uploads, self._movements, self._names, facts
-        calls = ((Known(*(table.cut(*span) for table in tables)), *arguments) for span in ends)
+        calls = ((self._uploads.cut(*span), self._movements.cut(*span), facts.cut(*span), *arguments) for span in ends)
         for number, (parcels, found) in enumerate(self._hands.each(step, calls), 1):
             self.parcels += parcels
             progress("judging", number / len(ends), self.parcels)
@@ -158,7 +162,7 @@ class Bulk:
 
     def _facts(self, progress: Progress) -> Dealt:
         """What all histories answer, by parcel."""
-        observed, facts = Dealt(OBSERVATIONS), Dealt(FACTS)
+        observed, facts = Dealt([layout.OBSERVATION]), Dealt([layout.FACT])
         for piece in self._hands.each(Steps.observe, ((self._uploads.cut(*span),) for span in spans(self._uploads))):
             observed.add(piece)
         ends = spans(observed)
@@ -172,14 +176,89 @@ class Bulk:
         return facts
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What came of reading some lines."""
+
+    uploads: Piece
+    movements: Piece
+    events: Counter[str]
+    rejects: list[Reject]
+
+
+class Steps:
+    """The steps on the way, each for some of the rows: a function of its arguments, in whichever process."""
+
+    def __init__(self, settings: Settings, catalogues: Sequence[Catalogue], spill: Path | None) -> None:
+        """spill: where rows lie between the steps; None: in memory."""
+        describer = Describer.of(settings, frozenset().union(*(catalogue.columns for catalogue in catalogues)))
+        self.agents = [
+            Parcels(
+                MemoryStore(),
+                catalogue,
+                describer,
+                partitions=1,
+                emit_from=settings.emit_from,
+                event_bytes_max=settings.event_bytes_max,
+            )
+            for catalogue in catalogues
+        ]
+        self._bucket_rows_max = settings.observations_per_bucket_max
+        self._spill = spill
+
+    def read(self, batches: Sequence[Batch]) -> Read:
+        """Decode and describe lines."""
+        out = Judged()
+        uploads, movements = zip(*(self.agents[0].read([batch], out) for batch in batches), strict=True)
+        parcels = _parcels(uploads)
+        tails = np.array([tail for part in uploads for tail in part.tails], dtype=np.bytes_)
+        rows = np.concatenate([part.rows for part in uploads])
+        moved = _parcels(movements)
+        moves = np.concatenate([part.rows for part in movements])
+        return Read(
+            deal(parcel_slots(parcels), [rows, parcels, tails], self._spill),
+            deal(parcel_slots(moved), [moves, moved, _names(movements)], self._spill),
+            out.events,
+            out.rejects,
+        )
+
+    def observe(self, uploads: Cut) -> Piece:
+        """What these uploads are observations of, by entity."""
+        folded = dossiers.fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
+        rows = folded.observations()
+        return deal(hash_slots(rows["entity"]), [rows], self._spill)
+
+    def answer(self, observed: Cut) -> Piece:
+        """What the histories of these observations answer, by parcel."""
+        (rows,) = observed.columns()
+        partitions = np.full(len(rows), _PARTITION, dtype=np.int64)
+        found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
+        return deal(parcel_slots(found["parcel"]), [found], self._spill)
+
+    def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> dossiers.Dossiers:
+        """Everything that is known of these parcels."""
+        rows, column, names = movements.columns()
+        parcels = column.tolist()
+        cut = np.flatnonzero(names != b"").tolist()
+        (answers,) = facts.columns()
+        return dossiers.fold(
+            MemoryStore(),
+            _uploads(uploads),
+            Movements([_PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
+            Answers([_PARTITION] * len(answers), answers),
+        )
+
+
 class AlertSteps(Steps):
     """With alerts at the end."""
 
-    def alerts(self, known: Known, now_ms: int) -> tuple[int, list[tuple[bytes, bytes, str]]]:
+    def alerts(
+        self, uploads: Cut, movements: Cut, facts: Cut, now_ms: int
+    ) -> tuple[int, list[tuple[bytes, bytes, str]]]:
         """Parcels, and key, value and tier of each open alert, in no order."""
-        touched = self.fold(known)
+        touched = self.fold(uploads, movements, facts)
         out = Judged()
-        self.agents[0].conclude(touched, out, now_ms, self.ended(touched))
+        self.agents[0].conclude(touched, out, now_ms, ended(touched))
         found = [(each.key, each.value, str(each.alert.tier)) for each in out.alerts if each.alert.status == "open"]
         return len(touched.parcels), found
 
@@ -194,7 +273,7 @@ def _lines(
     for topic, path in paths.items():
         for piece in files.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
             lengths |= {(topic, piece.first + at): length for at, length in piece.cut.items()}
-            batches.append(raw(topic, PARTITION, piece.values, piece.first))
+            batches.append(raw(topic, _PARTITION, piece.values, piece.first))
             gathered += sum(map(len, piece.values))
             if gathered >= SHARE_BYTES:
                 shares.append((before + piece.read_bytes) / total)
@@ -204,3 +283,27 @@ def _lines(
     if batches:
         shares.append(1.0)
         yield (batches,)
+
+
+def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
+    return np.array([parcel for part in parts for parcel in part.parcels], dtype=_PARCEL)
+
+
+def ended(touched: dossiers.Dossiers) -> NDArray[np.int64]:
+    """The event time of these dossiers: the end of input closes every deadline, as what has not come does not come."""
+    return np.full(len(touched.parcels), END)
+
+
+def _names(parts: Sequence[Movements]) -> NDArray[np.bytes_]:
+    """The names of the parcels of movements; empty where the reference is the name, as it nearly always is."""
+    rows = sum(len(part.rows) for part in parts)
+    if not any(part.names for part in parts):
+        return np.zeros(rows, dtype="S1")
+    return np.array([part.names.get(parcel, "").encode() for part in parts for parcel in part.parcels], dtype=np.bytes_)
+
+
+def _uploads(cut: Cut) -> Uploads:
+    rows, parcels, tails = cut.columns()
+    # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
+    _, once = np.unique(rows["event"], return_index=True)
+    return Uploads([_PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())

@@ -129,7 +129,7 @@ class Parcels:
         event_time: how far event time has come for each, epoch ms.
         """
         out.touched = touched
-        out.verdicts = verdicts = self.verdicts(touched, event_time)
+        out.verdicts = verdicts = self.judge(touched, event_time)
         out.alerts = emit(
             touched,
             verdicts,
@@ -140,8 +140,8 @@ class Parcels:
         )
         return verdicts
 
-    def verdicts(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
-        """What the rules say of these dossiers, for those who ask nothing else."""
+    def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
+        """The verdicts on these dossiers, `event_time` as above."""
         return judge(touched, self.catalogue, event_time, home=self._describer.home_adcodes)
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:

@@ -310,6 +310,8 @@ class Turn:
         self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
         if judged.due:
             self._work._epoch.passed(judged.due)
+            self._work.metrics.overdue.inc(judged.due)
+        self._work.metrics.waiting.set(len(self._work.parcels.deadlines))
         _count(self._work.metrics, judged)
 
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from rules import TIERS, Catalogue
 from streams import layout
 from streams.backtest.difference import CHANGES, Cause, Change, Counts, Parcel, Shift, Verdict
-from streams.dealt import parcel_slots
+from streams.bulk import Steps, ended
+from streams.dealt import Cut, parcel_slots
 from streams.emit import explained
 from streams.fold.dossiers import Dossiers
 from streams.frames import untail
 from streams.judge import Verdicts
-from streams.steps import Known, Steps
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -82,11 +82,13 @@ class Tally:
 class CompareSteps(Steps):
     """With a comparison at the end. The first catalogue is the old one, the second the new one."""
 
-    def compare(self, known: Known, emit_from: int, examples_max: int, every: bool) -> tuple[int, tuple[Tally, bytes]]:
+    def compare(
+        self, uploads: Cut, movements: Cut, facts: Cut, emit_from: int, examples_max: int, every: bool
+    ) -> tuple[int, tuple[Tally, bytes]]:
         """Parcels, what was counted, and, if `every`, each parcel that differs as lines of JSON, by slot and parcel."""
-        touched = self.fold(known)
-        end = self.ended(touched)
-        pair = _Pair(touched, *(_Judged(agent.catalogue, agent.verdicts(touched, end)) for agent in self.agents))
+        touched = self.fold(uploads, movements, facts)
+        end = ended(touched)
+        pair = _Pair(touched, *(_Judged(agent.catalogue, agent.judge(touched, end)) for agent in self.agents))
         change = pair.changes(emit_from)
         differing = np.flatnonzero(change != _SAME)
         groups = pair.groups(differing, change, examples_max)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from schemas import topics
-from schemas.records import encode
+from schemas.records import Shipment, encode
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
 from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
@@ -206,3 +206,13 @@ def test_what_is_missing_is_said_by_the_worker_that_is_there_when_its_time_is_ov
         reader = expect(fresh_kafka, wanted, worker)
         time.sleep(3)
         assert reader.poll(1.0) == 0
+
+
+def test_kinds_of_events_that_never_come_are_missing_all_the_same(fresh_kafka: str, tmp_path: Path) -> None:
+    """Their topics are empty, and so is most of the one that is not."""
+    records = [each for each in world(15, 3) if isinstance(each, Shipment)]
+    wanted = open_alerts(run(records))
+    assert wanted != open_alerts(run(records, close=False))
+    Publisher(fresh_kafka)(records)
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        expect(fresh_kafka, wanted, worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -116,7 +117,7 @@ def test_each_rule_is_counted_as_it_answers(changed: Path, tmp_path: Path) -> No
         lines[NAMES[TOPIC_OF[type(record)]]].append(encode(record))
     put(tmp_path / "world", lines)
     difference, _ = compared(tmp_path / "world", changed)
-    old, new = (settled(records, load_catalogue(folder), Settings()).answers for folder in (None, changed))
+    old, new = (settled(records, rules, Settings()).answers for rules in (load_catalogue(), load_catalogue(changed)))
     assert old.keys() == new.keys()
     answered = 0
     for line in difference.rules:
@@ -170,7 +171,9 @@ def test_causes_are_all_that_changed_and_examples_show_them(folder: Path, change
             assert moved
     assert difference.causes_left_out == 0
     assert counted == Counter({name: count for name, count in difference.changes.items() if count})
-    assert sum(sum(row.values()) for row in difference.tiers.values()) == difference.parcels == 2_000
+    lines = [line for name in NAMES.values() for line in (folder / f"{name}.ndjson").read_bytes().splitlines()]
+    known = {json.loads(line)["waybill_no"] for line in lines}  # one of them has no shipment record
+    assert sum(sum(row.values()) for row in difference.tiers.values()) == len(known)
 
 
 def _shuffled(lines: list[bytes]) -> list[bytes]:
