@@ -49,16 +49,17 @@ class Work:
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
             topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
         }
+        self.histories = Histories(
+            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
+        )
         self.parcels = Parcels(
             self._stores[topics.PARCELS_CHANGELOG],
             catalogue,
             Describer.of(settings, catalogue.columns),
+            self.histories,
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
-        )
-        self.histories = Histories(
-            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
         )
         self._broker = Broker(self._client({}))
         self._committer: Committer | None = None
@@ -253,6 +254,7 @@ class Work:
             for store in self._stores.values():
                 store.close_all()
             self.parcels.deadlines.close()
+            self.parcels.near = frozenset()
             self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()
@@ -301,6 +303,7 @@ class Work:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)
+            self.parcels.near = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
         self.metrics.restored_records.inc(records)
         log.info(
