@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from schemas.columns import HISTORY, SHIPMENT, Column
+from schemas.columns import REFERENCE as JOINED
 from schemas.records import Alert, Feedback, Inspection, Reference, Reject, Scan, Shipment
 from schemas.topics import ALERTS, FEEDBACK, INSPECTIONS, REFERENCE, REJECTS, RULES, SCANS, SHIPMENTS, TOPICS, Topic
 
@@ -143,6 +144,7 @@ def columns_reference() -> str:
     """The columns that rules may read, as a Markdown document."""
     parts = [_COLUMNS_HEAD, "## Of the shipment\n", _table(SHIPMENT)]
     parts += ["## Of the history of its sender, recipient, courier and outlet\n", _table(HISTORY)]
+    parts += ["## Of the reference data on its outlet and couriers\n", _table(JOINED)]
     return "\n".join(parts)
 
 

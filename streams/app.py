@@ -126,6 +126,11 @@ def build(settings: Settings) -> App:
         await work.start(app.consumer)
         await work.commit_loop()
 
+    @app.task
+    async def sweeps() -> None:
+        """Judge again what a change of the reference data touches."""
+        await work.sweep_loop()
+
     return app
 
 

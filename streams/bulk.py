@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rules import Catalogue
+from schemas import topics
 from schemas.records import Reject, encode
 from streams import files, layout
 from streams.describe import Describer
@@ -28,7 +29,7 @@ from streams.emit import Emitted
 from streams.fold import dossiers, histories
 from streams.frames import Answers, Batch, Movements, Uploads
 from streams.offline import raw
-from streams.pipeline import Judged, Parcels
+from streams.pipeline import Judged, Parcels, reject
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
@@ -80,7 +81,7 @@ def judge_folder(
         )
         alert_lines.writelines(value + b"\n" for _, value, _ in found)
     tiers: Counter[str] = Counter(tier for *_, tier in found)
-    missing = [name for topic, name in files.NAMES.items() if topic not in paths]
+    missing = [name for topic, name in files.EVENTS.items() if topic not in paths]
     return Summary(bulk.events, rejects, rejects_path, bulk.parcels, tiers, missing)
 
 
@@ -119,6 +120,7 @@ class Bulk:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
+        self._reference = self._agent.reference_reader()
         self._upload_rows = _Dealt(layout.SHIPMENT)
         self._upload_parcels = _Dealt(_PARCEL)
         self._upload_tails = _Dealt(np.dtype(np.object_))
@@ -126,7 +128,10 @@ class Bulk:
         self._movement_parcels = _Dealt(_PARCEL)
 
     def add(self, batch: Batch) -> list[Reject]:
-        """Read a batch; returns its rejects. Its partition counts as 0."""
+        """Read a batch; returns its rejects. Its partition counts as 0. Of reference records the order counts."""
+        if batch.topic == topics.REFERENCE:
+            self.events[topics.REFERENCE] += len(batch.values)
+            return [reject(batch, bad) for bad in self._reference.add(batch.values, batch.offsets, batch.keys)]
         out = Judged()
         uploads, movements = self._agent.read([batch], out)
         self.events += out.events
@@ -149,6 +154,7 @@ class Bulk:
         progress: told the step, the share of it that is done, and how many rows that was.
         """
         # Here the end of input closes every deadline: whatever has not come by now does not come.
+        self._agent.reference = self._reference.build()
         facts = self._facts(progress)
         sizes = self._upload_rows.sizes() + self._movement_rows.sizes()
         for low, high in _spans(sizes):

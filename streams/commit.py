@@ -58,6 +58,11 @@ class Epoch:
             self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
             self.rows += len(batch.values)
 
+    def hold(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Note what was read before, so that an epoch without input names offsets too: a worker is refused by them."""
+        self.opened_at = self.opened_at or time.monotonic()
+        self.offsets = {**positions, **self.offsets}
+
     def judged(self, judged: Judged, since: int = 0) -> None:
         """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
         self.send(topics.OBSERVATIONS, judged.observations)

@@ -62,7 +62,7 @@ def emit(
         return []
     frame = verdicts.frame[due].to_dicts()
     answers = verdicts.answers[due].rows()
-    revisions = dossiers.revisions(verdicts.rows[due])
+    revisions = (np.array(dossiers.revisions(verdicts.rows[due])) + verdicts.touched[due]).tolist()
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])

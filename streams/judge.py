@@ -10,11 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules import Catalogue, evaluate, score
-from schemas.columns import COLUMNS
+from schemas.columns import COLUMNS, REFERENCE
 from streams import layout
 from streams.fold.dossiers import Dossiers
 from streams.frames import untail
 from streams.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
+from streams.reference import EMPTY, Reference
 
 Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
@@ -29,23 +30,33 @@ class Verdicts:
     answers: pl.DataFrame
     score: NDArray[np.int32]
     tier: NDArray[np.uint8]
+    touched: NDArray[np.int64]  # what reference data add to the revision, see `Reference.touched`
 
 
-def judge(dossiers: Dossiers, catalogue: Catalogue) -> Verdicts:
-    """The verdict on every dossier that may have a new one: a pure function of the dossier and the catalogue."""
+def judge(dossiers: Dossiers, catalogue: Catalogue, reference: Reference) -> Verdicts:
+    """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference."""
     heads = dossiers.heads
     due = dossiers.judge | (dossiers.moved & (heads["emitted"] != 0))
     rows = np.flatnonzero(due & (heads["present"] == 1))
     tails = [dossiers.tails[row] for row in rows.tolist()] if catalogue.columns & _TAIL.keys() else []
-    read = columns(heads[rows], tails, catalogue.columns)
+    read = columns(heads[rows], tails, catalogue.columns, reference)
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
-    return Verdicts(rows, read, answers, points, tier)
+    touched = dossiers.touched(reference, rows) if joins(catalogue) else np.zeros(len(rows), dtype=np.int64)
+    return Verdicts(rows, read, answers, points, tier, touched)
 
 
-def columns(heads: Rows, tails: Sequence[bytes], wanted: frozenset[str]) -> pl.DataFrame:
+def joins(catalogue: Catalogue) -> bool:
+    """Whether any rule reads or shows reference data."""
+    return not _JOINED.isdisjoint(catalogue.columns)
+
+
+def columns(
+    heads: Rows, tails: Sequence[bytes], wanted: frozenset[str], reference: Reference = EMPTY
+) -> pl.DataFrame:
     """The documented columns named in `wanted`, of HEAD rows and their tails."""
     strings = [untail(tail) for tail in tails]
+    joined = reference.columns(heads) if wanted & _JOINED else {}
     out = []
     for name in COLUMNS:
         if name not in wanted:
@@ -53,11 +64,14 @@ def columns(heads: Rows, tails: Sequence[bytes], wanted: frozenset[str]) -> pl.D
         if name in _TAIL:
             position = _TAIL[name]
             out.append(pl.Series(name, [parts[position] for parts in strings], dtype=pl.String))
+        elif name in joined:
+            out.append(_column(*joined[name]).alias(name))
         else:
             out.append(_BUILD[name](heads).alias(name))
     return pl.DataFrame(out) if out else pl.DataFrame({"picked_up_at": heads["picked_up_at"].copy()})
 
 
+_JOINED = frozenset(column.name for column in REFERENCE)
 _TAIL = {"carrier_code": 1, "outlet_id": 3, "courier_id": 4}
 
 

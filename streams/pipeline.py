@@ -23,6 +23,8 @@ from streams.emit import Emitted, emit
 from streams.fold import dossiers, histories
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.judge import Verdicts, judge
+from streams.reference import EMPTY
+from streams.reference.reading import Reader
 from streams.state.store import Store
 
 SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
@@ -69,6 +71,11 @@ class Parcels:
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self._limits = Limits(bytes_max=event_bytes_max)
+        self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
+
+    def reference_reader(self) -> Reader:
+        """For records of `waybill.reference`, with the tokens that senders have."""
+        return Reader(self._describer.tokens, self._limits)
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Judge every parcel that these batches touch."""
@@ -82,6 +89,21 @@ class Parcels:
         touched.save(self.store)
         return out
 
+    def rejudge(
+        self, partition: int, kept: Sequence[tuple[bytes, bytes]], now_ms: int, *, since: int | None = None
+    ) -> Judged:
+        """Judge kept dossiers again: those that reference records from number `since` on touch, None: all.
+
+        kept: dossiers of a partition as the store has them, key and value.
+        """
+        out = Judged()
+        touched = dossiers.read([partition] * len(kept), [key for key, _ in kept], [value for _, value in kept])
+        rows = np.arange(len(kept))
+        touched.judge[:] = True if since is None else touched.touched(self.reference, rows) > since
+        self.conclude(touched, out, now_ms)
+        touched.save(self.store)
+        return out
+
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Decode and describe what these batches hold; rejects and counts go to `out`."""
         uploads = self._describer.uploads(*self._decode("shipment", batches, out))
@@ -92,7 +114,7 @@ class Parcels:
     def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
         """Judge these dossiers and put the alerts that are news into `out`."""
         out.touched = touched
-        out.verdicts = judge(touched, self.catalogue)
+        out.verdicts = judge(touched, self.catalogue, self.reference)
         out.alerts = emit(
             touched,
             out.verdicts,
@@ -114,7 +136,7 @@ class Parcels:
                 records += decoded.rows
                 partitions += [batch.partition] * len(decoded.rows)
                 offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [_reject(batch, bad) for bad in decoded.rejected]
+                out.rejects += [reject(batch, bad) for bad in decoded.rejected]
                 out.events[topic] += len(batch.values)
         return records, partitions, offsets
 
@@ -140,7 +162,8 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def _reject(batch: Batch, bad: Rejected) -> Reject:
+def reject(batch: Batch, bad: Rejected) -> Reject:
+    """What is published of a record that could not be read."""
     return Reject(
         topic=batch.topic,
         partition=batch.partition,

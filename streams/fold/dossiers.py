@@ -8,6 +8,7 @@ observations, so of two answers about one event the one that stands on more is t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from streams import layout
 from streams.frames import Answers, Movements, Uploads, untail
 from streams.layout import FACT_COLUMNS, HEAD, KINDS, MOVEMENT, OBSERVATION, SENDER, SHIPMENT, VERSION
+from streams.reference import Reference
 from streams.state.store import Store
 
 Rows = NDArray[np.void]
@@ -60,6 +62,15 @@ class Dossiers:
                 known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
         return [int(count) for count in known]
 
+    def touched(self, reference: Reference, rows: Ints) -> Ints:
+        """How far reference data speak of each dossier, by any upload that it had; see `Reference.touched`."""
+        heads = self.heads[rows]
+        found = reference.touched(heads, heads["entity"][:, layout.PHONE])
+        for position in np.flatnonzero(heads["versions"]).tolist():
+            past = np.frombuffer(self.versions[rows[position]], dtype=VERSION)
+            found[position] = max(found[position], reference.touched(past, past["phone"]).max())
+        return found
+
     def save(self, store: Store) -> None:
         rows = np.flatnonzero(self.changed).tolist()
         raw = self.heads.tobytes()
@@ -92,8 +103,12 @@ def _number(number: dict[tuple[int, bytes], int], partitions: list[int], parcels
 
 
 def _load(store: Store, partitions: list[int], parcels: list[bytes]) -> Dossiers:
+    return read(partitions, parcels, [value or _EMPTY_BYTES for value in store.get(partitions, parcels)])
+
+
+def read(partitions: list[int], parcels: list[bytes], values: Sequence[bytes]) -> Dossiers:
+    """Dossiers as they were saved, one value a parcel; none of them is to be judged."""
     size = HEAD.itemsize
-    values = [value or _EMPTY_BYTES for value in store.get(partitions, parcels)]
     heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)
     first = (size + heads["versions"].astype(np.int64) * VERSION.itemsize).tolist()
     second = (np.array(first, dtype=np.int64) + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
@@ -212,17 +227,16 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
     newest = max(rows, key=lambda row: _rank(uploads.rows[row], uploads.tails[row]))
     stands = not head["present"] or _rank(uploads.rows[newest], uploads.tails[newest]) > _rank(head, dossiers.tails[i])
     gone = [uploads.rows[row : row + 1] for row in rows if not (stands and row == newest)]
-    past = np.zeros(len(gone), dtype=VERSION)
-    past["event"] = [row["event"][0] for row in gone]
+    past = [layout.version_of(row) for row in gone]
     if stands and head["present"]:
         gone.append(dossiers.heads[i : i + 1][_SHIPMENT_NAMES].astype(SHIPMENT))
-        old = np.zeros(1, dtype=VERSION)
-        old["event"], old["known"] = head["event"], head["known"]
-        past = np.concatenate([past, old])
+        old = layout.version_of(dossiers.heads[i : i + 1])
+        old["known"] = head["known"]
+        past.append(old)
         for name in ("known", "saturated", *_COUNT_NAMES):
             head[name] = 0
         head["previous_km"], head["previous_ms"] = np.nan, -1
-    versions = np.concatenate([versions, past])[:VERSIONS_MAX]
+    versions = np.concatenate([versions, *past])[:VERSIONS_MAX]
     dossiers.versions[i] = versions[np.argsort(versions["event"])].tobytes()
     head["versions"] = len(versions)
     dossiers.changed[i] = dossiers.judge[i] = True
@@ -234,6 +248,7 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
         _stand(dossiers, np.array([i]), uploads, np.array([newest]))
 
 
+_APART = np.uint64(0x9E3779B97F4A7C15)
 _COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
 
 
@@ -264,7 +279,7 @@ def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.byte
             if kind == layout.RECIPIENT:
                 out["a"] *= (rows["flags"][has] & layout.FLAGS["priority_origin"]) != 0
             if kind == SENDER:
-                out["b"] = rows["outlet"][has]
+                out["b"] = rows["outlet"][has] ^ (rows["carrier"][has] * _APART)  # outlets of two carriers are two
             elif kind == layout.COURIER:
                 out["b"] = rows["clone"][has]
             out["place"] = rows["pickup_adcode"][has]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from rocksdict import (
@@ -67,6 +68,18 @@ class RocksStore:
         for partition, key, value in zip(partitions, keys, values, strict=True):
             open_[partition].put(key, value)
             delta[partition][key] = value
+
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        """Keys behind `after` with their newest values, in order; fewer than `rows_max` where there are no more."""
+        deltas = (*self._closing, self._open)  # taken first, as in `_cold`
+        stored = self._partitions[partition].scan(after, rows_max)
+        found = dict(stored)
+        last = stored[-1][0] if len(stored) == rows_max else None
+        for delta in deltas:
+            for key, value in delta.get(partition, {}).items():
+                if key > after and (last is None or key <= last):
+                    found[key] = value
+        return sorted(found.items())[:rows_max]
 
     def close_epoch(self) -> Delta:
         """The delta of the open epoch, which stays readable until `write` or `forget`."""
@@ -191,6 +204,11 @@ class _Partition:
     def read(self, keys: list[bytes]) -> list[bytes | None]:
         values: list[bytes | None] = self._db.get(keys)
         return values
+
+    def scan(self, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        # Our own notes about the folder begin with a zero byte, before all keys.
+        start = max(after + b"\0", b"\1")
+        return list(islice(self._db.items(from_key=start), rows_max))
 
     def write(self, values: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)

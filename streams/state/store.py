@@ -16,6 +16,12 @@ class Store(Protocol):
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Set each key's value."""
 
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        """Keys behind `after` with their values, in order; fewer than `rows_max` (at least 1) where there are no more.
+
+        A key that is put while a scan goes on from key to key may be passed over.
+        """
+
 
 class MemoryStore:
     """A store for one run: judging files, testing rules."""
@@ -30,3 +36,6 @@ class MemoryStore:
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         for partition, key, value in zip(partitions, keys, values, strict=True):
             self._values[partition][key] = value
+
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        return sorted(pair for pair in self._values[partition].items() if pair[0] > after)[:rows_max]

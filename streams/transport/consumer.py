@@ -75,6 +75,11 @@ class Consumer(base.Consumer):
         """Nothing waits to be taken."""
         return not self._waiting
 
+    @property
+    def starts(self) -> Mapping[Partition, int]:
+        """Where the assignment began: next to read, by partition."""
+        return self._poller.starts if self._poller else {}
+
     def release(self) -> None:
         """State is there: begin to read."""
         self._release = True
