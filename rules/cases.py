@@ -130,7 +130,8 @@ class _Player:
                 raise RuleError(self.rule, f"{field}.{name}", f"a record of this kind ({kind}) has no such field")
         values = {**defaults, **self.spelled_out(given, field)}
         try:
-            return msgspec.convert({"id": values[f"{kind}_id"], **values, "kind": kind}, record)
+            made: Fact = msgspec.convert({"id": values[f"{kind}_id"], **values, "kind": kind}, record)
+            return made
         except msgspec.ValidationError as error:
             raise RuleError(self.rule, field, str(error)) from None
 

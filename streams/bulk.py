@@ -29,7 +29,7 @@ from streams.emit import Emitted
 from streams.fold import dossiers, histories
 from streams.frames import Answers, Batch, Movements, Uploads
 from streams.offline import raw
-from streams.pipeline import Judged, Parcels, reject
+from streams.pipeline import Judged, Parcels, refused
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
@@ -131,7 +131,7 @@ class Bulk:
         """Read a batch; returns its rejects. Its partition counts as 0. Of reference records the order counts."""
         if batch.topic == topics.REFERENCE:
             self.events[topics.REFERENCE] += len(batch.values)
-            return [reject(batch, bad) for bad in self._reference.add(batch.values, batch.offsets, batch.keys)]
+            return [refused(batch, bad) for bad in self._reference.add(batch.values, batch.offsets, batch.keys)]
         out = Judged()
         uploads, movements = self._agent.read([batch], out)
         self.events += out.events

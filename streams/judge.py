@@ -51,9 +51,7 @@ def joins(catalogue: Catalogue) -> bool:
     return not _JOINED.isdisjoint(catalogue.columns)
 
 
-def columns(
-    heads: Rows, tails: Sequence[bytes], wanted: frozenset[str], reference: Reference = EMPTY
-) -> pl.DataFrame:
+def columns(heads: Rows, tails: Sequence[bytes], wanted: frozenset[str], reference: Reference = EMPTY) -> pl.DataFrame:
     """The documented columns named in `wanted`, of HEAD rows and their tails."""
     strings = [untail(tail) for tail in tails]
     joined = reference.columns(heads) if wanted & _JOINED else {}

@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
 from streams.frames import Batch
-from streams.pipeline import Histories, Judged, Parcels, reject
+from streams.pipeline import Histories, Judged, Parcels, refused
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 from streams.sweep import Sweeper
@@ -70,7 +70,7 @@ class Offline:
         for batch in batches:
             self.events[topics.REFERENCE] += len(batch.values)
             bad = self._reference.add(batch.values, batch.offsets, batch.keys)
-            self._sweeper.rejects = [*self._sweeper.rejects, *(reject(batch, each) for each in bad)]
+            self._sweeper.rejects = [*self._sweeper.rejects, *(refused(batch, each) for each in bad)]
         self._parcels.reference = self._reference.build()
         self._sweeper.begin(range(self._partitions))
         while (swept := self._sweeper.step(self._now_ms)) is not None:

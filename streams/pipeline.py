@@ -136,7 +136,7 @@ class Parcels:
                 records += decoded.rows
                 partitions += [batch.partition] * len(decoded.rows)
                 offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [reject(batch, bad) for bad in decoded.rejected]
+                out.rejects += [refused(batch, bad) for bad in decoded.rejected]
                 out.events[topic] += len(batch.values)
         return records, partitions, offsets
 
@@ -162,7 +162,7 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def reject(batch: Batch, bad: Rejected) -> Reject:
+def refused(batch: Batch, bad: Rejected) -> Reject:
     """What is published of a record that could not be read."""
     return Reject(
         topic=batch.topic,

@@ -26,7 +26,7 @@ from streams.reference.follow import Follower
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
-from streams.sweep import Swept, Sweeper
+from streams.sweep import Sweeper, Swept
 from streams.transport.consumer import Consumer, Link
 from streams.transport.poller import Partition
 

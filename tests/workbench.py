@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from schemas import topics
 from streams.commit import Committer, Epoch
 from streams.frames import Batch
 from streams.offline import raw
+from streams.reference.follow import Follower
 from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
 from streams.transport.consumer import Consumer
@@ -59,9 +61,20 @@ class Workbench:
         self.work._committer = cast(Committer, self.effects)
         self.work._consumer = cast(Consumer, _Idle())
         self.work._generation = 1
+        self.work.assigned = frozenset((topics.SHIPMENTS, number) for number in range(self.work.settings.partitions))
+        self._reader = self.work.parcels.reference_reader()
         for store in self.work._stores.values():
             for number in range(self.work.settings.partitions):
                 store.open(number)
+
+    async def refer(self, batches: Sequence[Batch]) -> None:
+        """Take reference records, as from the topic, and sweep."""
+        for batch in batches:
+            assert not self._reader.add(batch.values, batch.offsets, batch.keys)
+        latest = SimpleNamespace(latest=(self._reader.build(), ()))
+        self.work._follower = cast(Follower, latest)
+        while await self.work._sweep():
+            pass
 
     async def parcels(self, batches: Sequence[Batch]) -> None:
         """One step of the agent of that name."""
@@ -79,7 +92,8 @@ class Workbench:
 
     async def settle(self, batches: Sequence[Batch]) -> None:
         """All that these batches set off, to its end, committed step by step."""
-        await self.parcels(batches)
+        await self.refer([batch for batch in batches if batch.topic == topics.REFERENCE])
+        await self.parcels([batch for batch in batches if batch.topic != topics.REFERENCE])
         seen = 0
         while True:
             await self.commit()

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas import topics
 from schemas.records import Reject
 from streams.frames import Batch
-from streams.pipeline import reject
+from streams.pipeline import refused
 from streams.reference import EMPTY, Reference
 from streams.reference.reading import Reader
 
@@ -154,7 +154,7 @@ class Follower:
             [message.timestamp()[1] for message in records],
             keys=[message.key() for message in records],
         )
-        self._rejects += [reject(batch, bad) for bad in self._reader.add(batch.values, batch.offsets, batch.keys)]
+        self._rejects += [refused(batch, bad) for bad in self._reader.add(batch.values, batch.offsets, batch.keys)]
         del self._rejects[:-_REJECTS_MAX]
         self._read_to = max(self._read_to, batch.offsets[-1] + 1)
         # The end is announced behind the last record, and once.

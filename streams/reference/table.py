@@ -7,6 +7,7 @@ record says only what rules read is kept, and a record that says nothing new cha
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,12 +89,15 @@ class Table:
         outlets = self._outlets()
         couriers = self._couriers()
         changes = self._changes(outlets)
+        left = couriers["left"]
         return Reference(
             end=self._end,
             licences=_licences(outlets, enterprises, self.areas),
             couriers=Couriers(
-                *(_newest(couriers[name], couriers["left"]) for name in ("courier", "person", "phone")),
-                carrier=_newest(couriers["carrier"], np.ones(len(couriers), dtype=np.int64)),
+                courier=_newest(couriers["courier"], left),
+                person=_newest(couriers["person"], left),
+                phone=_newest(couriers["phone"], left),
+                carrier=_newest(couriers["carrier"], np.ones_like(left)),
             ),
             changes=changes,
             changed=changes.newest(),
@@ -142,8 +146,8 @@ class Table:
         ):
             self._note(name, *_turns(group, offset, steps, base))
         rows = _last(rows, rows["key"])
-        self._kept["courier"] = rows = rows[~rows["gone"]]
-        return rows
+        self._kept["courier"] = rows[~rows["gone"]]
+        return self._kept["courier"]
 
     def _take(self, kind: str) -> tuple[Rows, Ints, Mask]:
         """Kept and new rows by (key, offset); the row before each of the same key (-1: none); which say something new.

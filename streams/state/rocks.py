@@ -76,9 +76,8 @@ class RocksStore:
         found = dict(stored)
         last = stored[-1][0] if len(stored) == rows_max else None
         for delta in deltas:
-            for key, value in delta.get(partition, {}).items():
-                if key > after and (last is None or key <= last):
-                    found[key] = value
+            waiting = delta.get(partition, {}).items()
+            found |= {key: value for key, value in waiting if key > after and (last is None or key <= last)}
         return sorted(found.items())[:rows_max]
 
     def close_epoch(self) -> Delta:

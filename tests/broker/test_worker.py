@@ -19,7 +19,7 @@ from schemas.records import encode
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
 from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
-from tests.worlds import Record, world
+from tests.worlds import Record, events_of, world
 
 pytestmark = pytest.mark.broker
 
@@ -172,12 +172,13 @@ def test_reading_it_all_again_changes_nothing(fresh_kafka: str, tmp_path: Path) 
     with Worker(fresh_kafka, tmp_path / "state") as worker:
         reader = expect(fresh_kafka, wanted, worker)
         before = len(reader.values)
-        for record in reversed(records):
+        events = events_of(records)
+        for record in reversed(events):
             publish.raw(topics.SHIPMENTS, b"other key", b"{}")
             publish.raw({"u": topics.SHIPMENTS, "s": topics.SCANS}.get(record.event_id[0], topics.INSPECTIONS),
-                        record.parcel.encode(), encode(record))  # fmt: skip
+                        record.key.encode(), encode(record))  # fmt: skip
         publish.flush()
         rejects = Reader(fresh_kafka, topic=topics.REJECTS)
-        assert rejects.until(lambda: len(rejects.values) == len(records), 20)
+        assert rejects.until(lambda: len(rejects.values) == len(events), 20)
         assert reader.poll(1.0) == 0
         assert len(reader.values) == before

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.layout import FORMAT
 from streams.state.rocks import RocksStore, StateError, shared_cache
 from streams.state.store import MemoryStore
 
@@ -179,8 +180,8 @@ def test_more_than_fits_in_memory(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(tmp_path).close_all()
-    monkeypatch.setattr("streams.layout.FORMAT", 2)
-    with pytest.raises(StateError, match=r"things/0.* has format 1, this worker writes 2"):
+    monkeypatch.setattr("streams.layout.FORMAT", 77)
+    with pytest.raises(StateError, match=rf"things/0.* has format {FORMAT}, this worker writes 77"):
         opened(tmp_path)
     monkeypatch.undo()
     opened(tmp_path).close_all()  # and the refusal left no lock behind

@@ -15,7 +15,7 @@ from streams.offline import Offline
 from streams.settings import Settings
 from tests.runs import catalogue, comparable, difference, open_alerts, run
 from tests.workbench import Workbench, current, workbench
-from tests.worlds import START, Record, world
+from tests.worlds import START, Record, events_of, world
 
 
 def batches_of(records: list[Record], partitions: int = 4) -> Offline:
@@ -49,7 +49,7 @@ def test_a_worker_alone_comes_to_the_same_alerts(tmp_path: Path, size: int) -> N
 def test_an_epoch_holds_the_offsets_of_what_it_read(tmp_path: Path) -> None:
     records = world(2, 30)
     with workbench(tmp_path) as bench:
-        batches = batches_of(records).batches(records)
+        batches = batches_of(records).batches(events_of(records))
 
         async def scenario() -> None:
             await bench.parcels(batches[:2])
