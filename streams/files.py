@@ -65,7 +65,8 @@ def find(folder: Path) -> dict[str, Path]:
         if paths:
             found[topic] = paths[0]
     if not found:
-        raise FilesError(f"{folder}: no {', '.join(NAMES.values())} here (.ndjson or .parquet)")
+        names = ", ".join([*EVENTS.values(), NAMES[topics.REFERENCE]])
+        raise FilesError(f"{folder}: no {names} here (.ndjson or .parquet)")
     return found
 
 

@@ -1,7 +1,8 @@
 """Small crowded worlds: few people, few places, much going on, so that every rule has something to say.
 
 `world(seed, parcels)` gives the records of about so many parcels, in no order, some of them twice, and among them those
-of reference data, in the order in which they are published. How crowded a world is differs from seed to seed: each draws its people, phones, places and goods from the lists below.
+of reference data, in the order in which they are published. How crowded a world is differs from seed to seed: each
+draws its people, phones, places and goods from the lists below.
 """
 
 from __future__ import annotations
@@ -101,53 +102,65 @@ def register(seed: int, until: int) -> list[Known]:
     rng = random.Random(f"reference {seed}")
     if rng.random() < 0.15:
         return []
-    choice = rng.choice
     known: list[Known] = []
-
-    def moment() -> int:
-        return choice((START - DAY, START, until, until + DAY, rng.randint(START, max(until, START + 1))))
-
     for enterprise in rng.sample(("E1", "E2", "E3"), rng.randint(1, 3)):
-        for _ in range(rng.randint(1, 4)):
-            known.append(
-                _checked(
-                    Enterprise,
-                    id=choice((enterprise, enterprise, f"{enterprise}-old")),
-                    enterprise_id=enterprise,
-                    name="示例快递企业",
-                    uscc="91000000SYNTH00001",
-                    licence_no=choice(("L1", "L1", "L1", "L2", " ", None)),
-                    licence_from=choice((None, START - 9 * DAY, START, moment())),
-                    licence_to=choice((None, None, START + DAY, moment())),
-                    licence_adcodes=rng.sample(("44", "4401", "440111", "31", "5"), choice((0, 2, 5))),
-                    licence_scopes=rng.sample(("domestic", "international", "hmt"), choice((0, 1, 3, 3))),
-                    enterprise_kind="express",
-                    video_online=choice((True, False)),
-                    data_link=True,
-                )
-            )
-    for outlet in rng.sample(("GZ1", "GZ2", "GZ1", "GZ2"), choice((1, 2, 4))):
-        where = {"adcode": choice(PLACES[:4]), "lon": 113.2, "lat": 23.1, "fixed": True}
-        given = {"outlet_id": outlet, "enterprise_id": choice(("E1", "E2", "E3"))}
-        known.append(_checked(Outlet, id=choice((outlet, f"{outlet}-2")), **given, **where))
-    for _ in range(rng.randint(0, 8)):
-        courier = choice(("C1", "C2", "C3"))
-        known.append(
-            _checked(
-                Courier,
-                id=choice((courier, f"{courier}-2")),
-                courier_id=courier,
-                carrier_code=choice(("SF", "SF", "ZTO", "YTO")),
-                enterprise_id="E1",
-                outlet_id="GZ1",
-                id_no=choice((*PEOPLE[:8], *PEOPLE[13:16], "440***********0013", None)),
-                phone=choice(PHONES),
-                registered_at=START - 9 * DAY,
-                left_at=choice((None, None, START, moment())),
-            )
-        )
+        known += [_enterprise(rng, enterprise, until) for _ in range(rng.randint(1, 4))]
+    known += [_outlet(rng, outlet) for outlet in rng.sample(("GZ1", "GZ2", "GZ1", "GZ2"), rng.choice((1, 2, 4)))]
+    known += [_courier(rng, until) for _ in range(rng.randint(0, 8))]
     rng.shuffle(known)
-    return known + rng.choices(known, k=len(known) // 4) if known else []
+    return known + rng.choices(known, k=len(known) // 4)
+
+
+def _moment(rng: random.Random, until: int) -> int:
+    return rng.choice((START - DAY, START, until, until + DAY, rng.randint(START, max(until, START + 1))))
+
+
+def _enterprise(rng: random.Random, enterprise_id: str, until: int) -> Enterprise:
+    choice = rng.choice
+    return _checked(
+        Enterprise,
+        id=choice((enterprise_id, enterprise_id, f"{enterprise_id}-old")),
+        enterprise_id=enterprise_id,
+        name="示例快递企业",
+        uscc="91000000SYNTH00001",
+        licence_no=choice(("L1", "L1", "L1", "L2", " ", None)),
+        licence_from=choice((None, START - 9 * DAY, START, _moment(rng, until))),
+        licence_to=choice((None, None, START + DAY, _moment(rng, until))),
+        licence_adcodes=rng.sample(("44", "4401", "440111", "31", "5"), choice((0, 2, 5))),
+        licence_scopes=rng.sample(("domestic", "international", "hmt"), choice((0, 1, 3, 3))),
+        enterprise_kind="express",
+        video_online=choice((True, False)),
+        data_link=True,
+    )
+
+
+def _outlet(rng: random.Random, outlet_id: str) -> Outlet:
+    return _checked(
+        Outlet,
+        id=rng.choice((outlet_id, f"{outlet_id}-2")),
+        outlet_id=outlet_id,
+        enterprise_id=rng.choice(("E1", "E2", "E3")),
+        adcode=rng.choice(PLACES[:4]),
+        lon=113.2,
+        lat=23.1,
+        fixed=True,
+    )
+
+
+def _courier(rng: random.Random, until: int) -> Courier:
+    courier_id = rng.choice(("C1", "C2", "C3"))
+    return _checked(
+        Courier,
+        id=rng.choice((courier_id, f"{courier_id}-2")),
+        courier_id=courier_id,
+        carrier_code=rng.choice(("SF", "SF", "ZTO", "YTO")),
+        enterprise_id="E1",
+        outlet_id="GZ1",
+        id_no=rng.choice((*PEOPLE[:8], *PEOPLE[13:16], "440***********0013", None)),
+        phone=rng.choice(PHONES),
+        registered_at=START - 9 * DAY,
+        left_at=rng.choice((None, None, START, _moment(rng, until))),
+    )
 
 
 def parcel_of(number: int) -> dict[str, Any]:

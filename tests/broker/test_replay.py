@@ -288,4 +288,4 @@ def test_a_wrong_option_is_refused(arguments: list[str], message: str, capsys: p
 
 def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", str(tmp_path)]) == 1
-    assert "no reference, shipments, scans, inspections here" in capsys.readouterr().err
+    assert "no shipments, scans, inspections, reference here" in capsys.readouterr().err

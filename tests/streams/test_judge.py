@@ -21,7 +21,7 @@ from schemas.records import Alert, Reject, encode
 from streams import bulk
 from streams.bulk import judge_folder
 from streams.cli import run
-from streams.files import NAMES, FilesError
+from streams.files import EVENTS, NAMES, FilesError
 from streams.generate import generate, write
 from streams.offline import TOPIC_OF, Offline
 from streams.settings import Settings
@@ -179,7 +179,7 @@ def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
 
 
 def test_sources_are_the_lines_of_the_parcel(folder: Path) -> None:
-    lines = {topic: (folder / f"{name}.ndjson").read_bytes().splitlines() for topic, name in NAMES.items()}
+    lines = {topic: (folder / f"{name}.ndjson").read_bytes().splitlines() for topic, name in EVENTS.items()}
     events: dict[str, set[str]] = {}
     for each in lines.values():
         for line in each:
@@ -270,7 +270,7 @@ def test_rules_and_settings_of_the_command_line_hold(
     ("arguments", "message"),
     [
         (["gone", "--out", "a.ndjson"], "gone: no such folder"),
-        (["empty", "--out", "a.ndjson"], "empty: no shipments, scans, inspections here"),
+        (["empty", "--out", "a.ndjson"], "empty: no shipments, scans, inspections, reference here"),
         (["full", "--out", "gone/a.ndjson"], "gone: no such folder"),
         (["full", "--out", "full"], "full: not a regular file"),
         (["full", "--out", "full/scans.ndjson"], "full/scans.ndjson: holds events to judge"),
