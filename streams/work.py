@@ -288,17 +288,15 @@ class Work:
             self.waits_for = "partitions: there are more workers than partitions"
             log.warning("no partitions assigned: more workers than partitions")
             return
-        self.waits_for = "reference data: reading the topic"
+        self.waits_for = "its state: reading the changelog"
         await self._started.wait()
         self.metrics.worker_state.state("restoring")
-        patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
-        assert self._follower is not None
-        await asyncio.get_running_loop().run_in_executor(
-            self._effects, self._follower.catch_up, lambda: self._cancelled, patience_s
-        )
-        self.waits_for = "its state: reading the changelog"
         started = time.monotonic()
-        records = await asyncio.get_running_loop().run_in_executor(
+        patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
+        loop = asyncio.get_running_loop()
+        assert self._follower is not None
+        following = loop.run_in_executor(None, self._follower.catch_up, lambda: self._cancelled, patience_s)
+        records = await loop.run_in_executor(
             self._effects,
             lambda: restore(
                 self._client({}),
@@ -308,6 +306,8 @@ class Work:
                 patience_s=patience_s,
             ),
         )
+        self.waits_for = "reference data: reading the topic"
+        await following
         if self._cancelled or self._consumer is None:
             return
         self.metrics.restored_records.inc(records)

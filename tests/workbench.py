@@ -9,7 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
 from schemas import topics
+from schemas.records import Alert
 from streams.commit import Committer, Epoch
 from streams.frames import Batch
 from streams.offline import raw
@@ -18,7 +21,7 @@ from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
 from streams.transport.consumer import Consumer
 from streams.work import Work
-from tests.runs import catalogue
+from tests.runs import catalogue, comparable
 from tests.worlds import START
 
 
@@ -67,12 +70,16 @@ class Workbench:
             for number in range(self.work.settings.partitions):
                 store.open(number)
 
-    async def refer(self, batches: Sequence[Batch]) -> None:
-        """Take reference records, as from the topic, and sweep."""
+    def know(self, batches: Sequence[Batch]) -> None:
+        """Have reference records read, as from the topic."""
         for batch in batches:
             assert not self._reader.add(batch.values, batch.offsets, batch.keys)
         latest = SimpleNamespace(latest=(self._reader.build(), ()))
         self.work._follower = cast(Follower, latest)
+
+    async def refer(self, batches: Sequence[Batch]) -> None:
+        """The same, and the sweep that follows."""
+        self.know(batches)
         while await self.work._sweep():
             pass
 
@@ -121,6 +128,14 @@ def workbench(state_dir: Path, **settings: Any) -> Iterator[Workbench]:
         yield bench
     finally:
         bench.close()
+
+
+def newest_open(published: list[tuple[str, int, bytes | None, bytes]]) -> dict[str, Alert]:
+    """The alerts that a reader ends up with, open ones only."""
+    newest = {
+        key: msgspec.json.decode(value, type=Alert) for topic, _, key, value in published if topic == topics.ALERTS
+    }
+    return comparable(alert for alert in newest.values() if alert.status == "open")
 
 
 def current(batches: Sequence[Batch]) -> list[Batch]:

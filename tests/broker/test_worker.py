@@ -122,21 +122,22 @@ def test_two_workers_share_and_take_over(fresh_kafka: str, tmp_path: Path, proto
     stream = Stream(fresh_kafka, records, STREAM_S)
     first = Worker(fresh_kafka, tmp_path / "a", instance="a", group_protocol=protocol)
     second = Worker(fresh_kafka, tmp_path / "b", instance="b", group_protocol=protocol)
-    with first, second:
+    with first:
         first.ready()
         stream.start()
-        second.ready()
-        time.sleep(random.uniform(0.1, 1.0))
-        held = first.says(READY)
-        assert held > 1, "the first gave partitions away and began anew with the others"
-        if how == "kill":
-            second.kill()
-        else:
-            assert second.stop()[0] == 0
-        first.ready(times=held + 1)
-        stream.join()
-        expect(fresh_kafka, wanted, first)
-        assert first.stop()[0] == 0
+        with second:
+            second.ready()
+            time.sleep(random.uniform(0.1, 1.0))
+            held = first.says(READY)
+            assert held > 1, "the first gave partitions away and began anew with the others"
+            if how == "kill":
+                second.kill()
+            else:
+                assert second.stop()[0] == 0
+            first.ready(times=held + 1)
+            stream.join()
+            expect(fresh_kafka, wanted, first)
+            assert first.stop()[0] == 0
 
 
 @pytest.mark.chaos

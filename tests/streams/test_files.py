@@ -128,9 +128,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FilesError, match=r"file: not a folder$"):
         find(tmp_path / "file")
-    with pytest.raises(
-        FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or"
-    ):
+    with pytest.raises(FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or"):
         find(tmp_path)
     for form in files.FORMS:
         (tmp_path / f"scans.{form}").write_bytes(b"not parquet")

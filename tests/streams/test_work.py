@@ -6,15 +6,13 @@ import asyncio
 import threading
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from schemas import topics
 from schemas.records import Alert
 from streams.offline import Offline
 from streams.settings import Settings
-from tests.runs import catalogue, comparable, difference, open_alerts, run
-from tests.workbench import Workbench, current, workbench
+from tests.runs import catalogue, difference, open_alerts, run
+from tests.workbench import Workbench, current, newest_open, workbench
 from tests.worlds import START, Record, events_of, world
 
 
@@ -23,13 +21,8 @@ def batches_of(records: list[Record], partitions: int = 4) -> Offline:
 
 
 def published(bench: Workbench) -> dict[str, Alert]:
-    """The alerts that a reader ends up with, open ones only."""
-    newest = {
-        key: msgspec.json.decode(value, type=Alert)
-        for topic, _, key, value in bench.effects.published
-        if topic == topics.ALERTS
-    }
-    return comparable(alert for alert in newest.values() if alert.status == "open")
+    """Those that a bench has published."""
+    return newest_open(bench.effects.published)
 
 
 @pytest.mark.parametrize("size", [13, 10_000])
