@@ -24,7 +24,8 @@ from tests.workers import WAYBILL, Worker
 
 GROUP = "waybill-sentinel"
 # A small cache, so that the store itself is read, and a session that faults can outlast.
-SETTINGS = {
+SETTINGS: dict[str, object] = {
+    "group": GROUP,
     "session_timeout_ms": int(SESSION_S * 1_000),
     "transaction_timeout_ms": 10_000,
     "hot_bytes_max": 1 << 20,
