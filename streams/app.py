@@ -129,7 +129,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def sweeps() -> None:
         """Judge again what a change of the reference data touches."""
-        await work.sweep_loop()
+        await work.reference.run()
 
     return app
 

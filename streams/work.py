@@ -22,11 +22,10 @@ from streams.describe import Describer
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import Histories, Judged, Parcels
-from streams.reference.follow import Follower
+from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
-from streams.sweep import Sweeper, Swept
 from streams.transport.consumer import Consumer, Link
 from streams.transport.poller import Partition
 
@@ -60,10 +59,7 @@ class Work:
         self.histories = Histories(
             self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
         )
-        self.sweeper = Sweeper(self.parcels)
-        self._follower: Follower | None = None
-        self._referred = asyncio.Event()  # there may be something to sweep
-        self._positions: dict[Partition, int] = {}  # next to read, as of the steps done under this assignment
+        self.reference = Keeper(self)
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
@@ -113,50 +109,15 @@ class Work:
             if turn.fresh:
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
-                    self._positions[batch.topic, batch.partition] = batch.offsets[-1] + 1
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
+            if turn.fresh or self._epoch.timed:
                 self._filled.set()
 
     async def _room(self) -> None:
         """Wait while commits lag behind steps by more than a few batches."""
         while self._epoch.rows > _EPOCH_BATCHES_MAX * self.settings.batch_rows_max:
             await asyncio.sleep(0.005)
-
-    # Sweeps
-
-    async def sweep_loop(self) -> None:
-        """Whenever reference data have changed, or partitions were taken over: judge again, slice by slice."""
-        try:
-            while True:
-                await self._referred.wait()
-                self._referred.clear()
-                while await self._sweep():
-                    await asyncio.sleep(0)
-        finally:
-            if self._follower is not None:
-                self._follower.stop()
-
-    async def _sweep(self) -> bool:
-        """Take over reference data that are new, and sweep one slice; whether there may be more."""
-        async with self.epoch([]) as turn:
-            if not self.ready:
-                return False
-            self._refer()
-            swept = await self.run(self.sweeper.step, int(time.time() * 1000))
-            if swept is None:
-                return False
-            turn.swept(swept)
-            return True
-
-    def _refer(self) -> None:
-        """Judge by the newest reference data from now on. Between two steps."""
-        reference, rejects = self._follower.latest if self._follower else (self.parcels.reference, ())
-        if reference is not self.parcels.reference:
-            self.parcels.reference, self.sweeper.rejects = reference, rejects
-            self.sweeper.begin(sorted({number for _, number in self.assigned}))
-            for kind, count in reference.sizes.items():
-                self.metrics.reference_records.labels(kind).set(count)
 
     # Commits
 
@@ -173,11 +134,13 @@ class Work:
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
-                if self._broken or not self._epoch.offsets:
+                if self._broken or not (self._epoch.offsets or self._epoch.timed):
                     return
+                assert self._consumer is not None
                 epoch, self._epoch = self._epoch, Epoch()
+                if not epoch.offsets:  # of time alone; without any offset nobody would ask who owns the partitions
+                    epoch.offsets = dict(self.committed or self._consumer.starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            assert self._consumer is not None
             assert self._committer is not None
             started = time.monotonic()
             committing = asyncio.get_running_loop().run_in_executor(
@@ -237,15 +200,8 @@ class Work:
             f"{settings.group}-{settings.instance}",
             self._stores,
         )
-        loop = asyncio.get_running_loop()
-        self._follower = Follower(
-            self._client({}),
-            self.parcels.reference_reader(),
-            changed=lambda: _call(loop, self._referred.set),
-            failed=lambda error: _call(loop, consumer.fail, error),
-        )
-        self._follower.start()
-        await loop.run_in_executor(self._effects, self._committer.start)
+        self.reference.start(self._client({}), consumer)
+        await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.start)
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
@@ -260,10 +216,9 @@ class Work:
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
-            self.sweeper.begin(())
+            self.reference.begin(())
         self.assigned = frozenset()
         self.committed.clear()
-        self._positions.clear()
         self.waits_for = "partitions: a rebalance is under way"
         self.metrics.assigned_partitions.set(0)
         self.metrics.worker_state.state("starting")
@@ -294,8 +249,7 @@ class Work:
         started = time.monotonic()
         patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
         loop = asyncio.get_running_loop()
-        assert self._follower is not None
-        following = loop.run_in_executor(None, self._follower.catch_up, lambda: self._cancelled, patience_s)
+        following = loop.run_in_executor(None, self.reference.catch_up, lambda: self._cancelled, patience_s)
         records = await loop.run_in_executor(
             self._effects,
             lambda: restore(
@@ -317,11 +271,8 @@ class Work:
             f"{records:,}",
             time.monotonic() - started,
         )
-        self._refer()
-        self.sweeper.begin(sorted(numbers))
-        self._positions = dict(self._consumer.starts)
+        self.reference.begin(numbers)
         self._generation = generation
-        self._referred.set()
         self._consumer.release()
         self.metrics.worker_state.state("running")
 
@@ -350,26 +301,15 @@ class Turn:
         self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
         _count(self._work.metrics, judged)
 
-    def swept(self, swept: Swept) -> None:
-        """Add what a slice of a sweep gave; see `Epoch.hold` about the offset."""
-        work = self._work
-        place = (topics.SHIPMENTS, swept.partition)
-        work._epoch.hold({place: work._positions.get(place, 0)})
-        work._epoch.judged(swept.judged)
-        work._filled.set()
-        _count(work.metrics, swept.judged)
-        work.metrics.swept_parcels.inc(swept.rows)
-        work.metrics.sweeps.inc(swept.done)
+    def passed(self, judged: Judged, rows: int) -> None:
+        """Add what was judged without a batch, out of so many parcels."""
+        self._work._epoch.judged(judged)
+        self._work._epoch.passed(rows)
+        _count(self._work.metrics, judged)
 
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
         """Add messages for an internal topic."""
         self._work._epoch.send(topic, messages)
-
-
-def _call(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> None:
-    """Call on the event loop, from another thread; not any more once the loop has ended."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(call, *args)
 
 
 def _count(metrics: Metrics, judged: Judged) -> None:

@@ -53,6 +53,7 @@ class Effects:
 class _Idle:
     group_metadata = b""
     idle = True
+    starts: Mapping[tuple[str, int], int] = {(topics.SHIPMENTS, 0): 0}
 
 
 class Workbench:
@@ -75,12 +76,12 @@ class Workbench:
         for batch in batches:
             assert not self._reader.add(batch.values, batch.offsets, batch.keys)
         latest = SimpleNamespace(latest=(self._reader.build(), ()))
-        self.work._follower = cast(Follower, latest)
+        self.work.reference._follower = cast(Follower, latest)
 
     async def refer(self, batches: Sequence[Batch]) -> None:
         """The same, and the sweep that follows."""
         self.know(batches)
-        while await self.work._sweep():
+        while await self.work.reference.sweep():
             pass
 
     async def parcels(self, batches: Sequence[Batch]) -> None:

@@ -71,14 +71,14 @@ class Consumer(base.Consumer):
         return self._poller.group_metadata if self._poller else None
 
     @property
+    def starts(self) -> Mapping[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return self._poller.starts if self._poller else {}
+
+    @property
     def idle(self) -> bool:
         """Nothing waits to be taken."""
         return not self._waiting
-
-    @property
-    def starts(self) -> Mapping[Partition, int]:
-        """Where the assignment began: next to read, by partition."""
-        return self._poller.starts if self._poller else {}
 
     def release(self) -> None:
         """State is there: begin to read."""

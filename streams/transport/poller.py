@@ -41,8 +41,8 @@ class Poller:
         self._closing = False
         self._error: Exception | None = None  # of a callback: see `_guarded`
         self._on_revoked, self._on_assigned = on_revoked, on_assigned
-        # Next to read: at the assignment, by what was taken since, and behind the ends reached since.
-        self.starts: dict[Partition, int] = {}
+        # For `lag`, next to read: at the assignment, by what was taken since, and behind the ends reached since.
+        self._starts: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
         self._incremental = config.get("group.protocol") == "consumer"
@@ -62,6 +62,11 @@ class Poller:
             },
             logger=log,
         )
+
+    @property
+    def starts(self) -> dict[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return {place: self._starts[place] for place in self.assigned if place in self._starts}
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Join the group for these topics."""
@@ -101,7 +106,7 @@ class Poller:
                 continue
             taken = max(self._taken.get(place, 0), low)
             unread = high - max(taken, self._ends.get(place, 0))
-            in_hand = taken - committed.get(place, self.starts.get(place, taken))
+            in_hand = taken - committed.get(place, self._starts.get(place, taken))
             lags[place] = max(unread, 0) + max(in_hand, 0)
         return lags
 
@@ -197,7 +202,7 @@ class Poller:
         """Count lag from these offsets."""
         for each in at:
             place = (each.topic, each.partition)
-            self.starts[place] = self._taken[place] = max(each.offset, 0)
+            self._starts[place] = self._taken[place] = max(each.offset, 0)
             self._ends.pop(place, None)
 
 
