@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,8 @@ def test_what_cannot_be_read_is_rejected_and_what_is_not_read_is_not() -> None:
 def test_a_courier_is_known_by_tokens_alone() -> None:
     number, phone = resident_id(7), "16800000007"
     reference = known([message(courier("C1", id_no=f" {number.lower()}", phone=f"+86 {phone}"))])
+    clear = pickle.dumps(reference)
+    assert not any(text.encode() in clear for text in (number, number[:17], phone))
     tokens = load_keys()
     assert reference.couriers.person.refs.tolist() == tokens.tokens("id", [number]).tolist()
     assert reference.couriers.phone.refs.tolist() == tokens.tokens("phone", [phone]).tolist()

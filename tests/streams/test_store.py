@@ -67,6 +67,39 @@ def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
     assert get(store, "committed", "closing", "open", "never") == wanted
 
 
+def everything(store: RocksStore | MemoryStore, rows_max: int, partition: int = 0) -> list[tuple[bytes, bytes]]:
+    """A scan to its end."""
+    found: list[tuple[bytes, bytes]] = []
+    after = b"\x01"
+    while True:
+        rows = store.scan(partition, after, rows_max)
+        found += rows
+        if len(rows) < rows_max:
+            return found
+        after = rows[-1][0]
+
+
+@pytest.mark.parametrize("rows_max", [1, 3, 10, 11, 1_000])
+def test_a_scan_finds_newest_values_wherever_they_are(store: RocksStore, rows_max: int) -> None:
+    rng = random.Random(rows_max)
+    keys = [f"{number:02d}" for number in range(40)]
+    truth: dict[str, str] = {}
+    for offset in (1, 2, 3):
+        some = {key: f"{key}-{offset}" for key in rng.sample(keys, 12)}
+        put(store, **some)
+        store.put([0, 1], [b"\x00note", b"07"], [b"of ours", b"other"])
+        truth |= some
+        if offset == 1:
+            commit(store, offset)
+        elif offset == 2:
+            store.close_epoch()
+    memory = MemoryStore()
+    memory.put([0] * len(truth), [key.encode() for key in truth], [value.encode() for value in truth.values()])
+    wanted = sorted((key.encode(), value.encode()) for key, value in truth.items())
+    assert everything(store, rows_max) == everything(memory, rows_max) == wanted
+    assert everything(store, rows_max, partition=1) == [(b"07", b"other")]
+
+
 def test_partitions_do_not_mix(store: RocksStore) -> None:
     store.put([0, 1], [b"k", b"k"], [b"zero", b"one"])
     assert store.get([1, 0], [b"k", b"k"]) == [b"one", b"zero"]
