@@ -61,7 +61,7 @@ class Describer:
         """SHIPMENT rows of shipment records."""
         if not records:
             return Uploads.none()
-        raw = dict(zip(_FIELDS, zip(*map(_values, records), strict=True), strict=True))
+        raw = {name: list(map(value, records)) for name, value in _VALUES.items()}
         parcels = [record.parcel for record in records]
         rows = np.zeros(len(records), dtype=SHIPMENT)
         rows["offset"] = offsets
@@ -225,7 +225,7 @@ _FIELDS = tuple(
         (*TAIL, *_NUMBERS, *_OPTIONAL, *_ADCODES, *_LABELS, *_TEXTS, "recorded_at", "dest_country", "agent_submitted")
     )
 )
-_values = attrgetter(*_FIELDS)
+_VALUES = {name: attrgetter(name) for name in _FIELDS}
 
 
 def _plain(rows: Rows, raw: Raw) -> None:

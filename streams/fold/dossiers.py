@@ -28,6 +28,7 @@ Mask = NDArray[np.bool_]
 MOVEMENTS_MAX = 256
 VERSIONS_MAX = 64
 _SHIPMENT_NAMES = list(SHIPMENT.names or ())
+_SHIPMENT_AT = HEAD.itemsize - SHIPMENT.itemsize  # a HEAD ends with the shipment that stands, field by field
 _EMPTY = np.zeros((), dtype=HEAD)
 _EMPTY["format"] = layout.FORMAT
 _EMPTY["previous_km"], _EMPTY["previous_ms"] = np.nan, -1
@@ -191,8 +192,12 @@ def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
     heads = dossiers.heads
     present = heads["present"][owner] == 1
     repeated = present & (heads["event"][owner] == uploads.rows["event"])
-    careful = ~repeated & (present | (np.bincount(owner)[owner] > 1))
-    plain = np.flatnonzero(~repeated & ~careful)
+    first = np.zeros(len(owner), dtype=np.bool_)
+    once = uploads.rows["event"] ^ (owner.astype(np.uint64) << np.uint64(40))  # an event by itself has one parcel
+    first[np.unique(once, return_index=True)[1]] = True
+    fresh = first & ~repeated
+    careful = fresh & (present | (np.bincount(owner[fresh], minlength=len(heads))[owner] > 1))
+    plain = np.flatnonzero(fresh & ~careful)
     _stand(dossiers, owner[plain], uploads, plain)
     again: defaultdict[int, list[int]] = defaultdict(list)
     for row in np.flatnonzero(careful).tolist():
@@ -204,13 +209,17 @@ def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
 def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None:
     """Let the uploads of `rows` stand for the dossiers `into`, and tell the histories."""
     heads = dossiers.heads
-    for name in _SHIPMENT_NAMES:
-        heads[name][into] = uploads.rows[name][rows]
+    _raw(heads)[into, _SHIPMENT_AT:] = _raw(uploads.rows)[rows]
     for i, row in zip(into.tolist(), rows.tolist(), strict=True):
         dossiers.tails[i] = uploads.tails[row]
     heads["present"][into] = 1
     dossiers.changed[into] = dossiers.judge[into] = True
     dossiers.observed.append(observe(uploads.rows[rows], dossiers.numbers[into], _parcels(dossiers, into), live=True))
+
+
+def _raw(rows: Rows) -> NDArray[np.uint8]:
+    """The bytes of packed rows, a row each."""
+    return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
 
 
 def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[int]) -> None:
