@@ -18,7 +18,7 @@ from streams.describe import Describer
 from streams.fold import dossiers
 from streams.fold.dossiers import MOVEMENTS_MAX, VERSIONS_MAX, Dossiers
 from streams.frames import Answers, Movements, Uploads, untail
-from streams.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER
+from streams.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER, VERSION
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 from tests.worlds import HOUR, START, Crowd, Record, parcel_of
@@ -53,7 +53,7 @@ def kept(store: MemoryStore) -> dict[bytes, bytes]:
         head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD).copy()
         head["offset"] = 0
         rest = bytearray(value[HEAD.itemsize :])
-        start = int(head["versions"][0]) * 28
+        start = int(head["versions"][0]) * VERSION.itemsize
         moves = np.frombuffer(rest, dtype=MOVEMENT, count=int(head["movements"][0]), offset=start)
         moves["offset"] = 0
         out[key] = head.tobytes() + bytes(rest)
@@ -104,7 +104,7 @@ def test_the_newest_upload_stands_whatever_the_order(crowd: Crowd, batched: bool
         left.add(tuple(kept(store).items()))
         (value,) = store._values[0].values()
         head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD)[0]
-        assert untail(value[HEAD.itemsize + 3 * 28 :])[0] == "d"
+        assert untail(value[HEAD.itemsize + 3 * VERSION.itemsize :])[0] == "d"
         assert (int(head["versions"]), int(head["picked_up_at"])) == (3, START + 9)
     assert len(left) == 1
 
