@@ -24,6 +24,7 @@ from rules import load_catalogue
 from schemas import topics
 from streams.frames import Batch
 from streams.health import Health
+from streams.passing import pass_time
 from streams.settings import Settings
 from streams.work import Work
 
@@ -130,6 +131,11 @@ def build(settings: Settings) -> App:
     async def sweeps() -> None:
         """Judge again what a change of the reference data touches."""
         await work.reference.run()
+
+    @app.task
+    async def deadlines() -> None:
+        """Judge parcels of which something is missing when its time is over, also where no more events come."""
+        await pass_time(work, app.consumer.lag)
 
     return app
 

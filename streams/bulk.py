@@ -27,6 +27,7 @@ from streams import files, layout
 from streams.describe import Describer
 from streams.emit import Emitted
 from streams.fold import dossiers, histories
+from streams.fold.journey import END
 from streams.frames import Answers, Batch, Movements, Uploads
 from streams.offline import raw
 from streams.pipeline import Judged, Parcels, refused
@@ -126,6 +127,7 @@ class Bulk:
         self._upload_tails = _Dealt(np.dtype(np.object_))
         self._movement_rows = _Dealt(layout.MOVEMENT)
         self._movement_parcels = _Dealt(_PARCEL)
+        self._names: dict[bytes, str] = {}
 
     def add(self, batch: Batch) -> list[Reject]:
         """Read a batch; returns its rejects. Its partition counts as 0. Of reference records the order counts."""
@@ -144,6 +146,7 @@ class Bulk:
         if len(movements.rows):
             parcels = np.array(movements.parcels, dtype=_PARCEL)
             deal = _deal(parcel_slots(parcels))
+            self._names |= movements.names
             self._movement_rows.add(deal, movements.rows)
             self._movement_parcels.add(deal, parcels)
         return out.rejects
@@ -153,8 +156,8 @@ class Bulk:
 
         progress: told the step, the share of it that is done, and how many rows that was.
         """
-        # Here the end of input closes every deadline: whatever has not come by now does not come.
         self._agent.reference = self._reference.build()
+        # The end of input closes every deadline, since what has not come by now does not come: hence END below.
         facts = self._facts(progress)
         sizes = self._upload_rows.sizes() + self._movement_rows.sizes()
         for low, high in _spans(sizes):
@@ -166,7 +169,7 @@ class Bulk:
                 self._movements(low, high),
                 Answers([_PARTITION] * len(answers), answers),
             )
-            self._agent.conclude(touched, out, now_ms)
+            self._agent.conclude(touched, out, now_ms, np.full(len(touched.parcels), END))
             self.parcels += len(touched.parcels)
             progress("judging", high / SLOTS, self.parcels)
             yield from (emitted for emitted in out.alerts if emitted.alert.status == "open")
@@ -200,7 +203,7 @@ class Bulk:
     def _movements(self, low: int, high: int) -> Movements:
         rows = self._movement_rows.take(low, high)
         parcels = self._movement_parcels.take(low, high).tolist()
-        return Movements([_PARTITION] * len(rows), parcels, rows)
+        return Movements([_PARTITION] * len(rows), parcels, rows, self._names)
 
 
 def parcel_slots(parcels: NDArray[np.bytes_]) -> NDArray[np.uint8]:

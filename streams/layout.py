@@ -181,6 +181,7 @@ HEAD = np.dtype(
         ("movements", "<u2"),
         ("tail", "<u2"),
         ("content", "<u8"),  # hash of the alert last emitted
+        ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f4"),
@@ -219,7 +220,10 @@ def text_ref(text: str) -> int:
 
 
 def parcel_ref(parcel: str) -> bytes:
-    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole."""
+    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole.
+
+    A reference of fewer bytes is the name itself.
+    """
     raw = parcel.encode()
     if len(raw) <= PARCEL_BYTES:
         return raw

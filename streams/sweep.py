@@ -15,10 +15,10 @@ from schemas.records import Reject
 from streams import layout
 from streams.judge import joins
 from streams.pipeline import Judged, Parcels
+from streams.state.store import FIRST
 
 ROWS_MAX = 5_000
 _MARK = b"\x00reference"  # before all parcels, which begin with no control character
-_FIRST = b"\x01"
 _REJECTS_IN = 0  # the partition with which rejects of reference records are published, once
 
 
@@ -28,7 +28,7 @@ class _Run:
 
     since: int
     until: int
-    after: bytes = _FIRST
+    after: bytes = FIRST
 
 
 @dataclass(frozen=True, slots=True)

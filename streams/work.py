@@ -19,6 +19,7 @@ from rules import Catalogue
 from schemas import topics
 from streams.commit import CommitError, Committer, Epoch
 from streams.describe import Describer
+from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import Histories, Judged, Parcels
@@ -26,6 +27,7 @@ from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
+from streams.state.store import whole
 from streams.transport.consumer import Consumer, Link
 from streams.transport.poller import Partition
 
@@ -74,6 +76,7 @@ class Work:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
+        self.arrived_at: dict[int, float] = {}  # when a partition brought something last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
@@ -107,6 +110,8 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
+                for batch in turn.fresh:
+                    self.arrived_at[batch.partition] = time.monotonic()
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
@@ -217,6 +222,8 @@ class Work:
             for store in self._stores.values():
                 store.close_all()
             self.reference.begin(())
+            self.parcels.deadlines.close()
+            self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()
         self.waits_for = "partitions: a rebalance is under way"
@@ -260,10 +267,15 @@ class Work:
                 patience_s=patience_s,
             ),
         )
+        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
         self.waits_for = "reference data: reading the topic"
         await following
         if self._cancelled or self._consumer is None:
             return
+        async with self._stepping:
+            self.parcels.deadlines.open(calendars)
+            self.arrived_at = dict.fromkeys(numbers, time.monotonic())
+            self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
         log.info(
             "state of %s partitions is there: %s records in %.1f s",
@@ -271,10 +283,17 @@ class Work:
             f"{records:,}",
             time.monotonic() - started,
         )
-        self.reference.begin(numbers)
         self._generation = generation
         self._consumer.release()
         self.metrics.worker_state.state("running")
+
+    def _recall(self, numbers: set[int]) -> dict[int, Calendar]:
+        """What the parcels of these partitions wait for."""
+        store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
+        return {
+            number: self.parcels.recall(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            for number in sorted(numbers)
+        }
 
     def _restored(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
@@ -285,6 +304,7 @@ class Work:
 
 
 _EPOCH_BATCHES_MAX = 4
+_SCAN_ROWS = 10_000
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
 
@@ -299,6 +319,8 @@ class Turn:
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""
         self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
+        if judged.due:
+            self._work._epoch.passed(judged.due)
         _count(self._work.metrics, judged)
 
     def passed(self, judged: Judged, rows: int) -> None:

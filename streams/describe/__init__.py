@@ -33,11 +33,12 @@ Raw = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """What describing depends on besides the record: keys, and the deployment's priority lists."""
+    """What describing depends on besides the record: keys, and the deployment's lists of places."""
 
     tokens: Tokeniser
     priority_origins: tuple[str, ...]
     priority_countries: tuple[str, ...]
+    home_adcodes: tuple[str, ...]
     kinds: frozenset[int]  # of history that are kept
     joins: bool  # reference data are looked up
 
@@ -55,7 +56,7 @@ class Describer:
         )
         kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
         joins = any(column.name in columns for column in REFERENCE)
-        return cls(tokens, settings.priority_origins, settings.priority_countries, kinds, joins)
+        return cls(tokens, settings.priority_origins, settings.priority_countries, settings.home_adcodes, kinds, joins)
 
     def uploads(self, records: Sequence[Shipment], partitions: list[int], offsets: Sequence[int]) -> Uploads:
         """SHIPMENT rows of shipment records."""
@@ -174,6 +175,7 @@ def joined(parts: Sequence[Movements]) -> Movements:
         [partition for part in parts for partition in part.partitions],
         [parcel for part in parts for parcel in part.parcels],
         np.concatenate([part.rows for part in parts]),
+        {reference: name for part in parts for reference, name in part.names.items()},
     )
 
 
@@ -188,7 +190,10 @@ def _movements(
     rows["id"] = [xxhash.xxh3_64_intdigest(record.event_id.encode(), seed) for record in records]
     rows["offset"] = offsets
     rows["adcode"] = [int(record.facility_adcode) for record in records]
-    return Movements(partitions, [parcel_ref(record.parcel) for record in records], rows)
+    names = [record.parcel for record in records]
+    parcels = [parcel_ref(name) for name in names]
+    cut = {short: name for short, name in zip(parcels, names, strict=True) if len(short) == layout.PARCEL_BYTES}
+    return Movements(partitions, parcels, rows, cut)
 
 
 def _codes(labels: tuple[str, ...]) -> dict[str | None, int]:

@@ -1,7 +1,7 @@
 """The table that reference records make: kept as packed rows, from which a `Reference` is built.
 
 Whatever way the records are cut into pieces, the same records in the same order give the same `Reference`. Of what a
-record says only what rules read is kept, and a record that says nothing new changes nothing.
+record says only what rules read is kept, and a record that repeats the one before it of its id changes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Areas:
         self._numbers: dict[tuple[str, ...], int] = {}
 
     def number(self, prefixes: tuple[str, ...]) -> int:
-        """The number of these prefixes."""
+        """The number of these prefixes, in whatever order."""
+        prefixes = tuple(sorted(set(prefixes)))
         number = self._numbers.setdefault(prefixes, len(self.prefixes))
         if number == len(self.prefixes):
             self.prefixes.append(prefixes)
@@ -150,23 +151,24 @@ class Table:
         return self._kept["courier"]
 
     def _take(self, kind: str) -> tuple[Rows, Ints, Mask]:
-        """Kept and new rows by (key, offset); the row before each of the same key (-1: none); which say something new.
+        """Kept and new rows by (key, offset); the row before each of the same key (-1: none); which are new.
 
-        A row that was deleted is as good as none.
+        A new row that says what the one before it said is left out, and with it its offset: to publish a register once
+        more changes nothing. A row that was deleted is as good as none.
         """
         fresh, self._new[kind] = self._new[kind], []
         rows = np.concatenate([self._kept[kind], *fresh])
         is_new = np.arange(len(rows)) >= len(self._kept[kind])
         by = np.lexsort((rows["offset"], rows["key"]))
         rows, is_new = rows[by], is_new[by]
-        before = np.arange(len(rows)) - 1
-        before[1:][rows["key"][1:] != rows["key"][:-1]] = -1
-        before = np.where((before >= 0) & ~rows["gone"][before], before, -1)
-        same = before >= 0
+        before = _before(rows)
+        repeats = (before >= 0) | rows["gone"]
         for name in rows.dtype.names or ():
             if name != "offset":
-                same &= rows[name] == rows[name][before]
-        return rows, before, is_new & ~same & ~(rows["gone"] & (before < 0))
+                repeats &= (rows[name] == rows[name][before]) | (before < 0)
+        rows, is_new = rows[~(is_new & repeats)], is_new[~(is_new & repeats)]
+        before = _before(rows)
+        return rows, np.where((before >= 0) & ~rows["gone"][before], before, -1), is_new
 
     def _touch(self, name: str, rows: Rows, before: Ints, changed: Mask, ref: str) -> None:
         """Note the changed rows under what they speak of, and what the rows before them spoke of."""
@@ -211,6 +213,13 @@ def _licences(outlets: Rows, versions: Rows, areas: Areas) -> Licences:
         covered=areas.hold(outlets["adcode"][outlet], version["area"]),
         scopes=version["scopes"],
     )
+
+
+def _before(rows: Rows) -> Ints:
+    """The row before each of the same key, of rows sorted by key; -1: none."""
+    before = np.arange(len(rows)) - 1
+    before[1:][rows["key"][1:] != rows["key"][:-1]] = -1
+    return before
 
 
 def _past(rows: Rows, before: Ints, name: str) -> Refs:

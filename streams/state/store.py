@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 
@@ -21,6 +21,17 @@ class Store(Protocol):
 
         A key that is put while a scan goes on from key to key may be passed over.
         """
+
+
+FIRST = b"\x01"  # before all parcels; notes of our own begin with a zero byte
+
+
+def whole(store: Store, partition: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """A scan of a partition to its end, so many rows at a time."""
+    after = FIRST
+    while rows := store.scan(partition, after, rows_max):
+        yield rows
+        after = rows[-1][0]
 
 
 class MemoryStore:

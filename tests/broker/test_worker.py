@@ -185,6 +185,30 @@ def test_reading_it_all_again_changes_nothing(fresh_kafka: str, tmp_path: Path) 
         assert len(reader.values) == before
 
 
+def test_what_is_missing_is_said_by_the_worker_that_is_there_when_its_time_is_over(
+    fresh_kafka: str, tmp_path: Path
+) -> None:
+    """The one that read it was stopped before; of what waits, the next knows from its state alone."""
+    records, wanted = played(31, 200)
+    assert open_alerts(run(records, close=False)) != wanted, "nothing is missing in the end"
+    Publisher(fresh_kafka)(records)
+    patient = Worker(fresh_kafka, tmp_path / "state", idle_partition_s=900)
+    with patient:
+        reader = Reader(fresh_kafka)
+        assert reader.until(lambda: len(reader.open()) > 50, 30, quiet_s=2)
+        assert reader.open() != wanted
+        assert patient.stop()[0] == 0
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        expect(fresh_kafka, wanted, worker)
+    # And from the changelog, where its state is lost: nothing is new.
+    shutil.rmtree(tmp_path / "state")
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        worker.ready()
+        reader = expect(fresh_kafka, wanted, worker)
+        time.sleep(3)
+        assert reader.poll(1.0) == 0
+
+
 # --- reference data ---------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ from streams.files import EVENTS, NAMES, FilesError
 from streams.generate import generate, write
 from streams.offline import TOPIC_OF, Offline
 from streams.settings import Settings
-from tests import reference
+from tests import reference, worlds
 from tests.worlds import Record, shuffled, world
 
 HOME = "430421"
@@ -58,8 +58,11 @@ def judged(folder: Path, **given: Any) -> dict[str, Alert]:
     out = folder / "alerts.ndjson"
     settings = Settings(**given)
     judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides))
-    alerts = msgspec.json.Decoder(list[Alert]).decode(b"[" + b",".join(out.read_bytes().splitlines()) + b"]")
-    return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in alerts}
+    return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in read_alerts(out)}
+
+
+def read_alerts(path: Path) -> list[Alert]:
+    return msgspec.json.Decoder(list[Alert]).decode(b"[" + b",".join(path.read_bytes().splitlines()) + b"]")
 
 
 def content(alerts: dict[str, Alert]) -> dict[str, Alert]:
@@ -101,7 +104,7 @@ def test_every_planted_case_is_caught_and_its_quiet_neighbours_are_not(folder: P
 @pytest.mark.parametrize("seed", [1, 2])
 def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
     records = world(seed, 120)
-    alerts = judged(put_records(tmp_path / "world", records), **EVERY_YES)
+    alerts = judged(put_records(tmp_path / "world", records), home_adcodes=worlds.HOME, **EVERY_YES)
     for parcel, answers in reference.answers(records).items():
         yes = {rule for rule, answer in answers.items() if answer}
         alert = alerts.get(parcel)
@@ -117,7 +120,7 @@ def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
 def test_it_gives_the_alerts_of_the_worker(seed: int, tmp_path: Path) -> None:
     """The same functions fed a few events at a time, revising as they go."""
     records = world(seed, 150)
-    settings = Settings(**EVERY_YES)
+    settings = Settings(home_adcodes=worlds.HOME, **EVERY_YES)
     worker = Offline(settings, load_catalogue(None, settings.rule_overrides))
     rng = random.Random(seed)
     rest = list(records)
@@ -126,9 +129,11 @@ def test_it_gives_the_alerts_of_the_worker(seed: int, tmp_path: Path) -> None:
         some = rng.randint(1, 60)
         worker.feed(worker.batches(rest[:some]))
         del rest[:some]
+    worker.close()
     expected = {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in worker.open_alerts()}
     assert len(expected) > 50
-    assert content(judged(put_records(tmp_path / "world", records), **EVERY_YES)) == content(expected)
+    found = judged(put_records(tmp_path / "world", records), home_adcodes=worlds.HOME, **EVERY_YES)
+    assert content(found) == content(expected)
 
 
 def _as_they_are(lines: list[bytes]) -> list[bytes]:
@@ -240,11 +245,16 @@ def test_a_kind_of_event_may_be_missing(folder: Path, tmp_path: Path, capsys: py
     captured = capsys.readouterr()
     assert "there were no scans and no inspections\n" in captured.out
     assert "judging" in captured.err
-    assert (tmp_path / "some.ndjson").read_bytes().count(b"\n") == len(judged(folder))
+    found = read_alerts(tmp_path / "some.ndjson")
+    assert len(found) > len(judged(folder))
+    assert all("journey.ghost" in {reason.rule for reason in alert.reasons} for alert in found)
     assert (tmp_path / "some.rejects.ndjson").read_bytes() == b""
+    # Without shipments nothing is known of a parcel but where it has been, and that it should not have been there.
     put(tmp_path / "scans", {"scans": lines["scans"]})
-    assert run(["judge", "scans", "--out", "none"]) == 0
-    assert (tmp_path / "none").read_bytes() == (tmp_path / "none.rejects.ndjson").read_bytes() == b""
+    assert run(["judge", "scans", "--out", "lost"]) == 0
+    rules = {tuple(reason.rule for reason in alert.reasons) for alert in read_alerts(tmp_path / "lost")}
+    assert rules == {("journey.departed_uninspected", "journey.unregistered")}
+    assert (tmp_path / "lost.rejects.ndjson").read_bytes() == b""
 
 
 def test_rules_and_settings_of_the_command_line_hold(

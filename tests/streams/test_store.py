@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from streams.layout import FORMAT
 from streams.state.rocks import RocksStore, StateError, shared_cache
-from streams.state.store import MemoryStore
+from streams.state.store import MemoryStore, whole
 
 CACHE = shared_cache(8)
 HOT = 1 << 20
@@ -213,11 +213,21 @@ def test_more_than_fits_in_memory(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(tmp_path).close_all()
-    monkeypatch.setattr("streams.layout.FORMAT", 77)
-    with pytest.raises(StateError, match=rf"things/0.* has format {FORMAT}, this worker writes 77"):
+    monkeypatch.setattr("streams.layout.FORMAT", FORMAT + 1)
+    with pytest.raises(StateError, match=rf"things/0.* has format {FORMAT}, this worker writes {FORMAT + 1}"):
         opened(tmp_path)
     monkeypatch.undo()
     opened(tmp_path).close_all()  # and the refusal left no lock behind
+
+
+def test_all_that_is_there_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(20)})
+    commit(store, 30)
+    put(store, **{f"k{i}": f"v{i}" for i in range(18, 25)})
+    pieces = list(whole(store, 0, 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
+    assert list(whole(store, 1, 10)) == []
 
 
 def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:
