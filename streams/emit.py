@@ -66,7 +66,7 @@ def emit(
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        reasons, unknown = _reasons(catalogue, answers[position], frame[position])
+        reasons, unknown = explained(catalogue, answers[position], frame[position])
         alert = _alert(
             dossiers,
             i,
@@ -96,9 +96,10 @@ def alert_id(parcel: str) -> str:
     return "wa-" + sha256(parcel.encode()).hexdigest()[:24]
 
 
-def _reasons(
+def explained(
     catalogue: Catalogue, answers: tuple[bool | None, ...], columns: dict[str, object]
 ) -> tuple[list[Reason], list[str]]:
+    """The live rules that say yes, with their evidence, and those that say unknown."""
     reasons, unknown = [], []
     for rule, answer in zip(catalogue.rules, answers, strict=True):
         if rule.mode != "live":

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from rules import Catalogue
 from schemas import topics
-from streams.commit import CommitError, Committer, Epoch
+from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
@@ -28,6 +28,7 @@ from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
 from streams.state.store import whole
+from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
 from streams.transport.poller import Partition
 
@@ -50,18 +51,20 @@ class Work:
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
             topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
         }
+        self.histories = Histories(
+            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
+        )
         self.parcels = Parcels(
             self._stores[topics.PARCELS_CHANGELOG],
             catalogue,
             Describer.of(settings, catalogue.columns),
+            self.histories,
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
-        self.histories = Histories(
-            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
-        )
         self.reference = Keeper(self)
+        self._broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
@@ -81,11 +84,18 @@ class Work:
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._broken = False  # a step was cut short: nothing may be committed any more
+        self._aborted = False  # an epoch was: nothing may be committed before its input is read again
+        self._aborts = 0  # in a row
+        self._aborting_since = 0.0
 
     @property
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
         return self._generation != _NO_GENERATION
+
+    async def broker_answers(self) -> bool:
+        """Whether a broker answers now."""
+        return await self._broker.answers()
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
@@ -134,12 +144,29 @@ class Work:
             wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
             if wait > 0 and self._consumer is not None and not self._consumer.idle:
                 await asyncio.sleep(wait)
-            await self._commit()
+            try:
+                await self._commit()
+            except AbortedError as error:
+                await self._read_again(error)
+
+    async def _read_again(self, error: AbortedError) -> None:
+        """Begin anew at the committed offsets, after a while that grows; not for ever."""
+        now = time.monotonic()
+        if not self._aborts:
+            self._aborting_since = now
+        if now - self._aborting_since > self.settings.give_up_after_ms / 1000:
+            raise error
+        self._aborts += 1
+        wait = min(_AGAIN_S * 2 ** (self._aborts - 1), _AGAIN_S_MAX)
+        log.warning("%s; aborted, and read again in %.1f s", error, wait)
+        await asyncio.sleep(wait)
+        if self._aborted and self._consumer is not None:  # else a rebalance has done it meanwhile
+            self._consumer.read_again()
 
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
-                if self._broken or not (self._epoch.offsets or self._epoch.timed):
+                if self._broken or self._aborted or not (self._epoch.offsets or self._epoch.timed):
                     return
                 assert self._consumer is not None
                 epoch, self._epoch = self._epoch, Epoch()
@@ -156,7 +183,13 @@ class Work:
             except TimeoutError:  # sending offsets heeds no time-out while the coordinator is away: librdkafka#5456
                 self._broken = True
                 raise CommitError(f"a commit has not returned after {self._commit_s:.0f} s") from None
+            except AbortedError:
+                self._aborted, self._generation = True, _NO_GENERATION
+                self.waits_for = "its input: a transaction failed, and is read again"
+                self.metrics.aborts.inc()
+                raise
             self.commits += 1
+            self._aborts = 0
             self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
             for since in epoch.alerted_since:
@@ -191,7 +224,8 @@ class Work:
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
             waiting_rows_max=2 * settings.batch_rows_max,
-            rebalance_timeout_s=settings.transaction_timeout_ms / 1000,
+            # A commit may be under way, which has to end first; heartbeats go on meanwhile.
+            rebalance_timeout_s=self._commit_s + settings.transaction_timeout_ms / 1000,
             before_revoke=self._before_revoke,
             after_assign=self._after_assign,
         )
@@ -215,7 +249,10 @@ class Work:
             await self._restoring
         self._generation = _NO_GENERATION
         if not lost:
-            await self._commit()
+            try:
+                await self._commit()
+            except AbortedError as error:
+                log.warning("%s; aborted, and left to whoever has the partitions next", error)
         async with self._committing, self._stepping:
             await self._drain()
             self._epoch = Epoch()
@@ -223,13 +260,16 @@ class Work:
                 store.close_all()
             self.reference.begin(())
             self.parcels.deadlines.close()
+            self.parcels.near = frozenset()
             self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()
         self.waits_for = "partitions: a rebalance is under way"
         self.metrics.assigned_partitions.set(0)
         self.metrics.worker_state.state("starting")
-        log.info("gave its partitions back%s", ", too late to commit" if lost else "")
+        if not self._aborted:
+            log.info("gave its partitions back%s", ", too late to commit" if lost else "")
+        self._aborted = False
 
     async def _drain(self) -> None:
         """Wait for both threads: a task that was cancelled leaves its thread at work."""
@@ -274,6 +314,7 @@ class Work:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)
+            self.parcels.near = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
             self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
@@ -305,6 +346,7 @@ class Work:
 
 _EPOCH_BATCHES_MAX = 4
 _SCAN_ROWS = 10_000
+_AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
 
@@ -321,6 +363,8 @@ class Turn:
         self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
         if judged.due:
             self._work._epoch.passed(judged.due)
+            self._work.metrics.overdue.inc(judged.due)
+        self._work.metrics.waiting.set(len(self._work.parcels.deadlines))
         _count(self._work.metrics, judged)
 
     def passed(self, judged: Judged, rows: int) -> None:

@@ -123,6 +123,11 @@ class Worker(AbstractContextManager["Worker"]):
             self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         return self
 
+    def send(self, number: signal.Signals) -> None:
+        """Any signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """kill -9."""
         process, self._process = self._process, None
@@ -149,6 +154,11 @@ class Worker(AbstractContextManager["Worker"]):
     def alive(self) -> bool:
         """The process runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of a process that ended by itself; None while it runs."""
+        return self._process.poll() if self._process is not None else None
 
     def told(self, lines: int = 60) -> str:
         """The end of its log."""

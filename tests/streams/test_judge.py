@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from rules import load_catalogue
 from schemas import topics
 from schemas.records import Alert, Reject, encode
-from streams import bulk
+from streams import bulk, dealt
 from streams.bulk import judge_folder
 from streams.cli import run
 from streams.files import EVENTS, NAMES, FilesError
@@ -53,11 +54,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(folder: Path, **given: Any) -> dict[str, Alert]:
+def judged(folder: Path, processes: int = 1, **given: Any) -> dict[str, Alert]:
     """The alerts that `judge_folder` writes, by parcel, in their order."""
     out = folder / "alerts.ndjson"
     settings = Settings(**given)
-    judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides))
+    judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides), processes=processes)
     return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in read_alerts(out)}
 
 
@@ -162,7 +163,7 @@ def test_order_and_repetition_of_lines_mean_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = judged(folder, **EVERY_YES)
-    monkeypatch.setattr(bulk, "ROWS_MIN", rows[0])
+    monkeypatch.setattr(dealt, "ROWS_MIN", rows[0])
     monkeypatch.setattr(bulk, "PIECE_ROWS", rows[1])
     lines = lines_of(folder)
     again = put(
@@ -172,6 +173,35 @@ def test_order_and_repetition_of_lines_mean_nothing(
     assert len(alerts) > 500
     assert list(alerts) == sorted(alerts, key=str.encode)
     assert content(alerts) == content(expected)
+
+
+def test_rows_in_files_and_many_processes_give_the_same_alerts(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = content(judged(folder, **EVERY_YES))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(bulk, "SHARE_BYTES", 500_000)
+    monkeypatch.setattr(dealt, "ROWS_MIN", 2_000)
+    monkeypatch.setattr(bulk, "HELD_BYTES_MAX", 1)
+    monkeypatch.setattr(bulk, "PROCESS_BYTES_MIN", 1)
+    for processes in (1, 2):
+        assert content(judged(folder, processes=processes, **EVERY_YES)) == expected
+        assert not list(tmp_path.iterdir())  # what lay there in between is gone
+
+
+@pytest.mark.parametrize("held", [0, 1_000_000], ids=["in files", "in memory"])
+def test_a_parcel_without_a_shipment_keeps_its_whole_name(
+    held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "HELD_BYTES_MAX", held)
+    numbers = [f"{'9' * 20}运{number:020}" for number in range(3)]
+    scans = [
+        {"event_id": number, "schema_version": 1, "carrier_code": "YTO", "waybill_no": number, "scan_type": "departed",
+         "scanned_at": worlds.START, "facility_id": "F", "facility_adcode": "440111"}
+        for number in numbers
+    ]  # fmt: skip
+    folder = put(tmp_path / "scans", {"scans": [json.dumps(scan).encode() for scan in scans]})
+    assert list(judged(folder, **EVERY_YES)) == [f"YTO:{number}" for number in numbers]
 
 
 def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
