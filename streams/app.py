@@ -139,6 +139,11 @@ def build(settings: Settings) -> App:
         await work.commit_loop()
 
     @app.task
+    async def sweeps() -> None:
+        """Judge again what a change of the reference data touches."""
+        await work.reference.run()
+
+    @app.task
     async def deadlines() -> None:
         """Judge parcels of which something is missing when its time is over, also where no more events come."""
         await pass_time(work, app.consumer.lag)

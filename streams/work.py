@@ -22,11 +22,14 @@ from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import SOURCES, Histories, Parcels
+from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
+from streams.state.store import whole
 from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
+from streams.transport.membership import membership
 from streams.transport.poller import Partition
 from streams.turn import Turn
 
@@ -61,6 +64,7 @@ class Work:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
+        self.reference = Keeper(self)
         self._broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
@@ -200,23 +204,7 @@ class Work:
         """What the transport needs; see `streams.transport`."""
         settings = self.settings
         return Link(
-            config=self._client(
-                {
-                    "group.id": settings.group,
-                    # Under KIP-848 a static member that was killed is refused until the broker has missed it for its
-                    # session time-out, 45 s unless the broker says otherwise; and one that leaves keeps its partitions.
-                    **(
-                        {"group.protocol": "consumer", "group.remote.assignor": "range"}
-                        if settings.group_protocol == "consumer"
-                        else {
-                            "group.instance.id": f"{settings.group}-{settings.instance}",
-                            "partition.assignment.strategy": "range",
-                            "session.timeout.ms": settings.session_timeout_ms,
-                            "heartbeat.interval.ms": settings.session_timeout_ms // 4,
-                        }
-                    ),
-                }
-            ),
+            config=self._client(membership(settings)),
             partitions=settings.partitions,
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
@@ -236,6 +224,7 @@ class Work:
             f"{settings.group}-{settings.instance}",
             self._stores,
         )
+        self.reference.start(self._client({}), consumer)
         await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.start)
         self._started.set()
 
@@ -254,6 +243,7 @@ class Work:
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
+            self.reference.begin(())
             self.parcels.deadlines.close()
             self.parcels.near = frozenset()
             self.arrived_at.clear()
@@ -289,23 +279,29 @@ class Work:
         await self._started.wait()
         self.metrics.worker_state.state("restoring")
         started = time.monotonic()
-        records = await asyncio.get_running_loop().run_in_executor(
+        patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
+        loop = asyncio.get_running_loop()
+        following = loop.run_in_executor(None, self.reference.catch_up, lambda: self._cancelled, patience_s)
+        records = await loop.run_in_executor(
             self._effects,
             lambda: restore(
                 self._client({}),
                 self._stores,
                 numbers,
                 cancelled=lambda: self._cancelled,
-                patience_s=_BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000,
+                patience_s=patience_s,
             ),
         )
-        calendars = await asyncio.get_running_loop().run_in_executor(self._effects, self._recall, numbers)
+        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
+        self.waits_for = "reference data: reading the topic"
+        await following
         if self._cancelled or self._consumer is None:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)
             self.parcels.near = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
+            self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
         log.info(
             "state of %s partitions is there: %s records in %.1f s",
@@ -321,7 +317,7 @@ class Work:
         """What the parcels of these partitions wait for."""
         store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
         return {
-            number: self.parcels.recall(store.scan(number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            number: self.parcels.recall(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
             for number in sorted(numbers)
         }
 
