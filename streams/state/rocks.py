@@ -250,7 +250,8 @@ class _Partition:
         why = _why(error)
         if why.startswith("Corruption") or _MISSING in why:
             return _DamagedError(why)
-        return StateError(f"state folder {self.path}: {why}")
+        hint = "another process has it open" if "lock" in why.lower() else "see to the disk, and start the worker anew"
+        return StateError(f"state folder {self.path}: {why}; {hint}")
 
     def _failed(self, error: Exception) -> StateError:
         """What it means that the open folder cannot be read or written."""
