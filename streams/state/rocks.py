@@ -35,6 +35,7 @@ Delta = dict[int, dict[bytes, bytes]]
 log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
+_ORIGIN = b"\x00changelog-id"
 
 
 class StateError(RuntimeError):
@@ -106,6 +107,10 @@ class RocksStore:
                 raise StateError(f"state folder {path} cannot be used ({again}), nor removed; remove it") from again
         self._partitions[number] = partition
         return partition.offset
+
+    def origin(self, number: int, changelog: bytes) -> bool:
+        """Whether a partition's state came from the changelog of this id; one that has none yet takes it."""
+        return self._partitions[number].origin(changelog)
 
     def restore(self, number: int, values: Mapping[bytes, bytes | None], offset: int) -> None:
         """Apply changelog records up to `offset` (next to read)."""
@@ -217,6 +222,12 @@ class _Partition:
             was = stored[0] if stored else "none"
             raise _DamagedError(f"its format is {was}, this worker's is {layout.FORMAT}")
         return bytes(offset) if offset is not None else None
+
+    def origin(self, changelog: bytes) -> bool:
+        stored = self._db.get(_ORIGIN)
+        if stored is None:
+            self._db[_ORIGIN] = stored = changelog
+        return bool(stored == changelog)
 
     def put(self, key: bytes, value: bytes) -> None:
         if self.hot.put(key, value):

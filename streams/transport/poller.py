@@ -9,6 +9,7 @@ partitions of which nothing has been read yet.
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
@@ -247,13 +248,30 @@ _WATERMARKS_S = 10.0
 
 def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPartition]:
     """Where to begin: at the committed offset, or at the beginning of a partition for which there is none."""
-    at = client.committed(partitions, timeout=_COMMITTED_S) if partitions else []
-    for each in at:
-        if each.error is not None:
-            raise KafkaException(each.error)
-        if each.offset < 0:
-            each.offset = OFFSET_BEGINNING
-    return at
+    if not partitions:
+        return []
+    deadline = time.monotonic() + _COMMITTED_S
+    while True:
+        try:
+            at = client.committed(partitions, timeout=max(deadline - time.monotonic(), 1.0))
+            for each in at:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+                if each.offset < 0:
+                    each.offset = OFFSET_BEGINNING
+            return at
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+_COORDINATOR_MOVES = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._TRANSPORT,
+}
 
 
 def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
