@@ -7,6 +7,9 @@ their times, so an event that comes late is one that is written late.
 - `after`, and any `*_at` field: time since the first event written, `2 d`, `90 s`, `-1 h`.
 - Parcels are numbered W0001, W0002, ... as they appear, unless `waybill_no` is given. A scan or inspection without one
   belongs to the shipment written last before it.
+- What has to be missing for some time is missing in the end, when no further event comes. `until: 5 min` asks before:
+  when event time has come so far since the first event.
+- The home places of the deployment (setting home_adcodes) are those of `HOME_ADCODES`.
 - `sender_id: A` (or `sender_id_no: A`) is a resident ID number: the same for the same letter, valid, and nobody's, for
   its region is a whole province, which no card has. `A1`, `A2`, ... share their first 14 digits.
 - `sender_phone: A` and `recipient_phone: A` are mobiles, of a range that no operator was given.
@@ -27,11 +30,14 @@ from rules.contract import Answer, Case, Event, Rule, RuleError
 from schemas.records import Inspection, Scan, Shipment, encode
 
 Fact = Shipment | Scan | Inspection
-Judge = Callable[[list[Fact], Catalogue], Mapping[str, Mapping[str, bool | None]]]
+Judge = Callable[["Timeline", Catalogue], Mapping[str, Mapping[str, bool | None]]]
 """The real functions: final answers of every rule, by parcel (CARRIER:NUMBER), once all events are known."""
 
 FIRST_MS: Final = 1_741_140_000_000
 """When a case begins: 2025-03-05 10:00 in China, a working day long enough ago for every deadline to have passed."""
+
+HOME_ADCODES: Final = ("4304",)
+"""Hengyang, for rules about what comes home."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Timeline:
     name: str
     events: tuple[Fact, ...]
     expected: Mapping[str, bool | None]
+    until: int | None = None
+    """How far event time comes, epoch ms; None: beyond every deadline."""
 
     def wire(self) -> list[tuple[str, bytes]]:
         """The same events as they go on the wire: kind (shipment, scan, inspection) and JSON."""
@@ -55,7 +63,7 @@ def timelines(rule: Rule) -> tuple[Timeline, ...]:
 
 def failures(timeline: Timeline, judge: Judge, catalogue: Catalogue) -> list[str]:
     """Plays a timeline: one line per parcel whose answer is not the one expected, none if all is well."""
-    answers = judge(list(timeline.events), catalogue)
+    answers = judge(timeline, catalogue)
     missing = [parcel for parcel in timeline.expected if timeline.rule not in answers.get(parcel, {})]
     wrong = [f"{parcel}: not judged" for parcel in missing]
     for parcel, expected in timeline.expected.items():
@@ -71,7 +79,8 @@ _WORDS: Final = {True: "yes", False: "no", None: "unknown"}
 def _timeline(rule: Rule, case: Case, field: str) -> Timeline:
     player = _Player(rule.id)
     events = tuple(fact for i, event in enumerate(case.events) for fact in player.play(event, f"{field}.events[{i}]"))
-    return Timeline(rule.id, case.name, events, _expected(rule, case, list(player.parcels.values()), field))
+    until = FIRST_MS + player.span(case.until, f"{field}.until") if case.until else None
+    return Timeline(rule.id, case.name, events, _expected(rule, case, list(player.parcels.values()), field), until)
 
 
 def _expected(rule: Rule, case: Case, parcels: list[str], field: str) -> dict[str, bool | None]:

@@ -43,6 +43,9 @@ class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Text
     events: Annotated[list[Event], Meta(min_length=1)]
+    until: str = ""
+    """How far event time has come when the answers are asked for, since the first event, so `5 min`; empty: no further
+    event comes, and every deadline has passed."""
     expect: Answer | dict[str, Answer]
     """One answer for every parcel, or answers by `first`, `last`, waybill number, and `others` for the rest."""
 

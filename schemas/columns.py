@@ -2,6 +2,9 @@
 
 This list is the contract between those who write rules and those who compute columns: `when` and `evidence` of a
 rule may name only these, and a column whose value is null makes the rule answer *unknown*.
+
+A parcel may be seen before its shipment record comes. Until then everything of its shipment and its history is null,
+also what else never is.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ ColumnType = Literal["string", "boolean", "integer", "number"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One documented column. `null` says when it has no value; empty means never."""
+    """One documented column. `null` says when it has no value; empty means never, once the shipment record is there."""
 
     name: str
     type: ColumnType
@@ -118,4 +121,69 @@ HISTORY = (
     Column("saturated", "boolean", "An entity of this parcel overflowed: its counts are lower bounds.", _PENDING),
 )
 
-COLUMNS: dict[str, Column] = {column.name: column for column in (*SHIPMENT, *HISTORY)}
+_SHIPMENT_LACKS = "no shipment record"
+
+# What is missing is known only when event time has passed a deadline; null until then. The deadlines are part of the
+# columns, since somebody has to come back to the parcel when they pass: `streams.fold.journey` has them.
+JOURNEY = (
+    Column("scans", "integer", "Scans of this parcel."),
+    Column("inspections", "integer", "Inspections of this parcel."),
+    Column("first_scan_at", "integer", "Time of the first scan, epoch ms UTC.", "no scan"),
+    Column("departed_at", "integer", "Time of the first departed scan, epoch ms UTC.", "no departed scan"),
+    Column(
+        "departed_uninspected",
+        "boolean",
+        "Departed, and no open_box or xray inspection started at or before the first departed scan.",
+        "none has come, and event time is not yet more than 10 min past the scan",
+    ),
+    Column(
+        "doubtful_departures",
+        "integer",
+        "Departed scans at or after an inspection with another result than pass, with no pass between the two.",
+    ),
+    Column(
+        "home_delivery_at",
+        "integer",
+        "Time of the first out_for_delivery scan in a home place (setting), epoch ms UTC.",
+        "no such scan",
+    ),
+    Column(
+        "second_xray_missing",
+        "boolean",
+        "From a priority origin, out for delivery in a home place, and no second_xray started before.",
+        f"none has come, and event time is not yet more than 10 min past home_delivery_at; {_SHIPMENT_LACKS}",
+    ),
+    Column(
+        "weight_change_g",
+        "integer",
+        "Largest difference between the weight of a scan and weight_g, grams.",
+        f"no scan with a weight; {_SHIPMENT_LACKS}",
+    ),
+    Column(
+        "unregistered_24h",
+        "boolean",
+        "Scans, and no shipment record in the 24 h after the first of them, nor since.",
+        "none has come, and event time is not yet more than 24 h past first_scan_at",
+    ),
+    Column(
+        "unmoved_48h",
+        "boolean",
+        "No scan but picked_up ones, dated up to 48 h after picked_up_at.",
+        f"none has come, and event time is not yet more than 48 h past picked_up_at; {_SHIPMENT_LACKS}",
+    ),
+    Column(
+        "delivered_elsewhere",
+        "boolean",
+        "A delivered scan in another province than pickup_adcode, by the first two digits.",
+        _SHIPMENT_LACKS,
+    ),
+    Column(
+        "delivered_elsewhere_h",
+        "number",
+        "Time from picked_up_at to the first delivered scan in another province, hours.",
+        f"no such scan; {_SHIPMENT_LACKS}",
+    ),
+    Column("open_box_s", "number", "Duration of the shortest open_box inspection, seconds.", "no open_box inspection"),
+)
+
+COLUMNS: dict[str, Column] = {column.name: column for column in (*SHIPMENT, *HISTORY, *JOURNEY)}

@@ -24,6 +24,7 @@ from rules import load_catalogue
 from schemas import topics
 from streams.frames import Batch
 from streams.health import Health
+from streams.passing import pass_time
 from streams.progress import Progress
 from streams.settings import Settings
 from streams.work import Work
@@ -136,6 +137,11 @@ def build(settings: Settings) -> App:
         """Commit what the agents have done, epoch by epoch."""
         await work.start(app.consumer)
         await work.commit_loop()
+
+    @app.task
+    async def deadlines() -> None:
+        """Judge parcels of which something is missing when its time is over, also where no more events come."""
+        await pass_time(work, app.consumer.lag)
 
     return app
 

@@ -53,6 +53,7 @@ class Epoch:
     alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0
+    timed: bool = False  # something came of time that passed, rather than of records
 
     def read(self, batches: Sequence[Batch]) -> None:
         """Note that these batches are done."""
@@ -60,6 +61,12 @@ class Epoch:
         for batch in batches:
             self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
             self.rows += len(batch.values)
+
+    def passed(self, rows: int) -> None:
+        """Note that so many parcels were judged because time has passed."""
+        self.opened_at = self.opened_at or time.monotonic()
+        self.rows += rows
+        self.timed = True
 
     def judged(self, judged: Judged, since: int = 0) -> None:
         """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,19 @@ def find(folder: Path, *, reference: bool = False) -> dict[str, Path]:
     if not found:
         raise FilesError(f"{folder}: no {', '.join(wanted.values())} here (.ndjson or .parquet)")
     return found
+
+
+def given(path: Path) -> dict[str, Path]:
+    """The files of events that `path` names, by topic: a folder's, or one file, of shipments unless its name differs.
+
+    Raises FilesError as `find` does, and for a file in another format.
+    """
+    if not path.is_file():
+        return find(path)
+    if path.suffix.removeprefix(".") not in FORMS:
+        raise FilesError(f"{path}: neither .ndjson nor .parquet")
+    topic = next((topic for topic, name in NAMES.items() if name == path.stem), topics.SHIPMENTS)
+    return {topic: path}
 
 
 def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
@@ -137,6 +150,14 @@ def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
                 number += len(values)
     except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
         raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
+    """Raise FilesError if what is to be written would replace events to read."""
+    events = {path.resolve() for path in paths.values()}
+    for target in targets:
+        if target.resolve() in events:
+            raise FilesError(f"{target}: holds events to judge, and would be replaced")
 
 
 @contextmanager

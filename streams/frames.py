@@ -47,10 +47,11 @@ class Movements:
     partitions: list[int]
     parcels: list[bytes]
     rows: Rows
+    names: dict[bytes, str]  # of parcels whose reference is not their name
 
     @staticmethod
     def none() -> Movements:
-        return Movements([], [], np.empty(0, dtype=MOVEMENT))
+        return Movements([], [], np.empty(0, dtype=MOVEMENT), {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import xxhash
 
 from schemas.records import Inspection, Scan, Shipment
 
-FORMAT = 1
+FORMAT = 2
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
@@ -177,6 +177,7 @@ HEAD = np.dtype(
         ("movements", "<u2"),
         ("tail", "<u2"),
         ("content", "<u8"),  # hash of the alert last emitted
+        ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f4"),
@@ -190,7 +191,10 @@ VERSION = np.dtype([("event", "<u8"), ("known", "<u4", (len(KINDS),))])
 
 
 def parcel_ref(parcel: str) -> bytes:
-    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole."""
+    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole.
+
+    A reference of fewer bytes is the name itself.
+    """
     raw = parcel.encode()
     if len(raw) <= PARCEL_BYTES:
         return raw

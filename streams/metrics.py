@@ -45,6 +45,10 @@ class Metrics:
             "alert_latency_seconds", "From the recording of an event to the alert that it caused.", LATENCY_BUCKETS
         )
 
+        # Time
+        self.waiting = self._gauge("waiting_parcels", "Parcels that wait for what may turn out to be missing.")
+        self.overdue = self._counter("overdue_parcels", "Parcels judged because a deadline has passed.")
+
         # The commit
         self.epoch_seconds = self._histogram(
             "epoch_seconds", "From the first fetch of an epoch to its commit.", COMMIT_BUCKETS

@@ -12,6 +12,7 @@ from rules import Catalogue
 from schemas import topics
 from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
 from streams.describe import Describer
+from streams.fold.journey import END
 from streams.frames import Batch
 from streams.pipeline import Histories, Judged, Parcels
 from streams.settings import Settings
@@ -53,6 +54,13 @@ class Offline:
             observations = _batches(topics.OBSERVATIONS, judged.observations)
             batches = _batches(topics.FACTS, self._histories.step(observations)) if observations else []
 
+    def close(self, event_time: int = END) -> None:
+        """Let every deadline before `event_time` (epoch ms) pass, by default all: no more events come before it."""
+        deadlines = self._parcels.deadlines
+        deadlines.let_pass(deadlines.partitions, event_time)
+        while deadlines.behind:
+            self._keep(self._parcels.step([], self._now_ms))
+
     def open_alerts(self) -> list[Alert]:
         """The last alert of each parcel whose alert is open, sorted by parcel."""
         return [self.alerts[key] for key in sorted(self.alerts) if self.alerts[key].status == "open"]
@@ -76,16 +84,12 @@ class Offline:
         return [raw(topic, partition, found) for (topic, partition), found in values.items()]
 
 
-def answers(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Answers:
-    """What each rule of the catalogue says in the end about each parcel of these records."""
-    return settled(records, catalogue, settings).answers
-
-
-def settled(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Offline:
-    """The same with the evidence, for those who show why."""
-    run = Offline(settings or Settings(), catalogue)
+def settled(records: Sequence[Record], catalogue: Catalogue, settings: Settings, until: int = END) -> Offline:
+    """A run in which these records came, and event time then came to `until`, epoch ms; it has the answers."""
+    run = Offline(settings, catalogue)
     run.keep_answers = True
     run.feed(run.batches(records))
+    run.close(until)
     return run
 
 

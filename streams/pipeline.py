@@ -7,11 +7,12 @@ differs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
@@ -21,11 +22,15 @@ from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe import Describer
 from streams.emit import Emitted, emit
 from streams.fold import dossiers, histories
+from streams.fold.deadlines import Calendar, Deadlines, recall
+from streams.fold.journey import ABSENCES
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.judge import Verdicts, judge
 from streams.state.store import Store
 
 SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
+
+DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
 
 
 @dataclass(slots=True)
@@ -38,6 +43,8 @@ class Judged:
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
+    due: int = 0  # parcels that were judged because a deadline has passed
+    behind: bool = False  # of such parcels there are more
 
     def named_answers(self) -> dict[str, dict[str, bool | None]]:
         """The answers of this step by parcel, for those who ask about rules rather than alerts."""
@@ -68,19 +75,46 @@ class Parcels:
         self._describer = describer
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
+        self.deadlines = Deadlines()
         self._limits = Limits(bytes_max=event_bytes_max)
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
-        """Judge every parcel that these batches touch."""
+        """Judge every parcel that these batches touch, and those whose deadline they let pass.
+
+        Of the latter so many at most: `Judged.behind` tells of more, which the next step takes.
+        """
         out = Judged()
         uploads, movements = self.read(batches, out)
+        self.deadlines.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
+        self.deadlines.advance(movements.partitions, movements.rows["at"], now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = dossiers.fold(self.store, uploads, movements, answers)
-        self.conclude(touched, out, now_ms)
+        due = self.deadlines.due(DUE_MAX)
+        out.due = len(due)
+        touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
         observed = touched.observations()
         out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
         touched.save(self.store)
+        rows = verdicts.rows.tolist()
+        self.deadlines.set(
+            [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
+        )
+        out.behind = self.deadlines.behind
         return out
+
+    def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
+        """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
+        self.deadlines.let_pass(partitions, now_ms)
+        return self.step([], now_ms) if self.deadlines.behind else Judged()
+
+    def recall(
+        self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], now_ms: int, cancelled: Callable[[], bool]
+    ) -> Calendar:
+        """What the parcels of a partition wait for, from their stored values, some thousands at a time."""
+        wanted = self.catalogue.columns
+        if not wanted & ABSENCES:
+            return Calendar()
+        return recall(dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled)
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Decode and describe what these batches hold; rejects and counts go to `out`."""
@@ -89,18 +123,26 @@ class Parcels:
         inspections = describe.inspections(*self._decode("inspection", batches, out))
         return uploads, describe.joined([scans, inspections])
 
-    def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
-        """Judge these dossiers and put the alerts that are news into `out`."""
+    def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
+        """Judge these dossiers and put the alerts that are news into `out`.
+
+        event_time: how far event time has come for each, epoch ms.
+        """
         out.touched = touched
-        out.verdicts = judge(touched, self.catalogue)
+        out.verdicts = verdicts = self.judge(touched, event_time)
         out.alerts = emit(
             touched,
-            out.verdicts,
+            verdicts,
             self.catalogue,
             emit_from=self._emit_from,
             publish=self._describer.tokens.publish,
             now_ms=now_ms,
         )
+        return verdicts
+
+    def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
+        """The verdicts on these dossiers, `event_time` as above."""
+        return judge(touched, self.catalogue, event_time, home=self._describer.home_adcodes)
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
         """The valid records of one kind, with the partition and offset of each; the others become rejects."""

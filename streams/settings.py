@@ -128,6 +128,10 @@ class Settings(BaseSettings):
         1_024, ge=256, le=65_536, description="Newest observations kept per entity; beyond it counts are lower bounds."
     )
 
+    idle_partition_s: int = Field(
+        900, ge=1, description="In a partition that brings nothing for so long, time passes by the clock (seconds)."
+    )
+
     # State
     state_dir: Path = Field(
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),

@@ -19,6 +19,7 @@ from rules import Catalogue
 from schemas import topics
 from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
+from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import Histories, Judged, Parcels
@@ -74,6 +75,7 @@ class Work:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
+        self.arrived_at: dict[int, float] = {}  # when a partition brought something last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
@@ -114,10 +116,13 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
+                for batch in turn.fresh:
+                    self.arrived_at[batch.partition] = time.monotonic()
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
+            if turn.fresh or self._epoch.timed:
                 self._filled.set()
 
     async def _room(self) -> None:
@@ -157,11 +162,13 @@ class Work:
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
-                if self._broken or self._aborted or not self._epoch.offsets:
+                if self._broken or self._aborted or not (self._epoch.offsets or self._epoch.timed):
                     return
+                assert self._consumer is not None
                 epoch, self._epoch = self._epoch, Epoch()
+                if not epoch.offsets:  # of time alone; without any offset nobody would ask who owns the partitions
+                    epoch.offsets = dict(self.committed or self._consumer.starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            assert self._consumer is not None
             assert self._committer is not None
             started = time.monotonic()
             committing = asyncio.get_running_loop().run_in_executor(
@@ -246,6 +253,8 @@ class Work:
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
+            self.parcels.deadlines.close()
+            self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()
         self.waits_for = "partitions: a rebalance is under way"
@@ -288,8 +297,12 @@ class Work:
                 patience_s=_BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000,
             ),
         )
+        calendars = await asyncio.get_running_loop().run_in_executor(self._effects, self._recall, numbers)
         if self._cancelled or self._consumer is None:
             return
+        async with self._stepping:
+            self.parcels.deadlines.open(calendars)
+            self.arrived_at = dict.fromkeys(numbers, time.monotonic())
         self.metrics.restored_records.inc(records)
         log.info(
             "state of %s partitions is there: %s records in %.1f s",
@@ -301,6 +314,14 @@ class Work:
         self._consumer.release()
         self.metrics.worker_state.state("running")
 
+    def _recall(self, numbers: set[int]) -> dict[int, Calendar]:
+        """What the parcels of these partitions wait for."""
+        store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
+        return {
+            number: self.parcels.recall(store.scan(number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            for number in sorted(numbers)
+        }
+
     def _restored(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
             self._consumer.fail(error)
@@ -310,6 +331,7 @@ class Work:
 
 
 _EPOCH_BATCHES_MAX = 4
+_SCAN_ROWS = 10_000
 _AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
@@ -325,6 +347,10 @@ class Turn:
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""
         self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
+        if judged.due:
+            self._work._epoch.passed(judged.due)
+            self._work.metrics.overdue.inc(judged.due)
+        self._work.metrics.waiting.set(len(self._work.parcels.deadlines))
         _count(self._work.metrics, judged)
 
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:

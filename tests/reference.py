@@ -11,10 +11,11 @@ from csv import DictReader
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
-from math import asin, cos, radians, sin, sqrt
+from math import asin, cos, inf, radians, sin, sqrt
 from pathlib import Path
 
 from schemas.records import Inspection, Scan, Shipment
+from tests.worlds import HOME
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR
@@ -49,6 +50,16 @@ ASSIGNED = {row["adcode"] for row in _ROWS}
 PERMITS = {"810000", "820000", "830000"}
 
 Answer = bool | None
+# Rules that ask about the shipment or its history.
+OF_SHIPMENT = (
+    "route.priority_origin", "route.priority_lane", "goods.powder_or_liquid", "goods.on_priority_route",
+    "goods.controlled_term", "goods.vague_name", "identity.missing", "identity.number_invalid",
+    "identity.placeholder_name", "sender.agent_or_street", "sender.freight_exceeds_value", "identity.many_names",
+    "identity.phone_many_ids", "identity.impossible_travel", "identity.three_provinces",
+    "identity.sequential_numbers", "sender.velocity", "sender.first_seen", "recipient.fan_in", "courier.burst",
+    "courier.cloned_entries", "journey.second_xray_missing", "journey.weight_changed", "journey.ghost",
+    "journey.too_fast",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,14 +94,24 @@ def _version(shipment: Shipment) -> tuple[int, str]:
     return at, shipment.event_id
 
 
-def answers(records: Iterable[Shipment | Scan | Inspection]) -> dict[str, dict[str, Answer]]:
-    """What each rule says about each parcel that has a shipment record."""
+def answers(
+    records: Iterable[Shipment | Scan | Inspection], event_time: float = inf, home: tuple[str, ...] = HOME
+) -> dict[str, dict[str, Answer]]:
+    """What each rule says about each parcel when event time has come so far (epoch ms).
+
+    home: prefixes of the home places. What is asked of a shipment has no answer (None) for a parcel without one.
+    """
+    records = list(records)
     all_facts = [_facts(shipment) for shipment in standing(records).values()]
     all_facts.sort(key=lambda facts: facts.at)
     retail = [facts for facts in all_facts if facts.shipment.customer_type == "retail"]
-    return {
+    said: dict[str, dict[str, Answer]] = {
         facts.shipment.parcel: {**_alone(facts), **_with_history(facts, [o for o in retail if o.at <= facts.at])}
         for facts in all_facts
+    }
+    return {
+        parcel: {**(said.get(parcel) or dict.fromkeys(OF_SHIPMENT)), **journey}
+        for parcel, journey in journeys(records, event_time, home).items()
     }
 
 
@@ -252,3 +273,88 @@ def _kilometres(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     a = sin(radians(lat2 - lat1) / 2) ** 2
     a += cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2 - lon1) / 2) ** 2
     return 2 * 6371.0088 * asin(sqrt(a))
+
+
+# --- journeys ---------------------------------------------------------------------------------------------------------
+
+
+def journeys(
+    records: Iterable[Shipment | Scan | Inspection], event_time: float, home: tuple[str, ...]
+) -> dict[str, dict[str, Answer]]:
+    """What the rules on journeys say about each parcel."""
+    records = list(records)
+    uploads = standing(records)
+    scans: dict[str, dict[str, Scan]] = {record.parcel: {} for record in records}
+    checks: dict[str, dict[str, Inspection]] = {record.parcel: {} for record in records}
+    for record in records:
+        if isinstance(record, Scan):
+            scans[record.parcel][record.event_id] = record
+        elif isinstance(record, Inspection):
+            checks[record.parcel][record.event_id] = record
+    return {
+        parcel: _journey(
+            uploads.get(parcel), list(scans[parcel].values()), list(checks[parcel].values()), event_time, home
+        )
+        for parcel in scans
+    }
+
+
+def _journey(
+    s: Shipment | None, scans: list[Scan], checks: list[Inspection], event_time: float, home: tuple[str, ...]
+) -> dict[str, Answer]:
+    def missing(absent: bool, deadline: int) -> Answer:
+        """Something is not there: that counts when event time is past the deadline."""
+        if not absent:
+            return False
+        return True if event_time > deadline else None
+
+    departed = sorted(scan.scanned_at for scan in scans if scan.scan_type == "departed")
+    said: dict[str, Answer] = {"journey.departed_uninspected": False}
+    if departed:
+        first = departed[0]
+        looked = any(c.inspection_type in ("open_box", "xray") and c.started_at <= first for c in checks)
+        said["journey.departed_uninspected"] = missing(not looked, first + 10 * MINUTE)
+
+    said["journey.unresolved_departed"] = any(
+        bad.result in ("suspicious", "reject", "inconclusive")
+        and bad.started_at <= left
+        and not any(c.result == "pass" and bad.started_at < c.started_at <= left for c in checks)
+        for bad in checks
+        for left in departed
+    )
+    opened = [c.ended_at - c.started_at for c in checks if c.inspection_type == "open_box"]
+    said["journey.open_box_formality"] = min(opened) < 3_000 if opened else None
+
+    first_scan = min((scan.scanned_at for scan in scans), default=None)
+    said["journey.unregistered"] = False
+    if first_scan is not None:
+        said["journey.unregistered"] = missing(s is None, first_scan + 24 * HOUR)
+
+    if s is None:
+        return said
+
+    out = [
+        scan.scanned_at
+        for scan in scans
+        if scan.scan_type == "out_for_delivery" and any(scan.facility_adcode.startswith(place) for place in home)
+    ]
+    said["journey.second_xray_missing"] = False
+    if s.pickup_adcode.startswith(tuple(ORIGINS)) and out:
+        again = any(c.inspection_type == "second_xray" and c.started_at < min(out) for c in checks)
+        said["journey.second_xray_missing"] = missing(not again, min(out) + 10 * MINUTE)
+
+    weights = [scan.weight_g for scan in scans if scan.weight_g is not None]
+    changed = any(abs(w - s.weight_g) > 50 and abs(w - s.weight_g) * 20 > s.weight_g for w in weights)
+    said["journey.weight_changed"] = False if s.pieces != 1 else changed if weights else None
+
+    until = s.picked_up_at + 48 * HOUR
+    seen = any(scan.scan_type != "picked_up" and scan.scanned_at <= until for scan in scans)
+    said["journey.ghost"] = missing(not seen, until)
+
+    said["journey.too_fast"] = any(
+        scan.scan_type == "delivered"
+        and scan.facility_adcode[:2] != s.pickup_adcode[:2]
+        and scan.scanned_at - s.picked_up_at < 12 * HOUR
+        for scan in scans
+    )
+    return said

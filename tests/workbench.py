@@ -17,7 +17,7 @@ from streams.state.rocks import Delta, RocksStore
 from streams.transport.consumer import Consumer
 from streams.work import Work
 from tests.runs import catalogue
-from tests.worlds import START
+from tests.worlds import HOME, START
 
 
 class Effects:
@@ -48,13 +48,14 @@ class Effects:
 class _Idle:
     group_metadata = b""
     idle = True
+    starts: Mapping[tuple[str, int], int] = {(topics.SCANS, 0): 7}
 
 
 class Workbench:
     """A `Work` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
-        self.work = Work(Settings(state_dir=state_dir, **settings), catalogue())
+        self.work = Work(Settings(state_dir=state_dir, home_adcodes=HOME, **settings), catalogue())
         self.effects = Effects(self.work._stores)
         self.work._committer = cast(Committer, self.effects)
         self.work._consumer = cast(Consumer, _Idle())
@@ -72,6 +73,12 @@ class Workbench:
         """One step of the agent of that name."""
         async with self.work.epoch(current(batches)) as turn:
             turn.send(topics.FACTS, await self.work.run(self.work.histories.step, turn.fresh))
+
+    async def let_pass(self, now_ms: int) -> None:
+        """A step without batches: nothing comes in any partition, and so much time passes."""
+        async with self.work.epoch([]) as turn:
+            partitions = range(self.work.settings.partitions)
+            turn.judged(await self.work.run(self.work.parcels.let_pass, partitions, now_ms))
 
     async def commit(self) -> None:
         """Commit what is done."""

@@ -26,7 +26,7 @@ from schemas import topics
 from schemas.records import Alert, Reject, encode
 from streams.offline import TOPIC_OF
 from tests.runs import Alerts, comparable, difference
-from tests.worlds import Record
+from tests.worlds import HOME, Record
 
 ROOT = Path(__file__).parents[1]
 SESSION_MS = 2_000
@@ -99,6 +99,8 @@ class Worker(AbstractContextManager["Worker"]):
             "session_timeout_ms": SESSION_MS,
             "transaction_timeout_ms": 3_000,
             "web_port": 0,
+            "idle_partition_s": 1,
+            "home_adcodes": ",".join(HOME),
             **settings,
         }
         self._command = command

@@ -16,7 +16,9 @@ from schemas.records import Inspection, Scan, Shipment
 Record = Shipment | Scan | Inspection
 T = TypeVar("T")
 
-START = 1_764_000_000_000  # 2025-11-25 00:00 in China, the first instant of a day there
+# 2015-11-25 00:00 in China, the first instant of a day there; so long ago that no world reaches the present, where a
+# worker waits for what is missing and `judge` does not.
+START = 1_448_380_800_000
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 # The last is nowhere on the map, the one before it is not assigned, but its province is.
@@ -25,6 +27,12 @@ NAMES = ("王建国", "李秀英", "赵子轩", "王 建国", "张三", "王**",
 PHONES = ("16800000001", "+86 168-0000-0002", "15400000003", "131****1907", "02012345678", "16800000001-12", None)
 GOODS = ("书", "衣服", "奶粉", "香水", "样品", "其他", "", "海洛因", "氯胺酮")
 GAPS_MS = (0, 0, 1, 700, 9_000, 5 * MINUTE, 40 * MINUTE, 5 * HOUR, 30 * HOUR, 20 * DAY)
+# When a parcel is seen, since its acceptance: in one moment with something else, at a deadline, or beside one.
+STEPS_MS = (
+    *(-HOUR, 0, 1, 10 * MINUTE, 10 * MINUTE + 1, HOUR, HOUR, HOUR + 1, HOUR + 10 * MINUTE, 5 * HOUR, 12 * HOUR - 1),
+    *(12 * HOUR, 24 * HOUR, 25 * HOUR, 48 * HOUR, 48 * HOUR + 1, 60 * HOUR),
+)
+HOME = ("110105", "3101", "44")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -48,7 +56,7 @@ PEOPLE = (
     resident_id(1, region="990840"),  # one of a province that is none
     resident_id(1, region="830000"),  # residence permit
     # 110 years and more, and born on and after the first day of these worlds.
-    *(resident_id(1, birth) for birth in ("19151124", "19151125", "20251125", "20251126", "20251201")),
+    *(resident_id(1, birth) for birth in ("19051124", "19051125", "20151125", "20151126", "20151201")),
     "440***********0013",
     "E12345678",
     "H12345678",
@@ -69,9 +77,11 @@ def world(seed: int, parcels: int) -> list[Record]:
         uploads = [crowd.shipment(number, 0, at)]
         while rng.random() < 0.15:
             uploads.append(crowd.correction(uploads[-1], len(uploads), at))
-        records += uploads
-        records += [crowd.scan(number, i, at + i * HOUR) for i in range(rng.randint(0, 3))]
-        records += [crowd.inspection(number, i, at + i * HOUR) for i in range(rng.randint(0, 1))]
+        scans = [crowd.scan(number, i, at + rng.choice(STEPS_MS)) for i in range(rng.randint(0, 4))]
+        if rng.random() < 0.9 or not scans:  # the others are seen, and never registered
+            records += uploads
+        records += scans
+        records += [crowd.inspection(number, i, at + rng.choice(STEPS_MS)) for i in range(rng.randint(0, 3))]
     records += rng.choices(records, k=len(records) // 8)
     rng.shuffle(records)
     return records
@@ -93,7 +103,7 @@ class Crowd:
         self._places = self._some(PLACES)
         self._names = self._some(NAMES)
         self._goods = self._some(GOODS)
-        self._weights = self._some((100, 200))
+        self._weights = self._some((100, 200, 2_000))
         self._destinations = self._some(("110105", "110106", "310115", None))
         self._couriers = self._some(("C1", "C2"))
         self._outlets = self._some(("GZ1", "GZ2"))
@@ -132,7 +142,7 @@ class Crowd:
             declared_value_fen=choice((None, 0, 1000, 5000)),
             freight_fen=choice((None, 1000, 2000)),
             weight_g=choice(self._weights),
-            pieces=1,
+            pieces=1 if chance() < 0.9 else 2,
         )
 
     def correction(self, before: Shipment, version: int, at: int) -> Shipment:
@@ -151,11 +161,13 @@ class Crowd:
             Scan,
             event_id=f"s{number}-{i}-{self._rng.randrange(10**9)}",
             **parcel_of(number),
-            scan_type=choice(("picked_up", "arrived", "departed", "forwarded", "delivered")),
+            scan_type=choice(
+                ("picked_up", "arrived", "departed", "departed", "forwarded", "out_for_delivery", "delivered")
+            ),
             scanned_at=at,
             facility_id="F1",
             facility_adcode=choice(PLACES),
-            weight_g=choice((None, 100, 300)),
+            weight_g=choice((None, None, 100, 150, 151, 1_950, 1_949, 2_100, 2_101)),
         )
 
     def inspection(self, number: int, i: int, at: int) -> Inspection:
@@ -165,14 +177,14 @@ class Crowd:
             Inspection,
             event_id=f"i{number}-{i}-{self._rng.randrange(10**9)}",
             **parcel_of(number),
-            inspection_type=choice(("open_box", "xray")),
+            inspection_type=choice(("open_box", "xray", "second_xray", "identity_check")),
             stage="pickup",
             started_at=at,
-            ended_at=at + 2000,
+            ended_at=at + choice((1_000, 2_999, 3_000, 20_000)),
             inspector_id="I1",
             facility_id="F1",
             facility_adcode="440111",
-            result=choice(("pass", "suspicious")),
+            result=choice(("pass", "pass", "suspicious", "reject", "inconclusive")),
         )
 
 

@@ -32,11 +32,12 @@ Raw = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """What describing depends on besides the record: keys, and the deployment's priority lists."""
+    """What describing depends on besides the record: keys, and the deployment's lists of places."""
 
     tokens: Tokeniser
     priority_origins: tuple[str, ...]
     priority_countries: tuple[str, ...]
+    home_adcodes: tuple[str, ...]
     kinds: frozenset[int]  # of history that are kept
 
     @classmethod
@@ -52,13 +53,13 @@ class Describer:
             token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
         )
         kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
-        return cls(tokens, settings.priority_origins, settings.priority_countries, kinds)
+        return cls(tokens, settings.priority_origins, settings.priority_countries, settings.home_adcodes, kinds)
 
     def uploads(self, records: Sequence[Shipment], partitions: list[int], offsets: Sequence[int]) -> Uploads:
         """SHIPMENT rows of shipment records."""
         if not records:
             return Uploads.none()
-        raw = dict(zip(_FIELDS, zip(*map(_values, records), strict=True), strict=True))
+        raw = {name: list(map(value, records)) for name, value in _VALUES.items()}
         parcels = [record.parcel for record in records]
         rows = np.zeros(len(records), dtype=SHIPMENT)
         rows["offset"] = offsets
@@ -166,6 +167,7 @@ def joined(parts: Sequence[Movements]) -> Movements:
         [partition for part in parts for partition in part.partitions],
         [parcel for part in parts for parcel in part.parcels],
         np.concatenate([part.rows for part in parts]),
+        {reference: name for part in parts for reference, name in part.names.items()},
     )
 
 
@@ -180,7 +182,10 @@ def _movements(
     rows["id"] = [xxhash.xxh3_64_intdigest(record.event_id.encode(), seed) for record in records]
     rows["offset"] = offsets
     rows["adcode"] = [int(record.facility_adcode) for record in records]
-    return Movements(partitions, [parcel_ref(record.parcel) for record in records], rows)
+    names = [record.parcel for record in records]
+    parcels = [parcel_ref(name) for name in names]
+    cut = {short: name for short, name in zip(parcels, names, strict=True) if len(short) == layout.PARCEL_BYTES}
+    return Movements(partitions, parcels, rows, cut)
 
 
 def _codes(labels: tuple[str, ...]) -> dict[str | None, int]:
@@ -217,7 +222,7 @@ _FIELDS = tuple(
         (*TAIL, *_NUMBERS, *_OPTIONAL, *_ADCODES, *_LABELS, *_TEXTS, "recorded_at", "dest_country", "agent_submitted")
     )
 )
-_values = attrgetter(*_FIELDS)
+_VALUES = {name: attrgetter(name) for name in _FIELDS}
 
 
 def _plain(rows: Rows, raw: Raw) -> None:

@@ -8,6 +8,7 @@ observations, so of two answers about one event the one that stands on more is t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams import layout
-from streams.frames import Answers, Movements, Uploads, untail
+from streams.frames import Answers, Movements, Uploads, tail, untail
 from streams.layout import FACT_COLUMNS, HEAD, KINDS, MOVEMENT, OBSERVATION, SENDER, SHIPMENT, VERSION
 from streams.state.store import Store
 
@@ -26,6 +27,7 @@ Mask = NDArray[np.bool_]
 MOVEMENTS_MAX = 256
 VERSIONS_MAX = 64
 _SHIPMENT_NAMES = list(SHIPMENT.names or ())
+_SHIPMENT_AT = HEAD.itemsize - SHIPMENT.itemsize  # a HEAD ends with the shipment that stands, field by field
 _EMPTY = np.zeros((), dtype=HEAD)
 _EMPTY["format"] = layout.FORMAT
 _EMPTY["previous_km"], _EMPTY["previous_ms"] = np.nan, -1
@@ -44,21 +46,31 @@ class Dossiers:
     tails: list[bytes]
     numbers: NDArray[np.uint16]  # the partitions, as a column
     judge: Mask  # the verdict may have changed
-    moved: Mask  # movements are new: no rule reads them, but an alert says where the parcel is
+    moved: Mask  # movements are new
     changed: Mask
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
 
     def observations(self) -> Rows:
         return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
 
-    def revisions(self, rows: Ints) -> list[int]:
-        """How many facts each dossier stands on: its events, and what its histories counted for each upload."""
+    def revisions(self, rows: Ints, absent: Ints) -> list[int]:
+        """The revision of the verdict on each of these dossiers, of which so many absences are decided.
+
+        It counts the facts that the dossier stands on: its events, and what its histories counted for each upload. An
+        absence that is decided comes between two facts, and one that a late event takes back goes with a fact more.
+        """
         heads = self.heads[rows]
         known = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
         for position, row in enumerate(rows.tolist()):
             if self.versions[row]:
                 known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
-        return [int(count) for count in known]
+        return [int(count) for count in known * _BETWEEN_FACTS + absent]
+
+    def decided(self, rows: Ints, at: Ints) -> None:
+        """Note the event time by which absences of these dossiers are decided; it never falls."""
+        news = at != self.heads["decided_at"][rows]
+        self.heads["decided_at"][rows[news]] = at[news]
+        self.changed[rows[news]] = True
 
     def save(self, store: Store) -> None:
         rows = np.flatnonzero(self.changed).tolist()
@@ -71,20 +83,44 @@ class Dossiers:
         store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
 
 
-def fold(store: Store, uploads: Uploads, movements: Movements, answers: Answers) -> Dossiers:
-    """Load the dossiers of these events and fold the events in."""
+_BETWEEN_FACTS = 8  # more than there are absences
+
+
+def fold(
+    store: Store,
+    uploads: Uploads,
+    movements: Movements,
+    answers: Answers,
+    due: Sequence[tuple[int, bytes]] = (),
+) -> Dossiers:
+    """Load the dossiers of these events and fold the events in.
+
+    due: partition and parcel of dossiers that are to be judged anew though nothing may have come for them.
+    """
     number: dict[tuple[int, bytes], int] = {}
     of_upload = _number(number, uploads.partitions, uploads.parcels)
     of_movement = _number(number, movements.partitions, movements.parcels)
     of_answer = _number(number, answers.partitions, answers.rows["parcel"].tolist())
+    of_due = _number(number, [partition for partition, _ in due], [parcel for _, parcel in due])
     dossiers = _load(store, [partition for partition, _ in number], [parcel for _, parcel in number])
     _fold_movements(dossiers, of_movement, movements.rows)
     _fold_uploads(dossiers, of_upload, uploads)
     _fold_answers(dossiers, of_answer, answers.rows)
+    dossiers.judge[of_due] = True
+    _name(dossiers, movements.names)
     return dossiers
 
 
-def _number(number: dict[tuple[int, bytes], int], partitions: list[int], parcels: list[bytes]) -> Ints:
+def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
+    """Give dossiers that only movements have begun a tail of their own, for an alert has to name the parcel."""
+    for i in np.flatnonzero(dossiers.moved & (dossiers.heads["present"] == 0)).tolist():
+        if not dossiers.tails[i]:
+            reference = dossiers.parcels[i]
+            carrier_code, _, waybill_no = (names.get(reference) or reference.decode()).partition(":")
+            dossiers.tails[i] = tail("", carrier_code, waybill_no, "", "")
+
+
+def _number(number: dict[tuple[int, bytes], int], partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
     """Number each (partition, parcel) in order of first sight."""
     return np.array(
         [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
@@ -176,8 +212,12 @@ def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
     heads = dossiers.heads
     present = heads["present"][owner] == 1
     repeated = present & (heads["event"][owner] == uploads.rows["event"])
-    careful = ~repeated & (present | (np.bincount(owner)[owner] > 1))
-    plain = np.flatnonzero(~repeated & ~careful)
+    first = np.zeros(len(owner), dtype=np.bool_)
+    once = uploads.rows["event"] ^ (owner.astype(np.uint64) << np.uint64(40))  # an event by itself has one parcel
+    first[np.unique(once, return_index=True)[1]] = True
+    fresh = first & ~repeated
+    careful = fresh & (present | (np.bincount(owner[fresh], minlength=len(heads))[owner] > 1))
+    plain = np.flatnonzero(fresh & ~careful)
     _stand(dossiers, owner[plain], uploads, plain)
     again: defaultdict[int, list[int]] = defaultdict(list)
     for row in np.flatnonzero(careful).tolist():
@@ -189,13 +229,17 @@ def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
 def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None:
     """Let the uploads of `rows` stand for the dossiers `into`, and tell the histories."""
     heads = dossiers.heads
-    for name in _SHIPMENT_NAMES:
-        heads[name][into] = uploads.rows[name][rows]
+    _raw(heads)[into, _SHIPMENT_AT:] = _raw(uploads.rows)[rows]
     for i, row in zip(into.tolist(), rows.tolist(), strict=True):
         dossiers.tails[i] = uploads.tails[row]
     heads["present"][into] = 1
     dossiers.changed[into] = dossiers.judge[into] = True
     dossiers.observed.append(observe(uploads.rows[rows], dossiers.numbers[into], _parcels(dossiers, into), live=True))
+
+
+def _raw(rows: Rows) -> NDArray[np.uint8]:
+    """The bytes of packed rows, a row each."""
+    return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
 
 
 def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[int]) -> None:

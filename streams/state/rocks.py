@@ -15,8 +15,9 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from rocksdict import (
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
 _ORIGIN = b"\x00changelog-id"
+_NOTES = frozenset((_OFFSET, _FORMAT, _ORIGIN))
 
 
 class StateError(RuntimeError):
@@ -116,6 +118,12 @@ class RocksStore:
         """Apply changelog records up to `offset` (next to read)."""
         self._partitions[number].write(values.items(), offset)
         self._partitions[number].complete = False
+
+    def scan(self, number: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All keys and values that were written to a partition, so many at a time at most."""
+        rows = self._partitions[number].items()
+        while piece := list(islice(rows, rows_max)):
+            yield piece
 
     def close(self, number: int) -> None:
         """Close a partition and forget what was not written; the changelog has it."""
@@ -275,6 +283,19 @@ class _Partition:
         with suppress(OSError):
             _note(self.path).write_text(why, encoding="utf-8")
         return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All that is written. rocksdict ends at a damaged block as if nothing came after it, so the end is checked."""
+        end = self._db.iter()
+        end.seek_to_last()
+        last = end.key() if end.valid() else None
+        del end  # holds the folder open
+        key = None
+        for key, value in self._db.items():
+            if key not in _NOTES:
+                yield key, value
+        if key is None or key != last:
+            raise self._failed(Exception("Corruption: a block cannot be read"))
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)

@@ -77,6 +77,11 @@ class Consumer(base.Consumer):
         return self._poller.group_metadata if self._poller else None
 
     @property
+    def starts(self) -> Mapping[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return self._poller.starts if self._poller else {}
+
+    @property
     def idle(self) -> bool:
         """Nothing waits to be taken."""
         return not self._waiting

@@ -69,6 +69,11 @@ class Poller:
             logger=log,
         )
 
+    @property
+    def starts(self) -> dict[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return {place: self._starts[place] for place in self.assigned if place in self._starts}
+
     def subscribe(self, topics: Sequence[str]) -> None:
         """Join the group for these topics."""
         self._client.subscribe(

@@ -14,9 +14,10 @@ OWNERS = {"time", "datetime", "date"}
 
 # Who may read it, and what for.
 MAY_READ = {
-    "streams/app.py": "an alert's `detected_at`",
+    "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",
     "streams/bulk.py": "the same, of files",
-    "streams/work.py": "the metric of an alert's latency",
+    "streams/passing.py": "lets deadlines pass in a partition that is idle",
+    "streams/work.py": "the metric of an alert's latency; the same where a partition is opened",
     "streams/doctor/broker.py": "compares it with the producers'",
     "streams/demo/traffic.py": "dates the events that it makes up",
 }

@@ -42,6 +42,14 @@ CONTRACT = {
     "recipient.fan_in": ("S", 35),
     "courier.burst": ("C", 30),
     "courier.cloned_entries": ("C", 30),
+    "journey.departed_uninspected": ("C", 25),
+    "journey.unresolved_departed": ("S", 40),
+    "journey.second_xray_missing": ("S", 25),
+    "journey.weight_changed": ("S", 30),
+    "journey.unregistered": ("C", 30),
+    "journey.ghost": ("C", 20),
+    "journey.too_fast": ("C", 15),
+    "journey.open_box_formality": ("C", 15),
 }
 
 LIMITS = {
@@ -54,6 +62,10 @@ LIMITS = {
     "recipient.fan_in": {"senders_14d_min": 5},
     "courier.burst": {"ids_60s_max": 6},
     "courier.cloned_entries": {"clones_1h_min": 10, "ids_1h_min": 8},
+    "journey.unresolved_departed": {"departures_min": 1},
+    "journey.weight_changed": {"change_g_max": 50, "change_percent_max": 5.0},
+    "journey.too_fast": {"delivered_h_min": 12},
+    "journey.open_box_formality": {"open_box_s_min": 3},
 }
 
 every_rule = pytest.mark.parametrize("rule", CATALOGUE.rules, ids=lambda rule: rule.id)
@@ -154,7 +166,7 @@ def test_no_row_breaks_the_catalogue_and_never_unknown_holds(rows: list[dict[str
             assert answers[rule.id].null_count() == 0, rule.id
 
 
-JUDGES_ALL = {"route.", "goods.", "sender.freight_exceeds_value"}
+JUDGES_ALL = {"route.", "goods.", "journey.", "sender.freight_exceeds_value"}
 
 
 @given(_ROWS)

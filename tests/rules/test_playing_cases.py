@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rules import Catalogue, RuleError, load_catalogue
-from rules.cases import FIRST_MS, Fact, Timeline, failures, timelines
+from rules.cases import FIRST_MS, Timeline, failures, timelines
 from schemas.records import Inspection, Scan, Shipment
 from tests.rules.rulefile import Load
 
@@ -163,7 +163,7 @@ def test_a_case_that_cannot_be_played_is_refused(
 def test_failures_name_the_parcel_and_both_answers(load: Load) -> None:
     timeline = play(load, [{"repeat": 3, "shipment": {}}], {"last": "yes", "others": "no"})
 
-    def judge(events: list[Fact], catalogue: Catalogue) -> dict[str, dict[str, bool | None]]:
+    def judge(timeline: Timeline, catalogue: Catalogue) -> dict[str, dict[str, bool | None]]:
         return {"DEMO:W0001": {"identity.one": False}, "DEMO:W0002": {}, "DEMO:W0003": {"identity.one": None}}
 
     assert failures(timeline, judge, load()) == ["DEMO:W0002: not judged", "DEMO:W0003: unknown, expected yes"]

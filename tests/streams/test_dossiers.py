@@ -187,7 +187,8 @@ def test_answers_of_a_superseded_upload_do_not_speak_for_the_new_one(crowd: Crow
         left.append(kept(store))
         assert int(touched.heads["sender_parcels_24h"][0]) == 1
         # Two uploads, and what the histories counted for each of them.
-        assert touched.revisions(np.array([0])) == [2 + 5 + 2]
+        assert touched.revisions(np.array([0]), np.array([0])) == [8 * (2 + 5 + 2)]
+        assert touched.revisions(np.array([0]), np.array([3])) == [8 * (2 + 5 + 2) + 3]
     assert left[0] == left[1]
 
 
@@ -274,5 +275,5 @@ def test_nothing_gives_nothing() -> None:
     touched = dossiers.fold(store, Uploads.none(), Movements.none(), Answers.none())
     touched.save(store)
     assert len(touched.observations()) == len(store._values) == 0
-    assert touched.revisions(np.empty(0, dtype=np.int64)) == []
+    assert touched.revisions(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)) == []
     assert len(KINDS) == HEAD["known"].shape[0]

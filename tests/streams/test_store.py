@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.layout import FORMAT
 from streams.state.rocks import RocksStore, StateError, shared_cache
 from streams.state.store import MemoryStore
 
@@ -191,13 +192,13 @@ def test_a_folder_of_another_format_is_thrown_away_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(tmp_path)
-    monkeypatch.setattr("streams.layout.FORMAT", 2)
+    monkeypatch.setattr("streams.layout.FORMAT", FORMAT + 1)
     store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
     assert store.open(0) == 0
     assert get(store, "00001") == [None]
     store.close_all()
     (line,) = caplog.messages
-    assert "things/0 cannot be used (its format is 1, this worker's is 2): removed, to be built from" in line
+    assert f"things/0 cannot be used (its format is {FORMAT}, this worker's is {FORMAT + 1}): removed, to be" in line
 
 
 def unlink(path: Path) -> None:
@@ -258,6 +259,23 @@ def test_damage_found_while_reading_is_remembered_for_the_next_opening(
     store.close_all()
 
 
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_damage_found_while_scanning_is_no_end(tmp_path: Path, part: float) -> None:
+    for path in filled(tmp_path).glob("*.sst"):
+        data = bytearray(path.read_bytes())
+        start = int(part * 0.8 * len(data))  # the last fifth holds no data
+        data[start : start + 500] = random.randbytes(500)
+        path.write_bytes(data)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    with pytest.raises(StateError, match=r"things/0 is damaged .*the next start builds it anew"):
+        list(store.scan(0, 100))
+    store.close_all()
+    assert store.open(0) == 0
+    assert list(store.scan(0, 100)) == []
+    store.close_all()
+
+
 def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -272,6 +290,16 @@ def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
     assert "was not brought up to date" in caplog.text
     assert store.open(0) == 0
     store.close_all()
+
+
+def test_all_that_was_written_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(25)})
+    assert list(store.scan(0, 10)) == []  # of an epoch that is open
+    commit(store, 30)
+    pieces = list(store.scan(0, 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
+    assert list(store.scan(1, 10)) == []
 
 
 def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from streams.offline import Offline
 from streams.settings import Settings
 from tests.runs import catalogue, comparable, difference, open_alerts, run
 from tests.workbench import Workbench, current, workbench
-from tests.worlds import START, Record, world
+from tests.worlds import DAY, START, Record, world
 
 
 def batches_of(records: list[Record], partitions: int = 4) -> Offline:
@@ -41,6 +41,8 @@ def test_a_worker_alone_comes_to_the_same_alerts(tmp_path: Path, size: int) -> N
         async def scenario() -> None:
             for first in range(0, len(records), size):
                 await bench.settle(split.batches(records[first : first + size]))
+            await bench.let_pass(START + 10_000 * DAY)
+            await bench.commit()
 
         asyncio.run(scenario())
         assert not difference(published(bench), open_alerts(run(records)))
