@@ -139,6 +139,11 @@ def build(settings: Settings) -> App:
         await work.commit_loop()
 
     @app.task
+    async def keeping_up() -> None:
+        """Commit how far idle partitions were read."""
+        await work.keep_up()
+
+    @app.task
     async def deadlines() -> None:
         """Judge parcels of which something is missing when its time is over, also where no more events come."""
         await pass_time(work, app.consumer.lag)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -22,13 +21,14 @@ from streams.describe import Describer
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import Histories, Judged, Parcels
+from streams.pipeline import Histories, Parcels
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
 from streams.transport.broker import Broker
-from streams.transport.consumer import Consumer, Link
+from streams.transport.consumer import Consumer, Link, membership
 from streams.transport.poller import Partition
+from streams.turn import Turn
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -145,6 +145,26 @@ class Work:
             except AbortedError as error:
                 await self._read_again(error)
 
+    async def keep_up(self) -> None:
+        """Commit where idle partitions end, when only marks of transactions lie before that.
+
+        The broker deletes those with the records that they belong to; a group that still stood before them would be
+        told that something was deleted before it was read.
+        """
+        while True:
+            await asyncio.sleep(_KEEP_UP_S)
+            if self._consumer is None or not self.ready:
+                continue
+            generation, known = self._generation, dict(self.committed)
+            ends = await self._consumer.passed(known)
+            async with self._committing, self._stepping:
+                if self._generation != generation or self._epoch.offsets or self._epoch.timed:
+                    continue
+                ends = {place: end for place, end in ends.items() if self.committed.get(place) == known.get(place)}
+                if ends:
+                    self._epoch.stand_at(ends)
+                    self._filled.set()
+
     async def _read_again(self, error: AbortedError) -> None:
         """Begin anew at the committed offsets, after a while that grows; not for ever."""
         now = time.monotonic()
@@ -199,23 +219,7 @@ class Work:
         """What the transport needs; see `streams.transport`."""
         settings = self.settings
         return Link(
-            config=self._client(
-                {
-                    "group.id": settings.group,
-                    # Under KIP-848 a static member that was killed is refused until the broker has missed it for its
-                    # session time-out, 45 s unless the broker says otherwise; and one that leaves keeps its partitions.
-                    **(
-                        {"group.protocol": "consumer", "group.remote.assignor": "range"}
-                        if settings.group_protocol == "consumer"
-                        else {
-                            "group.instance.id": f"{settings.group}-{settings.instance}",
-                            "partition.assignment.strategy": "range",
-                            "session.timeout.ms": settings.session_timeout_ms,
-                            "heartbeat.interval.ms": settings.session_timeout_ms // 4,
-                        }
-                    ),
-                }
-            ),
+            config=self._client(membership(settings)),
             partitions=settings.partitions,
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
@@ -332,41 +336,7 @@ class Work:
 
 _EPOCH_BATCHES_MAX = 4
 _SCAN_ROWS = 10_000
+_KEEP_UP_S = 2.0
 _AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
-
-
-class Turn:
-    """One step's part in the open epoch."""
-
-    def __init__(self, work: Work, fresh: list[Batch]) -> None:
-        self.fresh = fresh
-        self._work = work
-
-    def judged(self, judged: Judged) -> None:
-        """Add what a step of the parcels gave."""
-        self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
-        if judged.due:
-            self._work._epoch.passed(judged.due)
-            self._work.metrics.overdue.inc(judged.due)
-        self._work.metrics.waiting.set(len(self._work.parcels.deadlines))
-        _count(self._work.metrics, judged)
-
-    def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
-        """Add messages for an internal topic."""
-        self._work._epoch.send(topic, messages)
-
-
-def _count(metrics: Metrics, judged: Judged) -> None:
-    for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
-        metrics.rejects.labels(topic, reason).inc(n)
-    for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
-        metrics.verdicts.labels(tier, status).inc(n)
-        metrics.alerts.labels(status).inc(n)
-    rules: Counter[tuple[str, str]] = Counter()
-    for each in judged.alerts:
-        rules.update((reason.rule, "yes") for reason in each.alert.reasons)
-        rules.update((rule, "unknown") for rule in each.alert.unknown)
-    for (rule, answer), n in rules.items():
-        metrics.rule_answers.labels(rule, answer).inc(n)

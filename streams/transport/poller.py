@@ -13,8 +13,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.frames import Batch
 
@@ -127,6 +127,15 @@ class Poller:
             in_hand = taken - committed.get(place, self._starts.get(place, taken))
             lags[place] = max(unread, 0) + max(in_hand, 0)
         return lags
+
+    def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where partitions end that hold nothing but marks of transactions, or aborted records, behind what was
+        committed; for the polling thread, which takes records and ends at once. `committed` as of `lag`."""
+        return {
+            place: end
+            for place, end in self._ends.items()
+            if place in self.assigned and self._taken[place] <= committed.get(place, self._starts[place]) < end
+        }
 
     def close(self) -> None:
         """Leave the group; the revocation is served on the way. Raises what went wrong in it."""
@@ -262,8 +271,8 @@ def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPa
             for each in at:
                 if each.error is not None:
                     raise KafkaException(each.error)
-                if each.offset < 0:
-                    each.offset = OFFSET_BEGINNING
+                if each.offset < 0:  # the offset itself, for it may be committed before anything is read
+                    each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
             return at
         except KafkaException as error:
             if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
