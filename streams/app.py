@@ -53,7 +53,7 @@ class Watch(Service):
         self._progress = Progress(
             app.work,
             lambda: app.consumer.lag(app.work.committed),
-            app.work.broker_answers,
+            app.work.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
         )

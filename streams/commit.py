@@ -76,6 +76,7 @@ class Epoch:
     def judged(self, judged: Judged, since: int = 0) -> None:
         """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
         self.send(topics.OBSERVATIONS, judged.observations)
+        self.send(topics.FACTS, judged.facts)
         self.alerted_since += [since] * len(judged.alerts)
         for alert in judged.alerts:
             self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})

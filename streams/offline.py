@@ -26,7 +26,16 @@ TOPIC_OF: dict[type, str] = {Shipment: topics.SHIPMENTS, Scan: topics.SCANS, Ins
 class Offline:
     """Both agents on stores in memory. `feed` returns when all that its batches set off has been answered."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, *, partitions: int = 1, now_ms: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        *,
+        partitions: int = 1,
+        near: Iterable[int] = (),
+        now_ms: int = 0,
+    ) -> None:
+        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`."""
         self.alerts: dict[bytes, Alert] = {}
         self.rejects: list[Reject] = []
         self.events: Counter[str] = Counter()
@@ -36,23 +45,27 @@ class Offline:
         self.keep_answers = False
         self._now_ms = now_ms
         self._partitions = partitions
+        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
         self._parcels = Parcels(
             MemoryStore(),
             catalogue,
             Describer.of(settings, catalogue.columns),
+            self._histories,
             partitions=partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
-        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
+        self._parcels.near = frozenset(near)
 
     def feed(self, batches: Sequence[Batch]) -> None:
         """Judge what these batches hold, and whatever history then answers."""
         while batches:
             judged = self._parcels.step(batches, self._now_ms)
             self._keep(judged)
-            observations = _batches(topics.OBSERVATIONS, judged.observations)
-            batches = _batches(topics.FACTS, self._histories.step(observations)) if observations else []
+            facts = judged.facts
+            if judged.observations:
+                facts += self._histories.step(_batches(topics.OBSERVATIONS, judged.observations))
+            batches = _batches(topics.FACTS, facts)
 
     def close(self, event_time: int = END) -> None:
         """Let every deadline before `event_time` (epoch ms) pass, by default all: no more events come before it."""

@@ -38,6 +38,7 @@ class Judged:
     """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
 
     observations: list[tuple[int, bytes]] = field(default_factory=list)
+    facts: list[tuple[int, bytes]] = field(default_factory=list)
     alerts: list[Emitted] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     verdicts: Verdicts | None = None
@@ -65,6 +66,7 @@ class Parcels:
         store: Store,
         catalogue: Catalogue,
         describer: Describer,
+        histories: Histories | None = None,
         *,
         partitions: int,
         emit_from: str,
@@ -73,6 +75,11 @@ class Parcels:
         self.store = store
         self.catalogue = catalogue
         self._describer = describer
+        self._histories = histories
+        self.near: frozenset[int] = frozenset()
+        """Partitions whose histories are at hand, to be asked in the step itself. Without them the answer takes two
+        topics and two transactions more, to the same end: what is folded is a set, and comes to one state either way.
+        """
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self.deadlines = Deadlines()
@@ -91,9 +98,8 @@ class Parcels:
         due = self.deadlines.due(DUE_MAX)
         out.due = len(due)
         touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        self._ask(touched, out)
         verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
-        observed = touched.observations()
-        out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.deadlines.set(
@@ -101,6 +107,20 @@ class Parcels:
         )
         out.behind = self.deadlines.behind
         return out
+
+    def _ask(self, touched: dossiers.Dossiers, out: Judged) -> None:
+        """Let the histories answer: those near at once, the others over their topic."""
+        observed = touched.observations()
+        partitions = (observed["entity"] % self._partitions).astype(np.int64)
+        if self._histories is not None and self.near:
+            held = np.array(sorted(self.near))
+            near = np.isin(partitions, held)
+            facts = self._histories.answer(observed[near], partitions[near])
+            here = np.isin(facts.partitions, held)
+            out.facts = pack(facts.rows[~here], facts.partitions[~here])
+            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            observed, partitions = observed[~near], partitions[~near]
+        out.observations = pack(observed, partitions)
 
     def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
         """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
@@ -171,10 +191,12 @@ class Histories:
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
         """Facts to send, by the partition of the parcel."""
         rows, partitions = unpack(batches, layout.OBSERVATION)
-        facts = histories.fold(
-            self.store, rows, np.array(partitions, dtype=np.int64), bucket_rows_max=self._bucket_rows_max
-        )
+        facts = self.answer(rows, np.array(partitions, dtype=np.int64))
         return pack(facts.rows, facts.partitions)
+
+    def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
+        """Facts of the parcels that these OBSERVATION rows concern; partitions: of the histories."""
+        return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max)
 
 
 def _answers(batches: Sequence[Batch]) -> Answers:

@@ -1,37 +1,35 @@
-"""One step's part in the epoch that is open, and what the metrics say of it."""
+"""One step's part in the epoch that is open."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from streams.commit import Epoch
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import Judged
 
-if TYPE_CHECKING:
-    from streams.work import Work
-
 
 class Turn:
-    """One step's part in the open epoch."""
+    """Takes what a step gives; `fresh` are the batches that are its to read."""
 
-    def __init__(self, work: Work, fresh: list[Batch]) -> None:
+    def __init__(self, epoch: Epoch, metrics: Metrics, fresh: Sequence[Batch]) -> None:
         self.fresh = fresh
-        self._work = work
+        self._epoch = epoch
+        self._metrics = metrics
 
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""
-        self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
+        self._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
         if judged.due:
-            self._work._epoch.passed(judged.due)
-            self._work.metrics.overdue.inc(judged.due)
-        self._work.metrics.waiting.set(len(self._work.parcels.deadlines))
-        _count(self._work.metrics, judged)
+            self._epoch.passed(judged.due)
+            self._metrics.overdue.inc(judged.due)
+        _count(self._metrics, judged)
 
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
         """Add messages for an internal topic."""
-        self._work._epoch.send(topic, messages)
+        self._epoch.send(topic, messages)
 
 
 def _count(metrics: Metrics, judged: Judged) -> None:

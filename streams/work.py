@@ -21,7 +21,7 @@ from streams.describe import Describer
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import Histories, Parcels
+from streams.pipeline import SOURCES, Histories, Parcels
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
@@ -49,18 +49,19 @@ class Work:
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
             topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
         }
+        self.histories = Histories(
+            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
+        )
         self.parcels = Parcels(
             self._stores[topics.PARCELS_CHANGELOG],
             catalogue,
             Describer.of(settings, catalogue.columns),
+            self.histories,
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
-        self.histories = Histories(
-            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
-        )
-        self._broker = Broker(self._client({}))
+        self.broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
@@ -75,7 +76,7 @@ class Work:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
-        self.arrived_at: dict[int, float] = {}  # when a partition brought something last, by the monotonic clock
+        self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
@@ -88,10 +89,6 @@ class Work:
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
         return self._generation != _NO_GENERATION
-
-    async def broker_answers(self) -> bool:
-        """Whether a broker answers now."""
-        return await self._broker.answers()
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
@@ -108,7 +105,7 @@ class Work:
         """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
         await self._room()
         async with self._stepping:
-            turn = Turn(self, [batch for batch in batches if batch.generation == self._generation])
+            turn = Turn(self._epoch, self.metrics, [batch for batch in batches if batch.generation == self._generation])
             try:
                 yield turn
             except BaseException:
@@ -116,12 +113,12 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
-                for batch in turn.fresh:
-                    self.arrived_at[batch.partition] = time.monotonic()
+                self.arrived_at |= dict.fromkeys(_sources(turn.fresh), time.monotonic())
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
+            self.metrics.waiting.set(len(self.parcels.deadlines))
             if turn.fresh or self._epoch.timed:
                 self._filled.set()
 
@@ -258,6 +255,7 @@ class Work:
             for store in self._stores.values():
                 store.close_all()
             self.parcels.deadlines.close()
+            self.parcels.near = frozenset()
             self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()
@@ -306,6 +304,7 @@ class Work:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)
+            self.parcels.near = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
         self.metrics.restored_records.inc(records)
         log.info(
@@ -332,6 +331,11 @@ class Work:
 
     def _client(self, more: dict[str, object]) -> dict[str, object]:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
+
+
+def _sources(batches: Sequence[Batch]) -> set[int]:
+    """Partitions of which these have events; what agents send each other comes from elsewhere."""
+    return {batch.partition for batch in batches if batch.topic in SOURCES.values()}
 
 
 _EPOCH_BATCHES_MAX = 4

@@ -28,9 +28,13 @@ def catalogue() -> Catalogue:
 class Recorded(Offline):
     """Keeps every alert in the order of publishing, by parcel."""
 
-    def __init__(self, settings: Settings | None = None, *, partitions: int = 1) -> None:
+    def __init__(self, settings: Settings | None = None, *, partitions: int = 1, near: Iterable[int] = ()) -> None:
         super().__init__(
-            settings or Settings(home_adcodes=HOME), catalogue(), partitions=partitions, now_ms=START + 1_000 * DAY
+            settings or Settings(home_adcodes=HOME),
+            catalogue(),
+            partitions=partitions,
+            near=near,
+            now_ms=START + 1_000 * DAY,
         )
         self.keep_answers = True
         self.messages: defaultdict[str, list[Alert]] = defaultdict(list)
@@ -46,18 +50,19 @@ def run(
     *,
     size: int | None = None,
     partitions: int = 1,
+    near: Iterable[int] = (),
     order: int | None = None,
     settings: Settings | None = None,
     close: bool = True,
 ) -> Recorded:
     """Judge records `size` at a time (None: all at once), shuffled by the seed `order` (None: as they are).
 
-    close: no event comes after them, so that all deadlines pass.
+    near: partitions whose histories are asked at once. close: no event comes after them, so that all deadlines pass.
     """
     given = [*records]
     if order is not None:
         random.Random(order).shuffle(given)
-    recorded = Recorded(settings, partitions=partitions)
+    recorded = Recorded(settings, partitions=partitions, near=near)
     for first in range(0, len(given), size or len(given) or 1):
         recorded.feed(recorded.batches(given[first : first + (size or len(given))]))
     if close:

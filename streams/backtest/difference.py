@@ -83,6 +83,13 @@ class RuleLine(Struct, frozen=True):
     def differs(self) -> bool:
         return self.status != "same" or bool(self.gained or self.lost) or self.old != self.new
 
+    def figures(self) -> list[str]:
+        """Old yes, new yes, gained, lost and unknown, to show; a dash where the rule does not answer."""
+        both = self.old, self.new
+        yes = ["–" if counts is None else f"{counts.yes:,}" for counts in both]
+        unknown = ["–" if counts is None else f"{counts.unknown:,}" for counts in both]
+        return [*yes, f"{self.gained:,}", f"{self.lost:,}", " → ".join(dict.fromkeys(unknown))]
+
 
 class Side(Struct, frozen=True):
     """One catalogue."""

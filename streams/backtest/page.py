@@ -12,7 +12,7 @@ from rules.pages import code
 from rules.pagewords import word
 from rules.wording import value
 from schemas.records import Reason
-from streams.backtest.difference import Cause, Change, Counts, Difference, Parcel, RuleLine, Shift, Side, written
+from streams.backtest.difference import Cause, Change, Difference, Parcel, RuleLine, Shift, Side, written
 
 # What changed: (Chinese, English, what that means in both).
 _CHANGES: Final[dict[Change, tuple[str, str, str]]] = {
@@ -126,18 +126,8 @@ def _rule(line: RuleLine) -> Markup:
         for name, (before, after) in line.changes.items()
     ]
     titles = tag("small", f"{line.title.zh} · ", tag("span", line.title.en, lang="en"))
-    cells = [_yes(line.old), _yes(line.new), f"{line.gained:,}", f"{line.lost:,}", _unknown(line)]
     about = tag("td", code(line.rule), " ", status, titles, changed)
-    return tag("tr", about, [tag("td", cell) for cell in cells])
-
-
-def _yes(counts: Counts | None) -> str:
-    return "–" if counts is None else f"{counts.yes:,}"
-
-
-def _unknown(line: RuleLine) -> str:
-    before, after = (0 if counts is None else counts.unknown for counts in (line.old, line.new))
-    return f"{after:,}" if before == after else f"{before:,} → {after:,}"
+    return tag("tr", about, [tag("td", cell) for cell in line.figures()])
 
 
 def _causes(change: Change, causes: list[Cause]) -> Markup:

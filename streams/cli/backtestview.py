@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rules import TIERS
 from rules.wording import value
-from streams.backtest.difference import Cause, Change, Counts, Difference, Parcel, RuleLine, Shift, written
+from streams.backtest.difference import Cause, Change, Difference, Parcel, RuleLine, Shift, written
 
 STYLES: dict[Change, str] = {
     "gained": "bold yellow",
@@ -88,7 +88,7 @@ def _rules(console: Console, difference: Difference) -> None:
     heads = ("", "old yes", "new yes", "gained", "lost", "unknown")
     table.add_row(*(Text(head, "dim") for head in heads))
     for line in differing:
-        table.add_row(Text.assemble((line.rule, "bold"), _status(line)), *_counts(line))
+        table.add_row(Text.assemble((line.rule, "bold"), _status(line)), *line.figures())
     console.print(table)
     for line in differing:
         for name, (before, after) in line.changes.items():
@@ -98,15 +98,6 @@ def _rules(console: Console, difference: Difference) -> None:
 
 def _status(line: RuleLine) -> Text:
     return Text("" if line.status in ("same", "changed") else f" {line.status}", "magenta")
-
-
-def _counts(line: RuleLine) -> list[str]:
-    def yes(counts: Counts | None) -> str:
-        return "–" if counts is None else f"{counts.yes:,}"
-
-    unknown = [0 if counts is None else counts.unknown for counts in (line.old, line.new)]
-    told = f"{unknown[1]:,}" if unknown[0] == unknown[1] else f"{unknown[0]:,} → {unknown[1]:,}"
-    return [yes(line.old), yes(line.new), f"{line.gained:,}", f"{line.lost:,}", told]
 
 
 def _causes(console: Console, change: Change, causes: list[Cause]) -> None:

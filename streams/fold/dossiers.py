@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from streams.state.store import Store
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Numbers = dict[tuple[int, bytes], int]  # the place of each (partition, parcel) among the dossiers
 
 MOVEMENTS_MAX = 256
 VERSIONS_MAX = 64
@@ -38,6 +40,7 @@ _EMPTY_BYTES = _EMPTY.tobytes()
 class Dossiers:
     """The dossiers that a batch touched, as columns, between `load` and `save`."""
 
+    number: Numbers
     partitions: list[int]
     parcels: list[bytes]
     heads: Rows
@@ -49,6 +52,13 @@ class Dossiers:
     moved: Mask  # movements are new
     changed: Mask
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
+
+    def extend(self, more: Dossiers) -> None:
+        """Take in dossiers that no event has touched yet."""
+        for name in ("partitions", "parcels", "versions", "movements", "tails"):
+            getattr(self, name).extend(getattr(more, name))
+        for name in ("heads", "numbers", "judge", "moved", "changed"):
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
     def observations(self) -> Rows:
         return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
@@ -97,18 +107,27 @@ def fold(
 
     due: partition and parcel of dossiers that are to be judged anew though nothing may have come for them.
     """
-    number: dict[tuple[int, bytes], int] = {}
+    number: Numbers = {}
     of_upload = _number(number, uploads.partitions, uploads.parcels)
     of_movement = _number(number, movements.partitions, movements.parcels)
     of_answer = _number(number, answers.partitions, answers.rows["parcel"].tolist())
     of_due = _number(number, [partition for partition, _ in due], [parcel for _, parcel in due])
-    dossiers = _load(store, [partition for partition, _ in number], [parcel for _, parcel in number])
+    dossiers = _load(store, number)
     _fold_movements(dossiers, of_movement, movements.rows)
     _fold_uploads(dossiers, of_upload, uploads)
     _fold_answers(dossiers, of_answer, answers.rows)
     dossiers.judge[of_due] = True
     _name(dossiers, movements.names)
     return dossiers
+
+
+def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
+    """Fold answers into these dossiers, and into others of the store, which then come along."""
+    here = len(dossiers.number)
+    of_answer = _number(dossiers.number, answers.partitions, answers.rows["parcel"].tolist())
+    if len(dossiers.number) > here:
+        dossiers.extend(_load(store, dict(islice(dossiers.number.items(), here, None))))
+    _fold_answers(dossiers, of_answer, answers.rows)
 
 
 def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
@@ -120,14 +139,15 @@ def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
             dossiers.tails[i] = tail("", carrier_code, waybill_no, "", "")
 
 
-def _number(number: dict[tuple[int, bytes], int], partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
+def _number(number: Numbers, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
     """Number each (partition, parcel) in order of first sight."""
     return np.array(
         [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
     )
 
 
-def _load(store: Store, partitions: list[int], parcels: list[bytes]) -> Dossiers:
+def _load(store: Store, number: Numbers) -> Dossiers:
+    partitions, parcels = [partition for partition, _ in number], [parcel for _, parcel in number]
     size = HEAD.itemsize
     values = [value or _EMPTY_BYTES for value in store.get(partitions, parcels)]
     heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)
@@ -135,6 +155,7 @@ def _load(store: Store, partitions: list[int], parcels: list[bytes]) -> Dossiers
     second = (np.array(first, dtype=np.int64) + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
     n = len(values)
     return Dossiers(
+        number=number,
         partitions=partitions,
         parcels=parcels,
         heads=heads,

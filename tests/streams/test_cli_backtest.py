@@ -186,6 +186,17 @@ def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path, capsys: pytes
     assert f"bad: {len(shipments) + 2:,} events, 2 rejects, {len(known):,} parcels in " in out
 
 
+def test_a_rule_that_does_not_answer_has_dashes_for_figures(folder: Path, changed: Path) -> None:
+    by_id = {line.rule: line for line in compared(folder, changed)[0].rules}
+    removed, added, same = by_id["route.priority_lane"], by_id["sender.unseen"], by_id["courier.burst"]
+    assert removed.old is not None
+    assert removed.figures() == [f"{removed.old.yes:,}", "–", "0", f"{removed.lost:,}", f"{removed.old.unknown:,} → –"]
+    assert added.new is not None
+    assert added.figures() == ["–", f"{added.new.yes:,}", f"{added.gained:,}", "0", f"– → {added.new.unknown:,}"]
+    assert same.new is not None
+    assert same.figures() == [*[f"{same.new.yes:,}"] * 2, "0", "0", f"{same.new.unknown:,}"]
+
+
 def test_what_was_changed_is_written_on_one_line() -> None:
     texts = {None: "–", 3: "3", "a AND\n  b\n": "a AND b", ("hold", "open_box"): '["hold", "open_box"]', "": ""}
     assert {item: written(item) for item in texts} == texts

@@ -186,6 +186,21 @@ def test_rows_in_files_and_many_processes_give_the_same_alerts(
         assert not list(tmp_path.iterdir())  # what lay there in between is gone
 
 
+@pytest.mark.parametrize("held", [0, 1_000_000], ids=["in files", "in memory"])
+def test_a_parcel_without_a_shipment_keeps_its_whole_name(
+    held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "HELD_BYTES_MAX", held)
+    numbers = [f"{'9' * 20}运{number:020}" for number in range(3)]
+    scans = [
+        {"event_id": number, "schema_version": 1, "carrier_code": "YTO", "waybill_no": number, "scan_type": "departed",
+         "scanned_at": worlds.START, "facility_id": "F", "facility_adcode": "440111"}
+        for number in numbers
+    ]  # fmt: skip
+    folder = put(tmp_path / "scans", {"scans": [json.dumps(scan).encode() for scan in scans]})
+    assert list(judged(folder, **EVERY_YES)) == [f"YTO:{number}" for number in numbers]
+
+
 def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
     write(generate(2_000, 11, days=3, planted_share=0.1, home_adcodes=(HOME,)), tmp_path / "p", form="parquet")
     alerts = judged(tmp_path / "p")

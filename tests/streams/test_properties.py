@@ -40,6 +40,19 @@ def test_open_alerts_are_the_same_one_by_one(seed: int, partitions: int) -> None
     assert not difference(open_alerts(run(records, size=1, partitions=partitions, order=seed + 1)), wanted)
 
 
+@pytest.mark.parametrize("near", [range(4), (1,), (0, 2, 3)])
+@pytest.mark.parametrize("size", [1, 30, 5_000])
+def test_histories_near_and_far_answer_alike(size: int, near: Sequence[int]) -> None:
+    """Asked in the step itself or over topics, and where some are this and some that."""
+    records = world(17, 80)
+    wanted = open_alerts(run(records))
+    found = run(records, size=size, partitions=4, near=near, order=size)
+    assert not difference(open_alerts(found), wanted)
+    assert all(
+        before.revision < after.revision for messages in found.messages.values() for before, after in pairwise(messages)
+    )
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 7, 33, 5_000]), st.sampled_from(PARTITIONS), st.data())
 def test_repetitions_anywhere_change_nothing(seed: int, size: int, partitions: int, data: st.DataObject) -> None:
