@@ -99,6 +99,12 @@ HISTORY = (
         "phone_ids_30d", "integer", "Distinct IDs with this sender's mobile in 30 d.", f"no usable mobile; {_PENDING}"
     ),
     Column(
+        "phone_parcels_24h",
+        "integer",
+        "Parcels with this sender's mobile in the 24 h up to this one.",
+        f"no usable mobile; {_PENDING}",
+    ),
+    Column(
         "recipient_senders_14d",
         "integer",
         "Distinct IDs that posted from priority origins to this recipient's mobile in 14 d.",
@@ -119,6 +125,40 @@ HISTORY = (
         f"no unmasked resident ID; {_PENDING}",
     ),
     Column("saturated", "boolean", "An entity of this parcel overflowed: its counts are lower bounds.", _PENDING),
+)
+
+_NO_LICENCE = "the outlet or its enterprise is not in the reference data, or no licence is in force"
+
+# Joined from `waybill.reference` as it stood at pickup.
+REFERENCE = (
+    Column("outlet_known", "boolean", "The outlet and its enterprise are in the reference data."),
+    Column(
+        "licence_in_force",
+        "boolean",
+        "The outlet's enterprise has a licence in force at pickup.",
+        "the outlet or its enterprise is not in the reference data",
+    ),
+    Column("licence_covers_place", "boolean", "That licence is for the place where the outlet lies.", _NO_LICENCE),
+    Column(
+        "licence_covers_service",
+        "boolean",
+        "That licence is for this direction: domestic, international (export, import) or hmt.",
+        _NO_LICENCE,
+    ),
+    Column("couriers_loaded", "boolean", "The reference data hold couriers of this carrier."),
+    Column("courier_registered", "boolean", "The reference data hold this courier, and not as having left by pickup."),
+    Column(
+        "sender_id_is_courier",
+        "boolean",
+        "The sender's ID number is that of a courier, of any carrier, who had not left by pickup.",
+        "not a retail parcel, no usable ID, or no couriers in the reference data",
+    ),
+    Column(
+        "sender_phone_is_courier",
+        "boolean",
+        "The sender's mobile is that of a courier, of any carrier, who had not left by pickup.",
+        "not a retail parcel, no usable mobile, or no couriers in the reference data",
+    ),
 )
 
 _SHIPMENT_LACKS = "no shipment record"
@@ -156,8 +196,8 @@ JOURNEY = (
     Column(
         "weight_change_g",
         "integer",
-        "Largest difference between the weight of a scan and weight_g, grams.",
-        f"no scan with a weight; {_SHIPMENT_LACKS}",
+        "Largest difference between the weight of a scan and weight_g, grams; 0 if no scan has a weight.",
+        _SHIPMENT_LACKS,
     ),
     Column(
         "unregistered_24h",
@@ -186,4 +226,4 @@ JOURNEY = (
     Column("open_box_s", "number", "Duration of the shortest open_box inspection, seconds.", "no open_box inspection"),
 )
 
-COLUMNS: dict[str, Column] = {column.name: column for column in (*SHIPMENT, *HISTORY, *JOURNEY)}
+COLUMNS: dict[str, Column] = {column.name: column for column in (*SHIPMENT, *HISTORY, *REFERENCE, *JOURNEY)}

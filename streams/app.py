@@ -24,7 +24,7 @@ from rules import load_catalogue
 from schemas import topics
 from streams.frames import Batch
 from streams.health import Health
-from streams.passing import pass_time
+from streams.passing import keep_up, pass_time
 from streams.progress import Progress
 from streams.settings import Settings
 from streams.work import Work
@@ -141,7 +141,12 @@ def build(settings: Settings) -> App:
     @app.task
     async def keeping_up() -> None:
         """Commit how far idle partitions were read."""
-        await work.keep_up()
+        await keep_up(work)
+
+    @app.task
+    async def sweeps() -> None:
+        """Judge again what a change of the reference data touches."""
+        await work.reference.run()
 
     @app.task
     async def deadlines() -> None:

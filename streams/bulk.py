@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rules import Catalogue
+from schemas import topics
 from schemas.records import Reject, encode
 from streams import files, layout
 from streams.crew import Crew, crew
@@ -34,6 +35,8 @@ from streams.fold.journey import END
 from streams.frames import Answers, Batch, Movements, Uploads
 from streams.offline import raw
 from streams.pipeline import Judged, Parcels
+from streams.reference import EMPTY, Reference
+from streams.reference.known import Known, known
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
@@ -100,37 +103,42 @@ def beside(out: Path) -> Path:
 def opened(
     paths: dict[str, Path],
     processes: int,
-    steps: Callable[[Settings, Sequence[Catalogue], Path | None], Steps],
+    steps: Callable[[Settings, Sequence[Catalogue], Path | None, Reference], Steps],
     settings: Settings,
     catalogues: Sequence[Catalogue],
 ) -> Iterator[Bulk]:
-    """The files of events by topic, to be read and concluded; what lies on disk in between is removed at the end."""
+    """The files by topic, to be read and concluded; what lies on disk in between is removed at the end."""
+    reference = known(paths.get(topics.REFERENCE), settings)
     size = sum(path.stat().st_size for path in paths.values())
     count = max(1, min(processes, size // PROCESS_BYTES_MIN))
     bare = [dataclasses.replace(catalogue) for catalogue in catalogues]  # without what it keeps at hand, to travel
     spills = count > 1 or size > HELD_BYTES_MAX
     with (
         TemporaryDirectory(prefix="waybill-") if spills else nullcontext() as folder,
-        crew(count, steps, settings, bare, Path(folder) if folder else None) as hands,
+        crew(count, steps, settings, bare, Path(folder) if folder else None, reference.reference) as hands,
     ):
-        yield Bulk(hands, paths)
+        yield Bulk(hands, paths, reference)
 
 
 class Bulk:
     """First `read` everything, then `conclude`."""
 
-    def __init__(self, hands: Crew, paths: dict[str, Path]) -> None:
-        self.events: Counter[str] = Counter()
+    def __init__(self, hands: Crew, paths: dict[str, Path], reference: Known) -> None:
+        self.events: Counter[str] = Counter({topics.REFERENCE: reference.lines} if reference.lines else {})
         self.rejects: Counter[tuple[str, str]] = Counter()
         self.parcels = 0
-        self.missing = [name for topic, name in files.NAMES.items() if topic not in paths]
+        self.missing = [name for topic, name in files.EVENTS.items() if topic not in paths]
         self._hands = hands
-        self._paths = paths
+        self._paths = {topic: path for topic, path in paths.items() if topic != topics.REFERENCE}
+        self._reference = reference
         self._uploads = Dealt([layout.SHIPMENT, _PARCEL, "S1"])
         self._movements = Dealt([layout.MOVEMENT, _PARCEL, "S1"])
 
     def read(self, bytes_max: int, progress: Progress) -> Iterator[Reject]:
         """Read all files; yields what could not be read, in the order of topics and lines."""
+        for reject in self._reference.rejects:
+            self.rejects[reject.topic, reject.reason] += 1
+            yield reject
         shares: deque[float] = deque()
         lengths: dict[tuple[str, int], int] = {}
         calls = _lines(self._paths, bytes_max, shares, lengths)
@@ -189,7 +197,9 @@ class Read:
 class Steps:
     """The steps on the way, each for some of the rows: a function of its arguments, in whichever process."""
 
-    def __init__(self, settings: Settings, catalogues: Sequence[Catalogue], spill: Path | None) -> None:
+    def __init__(
+        self, settings: Settings, catalogues: Sequence[Catalogue], spill: Path | None, reference: Reference = EMPTY
+    ) -> None:
         """spill: where rows lie between the steps; None: in memory."""
         describer = Describer.of(settings, frozenset().union(*(catalogue.columns for catalogue in catalogues)))
         self.agents = [
@@ -203,6 +213,8 @@ class Steps:
             )
             for catalogue in catalogues
         ]
+        for agent in self.agents:
+            agent.reference = reference
         self._bucket_rows_max = settings.observations_per_bucket_max
         self._spill = spill
 

@@ -24,6 +24,7 @@ class Batch:
     values: Sequence[bytes | None]
     timestamps: Sequence[int]  # of the broker, epoch ms
     generation: int = 0  # of the assignment it was read under
+    keys: Sequence[bytes | None] = ()  # where they count: of reference records
 
 
 @dataclass(frozen=True, slots=True)

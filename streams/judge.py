@@ -10,12 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules import Catalogue, evaluate, score
-from schemas.columns import COLUMNS, JOURNEY
+from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams import layout
 from streams.fold.dossiers import Dossiers
 from streams.fold.journey import Journeys
 from streams.frames import untail
 from streams.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
+from streams.reference import EMPTY, Reference
 
 Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
@@ -32,12 +33,18 @@ class Verdicts:
     tier: NDArray[np.uint8]
     absent: NDArray[np.int64]  # how many absences are decided
     due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
+    touched: NDArray[np.int64]  # what reference data add to the revision, see `Reference.touched`
 
 
 def judge(
-    dossiers: Dossiers, catalogue: Catalogue, event_time: NDArray[np.int64], *, home: tuple[str, ...]
+    dossiers: Dossiers,
+    catalogue: Catalogue,
+    reference: Reference,
+    event_time: NDArray[np.int64],
+    *,
+    home: tuple[str, ...],
 ) -> Verdicts:
-    """The verdict on every dossier that may have a new one: a pure function of the dossier and the catalogue.
+    """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference.
 
     event_time: how far event time has come for each dossier, epoch ms; what is decided by it is noted in the dossier.
     home: prefixes of the deployment's home places.
@@ -51,16 +58,25 @@ def judge(
     movements = [dossiers.movements[row] for row in rows.tolist()]
     judged = heads[rows]
     journeys = Journeys(judged, movements, event_time[rows], home=home, wanted=catalogue.columns)
-    read = columns(judged, tails, journeys, catalogue.columns)
+    read = columns(judged, tails, journeys, catalogue.columns, reference)
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
-    return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at)
+    touched = dossiers.touched(reference, rows) if joins(catalogue) else np.zeros(len(rows), dtype=np.int64)
+    return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, touched)
 
 
-def columns(heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str]) -> pl.DataFrame:
+def joins(catalogue: Catalogue) -> bool:
+    """Whether any rule reads or shows reference data."""
+    return not _JOINED.isdisjoint(catalogue.columns)
+
+
+def columns(
+    heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], reference: Reference = EMPTY
+) -> pl.DataFrame:
     """The documented columns named in `wanted`, of HEAD rows, their tails and their journeys."""
     strings = [untail(tail) for tail in tails]
+    joined = reference.columns(heads) if wanted & _JOINED else {}
     lacking = None if journeys.present.all() else pl.Series(~journeys.present)
     out = []
     for name in COLUMNS:
@@ -72,6 +88,8 @@ def columns(heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: fro
         if name in _TAIL:
             position = _TAIL[name]
             series = pl.Series(name, [parts[position] for parts in strings], dtype=pl.String)
+        elif name in joined:
+            series = _column(*joined[name]).alias(name)
         else:
             series = _BUILD[name](heads).alias(name)
         out.append(series if lacking is None else series.set(lacking, None))
@@ -79,8 +97,7 @@ def columns(heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: fro
 
 
 _JOURNEY = frozenset(column.name for column in JOURNEY)
-
-
+_JOINED = frozenset(column.name for column in REFERENCE)
 _TAIL = {"carrier_code": 1, "outlet_id": 3, "courier_id": 4}
 
 

@@ -61,6 +61,11 @@ class Metrics:
         self.state_bytes = self._gauge("state_bytes", "Bytes of a store on disk.", "store")
         self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
 
+        # Reference data
+        self.reference_records = self._gauge("reference_records", "Reference records in force.", "kind")
+        self.sweeps = self._counter("sweeps", "Sweeps of a partition that came to their end.")
+        self.swept_parcels = self._counter("swept_parcels", "Kept parcels that sweeps have gone through.")
+
         # Membership
         self.rebalances = self._counter("rebalances", "Assignments received.")
         self.assigned_partitions = self._gauge("assigned_partitions", "Partitions held, over all topics.")

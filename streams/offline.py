@@ -10,17 +10,23 @@ import xxhash
 
 from rules import Catalogue
 from schemas import topics
-from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
 from streams.fold.journey import END
 from streams.frames import Batch
-from streams.pipeline import Histories, Judged, Parcels
+from streams.pipeline import Histories, Judged, Parcels, refused
 from streams.settings import Settings
 from streams.state.store import MemoryStore
+from streams.sweep import Sweeper
 
-Record = Shipment | Scan | Inspection
+Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
 Answers = dict[str, dict[str, bool | None]]
-TOPIC_OF: dict[type, str] = {Shipment: topics.SHIPMENTS, Scan: topics.SCANS, Inspection: topics.INSPECTIONS}
+TOPIC_OF: dict[type, str] = {
+    Shipment: topics.SHIPMENTS,
+    Scan: topics.SCANS,
+    Inspection: topics.INSPECTIONS,
+    **dict.fromkeys((Enterprise, Outlet, Courier, Machine), topics.REFERENCE),
+}
 
 
 class Offline:
@@ -56,9 +62,15 @@ class Offline:
             event_bytes_max=settings.event_bytes_max,
         )
         self._parcels.near = frozenset(near)
+        self._reference = self._parcels.reference_reader()
+        self._references = 0  # reference records made into batches
+        self._sweeper = Sweeper(self._parcels)
 
     def feed(self, batches: Sequence[Batch]) -> None:
-        """Judge what these batches hold, and whatever history then answers."""
+        """Judge what these batches hold, and whatever history then answers, by the reference data known by then."""
+        if references := [batch for batch in batches if batch.topic == topics.REFERENCE]:
+            self._refer(references)
+            batches = [batch for batch in batches if batch.topic != topics.REFERENCE]
         while batches:
             judged = self._parcels.step(batches, self._now_ms)
             self._keep(judged)
@@ -66,6 +78,17 @@ class Offline:
             if judged.observations:
                 facts += self._histories.step(_batches(topics.OBSERVATIONS, judged.observations))
             batches = _batches(topics.FACTS, facts)
+
+    def _refer(self, batches: Sequence[Batch]) -> None:
+        """Take reference records, and judge again what they touch."""
+        for batch in batches:
+            self.events[topics.REFERENCE] += len(batch.values)
+            bad = self._reference.add(batch.values, batch.offsets, batch.keys)
+            self._sweeper.rejects = [*self._sweeper.rejects, *(refused(batch, each) for each in bad)]
+        self._parcels.reference = self._reference.build()
+        self._sweeper.begin(range(self._partitions))
+        while (swept := self._sweeper.step(self._now_ms)) is not None:
+            self._keep(swept.judged)
 
     def close(self, event_time: int = END) -> None:
         """Let every deadline before `event_time` (epoch ms) pass, by default all: no more events come before it."""
@@ -89,12 +112,18 @@ class Offline:
             self.evidence.update(zip(found, judged.verdicts.frame.iter_rows(named=True), strict=True))
 
     def batches(self, records: Iterable[Record]) -> list[Batch]:
-        """Records as raw batches, each parcel on a partition of its own choice."""
+        """Records as raw batches, each parcel on a partition of its own choice. Reference records are numbered on."""
         values: defaultdict[tuple[str, int], list[bytes]] = defaultdict(list)
         for record in records:
-            partition = xxhash.xxh3_64_intdigest(record.parcel.encode()) % self._partitions
-            values[TOPIC_OF[type(record)], partition].append(encode(record))
-        return [raw(topic, partition, found) for (topic, partition), found in values.items()]
+            topic = TOPIC_OF[type(record)]
+            single = topic == topics.REFERENCE
+            partition = 0 if single else xxhash.xxh3_64_intdigest(record.key.encode()) % self._partitions
+            values[topic, partition].append(encode(record))
+        first, self._references = self._references, self._references + len(values.get((topics.REFERENCE, 0), ()))
+        return [
+            raw(topic, partition, found, first if topic == topics.REFERENCE else 0)
+            for (topic, partition), found in values.items()
+        ]
 
 
 def settled(records: Sequence[Record], catalogue: Catalogue, settings: Settings, until: int = END) -> Offline:

@@ -26,6 +26,8 @@ from streams.fold.deadlines import Calendar, Deadlines, recall
 from streams.fold.journey import ABSENCES
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.judge import Verdicts, judge
+from streams.reference import EMPTY
+from streams.reference.reading import Reader
 from streams.state.store import Store
 
 SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
@@ -84,6 +86,11 @@ class Parcels:
         self._emit_from = TIERS.index(emit_from)
         self.deadlines = Deadlines()
         self._limits = Limits(bytes_max=event_bytes_max)
+        self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
+
+    def reference_reader(self) -> Reader:
+        """For records of `waybill.reference`, with the tokens that senders have."""
+        return Reader(self._describer.tokens, self._limits)
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Judge every parcel that these batches touch, and those whose deadline they let pass.
@@ -99,13 +106,23 @@ class Parcels:
         out.due = len(due)
         touched = dossiers.fold(self.store, uploads, movements, answers, due)
         self._ask(touched, out)
-        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
-        touched.save(self.store)
-        rows = verdicts.rows.tolist()
-        self.deadlines.set(
-            [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
-        )
+        self._settle(touched, out, now_ms)
         out.behind = self.deadlines.behind
+        return out
+
+    def rejudge(
+        self, partition: int, kept: Sequence[tuple[bytes, bytes]], now_ms: int, *, since: int | None = None
+    ) -> Judged:
+        """Judge kept dossiers again: those that reference records after the first `since` touch, None: all.
+
+        kept: dossiers of a partition as the store has them, key and value.
+        """
+        out = Judged()
+        number = {(partition, key): i for i, (key, _) in enumerate(kept)}
+        touched = dossiers.read(number, [value for _, value in kept])
+        rows = np.arange(len(kept))
+        touched.judge[:] = True if since is None else touched.touched(self.reference, rows) > since
+        self._settle(touched, out, now_ms)
         return out
 
     def _ask(self, touched: dossiers.Dossiers, out: Judged) -> None:
@@ -143,6 +160,15 @@ class Parcels:
         inspections = describe.inspections(*self._decode("inspection", batches, out))
         return uploads, describe.joined([scans, inspections])
 
+    def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
+        """Conclude about these dossiers, save them, and note what they wait for."""
+        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
+        touched.save(self.store)
+        rows = verdicts.rows.tolist()
+        self.deadlines.set(
+            [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
+        )
+
     def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
         """Judge these dossiers and put the alerts that are news into `out`.
 
@@ -162,7 +188,7 @@ class Parcels:
 
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
         """The verdicts on these dossiers, `event_time` as above."""
-        return judge(touched, self.catalogue, event_time, home=self._describer.home_adcodes)
+        return judge(touched, self.catalogue, self.reference, event_time, home=self._describer.home_adcodes)
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
         """The valid records of one kind, with the partition and offset of each; the others become rejects."""
@@ -176,7 +202,7 @@ class Parcels:
                 records += decoded.rows
                 partitions += [batch.partition] * len(decoded.rows)
                 offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [_reject(batch, bad) for bad in decoded.rejected]
+                out.rejects += [refused(batch, bad) for bad in decoded.rejected]
                 out.events[topic] += len(batch.values)
         return records, partitions, offsets
 
@@ -204,7 +230,8 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def _reject(batch: Batch, bad: Rejected) -> Reject:
+def refused(batch: Batch, bad: Rejected) -> Reject:
+    """What is published of a record that could not be read."""
     return Reject(
         topic=batch.topic,
         partition=batch.partition,

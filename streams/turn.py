@@ -27,6 +27,12 @@ class Turn:
             self._metrics.overdue.inc(judged.due)
         _count(self._metrics, judged)
 
+    def passed(self, judged: Judged, rows: int) -> None:
+        """Add what was judged without a batch, out of so many parcels."""
+        self._epoch.judged(judged)
+        self._epoch.passed(rows)
+        _count(self._metrics, judged)
+
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
         """Add messages for an internal topic."""
         self._epoch.send(topic, messages)

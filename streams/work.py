@@ -22,11 +22,14 @@ from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import SOURCES, Histories, Parcels
+from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
+from streams.state.store import whole
 from streams.transport.broker import Broker
-from streams.transport.consumer import Consumer, Link, membership
+from streams.transport.consumer import Consumer, Link
+from streams.transport.membership import membership
 from streams.transport.poller import Partition
 from streams.turn import Turn
 
@@ -61,6 +64,7 @@ class Work:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
+        self.reference = Keeper(self)
         self.broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
@@ -143,24 +147,16 @@ class Work:
                 await self._read_again(error)
 
     async def keep_up(self) -> None:
-        """Commit where idle partitions end, when only marks of transactions lie before that.
-
-        The broker deletes those with the records that they belong to; a group that still stood before them would be
-        told that something was deleted before it was read.
-        """
-        while True:
-            await asyncio.sleep(_KEEP_UP_S)
-            if self._consumer is None or not self.ready:
-                continue
-            generation, known = self._generation, dict(self.committed)
-            ends = await self._consumer.passed(known)
-            async with self._committing, self._stepping:
-                if self._generation != generation or self._epoch.offsets or self._epoch.timed:
-                    continue
-                ends = {place: end for place, end in ends.items() if self.committed.get(place) == known.get(place)}
-                if ends:
-                    self._epoch.stand_at(ends)
-                    self._filled.set()
+        """Commit where idle partitions end; for when the worker is ready."""
+        assert self._consumer is not None
+        generation, known = self._generation, dict(self.committed)
+        ends = await self._consumer.passed(known)
+        async with self._committing, self._stepping:
+            if self._generation != generation or self._epoch.offsets or self._epoch.timed:
+                return
+            if ends := {place: end for place, end in ends.items() if self.committed.get(place) == known.get(place)}:
+                self._epoch.stand_at(ends)
+                self._filled.set()
 
     async def _read_again(self, error: AbortedError) -> None:
         """Begin anew at the committed offsets, after a while that grows; not for ever."""
@@ -236,6 +232,7 @@ class Work:
             f"{settings.group}-{settings.instance}",
             self._stores,
         )
+        self.reference.start(self._client({}), consumer)
         await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.start)
         self._started.set()
 
@@ -254,6 +251,7 @@ class Work:
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
+            self.reference.begin(())
             self.parcels.deadlines.close()
             self.parcels.near = frozenset()
             self.arrived_at.clear()
@@ -289,23 +287,29 @@ class Work:
         await self._started.wait()
         self.metrics.worker_state.state("restoring")
         started = time.monotonic()
-        records = await asyncio.get_running_loop().run_in_executor(
+        patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
+        loop = asyncio.get_running_loop()
+        following = loop.run_in_executor(None, self.reference.catch_up, lambda: self._cancelled, patience_s)
+        records = await loop.run_in_executor(
             self._effects,
             lambda: restore(
                 self._client({}),
                 self._stores,
                 numbers,
                 cancelled=lambda: self._cancelled,
-                patience_s=_BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000,
+                patience_s=patience_s,
             ),
         )
-        calendars = await asyncio.get_running_loop().run_in_executor(self._effects, self._recall, numbers)
+        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
+        self.waits_for = "reference data: reading the topic"
+        await following
         if self._cancelled or self._consumer is None:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)
             self.parcels.near = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
+            self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
         log.info(
             "state of %s partitions is there: %s records in %.1f s",
@@ -321,7 +325,7 @@ class Work:
         """What the parcels of these partitions wait for."""
         store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
         return {
-            number: self.parcels.recall(store.scan(number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            number: self.parcels.recall(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
             for number in sorted(numbers)
         }
 
@@ -340,7 +344,6 @@ def _sources(batches: Sequence[Batch]) -> set[int]:
 
 _EPOCH_BATCHES_MAX = 4
 _SCAN_ROWS = 10_000
-_KEEP_UP_S = 2.0
 _AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out

@@ -14,7 +14,7 @@ from schemas.records import Alert
 from streams.offline import Offline
 from streams.pipeline import Judged
 from streams.settings import Settings
-from tests.worlds import DAY, HOME, START, Record
+from tests.worlds import DAY, HOME, START, Record, shuffled
 
 Alerts = dict[str, Alert]
 
@@ -55,13 +55,13 @@ def run(
     settings: Settings | None = None,
     close: bool = True,
 ) -> Recorded:
-    """Judge records `size` at a time (None: all at once), shuffled by the seed `order` (None: as they are).
+    """Judge records `size` at a time (None: all at once), `shuffled` by the seed `order` (None: as they are).
 
     near: partitions whose histories are asked at once. close: no event comes after them, so that all deadlines pass.
     """
     given = [*records]
     if order is not None:
-        random.Random(order).shuffle(given)
+        given = shuffled(given, random.Random(order))
     recorded = Recorded(settings, partitions=partitions, near=near)
     for first in range(0, len(given), size or len(given) or 1):
         recorded.feed(recorded.batches(given[first : first + (size or len(given))]))

@@ -6,17 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
 from schemas import topics
+from schemas.records import Alert
 from streams.commit import Committer, Epoch
 from streams.frames import Batch
 from streams.offline import raw
+from streams.reference.follow import Follower
 from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
 from streams.transport.consumer import Consumer
 from streams.work import Work
-from tests.runs import catalogue
+from tests.runs import catalogue, comparable
 from tests.worlds import HOME, START
 
 
@@ -60,9 +65,24 @@ class Workbench:
         self.work._committer = cast(Committer, self.effects)
         self.work._consumer = cast(Consumer, _Idle())
         self.work._generation = 1
+        self.work.assigned = frozenset((topics.SHIPMENTS, number) for number in range(self.work.settings.partitions))
+        self._reader = self.work.parcels.reference_reader()
         for store in self.work._stores.values():
             for number in range(self.work.settings.partitions):
                 store.open(number)
+
+    def know(self, batches: Sequence[Batch]) -> None:
+        """Have reference records read, as from the topic."""
+        for batch in batches:
+            assert not self._reader.add(batch.values, batch.offsets, batch.keys)
+        latest = SimpleNamespace(latest=(self._reader.build(), ()))
+        self.work.reference._follower = cast(Follower, latest)
+
+    async def refer(self, batches: Sequence[Batch]) -> None:
+        """The same, and the sweep that follows."""
+        self.know(batches)
+        while await self.work.reference.sweep():
+            pass
 
     async def parcels(self, batches: Sequence[Batch]) -> None:
         """One step of the agent of that name."""
@@ -86,7 +106,8 @@ class Workbench:
 
     async def settle(self, batches: Sequence[Batch]) -> None:
         """All that these batches set off, to its end, committed step by step."""
-        await self.parcels(batches)
+        await self.refer([batch for batch in batches if batch.topic == topics.REFERENCE])
+        await self.parcels([batch for batch in batches if batch.topic != topics.REFERENCE])
         seen = 0
         while True:
             await self.commit()
@@ -114,6 +135,14 @@ def workbench(state_dir: Path, **settings: Any) -> Iterator[Workbench]:
         yield bench
     finally:
         bench.close()
+
+
+def newest_open(published: list[tuple[str, int, bytes | None, bytes]]) -> dict[str, Alert]:
+    """The alerts that a reader ends up with, open ones only."""
+    newest = {
+        key: msgspec.json.decode(value, type=Alert) for topic, _, key, value in published if topic == topics.ALERTS
+    }
+    return comparable(alert for alert in newest.values() if alert.status == "open")
 
 
 def current(batches: Sequence[Batch]) -> list[Batch]:

@@ -53,7 +53,7 @@ class Publisher:
 
     def __call__(self, records: Iterable[Record]) -> None:
         for record in records:
-            self.raw(TOPIC_OF[type(record)], record.parcel.encode(), encode(record))
+            self.raw(TOPIC_OF[type(record)], record.key.encode(), encode(record))
         self.flush()
 
     def raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:
@@ -80,7 +80,8 @@ class Stream(threading.Thread):
     def __init__(self, servers: str, records: Sequence[Record], seconds: float) -> None:
         super().__init__(daemon=True)
         self._publish = Publisher(servers)
-        self._parts = [records[i :: int(seconds * 20)] for i in range(int(seconds * 20))]
+        parts = int(seconds * 20)
+        self._parts = [records[len(records) * i // parts : len(records) * (i + 1) // parts] for i in range(parts)]
 
     def run(self) -> None:
         for part in self._parts:

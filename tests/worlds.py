@@ -1,19 +1,23 @@
 """Small crowded worlds: few people, few places, much going on, so that every rule has something to say.
 
-`world(seed, parcels)` gives the records of about so many parcels, in no order, some of them twice. How crowded a world
-is differs from seed to seed: each draws its people, phones, places and goods from the lists below.
+`world(seed, parcels)` gives the records of about so many parcels, in no order, some of them twice, and among them those
+of reference data, in the order in which they are published. How crowded a world is differs from seed to seed: each
+draws its people, phones, places and goods from the lists below.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 
-from schemas.records import Inspection, Scan, Shipment
+from schemas.records import Courier, Enterprise, Inspection, Outlet, ReferenceRecord, Scan, Shipment
 
-Record = Shipment | Scan | Inspection
+Event = Shipment | Scan | Inspection
+Known = Enterprise | Outlet | Courier
+Record = Event | Known
 T = TypeVar("T")
 
 # 2015-11-25 00:00 in China, the first instant of a day there; so long ago that no world reaches the present, where a
@@ -71,7 +75,7 @@ def world(seed: int, parcels: int) -> list[Record]:
     crowd = Crowd(rng)
     at = START
     gaps = GAPS_MS[: rng.randint(3, 10)]
-    records: list[Record] = []
+    records: list[Event] = []
     for number in range(parcels):
         at += rng.choice(gaps)
         uploads = [crowd.shipment(number, 0, at)]
@@ -83,8 +87,90 @@ def world(seed: int, parcels: int) -> list[Record]:
         records += scans
         records += [crowd.inspection(number, i, at + rng.choice(STEPS_MS)) for i in range(rng.randint(0, 3))]
     records += rng.choices(records, k=len(records) // 8)
-    rng.shuffle(records)
-    return records
+    return shuffled([*records, *register(seed, at)], rng)
+
+
+def events_of(records: Iterable[Record]) -> list[Event]:
+    """The records of parcels among them."""
+    return [record for record in records if not isinstance(record, ReferenceRecord)]
+
+
+def shuffled(records: Iterable[Record], rng: random.Random) -> list[Record]:
+    """The records in another order, but for reference records among themselves: of these the newest holds."""
+    given = list(records)
+    mixed: list[Record] = list(events_of(given))
+    rng.shuffle(mixed)
+    known = [record for record in given if isinstance(record, ReferenceRecord)]
+    places = sorted(rng.randint(0, len(mixed)) for _ in known)
+    for place, record in reversed(list(zip(places, known, strict=True))):
+        mixed.insert(place, record)
+    return mixed
+
+
+def register(seed: int, until: int) -> list[Known]:
+    """What reference data say of a world that ends at `until`: in some worlds nothing, and much of it changes."""
+    rng = random.Random(f"reference {seed}")
+    if rng.random() < 0.15:
+        return []
+    known: list[Known] = []
+    for enterprise in rng.sample(("E1", "E2", "E3"), rng.randint(1, 3)):
+        known += [_enterprise(rng, enterprise, until) for _ in range(rng.randint(1, 4))]
+    known += [_outlet(rng, outlet) for outlet in rng.sample(("GZ1", "GZ2", "GZ1", "GZ2"), rng.choice((1, 2, 4)))]
+    known += [_courier(rng, until) for _ in range(rng.randint(0, 8))]
+    rng.shuffle(known)
+    return known + rng.choices(known, k=len(known) // 4)
+
+
+def _moment(rng: random.Random, until: int) -> int:
+    return rng.choice((START - DAY, START, until, until + DAY, rng.randint(START, max(until, START + 1))))
+
+
+def _enterprise(rng: random.Random, enterprise_id: str, until: int) -> Enterprise:
+    choice = rng.choice
+    return _checked(
+        Enterprise,
+        id=choice((enterprise_id, enterprise_id, f"{enterprise_id}-old")),
+        enterprise_id=enterprise_id,
+        name="示例快递企业",
+        uscc="91000000SYNTH00001",
+        licence_no=choice(("L1", "L1", "L1", "L2", " ", None)),
+        licence_from=choice((None, START - 9 * DAY, START, _moment(rng, until))),
+        licence_to=choice((None, None, START + DAY, _moment(rng, until))),
+        licence_adcodes=rng.sample(("44", "4401", "440111", "31", "5"), choice((0, 2, 5))),
+        licence_scopes=rng.sample(("domestic", "international", "hmt"), choice((0, 1, 3, 3))),
+        enterprise_kind="express",
+        video_online=choice((True, False)),
+        data_link=True,
+    )
+
+
+def _outlet(rng: random.Random, outlet_id: str) -> Outlet:
+    return _checked(
+        Outlet,
+        id=rng.choice((outlet_id, f"{outlet_id}-2")),
+        outlet_id=outlet_id,
+        enterprise_id=rng.choice(("E1", "E2", "E3")),
+        adcode=rng.choice(PLACES[:4]),
+        lon=113.2,
+        lat=23.1,
+        fixed=True,
+    )
+
+
+def _courier(rng: random.Random, until: int) -> Courier:
+    courier_id = rng.choice(("C1", "C2", "C3"))
+    return _checked(
+        Courier,
+        id=rng.choice((courier_id, f"{courier_id}-2")),
+        courier_id=courier_id,
+        carrier_code=rng.choice(("SF", "SF", "ZTO", "YTO")),
+        enterprise_id="E1",
+        outlet_id="GZ1",
+        id_no=rng.choice((*PEOPLE[:8], *PEOPLE[13:16], "440***********0013", None)),
+        phone=rng.choice(PHONES),
+        registered_at=START - 9 * DAY,
+        left_at=rng.choice((None, None, START, _moment(rng, until))),
+    )
 
 
 def parcel_of(number: int) -> dict[str, Any]:
@@ -190,4 +276,5 @@ class Crowd:
 
 def _checked(kind: type[T], **values: Any) -> T:
     """A record as its definition has it: one that no decoder would take stops here."""
-    return msgspec.convert({"schema_version": 1, **values}, kind)
+    more = {"kind": kind.__name__.lower()} if issubclass(kind, ReferenceRecord) else {"schema_version": 1}
+    return msgspec.convert({**more, **values}, kind)

@@ -34,7 +34,7 @@ def judge(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Judge the parcels of DIR/shipments, scans and inspections, as the worker would.
+    """Judge the parcels of DIR/shipments, scans and inspections by DIR/reference, as the worker would.
 
     FILE gets the last alert of each parcel whose alert is open, sorted by parcel. Lines that cannot be read are
     rejected with a reason, written beside it: alerts.ndjson has alerts.rejects.ndjson. The end of the files counts as

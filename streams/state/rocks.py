@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
 _ORIGIN = b"\x00changelog-id"
-_NOTES = frozenset((_OFFSET, _FORMAT, _ORIGIN))
 
 
 class StateError(RuntimeError):
@@ -77,6 +76,17 @@ class RocksStore:
         for partition, key, value in zip(partitions, keys, values, strict=True):
             open_[partition].put(key, value)
             delta[partition][key] = value
+
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        """Keys behind `after` with their newest values, in order; fewer than `rows_max` where there are no more."""
+        deltas = (*self._closing, self._open)  # taken first, as in `_cold`
+        stored = self._partitions[partition].scan(after, rows_max)
+        found = dict(stored)
+        last = stored[-1][0] if len(stored) == rows_max else None
+        for delta in deltas:
+            waiting = delta.get(partition, {}).items()
+            found |= {key: value for key, value in waiting if key > after and (last is None or key <= last)}
+        return sorted(found.items())[:rows_max]
 
     def close_epoch(self) -> Delta:
         """The delta of the open epoch, which stays readable until `write` or `forget`."""
@@ -119,12 +129,6 @@ class RocksStore:
         """Apply changelog records up to `offset` (next to read)."""
         self._partitions[number].write(values.items(), offset)
         self._partitions[number].complete = False
-
-    def scan(self, number: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
-        """All keys and values that were written to a partition, so many at a time at most."""
-        rows = self._partitions[number].items()
-        while piece := list(islice(rows, rows_max)):
-            yield piece
 
     def close(self, number: int) -> None:
         """Close a partition and forget what was not written; the changelog has it."""
@@ -249,6 +253,20 @@ class _Partition:
             raise self._failed(error) from error
         return values
 
+    def scan(self, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        # Our own notes about the folder begin with a zero byte, before all keys.
+        start = max(after + b"\0", b"\1")
+        end = self._db.iter()
+        end.seek_to_last()
+        last = end.key() if end.valid() else b""
+        del end  # holds the folder open
+        rows = list(islice(self._db.items(from_key=start), rows_max))
+        # rocksdict ends at a damaged block as if nothing came behind it, so what was the end before is looked for.
+        reached = rows[-1][0] if rows else after
+        if len(rows) < rows_max and (not last or (last >= start and reached < last)):
+            raise self._failed(Exception("Corruption: a block cannot be read"))
+        return rows
+
     def write(self, values: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
@@ -284,19 +302,6 @@ class _Partition:
         with suppress(OSError):
             note_of(self.path).write_text(why, encoding="utf-8")
         return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All that is written. rocksdict ends at a damaged block as if nothing came after it, so the end is checked."""
-        end = self._db.iter()
-        end.seek_to_last()
-        last = end.key() if end.valid() else None
-        del end  # holds the folder open
-        key = None
-        for key, value in self._db.items():
-            if key not in _NOTES:
-                yield key, value
-        if key is None or key != last:
-            raise self._failed(Exception("Corruption: a block cannot be read"))
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)

@@ -15,7 +15,6 @@ from faust.transport import consumer as base
 from faust.types import TP, ConsumerMessage
 
 from streams.frames import Batch
-from streams.settings import Settings
 from streams.transport.poller import Partition, Poller
 
 
@@ -35,21 +34,6 @@ class Link:
     rebalance_timeout_s: float
     before_revoke: Callable[[bool], Awaitable[None]]  # commit what is in hand; True: too late for that
     after_assign: Callable[[set[Partition], int], None]  # bring the state, then `Consumer.release`
-
-
-def membership(settings: Settings) -> dict[str, object]:
-    """librdkafka's properties of a member of the group."""
-    if settings.group_protocol == "consumer":
-        # Under KIP-848 a static member that was killed is refused until the broker has missed it for its session
-        # time-out, 45 s unless the broker says otherwise; and one that leaves keeps its partitions.
-        return {"group.id": settings.group, "group.protocol": "consumer", "group.remote.assignor": "range"}
-    return {
-        "group.id": settings.group,
-        "group.instance.id": f"{settings.group}-{settings.instance}",
-        "partition.assignment.strategy": "range",
-        "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": settings.session_timeout_ms // 4,
-    }
 
 
 class _Forgetful(dict[TP, int | None]):

@@ -114,7 +114,7 @@ def free_port() -> int:
 def publish(servers: str, partitioner: str = "murmur2_random") -> None:
     producer = Producer({"bootstrap.servers": servers, "partitioner": partitioner, "enable.idempotence": True})
     for record in RECORDS:
-        producer.produce(TOPIC_OF[type(record)], key=record.parcel, value=encode(record))
+        producer.produce(TOPIC_OF[type(record)], key=record.key, value=encode(record))
     assert producer.flush(30) == 0
 
 

@@ -21,7 +21,7 @@ from schemas.records import Alert, Shipment, encode
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
 from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
-from tests.worlds import Record, world
+from tests.worlds import Record, events_of, register, world
 
 pytestmark = pytest.mark.broker
 
@@ -193,13 +193,14 @@ def test_reading_it_all_again_changes_nothing(fresh_kafka: str, tmp_path: Path) 
     with Worker(fresh_kafka, tmp_path / "state") as worker:
         reader = expect(fresh_kafka, wanted, worker)
         before = len(reader.values)
-        for record in reversed(records):
+        events = events_of(records)
+        for record in reversed(events):
             publish.raw(topics.SHIPMENTS, b"other key", b"{}")
             publish.raw({"u": topics.SHIPMENTS, "s": topics.SCANS}.get(record.event_id[0], topics.INSPECTIONS),
-                        record.parcel.encode(), encode(record))  # fmt: skip
+                        record.key.encode(), encode(record))  # fmt: skip
         publish.flush()
         rejects = Reader(fresh_kafka, topic=topics.REJECTS)
-        assert rejects.until(lambda: len(rejects.values) == len(records), 20)
+        assert rejects.until(lambda: len(rejects.values) == len(events), 20)
         assert reader.poll(1.0) == 0
         assert len(reader.values) == before
 
@@ -236,3 +237,53 @@ def test_kinds_of_events_that_never_come_are_missing_all_the_same(fresh_kafka: s
     Publisher(fresh_kafka)(records)
     with Worker(fresh_kafka, tmp_path / "state") as worker:
         expect(fresh_kafka, wanted, worker)
+
+
+# --- reference data ---------------------------------------------------------------------------------------------------
+
+
+def test_reference_data_that_come_late_revise_what_is_known(fresh_kafka: str, tmp_path: Path) -> None:
+    """Records before the worker, among the parcels and after them, broken ones too; and it is restarted in between.
+
+    A worker that starts reads them all before it judges, and sweeps what was judged by fewer.
+    """
+    records, _ = played(12, 400)
+    events, known = events_of(records), register(12, max(r.picked_up_at for r in records if isinstance(r, Shipment)))
+    assert len(known) >= 6
+    wanted = open_alerts(run([*known, *events]))
+    assert wanted != open_alerts(run(events))
+    publish = Publisher(fresh_kafka)
+    third = len(known) // 3
+    publish(known[:third])
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        publish(events[:300])
+        worker.ready()
+        publish(known[third : 2 * third])
+        time.sleep(1)
+        assert worker.stop()[0] == 0
+        publish(known[2 * third :])
+        publish.raw(topics.REFERENCE, b"courier:broken", b'{"kind":"courier","id":"broken"}')
+        publish.flush()
+        worker.start()
+        publish(events[300:])
+        expect(fresh_kafka, wanted, worker)
+        rejects = Reader(fresh_kafka, topic=topics.REJECTS)
+        assert rejects.until(lambda: bool(rejects.values), 10)
+        assert worker.stop()[0] == 0
+        worker.start().ready()
+        time.sleep(1)
+        rejects.poll(1.0)
+        (reject,) = rejects.rejects()
+        assert (reject.topic, reject.offset, reject.reason) == (topics.REFERENCE, len(known), "missing_field")
+        # A deleted record is as if it had never been, for verdicts; the revision tells that it was.
+        for record in known:
+            publish.raw(topics.REFERENCE, record.key.encode(), None)
+        publish.flush()
+        without = answers_of(open_alerts(run(events)))
+        reader = Reader(fresh_kafka)
+        assert reader.until(lambda: answers_of(reader.open()) == without, 20), worker.told()
+
+
+def answers_of(alerts: Alerts) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """What alerts say, whatever their revisions."""
+    return {key: (alert.score, tuple(reason.rule for reason in alert.reasons)) for key, alert in alerts.items()}

@@ -18,6 +18,7 @@ MAY_READ = {
     "streams/bulk.py": "the same, of files",
     "streams/passing.py": "lets deadlines pass in a partition that is idle",
     "streams/work.py": "the metric of an alert's latency; the same where a partition is opened",
+    "streams/reference/keeping.py": "as streams/app.py, of parcels that reference data touches",
     "streams/doctor/broker.py": "compares it with the producers'",
     "streams/demo/traffic.py": "dates the events that it makes up",
 }

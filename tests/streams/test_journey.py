@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -19,11 +18,11 @@ from streams import pipeline
 from streams.fold.deadlines import AHEAD_MS_MAX, Deadlines
 from streams.fold.journey import END, NEVER
 from streams.settings import Settings
-from streams.state.store import MemoryStore
+from streams.state.store import MemoryStore, whole
 from tests import reference
 from tests.runs import Recorded, catalogue, difference, open_alerts, run
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT
-from tests.worlds import DAY, HOME, HOUR, MINUTE, START, Record, world
+from tests.worlds import DAY, HOME, HOUR, MINUTE, START, Event, Record, events_of, shuffled, world
 
 NOW = START + 1_000 * DAY
 
@@ -59,16 +58,10 @@ def forget(recorded: Recorded) -> None:
     """As a worker does that is started anew: the store is there, the rest is found in it again."""
     parcels = recorded._parcels
     assert isinstance(parcels.store, MemoryStore)
-    found = {
-        number: parcels.recall(_pieces(values), NOW, lambda: False) for number, values in parcels.store._values.items()
-    }
+    store = parcels.store
+    found = {number: parcels.recall(whole(store, number, 7), NOW, lambda: False) for number in store._values}
     parcels.deadlines = Deadlines()
     parcels.deadlines.open(found)
-
-
-def _pieces(values: dict[bytes, bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
-    items = list(values.items())
-    return (items[i : i + 7] for i in range(0, len(items), 7))
 
 
 # --- when -------------------------------------------------------------------------------------------------------------
@@ -185,7 +178,7 @@ def test_started_anew_again_and_again_it_comes_to_the_same(seed: int) -> None:
     records = world(seed + 40, 60)
     wanted = open_alerts(run(records))
     rng = random.Random(seed)
-    rng.shuffle(records)
+    records = shuffled(records, rng)
     recorded = Recorded(partitions=3)
     while records:
         some = rng.randint(1, 40)
@@ -210,10 +203,11 @@ def test_at_every_moment_the_answers_are_those_of_what_is_known(seed: int, size:
     for first in range(0, len(records), size):
         recorded.feed(recorded.batches(records[first : first + size]))
         known = records[: first + size]
-        assert recorded.answers == reference.answers(known, event_time=max(map(_time, known)))
+        times = map(_time, events_of(known))
+        assert recorded.answers == reference.answers(known, event_time=max(times, default=0))
 
 
-def _time(record: Record) -> int:
+def _time(record: Event) -> int:
     match record:
         case Shipment():
             return record.picked_up_at

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from streams.layout import FORMAT
 from streams.state.rocks import RocksStore, StateError, shared_cache
-from streams.state.store import MemoryStore
+from streams.state.store import MemoryStore, whole
 
 CACHE = shared_cache(8)
 HOT = 1 << 20
@@ -66,6 +66,39 @@ def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
     assert get(store, "committed", "closing", "open", "never") == wanted
     store.write(delta, {0: 11})
     assert get(store, "committed", "closing", "open", "never") == wanted
+
+
+def everything(store: RocksStore | MemoryStore, rows_max: int, partition: int = 0) -> list[tuple[bytes, bytes]]:
+    """A scan to its end."""
+    found: list[tuple[bytes, bytes]] = []
+    after = b"\x01"
+    while True:
+        rows = store.scan(partition, after, rows_max)
+        found += rows
+        if len(rows) < rows_max:
+            return found
+        after = rows[-1][0]
+
+
+@pytest.mark.parametrize("rows_max", [1, 3, 10, 11, 1_000])
+def test_a_scan_finds_newest_values_wherever_they_are(store: RocksStore, rows_max: int) -> None:
+    rng = random.Random(rows_max)
+    keys = [f"{number:02d}" for number in range(40)]
+    truth: dict[str, str] = {}
+    for offset in (1, 2, 3):
+        some = {key: f"{key}-{offset}" for key in rng.sample(keys, 12)}
+        put(store, **some)
+        store.put([0, 1], [b"\x00note", b"07"], [b"of ours", b"other"])
+        truth |= some
+        if offset == 1:
+            commit(store, offset)
+        elif offset == 2:
+            store.close_epoch()
+    memory = MemoryStore()
+    memory.put([0] * len(truth), [key.encode() for key in truth], [value.encode() for value in truth.values()])
+    wanted = sorted((key.encode(), value.encode()) for key, value in truth.items())
+    assert everything(store, rows_max) == everything(memory, rows_max) == wanted
+    assert everything(store, rows_max, partition=1) == [(b"07", b"other")]
 
 
 def test_partitions_do_not_mix(store: RocksStore) -> None:
@@ -269,10 +302,10 @@ def test_damage_found_while_scanning_is_no_end(tmp_path: Path, part: float) -> N
     store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
     assert store.open(0) == 7
     with pytest.raises(StateError, match=r"things/0 is damaged .*the next start builds it anew"):
-        list(store.scan(0, 100))
+        list(whole(store, 0, 100))
     store.close_all()
     assert store.open(0) == 0
-    assert list(store.scan(0, 100)) == []
+    assert list(whole(store, 0, 100)) == []
     store.close_all()
 
 
@@ -292,14 +325,14 @@ def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
     store.close_all()
 
 
-def test_all_that_was_written_can_be_read_in_pieces(store: RocksStore) -> None:
-    put(store, **{f"k{i}": f"v{i}" for i in range(25)})
-    assert list(store.scan(0, 10)) == []  # of an epoch that is open
+def test_all_that_is_there_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(20)})
     commit(store, 30)
-    pieces = list(store.scan(0, 10))
+    put(store, **{f"k{i}": f"v{i}" for i in range(18, 25)})
+    pieces = list(whole(store, 0, 10))
     assert [len(piece) for piece in pieces] == [10, 10, 5]
     assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
-    assert list(store.scan(1, 10)) == []
+    assert list(whole(store, 1, 10)) == []
 
 
 def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from streams.settings import Settings
 from tests import reference
 from tests.runs import Recorded, catalogue, open_alerts, run
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT, wire
-from tests.worlds import DAY, HOUR, START, Record, world
+from tests.worlds import DAY, HOUR, START, Record, events_of, world
 
 # Small ones of many kinds, and a few in which long windows fill.
 WORLDS = [*((seed, 50) for seed in range(40)), *((seed, 250) for seed in range(100, 106))]
@@ -101,7 +101,7 @@ def test_alerts_say_what_follows_from_the_answers(seed: int, parcels: int) -> No
 
 
 def _times(parcel: str, shipment: Shipment | None, records: list[Record]) -> list[int]:
-    mine = [record for record in records if record.parcel == parcel]
+    mine = [record for record in events_of(records) if record.parcel == parcel]
     times = [record.scanned_at for record in mine if isinstance(record, Scan)]
     times += [record.started_at for record in mine if isinstance(record, Inspection)]
     return [*times, shipment.picked_up_at] if shipment else times
@@ -152,7 +152,11 @@ def test_the_first_verdict_does_not_wait_for_history() -> None:
     shipment = _shipment(1, picked_up_at=START, goods_name="海洛因")
     recorded = run([shipment])
     first, last = recorded.messages[recorded.open_alerts()[0].alert_id][:1] + recorded.open_alerts()
-    history = {rule.id for rule in RULES.values() if rule.id.startswith(("courier.", "sender.first", "sender.vel"))}
+    history = {
+        rule.id
+        for rule in RULES.values()
+        if rule.id.startswith(("courier.burst", "courier.cloned", "sender.first", "sender.vel"))
+    }
     assert history <= set(first.unknown)
     assert not history & set(last.unknown)
     assert first.revision < last.revision
