@@ -217,8 +217,8 @@ class Work:
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
             waiting_rows_max=2 * settings.batch_rows_max,
-            # A commit may be under way, which has to end first; heartbeats go on meanwhile.
-            rebalance_timeout_s=self._commit_s + settings.transaction_timeout_ms / 1000,
+            # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
+            rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
             before_revoke=self._before_revoke,
             after_assign=self._after_assign,
         )
