@@ -63,7 +63,7 @@ def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path
         stream = Stream(servers, before, 3.0)
         stream.start()
         time.sleep(1.5)
-        if how == "stopped":  # in order: one that is killed may lose the marks of a transaction (tests/chaos/RESULTS.md)
+        if how == "stopped":  # in order: a kill may cost it the marks of a transaction (tests/chaos/RESULTS.md)
             broker.stop()
             time.sleep(AWAY_S)
             broker.start()
