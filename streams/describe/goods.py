@@ -1,7 +1,8 @@
 """Goods names: normal form, powder or liquid, controlled terms, names that say nothing.
 
-A name is brought to one form first, so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word lists
-(`data/goods/`) need no spellings. Then all lists are searched in one pass.
+A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word lists
+(`data/goods/`) need no spellings. Then all lists are searched in one pass. Only a name in which this finds no controlled
+term is searched for one in disguise (`disguise`): by sound, in another order, misspelt.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
-import opencc
 import polars as pl
 
+from streams.describe.disguise import Disguises
 from streams.describe.lexicon import Hit, Lexicon, read_terms
-from streams.describe.text import nfkc
+from streams.describe.sounds import DISGUISED
+from streams.describe.spelling import breaks, compact, normal_form, read_variants, spaced
 
 GoodsClass = Literal["powder", "liquid", "solid", "gas", "mixed", "unknown"]
 DECLARABLE = ("powder", "liquid", "solid", "gas", "mixed")
@@ -61,20 +63,28 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
 @lru_cache(maxsize=NAMES_CACHED_MAX)
 def read(name: str) -> Goods:
     """What a name says. Kept for the names met most lately: goods names repeat."""
-    spaced = _spaced(name)
-    norm = spaced.replace(" ", "")
+    text = spaced(name)
+    norm = text.replace(" ", "")
     vague = norm in _vague() or not any(map(str.isalpha, norm))
-    hits = list(_lexicon().hits(norm, _breaks(spaced)))
-    if not hits:
-        return Goods(norm, "unknown", False, vague)
+    hits = list(_lexicon().hits(norm, breaks(text)))
     if any(hit.kind == CONTROLLED for hit in hits):
         hits += _pattern_hits(norm)
-    return Goods(norm, _class_by_words(norm, hits), _is_controlled(norm, hits), vague)
+    controlled = _is_controlled(norm, hits) or _in_disguise(text, norm, hits)
+    return Goods(norm, _class_by_words(norm, hits), controlled, vague)
 
 
-def normal_form(name: str) -> str:
-    """NFKC, casefold, look-alike characters, simplified characters; letters and digits only."""
-    return _spaced(name).replace(" ", "")
+def _in_disguise(text: str, norm: str, hits: list[Hit]) -> bool:
+    """Whether a name that holds no controlled term as it is holds one that was written to be missed."""
+    if found := list(_disguises().hits(text)):
+        ordinary = list(_ordinary().hits(norm))
+        found = [hit for hit in found if not any(hit.inside(word) or word.inside(hit) for word in ordinary)]
+        if found and _is_controlled(norm, [*hits, *_pattern_hits(norm), *found]):
+            return True
+    for other in _disguises().readings(norm):
+        read_so = list(_lexicon().hits(other))
+        if any(hit.kind == CONTROLLED for hit in read_so) and _is_controlled(other, [*read_so, *_pattern_hits(other)]):
+            return True
+    return False
 
 
 def _class_by_words(norm: str, hits: list[Hit]) -> str:
@@ -99,7 +109,7 @@ def _outranks(mask: Hit, hit: Hit) -> bool:
 def _is_controlled(norm: str, hits: list[Hit]) -> bool:
     exceptions = [hit for hit in hits if hit.kind in (EXCEPTION, PATTERN)]
     return any(
-        hit.kind == CONTROLLED
+        hit.kind in (CONTROLLED, DISGUISED)
         and not any(hit.inside(exception) for exception in exceptions)
         and not _mentions().match(norm, hit.end)
         and not _negated(norm, hit.start)
@@ -111,35 +121,6 @@ def _negated(norm: str, start: int) -> bool:
     return norm.endswith(_negations(), 0, start)
 
 
-def _spaced(name: str) -> str:
-    """The normal form, but with one space where Latin words or numbers met."""
-    text = nfkc(nfkc(name).casefold())
-    if not text.isascii():
-        text = text.translate(_variants())
-    if not text.isalnum():
-        text = _SEPARATORS.sub(_between, text)
-    return text if text.isascii() else str(_t2s().convert(text))
-
-
-_SEPARATORS = re.compile(r"(?:[^\w]|_)+")  # what is neither letter nor digit
-_HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by class, but nothing is to be seen
-_LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-
-
-def _between(separators: re.Match[str]) -> str:
-    text, start, end = separators.string, separators.start(), separators.end()
-    words = start > 0 and end < len(text) and text[start - 1] in _LATIN and text[end] in _LATIN
-    return " " if words else ""
-
-
-def _breaks(spaced: str) -> frozenset[int]:
-    """Where the spaces of `spaced` were, as places in the text without them."""
-    if " " not in spaced:
-        return frozenset()
-    places = (place for place, char in enumerate(spaced) if char == " ")
-    return frozenset(place - before for before, place in enumerate(places))
-
-
 def _pattern_hits(norm: str) -> Iterable[Hit]:
     return (Hit(*match.span(1), PATTERN) for match in _patterns().finditer(norm))
 
@@ -147,7 +128,7 @@ def _pattern_hits(norm: str) -> Iterable[Hit]:
 @cache
 def _lexicon() -> Lexicon:
     terms = {kind: [word for word in read_terms(path) if "*" not in word] for kind, path in _FILES.items()}
-    return Lexicon({kind: _compact(words) for kind, words in terms.items()})
+    return Lexicon({kind: compact(words) for kind, words in terms.items()})
 
 
 @cache
@@ -166,36 +147,36 @@ def _patterns() -> re.Pattern[str]:
 
 @cache
 def _objects() -> re.Pattern[str]:
-    return re.compile(rf"(?:{'|'.join(map(re.escape, _compact(read_terms('goods/objects.txt'))))})(?![装洗])")
+    return re.compile(rf"(?:{'|'.join(map(re.escape, compact(read_terms('goods/objects.txt'))))})(?![装洗])")
 
 
 @cache
 def _mentions() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, _compact(read_terms("goods/mentions.txt")))))
+    return re.compile("|".join(map(re.escape, compact(read_terms("goods/mentions.txt")))))
 
 
 @cache
 def _negations() -> tuple[str, ...]:
-    return tuple(_compact(read_terms("goods/negations.txt")))
+    return tuple(compact(read_terms("goods/negations.txt")))
 
 
 @cache
 def _vague() -> frozenset[str]:
-    return frozenset(_compact(read_terms("goods/vague.txt")))
+    return frozenset(compact(read_terms("goods/vague.txt")))
 
 
 @cache
-def _variants() -> dict[int, str]:
-    rows = (line.split() for line in read_terms("goods/variants.txt"))
-    return {ord(variant): standard for standard, *variants in rows for variant in variants} | {
-        ord(filler): "" for filler in _HANGUL_FILLERS
-    }
+def _disguises() -> Disguises:
+    literal = set(compact(read_terms("goods/literal.txt")))
+    return Disguises(
+        [term for term in compact(read_terms(_FILES[CONTROLLED])) if term not in literal],
+        reversible=compact(read_terms("goods/reversible.txt")),
+        common_sounds=compact(read_terms("goods/common_sounds.txt")),
+        shapes=read_variants("goods/shapes.txt"),
+        parts={normal_form(parts): whole for whole, *its in map(str.split, read_terms("goods/parts.txt")) for parts in its},
+    )
 
 
 @cache
-def _t2s() -> opencc.OpenCC:
-    return opencc.OpenCC("t2s")
-
-
-def _compact(words: Iterable[str]) -> list[str]:
-    return [normal_form(word) for word in words]
+def _ordinary() -> Lexicon:
+    return Lexicon({EXCEPTION: compact(read_terms("goods/sound_alikes.txt"))})

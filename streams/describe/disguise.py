@@ -1,0 +1,138 @@
+"""Controlled terms written so as not to be found as they are: by sound, in another order, in parts, misspelt.
+
+Only for names in which the plain search finds no term. Spellings of the same characters (width, variants, letters that
+look Latin, separators) are no matter of this module: `spelling` takes them out before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, permutations
+
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extractOne
+
+from streams.describe.lexicon import Hit, Lexicon
+from streams.describe.sounds import DISGUISED, Sounds
+
+CHARS_ALIKE_MIN = 3  # a term of two characters with one of them replaced by a similar one is too often another word
+CHARS_ANY_ORDER_MAX = 3
+LETTERS_ONE_OFF_MIN = 7  # of a Latin name: shorter ones have ordinary words one letter away (heroin, heron)
+LETTERS_SWAPPED_MIN = 5
+LETTERS_KEPT = (LETTERS_ONE_OFF_MIN - 1) // 2
+WORDS_MAX = 12  # of a name, searched for misspellings
+FILLERS_MAX = 2  # letters or digits that may stand between two Chinese characters of a term
+
+_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]+")
+_FILLER = re.compile(rf"(?<=[\u3400-\u9fff])[a-z0-9]{{1,{FILLERS_MAX}}}(?=[\u3400-\u9fff])")
+_DOUBLED = re.compile(r"(.)\1+")
+_WORD = re.compile(r"[a-z0-9]+")
+_LEET = str.maketrans("0134578", "oieastb")
+
+
+class Disguises:
+    """The terms of `plain` as they may be disguised; those of `literal` count only as they are."""
+
+    def __init__(
+        self,
+        terms: Iterable[str],
+        *,
+        reversible: Iterable[str],
+        common_sounds: Iterable[str],
+        shapes: dict[int, str],
+        parts: dict[str, str],
+    ) -> None:
+        """`reversible`: terms of two characters whose reverse is no ordinary sequence. `shapes`: character to the one it
+        looks like. `parts`: what a character falls into, to the character."""
+        self._shapes = shapes
+        self._parts = parts
+        self._part = re.compile("|".join(sorted(map(re.escape, parts), key=len, reverse=True)))
+        chinese = [term for term in terms if _HAN.search(term)]
+        self._sounds = Sounds(chinese, common_sounds)
+        whole = [term for term in chinese if _HAN.fullmatch(term) and len(term) >= CHARS_ALIKE_MIN]
+        alike = {written.translate(shapes) for term in whole for written in (term, *_reordered(term))}
+        self._alike = Lexicon({DISGUISED: alike | {term[::-1].translate(shapes) for term in reversible}})
+        self._misspelt = Misspelt(term for term in terms if term.isascii() and term.isalpha())
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """Places in the compact form of `text` (which has spaces between Latin words) that stand for a term."""
+        norm = text.replace(" ", "")
+        if not norm.isascii():
+            yield from self._alike.hits(norm.translate(self._shapes))
+        yield from self._sounds.hits(text)
+        yield from self._misspelt.hits(text)
+
+    def readings(self, norm: str) -> Iterator[str]:
+        """What else a name may read: parts put together (月安 for 胺), fillers left out (大x麻), doubles made one."""
+        if norm.isascii():
+            return
+        read = {norm}
+        for pattern, other in ((self._part, self._joined), (_FILLER, ""), (_DOUBLED, r"\1")):
+            changed = pattern.sub(other, norm)
+            if changed not in read:
+                read.add(changed)
+                yield changed
+            norm = changed
+
+    def _joined(self, part: re.Match[str]) -> str:
+        return self._parts[part[0]]
+
+
+class Misspelt:
+    """Latin names with a letter wrong, missing, too many, or two swapped; digits for letters; cut in two."""
+
+    def __init__(self, terms: Iterable[str]) -> None:
+        names = sorted(set(terms))
+        self._names = frozenset(names)
+        long = [name for name in names if len(name) >= LETTERS_ONE_OFF_MIN]
+        self._near = {
+            length: [name for name in long if abs(len(name) - length) <= 1]
+            for length in range(LETTERS_ONE_OFF_MIN - 1, max(map(len, names)) + 2)
+        }
+        # One letter wrong leaves the beginning or the end of a long name as it is: most words are told apart by that.
+        self._begins = frozenset(name[:LETTERS_KEPT] for name in long)
+        self._ends = frozenset(name[-LETTERS_KEPT:] for name in long)
+        self._swapped = {
+            name[:place] + name[place + 1] + name[place] + name[place + 2 :]
+            for name in names
+            if LETTERS_SWAPPED_MIN <= len(name) < LETTERS_ONE_OFF_MIN
+            for place in range(len(name) - 1)
+        } - self._names
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """Places in the compact form of `text` of what is nearly a name."""
+        words = [*_WORD.finditer(text)][:WORDS_MAX]
+        pieces = [(word.start(), word.end()) for word in words]
+        pieces += [(one.start(), other.end()) for one, other in pairwise(words) if text[one.end()] == " "]
+        if len(words) > 2 and text.isascii():  # k e t a m i m e
+            pieces.append((words[0].start(), words[-1].end()))
+        for start, end in pieces:
+            word = text[start:end].replace(" ", "")
+            if len(word) >= LETTERS_SWAPPED_MIN and self._is_near(word):
+                before = text.count(" ", 0, start)
+                yield Hit(start - before, start - before + len(word), DISGUISED)
+
+    def _is_near(self, word: str) -> bool:
+        if not word.isalpha():
+            word = word.strip("0123456789").translate(_LEET)
+            if word in self._names and len(word) >= LETTERS_SWAPPED_MIN:
+                return True
+        if word in self._swapped:
+            return True
+        if word[:LETTERS_KEPT] not in self._begins and word[-LETTERS_KEPT:] not in self._ends:
+            return False
+        near = self._near.get(len(word))
+        return bool(near) and extractOne(word, near, scorer=OSA.distance, score_cutoff=1) is not None
+
+
+def _reordered(term: str) -> Iterator[str]:
+    """Other orders of a term: any of a short one, two neighbours swapped or all reversed of a long one."""
+    if len(term) <= CHARS_ANY_ORDER_MAX:
+        yield from map("".join, permutations(term))
+        return
+    yield term[::-1]
+    for place in range(len(term) - 1):
+        yield term[:place] + term[place + 1] + term[place] + term[place + 2 :]
+
+
