@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA
 from rapidfuzz.process import extractOne
 
 from streams.describe.lexicon import Hit, Lexicon
-from streams.describe.sounds import DISGUISED, Sounds
+from streams.describe.sounds import DISGUISED, HINTED, Sounds
 
 CHARS_ALIKE_MIN = 3  # a term of two characters with one of them replaced by a similar one is too often another word
 CHARS_ANY_ORDER_MAX = 3
@@ -52,7 +52,7 @@ class Disguises:
         self._sounds = Sounds(chinese, common_sounds)
         whole = [term for term in chinese if _HAN.fullmatch(term) and len(term) >= CHARS_ALIKE_MIN]
         alike = {written.translate(shapes) for term in whole for written in (term, *_reordered(term))}
-        self._alike = Lexicon({DISGUISED: alike | {term[::-1].translate(shapes) for term in reversible}})
+        self._alike = Lexicon({DISGUISED: alike, HINTED: {term[::-1].translate(shapes) for term in reversible}})
         self._misspelt = Misspelt(term for term in terms if term.isascii() and term.isalpha())
 
     def hits(self, text: str) -> Iterator[Hit]:

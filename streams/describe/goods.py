@@ -2,13 +2,14 @@
 
 A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word lists
 (`data/goods/`) need no spellings. Then all lists are searched in one pass. Only a name in which this finds no controlled
-term is searched for one in disguise (`disguise`): by sound, in another order, misspelt.
+term is searched for one in disguise (`disguise`): by sound, in another order, misspelt. A disguise of a term of three
+characters or more is as good as the term; one of a shorter term is a hint, for ordinary words come near it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
@@ -16,7 +17,7 @@ import polars as pl
 
 from streams.describe.disguise import Disguises
 from streams.describe.lexicon import Hit, Lexicon, read_terms
-from streams.describe.sounds import DISGUISED
+from streams.describe.sounds import DISGUISED, HINTED, strength
 from streams.describe.spelling import breaks, compact, normal_form, read_variants, spaced
 
 GoodsClass = Literal["powder", "liquid", "solid", "gas", "mixed", "unknown"]
@@ -35,6 +36,7 @@ class Goods(NamedTuple):
     norm: str
     by_words: str
     controlled: bool
+    hinted: bool
     vague: bool
 
 
@@ -43,11 +45,12 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
 
     goods_norm (String): the name in its normal form (`normal_form`); empty if nothing is left.
     goods_class (String): powder, liquid, solid, gas, mixed or unknown: `goods_form` if declared, else by words.
-    goods_controlled (Boolean): holds a term for a drug, a listed precursor, or a reported disguise.
+    goods_controlled (Boolean): holds a term for a drug, a listed precursor, or a reported disguise, plain or disguised.
+    goods_hinted (Boolean): holds none, but what may be one: its pinyin, its initials, a short one's homophone.
     goods_vague (Boolean): the name as a whole says nothing (样品, 其他, test), or has no letter in it.
     """
     described = [read(name) for name in goods_name.cast(pl.String).fill_null("").to_list()]
-    norm, by_words, controlled, vague = zip(*described, strict=True) if described else ((), (), (), ())
+    norm, by_words, controlled, hinted, vague = zip(*described, strict=True) if described else ((), (), (), (), ())
     form = goods_form.cast(pl.String)
     declared = form.is_in(DECLARABLE).fill_null(False)
     return pl.DataFrame(
@@ -55,6 +58,7 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
             pl.Series("goods_norm", norm, dtype=pl.String),
             form.zip_with(declared, pl.Series(by_words, dtype=pl.String)).alias("goods_class"),
             pl.Series("goods_controlled", controlled, dtype=pl.Boolean),
+            pl.Series("goods_hinted", hinted, dtype=pl.Boolean),
             pl.Series("goods_vague", vague, dtype=pl.Boolean),
         ]
     )
@@ -69,22 +73,24 @@ def read(name: str) -> Goods:
     hits = list(_lexicon().hits(norm, breaks(text)))
     if any(hit.kind == CONTROLLED for hit in hits):
         hits += _pattern_hits(norm)
-    controlled = _is_controlled(norm, hits) or _in_disguise(text, norm, hits)
-    return Goods(norm, _class_by_words(norm, hits), controlled, vague)
+    found = {CONTROLLED} if any(_standing(norm, hits)) else _in_disguise(text, norm, hits)
+    controlled = not found.isdisjoint((CONTROLLED, DISGUISED))
+    return Goods(norm, _class_by_words(norm, hits), controlled, not controlled and HINTED in found, vague)
 
 
-def _in_disguise(text: str, norm: str, hits: list[Hit]) -> bool:
-    """Whether a name that holds no controlled term as it is holds one that was written to be missed."""
-    if found := list(_disguises().hits(text)):
+def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
+    """What a name that holds no controlled term as it is holds of those written to be missed: DISGUISED, HINTED."""
+    found: set[str] = set()
+    if like := list(_disguises().hits(text)):
         ordinary = list(_ordinary().hits(norm))
-        found = [hit for hit in found if not any(hit.inside(word) or word.inside(hit) for word in ordinary)]
-        if found and _is_controlled(norm, [*hits, *_pattern_hits(norm), *found]):
-            return True
+        like = [hit for hit in like if not any(hit.inside(word) or word.inside(hit) for word in ordinary)]
+        found.update(hit.kind for hit in _standing(norm, [*hits, *_pattern_hits(norm), *like]))
     for other in _disguises().readings(norm):
-        read_so = list(_lexicon().hits(other))
-        if any(hit.kind == CONTROLLED for hit in read_so) and _is_controlled(other, [*read_so, *_pattern_hits(other)]):
-            return True
-    return False
+        read_so = [hit for hit in _lexicon().hits(other) if other[hit.start : hit.end] not in _literal()]
+        if any(hit.kind == CONTROLLED for hit in read_so):
+            standing = _standing(other, [*read_so, *_pattern_hits(other)])
+            found.update(strength(hit.end - hit.start) for hit in standing)
+    return found
 
 
 def _class_by_words(norm: str, hits: list[Hit]) -> str:
@@ -106,14 +112,16 @@ def _outranks(mask: Hit, hit: Hit) -> bool:
     return mask.kind == PATTERN or mask.end - mask.start > hit.end - hit.start
 
 
-def _is_controlled(norm: str, hits: list[Hit]) -> bool:
+def _standing(norm: str, hits: list[Hit]) -> Iterator[Hit]:
+    """Terms, plain or not, that no exception, mention or negation undoes."""
     exceptions = [hit for hit in hits if hit.kind in (EXCEPTION, PATTERN)]
-    return any(
-        hit.kind in (CONTROLLED, DISGUISED)
+    return (
+        hit
+        for hit in hits
+        if hit.kind in (CONTROLLED, DISGUISED, HINTED)
         and not any(hit.inside(exception) for exception in exceptions)
         and not _mentions().match(norm, hit.end)
         and not _negated(norm, hit.start)
-        for hit in hits
     )
 
 
@@ -166,10 +174,14 @@ def _vague() -> frozenset[str]:
 
 
 @cache
+def _literal() -> frozenset[str]:
+    return frozenset(compact(read_terms("goods/literal.txt")))
+
+
+@cache
 def _disguises() -> Disguises:
-    literal = set(compact(read_terms("goods/literal.txt")))
     return Disguises(
-        [term for term in compact(read_terms(_FILES[CONTROLLED])) if term not in literal],
+        [term for term in compact(read_terms(_FILES[CONTROLLED])) if term not in _literal()],
         reversible=compact(read_terms("goods/reversible.txt")),
         common_sounds=compact(read_terms("goods/common_sounds.txt")),
         shapes=read_variants("goods/shapes.txt"),

@@ -2,7 +2,7 @@
 
 A name is rewritten in letters, each Chinese character by its most common reading without tone and each Latin letter as
 it is, and searched for the pinyin of the terms. A sound alone is weak evidence, for syllables are few (冰毒 and 病毒 are
-one): how much of it is enough is said at `_tells`.
+one): how much of it is enough is said at `_tells`, and what it is worth at `strength`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,24 @@ import ahocorasick
 from streams.describe.lexicon import Hit, cuts
 from streams.describe.spelling import LATIN, breaks
 
-DISGUISED = "disguised"
+DISGUISED, HINTED = "disguised", "hinted"
 
 _TONES = re.compile(r"(?<=[aeiouvng])[1-5](?=[a-z ]|$)")  # bing4du2
-_AMOUNT = re.compile(r"(?:\d+(?:g|kg|mg|ml|l|ke|pcs|x|克|千克|公斤|斤|毫克|毫升|升|包|袋|瓶|盒|个|支|片|粒|份|件)?|x\d+)*")
+_UNITS = "g|kg|mg|ml|l|ke|pcs|x|克|千克|公斤|斤|毫克|毫升|升|包|袋|瓶|盒|个|支|片|粒|份|件"
+_AMOUNTS = rf"(?:\d++(?:{_UNITS})?|x\d++)*"  # possessive: digits are many, and read once
+_AMOUNT = re.compile(_AMOUNTS)
+_ALONE = re.compile(rf"([a-z]+){_AMOUNTS}")
 # Sounds that speakers of southern dialects, and input methods set for them, do not tell apart. One per term.
 _NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
 _NEAR_ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
-SYLLABLES_SURE = 3  # fewer need a character of the term
+INITIALS_MIN = 4  # shorter ones are too often something else's (LAT, MST)
+SYLLABLES_SURE = 3  # of a term: by so many it is known however written, by fewer it is only hinted at
 NEAR_SHARED_MIN = 2
+
+
+def strength(size: int) -> str:
+    """What finding a disguise of a term of `size` characters is worth: DISGUISED, it is the term; HINTED, it may be."""
+    return DISGUISED if size >= SYLLABLES_SURE else HINTED
 
 
 class Spoken(NamedTuple):
@@ -52,6 +61,8 @@ class Sounds:
         for letters, ways_of in spoken.items():
             self._automaton.add_word(letters, tuple(ways_of))
         self._automaton.make_automaton()
+        first = {"".join(syllable[0] for syllable in ways.syllables) for its in spoken.values() for ways in its}
+        self._initials = frozenset(letters for letters in first if len(letters) >= INITIALS_MIN)
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Places in the compact form of `text` (which has spaces between Latin words) that sound like a term."""
@@ -60,6 +71,8 @@ class Sounds:
         if norm.isascii() and (toneless := _TONES.sub("", text)) != text:
             for hit in self._heard(toneless.replace(" ", ""), breaks(toneless)):
                 yield Hit(0, len(norm), hit.kind)
+        if (word := _ALONE.fullmatch(norm)) and word[1] in self._initials:
+            yield Hit(0, len(word[1]), HINTED)
 
     def _heard(self, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
         syllables = [self._syllables[char] for char in norm]
@@ -74,7 +87,7 @@ class Sounds:
                 if ends[end] != last + 1 or (first and ends[start - 1] != first) or cuts(norm, start, end + 1, spaces):
                     continue
                 if self._tells(norm, start, end + 1, spoken):
-                    yield Hit(start, end + 1, DISGUISED)
+                    yield Hit(start, end + 1, strength(len(spoken.term)))
 
     def _tells(self, norm: str, start: int, end: int, spoken: Spoken) -> bool:
         """Whether what is written says the term, and not something ordinary of the same sound.
