@@ -8,58 +8,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extractOne
 
 from streams.describe.lexicon import Hit, Lexicon
-from streams.describe.sounds import DISGUISED, HINTED, Sounds
+from streams.describe.sounds import CHARS_SURE, DISGUISED, HINTED, Sounds
 
-CHARS_ALIKE_MIN = 3  # a term of two characters with one of them replaced by a similar one is too often another word
-CHARS_ANY_ORDER_MAX = 3
 LETTERS_ONE_OFF_MIN = 7  # of a Latin name: shorter ones have ordinary words one letter away (heroin, heron)
 LETTERS_SWAPPED_MIN = 5
-LETTERS_KEPT = (LETTERS_ONE_OFF_MIN - 1) // 2
 WORDS_MAX = 12  # of a name, searched for misspellings
 FILLERS_MAX = 2  # letters or digits that may stand between two Chinese characters of a term
 
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]+")
-_FILLER = re.compile(rf"(?<=[\u3400-\u9fff])[a-z0-9]{{1,{FILLERS_MAX}}}(?=[\u3400-\u9fff])")
+# Not a size of clothes: 大XL麻料裤 is of linen.
+_FILLER = re.compile(
+    rf"(?<=[\u3400-\u9fff])(?!(?<=大)x{{0,3}}[sml][^a-z0-9])[a-z0-9]{{1,{FILLERS_MAX}}}(?=[\u3400-\u9fff])"
+)
 _DOUBLED = re.compile(r"(.)\1+")
 _WORD = re.compile(r"[a-z0-9]+")
 _LEET = str.maketrans("0134578", "oieastb")
 
 
 class Disguises:
-    """The terms of `plain` as they may be disguised; those of `literal` count only as they are."""
+    """The terms of `names` as they may be disguised."""
 
-    def __init__(
-        self,
-        terms: Iterable[str],
-        *,
-        reversible: Iterable[str],
-        common_sounds: Iterable[str],
-        shapes: dict[int, str],
-        parts: dict[str, str],
-    ) -> None:
-        """`reversible`: terms of two characters whose reverse is no ordinary sequence. `shapes`: character to the one it
-        looks like. `parts`: what a character falls into, to the character."""
-        self._shapes = shapes
+    def __init__(self, names: Iterable[str], *, shapes: dict[int, str], parts: dict[str, str]) -> None:
+        """`names`: compact. `shapes`: a character to the one that it looks like. `parts`: what a character falls into,
+        to the character."""
+        terms = sorted(names)
         self._parts = parts
         self._part = re.compile("|".join(sorted(map(re.escape, parts), key=len, reverse=True)))
         chinese = [term for term in terms if _HAN.search(term)]
-        self._sounds = Sounds(chinese, common_sounds)
-        whole = [term for term in chinese if _HAN.fullmatch(term) and len(term) >= CHARS_ALIKE_MIN]
-        alike = {written.translate(shapes) for term in whole for written in (term, *_reordered(term))}
-        self._alike = Lexicon({DISGUISED: alike, HINTED: {term[::-1].translate(shapes) for term in reversible}})
+        self._sounds = Sounds(chinese)
+        long = [term for term in chinese if len(term) >= CHARS_SURE]
+        self._alike = Lexicon(
+            {
+                DISGUISED: {way for term in long for way in (*_reordered(term), *_one_similar(term, shapes))},
+                HINTED: {term[::-1] for term in chinese if len(term) < CHARS_SURE and _HAN.fullmatch(term)},
+            }
+        )
         self._misspelt = Misspelt(term for term in terms if term.isascii() and term.isalpha())
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Places in the compact form of `text` (which has spaces between Latin words) that stand for a term."""
         norm = text.replace(" ", "")
         if not norm.isascii():
-            yield from self._alike.hits(norm.translate(self._shapes))
+            yield from self._alike.hits(norm)
         yield from self._sounds.hits(text)
         yield from self._misspelt.hits(text)
 
@@ -83,16 +79,13 @@ class Misspelt:
     """Latin names with a letter wrong, missing, too many, or two swapped; digits for letters; cut in two."""
 
     def __init__(self, terms: Iterable[str]) -> None:
-        names = sorted(set(terms))
+        names = sorted(terms)
         self._names = frozenset(names)
-        long = [name for name in names if len(name) >= LETTERS_ONE_OFF_MIN]
-        self._near = {
-            length: [name for name in long if abs(len(name) - length) <= 1]
-            for length in range(LETTERS_ONE_OFF_MIN - 1, max(map(len, names)) + 2)
-        }
-        # One letter wrong leaves the beginning or the end of a long name as it is: most words are told apart by that.
-        self._begins = frozenset(name[:LETTERS_KEPT] for name in long)
-        self._ends = frozenset(name[-LETTERS_KEPT:] for name in long)
+        self._near: dict[tuple[str, int], list[str]] = {}
+        for name in names:
+            if len(name) >= LETTERS_ONE_OFF_MIN:
+                for length in (len(name) - 1, len(name), len(name) + 1):
+                    self._near.setdefault((name[0], length), []).append(name)
         self._swapped = {
             name[:place] + name[place + 1] + name[place] + name[place + 2 :]
             for name in names
@@ -115,24 +108,25 @@ class Misspelt:
 
     def _is_near(self, word: str) -> bool:
         if not word.isalpha():
-            word = word.strip("0123456789").translate(_LEET)
-            if word in self._names and len(word) >= LETTERS_SWAPPED_MIN:
+            plain = {word.translate(_LEET), word.strip("0123456789").translate(_LEET)}
+            if not plain.isdisjoint(self._names):
                 return True
+            word = max(plain, key=len)
         if word in self._swapped:
             return True
-        if word[:LETTERS_KEPT] not in self._begins and word[-LETTERS_KEPT:] not in self._ends:
-            return False
-        near = self._near.get(len(word))
+        near = self._near.get((word[0], len(word)))  # whoever misspells begins with the right letter
         return bool(near) and extractOne(word, near, scorer=OSA.distance, score_cutoff=1) is not None
 
 
 def _reordered(term: str) -> Iterator[str]:
-    """Other orders of a term: any of a short one, two neighbours swapped or all reversed of a long one."""
-    if len(term) <= CHARS_ANY_ORDER_MAX:
-        yield from map("".join, permutations(term))
-        return
+    """Read backwards, or with two neighbours swapped."""
     yield term[::-1]
     for place in range(len(term) - 1):
         yield term[:place] + term[place + 1] + term[place] + term[place + 2 :]
 
 
+def _one_similar(term: str, shapes: dict[int, str]) -> Iterator[str]:
+    """With one character replaced by one that looks like it."""
+    for place, char in enumerate(term):
+        for similar in (chr(code) for code, whole in shapes.items() if whole == char):
+            yield term[:place] + similar + term[place + 1 :]

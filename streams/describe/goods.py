@@ -86,10 +86,10 @@ def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
         like = [hit for hit in like if not any(hit.inside(word) or word.inside(hit) for word in ordinary)]
         found.update(hit.kind for hit in _standing(norm, [*hits, *_pattern_hits(norm), *like]))
     for other in _disguises().readings(norm):
-        read_so = [hit for hit in _lexicon().hits(other) if other[hit.start : hit.end] not in _literal()]
+        read_so = list(_lexicon().hits(other))
         if any(hit.kind == CONTROLLED for hit in read_so):
-            standing = _standing(other, [*read_so, *_pattern_hits(other)])
-            found.update(strength(hit.end - hit.start) for hit in standing)
+            names = [other[hit.start : hit.end] for hit in _standing(other, [*read_so, *_pattern_hits(other)])]
+            found.update(strength(len(name)) for name in names if name in _names())
     return found
 
 
@@ -174,16 +174,14 @@ def _vague() -> frozenset[str]:
 
 
 @cache
-def _literal() -> frozenset[str]:
-    return frozenset(compact(read_terms("goods/literal.txt")))
+def _names() -> frozenset[str]:
+    return frozenset(compact(read_terms("goods/names.txt")))
 
 
 @cache
 def _disguises() -> Disguises:
     return Disguises(
-        [term for term in compact(read_terms(_FILES[CONTROLLED])) if term not in _literal()],
-        reversible=compact(read_terms("goods/reversible.txt")),
-        common_sounds=compact(read_terms("goods/common_sounds.txt")),
+        _names(),
         shapes=read_variants("goods/shapes.txt"),
         parts={normal_form(parts): whole for whole, *its in map(str.split, read_terms("goods/parts.txt")) for parts in its},
     )

@@ -2,7 +2,7 @@
 
 A name is rewritten in letters, each Chinese character by its most common reading without tone and each Latin letter as
 it is, and searched for the pinyin of the terms. A sound alone is weak evidence, for syllables are few (冰毒 and 病毒 are
-one): how much of it is enough is said at `_tells`, and what it is worth at `strength`.
+one): what it is worth is said at `_worth`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ _ALONE = re.compile(rf"([a-z]+){_AMOUNTS}")
 _NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
 _NEAR_ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 INITIALS_MIN = 4  # shorter ones are too often something else's (LAT, MST)
-SYLLABLES_SURE = 3  # of a term: by so many it is known however written, by fewer it is only hinted at
+CHARS_SURE = 3  # of a term: a disguise of a shorter one is only a hint
+SYLLABLES_ANYWHERE = 4  # fewer in Latin letters only must be all there is to the name
 NEAR_SHARED_MIN = 2
 
 
 def strength(size: int) -> str:
     """What finding a disguise of a term of `size` characters is worth: DISGUISED, it is the term; HINTED, it may be."""
-    return DISGUISED if size >= SYLLABLES_SURE else HINTED
+    return DISGUISED if size >= CHARS_SURE else HINTED
 
 
 class Spoken(NamedTuple):
@@ -49,10 +50,9 @@ class Spoken(NamedTuple):
 class Sounds:
     """Finds what sounds like a term of Chinese characters."""
 
-    def __init__(self, terms: Iterable[str], common: Iterable[str]) -> None:
-        """`terms`: compact. `common`: those of two syllables whose pinyin also is an ordinary word."""
+    def __init__(self, terms: Iterable[str]) -> None:
+        """`terms`: compact."""
         self._syllables = _Syllables()
-        self._common = frozenset(common)
         spoken: dict[str, list[Spoken]] = {}
         for term in terms:
             for ways in self._ways(term):
@@ -86,22 +86,26 @@ class Sounds:
                 start = bisect_left(ends, first) + 1 if first else 0
                 if ends[end] != last + 1 or (first and ends[start - 1] != first) or cuts(norm, start, end + 1, spaces):
                     continue
-                if self._tells(norm, start, end + 1, spoken):
-                    yield Hit(start, end + 1, strength(len(spoken.term)))
+                if worth := self._worth(norm, start, end + 1, spoken):
+                    yield Hit(start, end + 1, worth)
 
-    def _tells(self, norm: str, start: int, end: int, spoken: Spoken) -> bool:
-        """Whether what is written says the term, and not something ordinary of the same sound.
+    def _worth(self, norm: str, start: int, end: int, spoken: Spoken) -> str | None:
+        """DISGUISED if half of the characters are the term's own, HINTED if that makes one only, or fewer beside pinyin.
 
-        Three syllables do, however written. Two do if one of them is the term's own character. Two in Latin letters only
-        must be all there is to the name, amounts aside, and not be an ordinary word's pinyin.
+        Pinyin alone is a hint: of a short term if it is all there is to the name, amounts aside.
         """
-        shared = _shared(norm[start:end], spoken, self._syllables)
-        if shared is None or shared == len(spoken.term) or shared < spoken.shared_min:
-            return False
-        if shared or len(spoken.term) >= SYLLABLES_SURE:
-            return True
+        written, size = norm[start:end], len(spoken.term)
+        shared = _shared(written, spoken, self._syllables)
+        if shared is None or shared == size or shared < spoken.shared_min:
+            return None
+        if shared and 2 * shared >= size:
+            return strength(size)
+        if shared and any(char in LATIN for char in written):
+            return HINTED
+        if not written.isascii():
+            return None
         alone = _AMOUNT.fullmatch(norm[:start]) and _AMOUNT.fullmatch(norm[end:])
-        return norm[start:end].isascii() and alone is not None and spoken.term not in self._common
+        return HINTED if alone or size >= SYLLABLES_ANYWHERE else None
 
     def _ways(self, term: str) -> Iterator[Spoken]:
         """The term itself; with a syllable that sounds near it; with the first letter for a syllable (氯a酮)."""
@@ -112,11 +116,12 @@ class Sounds:
             yield Spoken(term, reading, 0)
             if any("v" in syllable for syllable in reading):
                 yield from (Spoken(term, tuple(each.replace("v", u) for each in reading), 0) for u in ("u", "yu"))
-            if size < SYLLABLES_SURE:
+            if size < CHARS_SURE:
                 continue
             for place, syllable in enumerate(reading):
                 yield from (Spoken(term, _with(reading, place, near), NEAR_SHARED_MIN) for near in _near(syllable))
-                yield Spoken(term, _with(reading, place, syllable[0]), size - 1)
+                if place < size - 1:  # 氯胺T is chloramine
+                    yield Spoken(term, _with(reading, place, syllable[0]), size - 1)
 
 
 def _shared(written: str, spoken: Spoken, syllables: Mapping[str, str]) -> int | None:
