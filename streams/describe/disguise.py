@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from rapidfuzz.distance import OSA
-from rapidfuzz.process import extractOne
 
 from streams.describe.lexicon import Hit, Lexicon
 from streams.describe.sounds import CHARS_SURE, DISGUISED, HINTED, Sounds
@@ -84,8 +83,9 @@ class Misspelt:
         self._near: dict[tuple[str, int], list[str]] = {}
         for name in names:
             if len(name) >= LETTERS_ONE_OFF_MIN:
-                for length in (len(name) - 1, len(name), len(name) + 1):
-                    self._near.setdefault((name[0], length), []).append(name)
+                # Whoever misspells begins with the right letter, or the first two are swapped.
+                for first, length in ((0, -1), (0, 0), (0, 1), (1, 0)):
+                    self._near.setdefault((name[first], len(name) + length), []).append(name)
         self._swapped = {
             name[:place] + name[place + 1] + name[place] + name[place + 2 :]
             for name in names
@@ -107,15 +107,16 @@ class Misspelt:
                 yield Hit(start - before, start - before + len(word), DISGUISED)
 
     def _is_near(self, word: str) -> bool:
-        if not word.isalpha():
-            plain = {word.translate(_LEET), word.strip("0123456789").translate(_LEET)}
-            if not plain.isdisjoint(self._names):
-                return True
-            word = max(plain, key=len)
+        if word.isalpha():
+            return self._is_one_off(word)
+        plain = {word.translate(_LEET), word.strip("0123456789").translate(_LEET)}  # her0in, and heroni5 for 5 g of it
+        return any(each in self._names or self._is_one_off(each) for each in plain)
+
+    def _is_one_off(self, word: str) -> bool:
         if word in self._swapped:
             return True
-        near = self._near.get((word[0], len(word)))  # whoever misspells begins with the right letter
-        return bool(near) and extractOne(word, near, scorer=OSA.distance, score_cutoff=1) is not None
+        near = self._near.get((word[:1], len(word)), ())
+        return any(OSA.distance(word, name, score_cutoff=1) <= 1 for name in near)
 
 
 def _reordered(term: str) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Goods names: normal form, powder or liquid, controlled terms, names that say nothing.
 
-A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word lists
-(`data/goods/`) need no spellings. Then all lists are searched in one pass. Only a name in which this finds no controlled
-term is searched for one in disguise (`disguise`): by sound, in another order, misspelt. A disguise of a term of three
-characters or more is as good as the term; one of a shorter term is a hint, for ordinary words come near it.
+A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word
+lists (`data/goods/`) need no spellings. Then all lists are searched in one pass. Only a name in which this finds no
+controlled term is searched for one in disguise (`disguise`): by sound, in another order, misspelt. A disguise of a term
+of three characters or more is as good as the term; one of a shorter term, or mere pinyin, is a hint.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
     found: set[str] = set()
     if like := list(_disguises().hits(text)):
         ordinary = list(_ordinary().hits(norm))
-        like = [hit for hit in like if not any(hit.inside(word) or word.inside(hit) for word in ordinary)]
+        like = [hit for hit in like if not any(hit.meets(word) for word in ordinary)]
         found.update(hit.kind for hit in _standing(norm, [*hits, *_pattern_hits(norm), *like]))
     for other in _disguises().readings(norm):
         read_so = list(_lexicon().hits(other))
@@ -180,10 +180,11 @@ def _names() -> frozenset[str]:
 
 @cache
 def _disguises() -> Disguises:
+    rows = map(str.split, read_terms("goods/parts.txt"))
     return Disguises(
         _names(),
         shapes=read_variants("goods/shapes.txt"),
-        parts={normal_form(parts): whole for whole, *its in map(str.split, read_terms("goods/parts.txt")) for parts in its},
+        parts={normal_form(parts): whole for whole, *its in rows for parts in its},
     )
 
 

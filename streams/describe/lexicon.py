@@ -26,6 +26,10 @@ class Hit(NamedTuple):
         """Lies within `other`, or is the same piece of text."""
         return other.start <= self.start and self.end <= other.end
 
+    def meets(self, other: Hit) -> bool:
+        """Has a character in common with `other`."""
+        return self.start < other.end and other.start < self.end
+
 
 class Lexicon:
     """Finds terms of several kinds in compact text: lower case, nothing but letters and digits.

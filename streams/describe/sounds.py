@@ -1,8 +1,8 @@
 """Terms by their sound: homophones, pinyin, and both mixed with the characters of the term (氯按铜, lv an tong, 冰du).
 
 A name is rewritten in letters, each Chinese character by its most common reading without tone and each Latin letter as
-it is, and searched for the pinyin of the terms. A sound alone is weak evidence, for syllables are few (冰毒 and 病毒 are
-one): what it is worth is said at `_worth`.
+it is, and searched for the pinyin of the terms. A sound alone is weak evidence, for syllables are few (冰毒 and 病毒
+are one): what it is worth is said at `_worth`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ _UNITS = "g|kg|mg|ml|l|ke|pcs|x|克|千克|公斤|斤|毫克|毫升|升|包|袋|
 _AMOUNTS = rf"(?:\d++(?:{_UNITS})?|x\d++)*"  # possessive: digits are many, and read once
 _AMOUNT = re.compile(_AMOUNTS)
 _ALONE = re.compile(rf"([a-z]+){_AMOUNTS}")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_TELLING = frozenset("氯胺酮咪酯唑仑羟哌啶啡")  # of the names of drugs; hardly ever of anything else's
 # Sounds that speakers of southern dialects, and input methods set for them, do not tell apart. One per term.
 _NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
 _NEAR_ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 INITIALS_MIN = 4  # shorter ones are too often something else's (LAT, MST)
 CHARS_SURE = 3  # of a term: a disguise of a shorter one is only a hint
-SYLLABLES_ANYWHERE = 4  # fewer in Latin letters only must be all there is to the name
 NEAR_SHARED_MIN = 2
 
 
@@ -68,9 +69,9 @@ class Sounds:
         """Places in the compact form of `text` (which has spaces between Latin words) that sound like a term."""
         norm, spaces = text.replace(" ", ""), breaks(text)
         yield from self._heard(norm, spaces)
-        if norm.isascii() and (toneless := _TONES.sub("", text)) != text:
+        if (toneless := _TONES.sub("", text)) != text:
             for hit in self._heard(toneless.replace(" ", ""), breaks(toneless)):
-                yield Hit(0, len(norm), hit.kind)
+                yield Hit(0, len(norm), hit.kind)  # where it stands in `norm` is not known
         if (word := _ALONE.fullmatch(norm)) and word[1] in self._initials:
             yield Hit(0, len(word[1]), HINTED)
 
@@ -90,9 +91,10 @@ class Sounds:
                     yield Hit(start, end + 1, worth)
 
     def _worth(self, norm: str, start: int, end: int, spoken: Spoken) -> str | None:
-        """DISGUISED if half of the characters are the term's own, HINTED if that makes one only, or fewer beside pinyin.
+        """DISGUISED if half of the characters are the term's own, HINTED if that makes one only, or fewer, but telling.
 
-        Pinyin alone is a hint: of a short term if it is all there is to the name, amounts aside.
+        Pinyin alone is a hint: of four syllables anywhere, of three if no other pinyin is beside it, of two if it is
+        all there is to the name.
         """
         written, size = norm[start:end], len(spoken.term)
         shared = _shared(written, spoken, self._syllables)
@@ -100,12 +102,15 @@ class Sounds:
             return None
         if shared and 2 * shared >= size:
             return strength(size)
-        if shared and any(char in LATIN for char in written):
+        if shared and any(char in LATIN or char in _TELLING for char in written):
             return HINTED
         if not written.isascii():
             return None
-        alone = _AMOUNT.fullmatch(norm[:start]) and _AMOUNT.fullmatch(norm[end:])
-        return HINTED if alone or size >= SYLLABLES_ANYWHERE else None
+        before, after = norm[:start], norm[end:]
+        if size < CHARS_SURE:
+            return HINTED if _AMOUNT.fullmatch(before) and _AMOUNT.fullmatch(after) else None
+        beside = before[-1:] in _LETTERS or after[:1] in _LETTERS
+        return HINTED if size > CHARS_SURE or not beside else None
 
     def _ways(self, term: str) -> Iterator[Spoken]:
         """The term itself; with a syllable that sounds near it; with the first letter for a syllable (氯a酮)."""

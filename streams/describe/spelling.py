@@ -1,7 +1,7 @@
 """One spelling for goods names: what is left of a name when the ways to write the same letters are taken out.
 
-Width, case, traditional and variant characters, letters of other scripts that look Latin, marks on letters, and whatever
-is written between characters: none of it survives, so that the word lists need no spellings.
+Width, case, traditional and variant characters, letters of other scripts that look Latin, marks on letters, and
+whatever is written between characters: none of it survives, so that the word lists need no spellings.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams.describe.goods import Goods, normal_form, read
+from streams.describe.goods import Goods, read
 from streams.describe.lexicon import read_terms
+from streams.describe.spelling import normal_form
 from tests.corpus import tricks
 
 HERE = Path(__file__).parent
@@ -94,7 +95,7 @@ def report(measured: Measured) -> str:
             "",
             f"## Variants drawn by a generator (seed {SEED})",
             "",
-            "Of every controlled term the first eight, which keep its characters; of the names in `names.txt` the rest.",
+            "The first eight keep the characters, and are of every controlled term; the rest are of `names.txt`.",
             *_table(measured.drawn),
             "",
             "## Ordinary names",

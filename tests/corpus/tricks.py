@@ -1,7 +1,7 @@
 """Ways to write a goods name, drawn by a seeded generator: `SPELLINGS` keep its characters, `DISGUISES` do not.
 
-None of them is made from the pipeline's tables, so that what they prove is not merely that a table has an inverse: other
-characters of the same sound come from the common characters of GB 2312, wrong letters from chance.
+None of them is made from the pipeline's tables, so that what they prove is not merely that a table has an inverse:
+other characters of the same sound come from the common characters of GB 2312, wrong letters from chance.
 """
 
 from __future__ import annotations
@@ -21,7 +21,28 @@ _LATIN_STYLES = (0x1D400, 0x1D468, 0x1D5A0, 0x1D5D4, 0x1D608, 0x1D670)  # mathem
 _TWINS = {"a": "аɑα", "c": "сϲ", "d": "ԁ", "e": "еε", "h": "һн", "i": "іι", "k": "кκ", "m": "м", "n": "п", "o": "оοσ",
           "p": "рρ", "s": "ѕ", "t": "тτ", "u": "υ", "v": "ν", "x": "хχ", "y": "уγ"}  # fmt: skip
 _MARKS = "\u0300\u0301\u0302\u0303\u0308\u0323\u0327\u0331\u0335\u0336\u0338\u20dd\ufe0f"
-_SEPARATORS = (" ", "　", ".", "·", "-", "—", "_", "/", "*", "|", "、", "~", "#", "+", "，", "=", "…", "★", "】【", " . ")
+_SEPARATORS = (
+    " ",
+    "　",
+    ".",
+    "·",
+    "-",
+    "—",
+    "_",
+    "/",
+    "*",
+    "|",
+    "、",
+    "~",
+    "#",
+    "+",
+    "，",
+    "=",
+    "…",
+    "★",
+    "】【",
+    " . ",
+)
 _UNSEEN = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u3164", "\u180e", "\u2063", "\u202e", "\u034f")
 _EMOJI = ("❄️", "🔥", "💊", "🌿", "😀", "👍🏻", "❤️", "🧪", "👨‍👩‍👧", "✨", "🍁", "1️⃣"[1:], "☠️", "➕")  # fmt: skip
 _BEFORE = ("", "", "", "", "纯", "代发", "高品质", "【特价】", "进口", "5g ")

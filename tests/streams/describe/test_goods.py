@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.describe.goods import describe_goods, normal_form, read
+from streams.describe.goods import describe_goods, read
 from streams.describe.lexicon import Lexicon, read_terms
+from streams.describe.spelling import normal_form
 
 LISTS = ["powder", "liquid", "controlled", "exceptions", "objects", "mentions", "negations", "vague"]
+LISTS += ["names", "sound_alikes"]
 
 # Names by what is expected of them.
 NAMES = {
