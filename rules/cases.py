@@ -7,9 +7,15 @@ their times, so an event that comes late is one that is written late.
 - `after`, and any `*_at` field: time since the first event written, `2 d`, `90 s`, `-1 h`.
 - Parcels are numbered W0001, W0002, ... as they appear, unless `waybill_no` is given. A scan or inspection without one
   belongs to the shipment written last before it.
+- What has to be missing for some time is missing in the end, when no further event comes. `until: 5 min` asks before:
+  when event time has come so far since the first event.
+- The home places of the deployment (setting home_adcodes) are those of `HOME_ADCODES`.
 - `sender_id: A` (or `sender_id_no: A`) is a resident ID number: the same for the same letter, valid, and nobody's, for
   its region is a whole province, which no card has. `A1`, `A2`, ... share their first 14 digits.
 - `sender_phone: A` and `recipient_phone: A` are mobiles, of a range that no operator was given.
+- `reference` is a record of reference data, known from its place in the list on: `{kind: enterprise}`, `{kind: outlet}`
+  or `{kind: courier}` alone make all of the default parcel right. `id_no: A` and `phone: A` of a courier are those of a
+  sender. Its `*_at`, `licence_from` and `licence_to` are times since the first event, too.
 """
 
 from __future__ import annotations
@@ -18,20 +24,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from rules.catalogue import Catalogue
 from rules.contract import Answer, Case, Event, Rule, RuleError
-from schemas.records import Inspection, Scan, Shipment, encode
+from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, ReferenceRecord, Scan, Shipment, encode
 
-Fact = Shipment | Scan | Inspection
-Judge = Callable[[list[Fact], Catalogue], Mapping[str, Mapping[str, bool | None]]]
+Fact = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
+Judge = Callable[["Timeline", Catalogue], Mapping[str, Mapping[str, bool | None]]]
 """The real functions: final answers of every rule, by parcel (CARRIER:NUMBER), once all events are known."""
 
 FIRST_MS: Final = 1_741_140_000_000
 """When a case begins: 2025-03-05 10:00 in China, a working day long enough ago for every deadline to have passed."""
+
+HOME_ADCODES: Final = ("4304",)
+"""Hengyang, for rules about what comes home."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +52,15 @@ class Timeline:
     name: str
     events: tuple[Fact, ...]
     expected: Mapping[str, bool | None]
+    until: int | None = None
+    """How far event time comes, epoch ms; None: beyond every deadline."""
 
     def wire(self) -> list[tuple[str, bytes]]:
-        """The same events as they go on the wire: kind (shipment, scan, inspection) and JSON."""
-        return [(type(event).__name__.lower(), encode(event)) for event in self.events]
+        """The same events as they go on the wire: kind (shipment, scan, inspection, reference) and JSON."""
+        return [
+            ("reference" if isinstance(event, ReferenceRecord) else type(event).__name__.lower(), encode(event))
+            for event in self.events
+        ]
 
 
 def timelines(rule: Rule) -> tuple[Timeline, ...]:
@@ -55,7 +70,7 @@ def timelines(rule: Rule) -> tuple[Timeline, ...]:
 
 def failures(timeline: Timeline, judge: Judge, catalogue: Catalogue) -> list[str]:
     """Plays a timeline: one line per parcel whose answer is not the one expected, none if all is well."""
-    answers = judge(list(timeline.events), catalogue)
+    answers = judge(timeline, catalogue)
     missing = [parcel for parcel in timeline.expected if timeline.rule not in answers.get(parcel, {})]
     wrong = [f"{parcel}: not judged" for parcel in missing]
     for parcel, expected in timeline.expected.items():
@@ -71,7 +86,8 @@ _WORDS: Final = {True: "yes", False: "no", None: "unknown"}
 def _timeline(rule: Rule, case: Case, field: str) -> Timeline:
     player = _Player(rule.id)
     events = tuple(fact for i, event in enumerate(case.events) for fact in player.play(event, f"{field}.events[{i}]"))
-    return Timeline(rule.id, case.name, events, _expected(rule, case, list(player.parcels.values()), field))
+    until = FIRST_MS + player.span(case.until, f"{field}.until") if case.until else None
+    return Timeline(rule.id, case.name, events, _expected(rule, case, list(player.parcels.values()), field), until)
 
 
 def _expected(rule: Rule, case: Case, parcels: list[str], field: str) -> dict[str, bool | None]:
@@ -102,13 +118,31 @@ class _Player:
         self.count = 0
 
     def play(self, event: Event, field: str) -> Iterator[Fact]:
-        given = [kind for kind in _KINDS if getattr(event, kind) is not None]
+        given = [kind for kind in (*_KINDS, "reference") if getattr(event, kind) is not None]
         if len(given) != 1:
-            raise RuleError(self.rule, field, "an event is one shipment, scan or inspection")
+            raise RuleError(self.rule, field, "an event is one shipment, scan, inspection or reference record")
         kind = given[0]
+        make = self.reference if kind == "reference" else partial(self.fact, kind)
         start, step = self.span(event.after, f"{field}.after"), self.span(event.every, f"{field}.every")
         for i in range(event.repeat):
-            yield self.fact(kind, getattr(event, kind), FIRST_MS + start + i * step, f"{field}.{kind}")
+            yield make(getattr(event, kind), FIRST_MS + start + i * step, f"{field}.{kind}")
+
+    def reference(self, overrides: dict[str, Any], at: int, field: str) -> Fact:
+        """A reference record; `at` is when it becomes known, which no field of it says."""
+        kind = overrides.get("kind")
+        if kind not in _REFERENCE:
+            raise RuleError(self.rule, f"{field}.kind", f"is one of {', '.join(_REFERENCE)}")
+        record, defaults = _REFERENCE[kind]
+        given = {name: value for name, value in overrides.items() if name != "kind"}
+        for name in given:
+            if name not in record.__struct_fields__:
+                raise RuleError(self.rule, f"{field}.{name}", f"a record of this kind ({kind}) has no such field")
+        values = {**defaults, **self.spelled_out(given, field)}
+        try:
+            made: Fact = msgspec.convert({"id": values[f"{kind}_id"], **values, "kind": kind}, record)
+            return made
+        except msgspec.ValidationError as error:
+            raise RuleError(self.rule, field, str(error)) from None
 
     def fact(self, kind: str, overrides: dict[str, Any], at: int, field: str) -> Fact:
         record = _KINDS[kind]
@@ -134,13 +168,13 @@ class _Player:
         """Overrides with letters as numbers and spans as times."""
         out: dict[str, Any] = {}
         for name, value in overrides.items():
-            if name in {"sender_id", "sender_id_no", "agent_id_no"} and _is_letter(value):
+            if name in {"sender_id", "sender_id_no", "agent_id_no", "id_no"} and _is_letter(value):
                 out["sender_id_no" if name == "sender_id" else name] = _lettered_id(value)
             elif name == "sender_id":
                 raise RuleError(self.rule, f"{field}.sender_id", "a letter, with a number if you like: A, B, A2")
-            elif name in {"sender_phone", "recipient_phone"} and _is_letter(value):
+            elif name in {"sender_phone", "recipient_phone", "phone"} and _is_letter(value):
                 out[name] = f"154{_letter_index(value):08d}"
-            elif name.endswith("_at") and isinstance(value, str):
+            elif name.endswith(("_at", "licence_from", "_to")) and isinstance(value, str):
                 out[name] = FIRST_MS + self.span(value, f"{field}.{name}")
             else:
                 out[name] = value
@@ -159,6 +193,44 @@ _KINDS: Final[dict[str, type[Shipment] | type[Scan] | type[Inspection]]] = {
     "inspection": Inspection,
 }
 _CARRIER: Final = "DEMO"
+_DAY_MS: Final = 86_400_000
+# By kind: the record, and what makes a default parcel's outlet and courier those of a licensed enterprise.
+_REFERENCE: Final[dict[Any, tuple[Any, dict[str, Any]]]] = {
+    "enterprise": (
+        Enterprise,
+        {
+            "enterprise_id": "E-1",
+            "name": "示例快递企业",
+            "uscc": "91000000SYNTH00001",
+            "licence_no": "L-1",
+            "licence_from": FIRST_MS - 700 * _DAY_MS,
+            "licence_to": FIRST_MS + 700 * _DAY_MS,
+            "licence_adcodes": ["37"],
+            "licence_scopes": ["domestic", "international", "hmt"],
+            "enterprise_kind": "express",
+            "video_online": True,
+            "data_link": True,
+        },
+    ),
+    "outlet": (
+        Outlet,
+        {"outlet_id": "O-1", "enterprise_id": "E-1", "adcode": "370102", "lon": 117.1, "lat": 36.7, "fixed": True},
+    ),
+    "courier": (
+        Courier,
+        {
+            "courier_id": "C-1",
+            "carrier_code": _CARRIER,
+            "enterprise_id": "E-1",
+            "outlet_id": "O-1",
+            "registered_at": FIRST_MS - 200 * _DAY_MS,
+        },
+    ),
+    "machine": (
+        Machine,
+        {"machine_id": "X-1", "facility_id": "F-1", "machine_kind": "xray", "seen_at": FIRST_MS},
+    ),
+}
 _SPAN: Final = re.compile(r"(-?\d+(?:\.\d+)?) ?(ms|s|min|h|d)")
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 

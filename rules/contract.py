@@ -32,6 +32,8 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shipment: dict[str, Any] | None = None
     scan: dict[str, Any] | None = None
     inspection: dict[str, Any] | None = None
+    reference: dict[str, Any] | None = None
+    """A reference record, known from then on; its `kind` says of what."""
     repeat: Annotated[int, Meta(ge=1, le=1000)] = 1
     """How many times the event happens; each shipment is a parcel of its own."""
     every: str = "1 min"
@@ -43,6 +45,9 @@ class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Text
     events: Annotated[list[Event], Meta(min_length=1)]
+    until: str = ""
+    """How far event time has come when the answers are asked for, since the first event, so `5 min`; empty: no further
+    event comes, and every deadline has passed."""
     expect: Answer | dict[str, Answer]
     """One answer for every parcel, or answers by `first`, `last`, waybill number, and `others` for the rest."""
 

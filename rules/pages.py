@@ -231,7 +231,7 @@ class _Page:
             "div",
             tag("p", tag("b", case.name, lang=self.foreign())),
             tag("table", rows),
-            tag("p", self.say("expect"), " ", told),
+            tag("p", self.say("expect"), " ", told, self.say("until").format(case.until) if case.until else ""),
             class_="case",
         )
 

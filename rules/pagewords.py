@@ -46,6 +46,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "cases": ("用例", "Cases"),
     "case": ("个用例", "cases"),
     "expect": ("应为", "expect"),
+    "until": ("（截至 {}）", " (by {})"),
     "default": ("均为默认值", "as by default"),
     "repeated": ("（共 {} 次，每隔 {}）", " ({} times, one every {})"),
     "comma": ("、", ", "),

@@ -2,6 +2,9 @@
 
 This list is the contract between those who write rules and those who compute columns: `when` and `evidence` of a
 rule may name only these, and a column whose value is null makes the rule answer *unknown*.
+
+A parcel may be seen before its shipment record comes. Until then everything of its shipment and its history is null,
+also what else never is.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ ColumnType = Literal["string", "boolean", "integer", "number"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One documented column. `null` says when it has no value; empty means never."""
+    """One documented column. `null` says when it has no value; empty means never, once the shipment record is there."""
 
     name: str
     type: ColumnType
@@ -101,6 +104,12 @@ HISTORY = (
         "phone_ids_30d", "integer", "Distinct IDs with this sender's mobile in 30 d.", f"no usable mobile; {_PENDING}"
     ),
     Column(
+        "phone_parcels_24h",
+        "integer",
+        "Parcels with this sender's mobile in the 24 h up to this one.",
+        f"no usable mobile; {_PENDING}",
+    ),
+    Column(
         "recipient_senders_14d",
         "integer",
         "Distinct IDs that posted from priority origins to this recipient's mobile in 14 d.",
@@ -123,4 +132,103 @@ HISTORY = (
     Column("saturated", "boolean", "An entity of this parcel overflowed: its counts are lower bounds.", _PENDING),
 )
 
-COLUMNS: dict[str, Column] = {column.name: column for column in (*SHIPMENT, *HISTORY)}
+_NO_LICENCE = "the outlet or its enterprise is not in the reference data, or no licence is in force"
+
+# Joined from `waybill.reference` as it stood at pickup.
+REFERENCE = (
+    Column("outlet_known", "boolean", "The outlet and its enterprise are in the reference data."),
+    Column(
+        "licence_in_force",
+        "boolean",
+        "The outlet's enterprise has a licence in force at pickup.",
+        "the outlet or its enterprise is not in the reference data",
+    ),
+    Column("licence_covers_place", "boolean", "That licence is for the place where the outlet lies.", _NO_LICENCE),
+    Column(
+        "licence_covers_service",
+        "boolean",
+        "That licence is for this direction: domestic, international (export, import) or hmt.",
+        _NO_LICENCE,
+    ),
+    Column("couriers_loaded", "boolean", "The reference data hold couriers of this carrier."),
+    Column("courier_registered", "boolean", "The reference data hold this courier, and not as having left by pickup."),
+    Column(
+        "sender_id_is_courier",
+        "boolean",
+        "The sender's ID number is that of a courier, of any carrier, who had not left by pickup.",
+        "not a retail parcel, no usable ID, or no couriers in the reference data",
+    ),
+    Column(
+        "sender_phone_is_courier",
+        "boolean",
+        "The sender's mobile is that of a courier, of any carrier, who had not left by pickup.",
+        "not a retail parcel, no usable mobile, or no couriers in the reference data",
+    ),
+)
+
+_SHIPMENT_LACKS = "no shipment record"
+
+# What is missing is known only when event time has passed a deadline; null until then. The deadlines are part of the
+# columns, since somebody has to come back to the parcel when they pass: `streams.fold.journey` has them.
+JOURNEY = (
+    Column("scans", "integer", "Scans of this parcel."),
+    Column("inspections", "integer", "Inspections of this parcel."),
+    Column("first_scan_at", "integer", "Time of the first scan, epoch ms UTC.", "no scan"),
+    Column("departed_at", "integer", "Time of the first departed scan, epoch ms UTC.", "no departed scan"),
+    Column(
+        "departed_uninspected",
+        "boolean",
+        "Departed, and no open_box or xray inspection started at or before the first departed scan.",
+        "none has come, and event time is not yet more than 10 min past the scan",
+    ),
+    Column(
+        "doubtful_departures",
+        "integer",
+        "Departed scans at or after an inspection with another result than pass, with no pass between the two.",
+    ),
+    Column(
+        "home_delivery_at",
+        "integer",
+        "Time of the first out_for_delivery scan in a home place (setting), epoch ms UTC.",
+        "no such scan",
+    ),
+    Column(
+        "second_xray_missing",
+        "boolean",
+        "From a priority origin, out for delivery in a home place, and no second_xray started before.",
+        f"none has come, and event time is not yet more than 10 min past home_delivery_at; {_SHIPMENT_LACKS}",
+    ),
+    Column(
+        "weight_change_g",
+        "integer",
+        "Largest difference between the weight of a scan and weight_g, grams; 0 if no scan has a weight.",
+        _SHIPMENT_LACKS,
+    ),
+    Column(
+        "unregistered_24h",
+        "boolean",
+        "Scans, and no shipment record in the 24 h after the first of them, nor since.",
+        "none has come, and event time is not yet more than 24 h past first_scan_at",
+    ),
+    Column(
+        "unmoved_48h",
+        "boolean",
+        "No scan but picked_up ones, dated up to 48 h after picked_up_at.",
+        f"none has come, and event time is not yet more than 48 h past picked_up_at; {_SHIPMENT_LACKS}",
+    ),
+    Column(
+        "delivered_elsewhere",
+        "boolean",
+        "A delivered scan in another province than pickup_adcode, by the first two digits.",
+        _SHIPMENT_LACKS,
+    ),
+    Column(
+        "delivered_elsewhere_h",
+        "number",
+        "Time from picked_up_at to the first delivered scan in another province, hours.",
+        f"no such scan; {_SHIPMENT_LACKS}",
+    ),
+    Column("open_box_s", "number", "Duration of the shortest open_box inspection, seconds.", "no open_box inspection"),
+)
+
+COLUMNS: dict[str, Column] = {column.name: column for column in (*SHIPMENT, *HISTORY, *REFERENCE, *JOURNEY)}

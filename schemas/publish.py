@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from schemas.columns import HISTORY, SHIPMENT, Column
+from schemas.columns import HISTORY, JOURNEY, SHIPMENT, Column
+from schemas.columns import REFERENCE as JOINED
 from schemas.records import Alert, Feedback, Inspection, Reference, Reject, Scan, Shipment
 from schemas.topics import ALERTS, FEEDBACK, INSPECTIONS, REFERENCE, REJECTS, RULES, SCANS, SHIPMENTS, TOPICS, Topic
 
@@ -143,6 +144,8 @@ def columns_reference() -> str:
     """The columns that rules may read, as a Markdown document."""
     parts = [_COLUMNS_HEAD, "## Of the shipment\n", _table(SHIPMENT)]
     parts += ["## Of the history of its sender, recipient, courier and outlet\n", _table(HISTORY)]
+    parts += ["## Of the reference data on its outlet and couriers\n", _table(JOINED)]
+    parts += ["## Of its journey\n", _table(JOURNEY)]
     return "\n".join(parts)
 
 
@@ -182,5 +185,6 @@ _COLUMNS_HEAD: Final = """\
 # Columns that rules may read
 
 `when` and `evidence` of a rule may name these and no others. A column without a value is null, and a rule that needs
-it then answers *unknown*.
+it then answers *unknown*. While a parcel has been scanned or inspected and its shipment record is not there, everything
+of its shipment, its history and reference data is null.
 """

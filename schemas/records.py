@@ -83,8 +83,13 @@ class ParcelEvent(Record, frozen=True, kw_only=True):
 
     @property
     def parcel(self) -> str:
-        """Identity of the parcel and key of its messages, `CARRIER:NUMBER`."""
+        """Identity of the parcel, `CARRIER:NUMBER`."""
         return f"{self.carrier_code}:{self.waybill_no}"
+
+    @property
+    def key(self) -> str:
+        """Key of the message: the parcel."""
+        return self.parcel
 
 
 class Shipment(ParcelEvent, frozen=True, kw_only=True):
@@ -251,14 +256,22 @@ class ReferenceRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag=s
 
 
 class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
-    """An express enterprise and its licence."""
+    """An express enterprise and its licence.
+
+    The records of one enterprise are the versions of its licence: at any time that one holds which is in force from the
+    latest date until then, of equal ones the newest record. One without a date replaces all before it. A licence that
+    is published more than a week ahead needs an `id` of its own, or compaction takes the present one away.
+    """
 
     enterprise_id: Id
     name: Text
     uscc: Annotated[Id, _about("Unified social credit code.")]
     licence_no: Id | None = None
     licence_from: Annotated[Millis | None, _about("Licence in force from, epoch ms UTC.")] = None
-    licence_to: Annotated[Millis | None, _about("Licence in force until, epoch ms UTC.")] = None
+    licence_to: Annotated[
+        Millis | None,
+        _about("Licence in force until, epoch ms UTC; midnight in China (UTC+8) stands for the day that it begins."),
+    ] = None
     licence_adcodes: Annotated[
         tuple[Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}$", max_length=6)], ...],
         _about("Places it may serve, as GB/T 2260 prefixes."),

@@ -24,6 +24,8 @@ from rules import load_catalogue
 from schemas import topics
 from streams.frames import Batch
 from streams.health import Health
+from streams.passing import pass_time
+from streams.progress import Progress
 from streams.settings import Settings
 from streams.work import Work
 
@@ -36,22 +38,32 @@ class WorkerError(RuntimeError):
     """Why a worker stopped that was not asked to, in one line."""
 
 
-class Pages(Service):
-    """`streams.health` in the place of Faust's own web server, which would start only after the first assignment."""
+class Watch(Service):
+    """Ends a worker that gets nowhere, and serves `streams.health`.
 
-    logger = logging.getLogger("mode.pages")
+    In the place of Faust's own web server, which would start only after the first assignment.
+    """
 
-    def __init__(self, app: App, **options: Any) -> None:
+    logger = logging.getLogger("mode.watch")
+
+    def __init__(self, app: App, *, pages: bool, **options: Any) -> None:
         super().__init__(**options)
-        self._app = app
-        settings = app.settings
-        self._health = Health(
-            app.work, lambda: app.consumer.lag(app.work.committed), stalled_s=settings.stalled_ms_max / 1000
+        self._settings = settings = app.settings
+        self._pages = pages
+        self._progress = Progress(
+            app.work,
+            lambda: app.consumer.lag(app.work.committed),
+            app.work.broker_answers,
+            stalled_s=settings.stalled_ms_max / 1000,
+            give_up_s=settings.give_up_after_ms / 1000,
         )
+        self._health = Health(app.work, self._progress)
 
     async def on_start(self) -> None:
-        settings = self._app.settings
-        log.info("pages at %s/metrics, /live, /ready", await self._health.start(settings.web_host, settings.web_port))
+        if self._pages:
+            url = await self._health.start(self._settings.web_host, self._settings.web_port)
+            log.info("pages at %s/metrics, /live, /ready", url)
+        self.add_future(self._progress.run())
 
     async def on_stop(self) -> None:
         await self._health.stop()
@@ -61,7 +73,7 @@ class Boot(BootStrategy):
     """Faust's order of starting, with our pages."""
 
     def web_server(self) -> Iterable[Any]:
-        return [Pages(self.app, loop=self.app.loop, beacon=self.app.beacon)] if self._should_enable_web() else []
+        return [Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)]
 
 
 class App(faust.App):
@@ -125,6 +137,16 @@ def build(settings: Settings) -> App:
         """Commit what the agents have done, epoch by epoch."""
         await work.start(app.consumer)
         await work.commit_loop()
+
+    @app.task
+    async def sweeps() -> None:
+        """Judge again what a change of the reference data touches."""
+        await work.reference.run()
+
+    @app.task
+    async def deadlines() -> None:
+        """Judge parcels of which something is missing when its time is over, also where no more events come."""
+        await pass_time(work, app.consumer.lag)
 
     return app
 

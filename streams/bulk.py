@@ -2,45 +2,51 @@
 
 The worker's own functions, in another order. A verdict is a function of the set of a parcel's events and of the facts
 that history answers, so it is enough to ask for it at the end, and each parcel and each history is folded once, in
-columns, instead of once a batch. Between the steps rows lie in memory, dealt into slots by parcel or by entity, about
-1 kB a parcel of eight events.
+columns, instead of once a batch. Between the steps rows are dealt into slots by parcel or by entity, about 1 kB a
+parcel of eight events: in memory, or, when there are many, in files. Slots are independent of each other, so every step
+may be shared out among processes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Generic, TypeVar
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rules import Catalogue
+from schemas import topics
 from schemas.records import Reject, encode
 from streams import files, layout
+from streams.crew import Crew, crew
+from streams.dealt import Cut, Dealt, Piece, deal, hash_slots, parcel_slots, spans
 from streams.describe import Describer
-from streams.emit import Emitted
 from streams.fold import dossiers, histories
+from streams.fold.journey import END
 from streams.frames import Answers, Batch, Movements, Uploads
 from streams.offline import raw
 from streams.pipeline import Judged, Parcels
+from streams.reference import EMPTY, Reference
+from streams.reference.known import Known, known
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
-Ints = NDArray[np.int64]
-Scalar = TypeVar("Scalar", bound=np.generic)
+Found = TypeVar("Found")
 Progress = Callable[[str, float, int], None]
 
-SLOTS = 256
-PIECE_ROWS = 20_000
-ROWS_MIN = 50_000  # folded together: below it a call costs more than its rows, far above it they leave the cache
-_ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], dtype="<u8")
-_HALF, _TOP_BYTE = np.uint64(32), np.uint64(56)
+PIECE_ROWS = 20_000  # decoded together
+SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
+HELD_BYTES_MAX = 64 * 1024 * 1024  # of files, whose rows lie in memory
+PROCESS_BYTES_MIN = 128 * 1024 * 1024  # of files for each process: some seconds of work, a start takes half of one
 _PARCEL = np.dtype(layout.PARCEL)
 _PARTITION = 0
 
@@ -58,30 +64,33 @@ class Summary:
 
 
 def judge_folder(
-    folder: Path, out: Path, settings: Settings, catalogue: Catalogue, *, progress: Progress = lambda *_: None
+    folder: Path,
+    out: Path,
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    progress: Progress = lambda *_: None,
+    processes: int = 1,
 ) -> Summary:
     """Judge the events in `folder` and write the open alerts, sorted by parcel, to `out`; rejects beside it.
 
-    Both files appear when they are complete. Raises FilesError for files that cannot be read or written.
+    Both files appear when they are complete. processes: that may share the work, fewer if that pays; with more than
+    one, the caller's main module must be safe to import. Raises FilesError for files that cannot be read or written.
     """
     paths = files.find(folder)
     rejects_path = beside(out)
-    if {path.resolve() for path in paths.values()} & {out.resolve(), rejects_path.resolve()}:
-        raise files.FilesError(f"{out}: holds events to judge, and would be replaced")
-    bulk = Bulk(settings, catalogue)
-    rejects: Counter[tuple[str, str]] = Counter()
+    files.spare(paths, [out, rejects_path])
+    found: list[tuple[bytes, bytes, str]] = []
     with files.whole(out) as alert_lines, files.whole(rejects_path) as reject_lines:
-        for reject in _read(bulk, paths, settings.event_bytes_max, progress):
-            reject_lines.write(encode(reject) + b"\n")
-            rejects[reject.topic, reject.reason] += 1
-        found = sorted(
-            (emitted.key, emitted.value, emitted.alert.tier)
-            for emitted in bulk.alerts(time.time_ns() // 1_000_000, progress)
-        )
+        with opened(paths, processes, AlertSteps, settings, [catalogue]) as bulk:
+            for reject in bulk.read(settings.event_bytes_max, progress):
+                reject_lines.write(encode(reject) + b"\n")
+            for some in bulk.conclude(AlertSteps.alerts, time.time_ns() // 1_000_000, progress=progress):
+                found += some
+        found.sort()
         alert_lines.writelines(value + b"\n" for _, value, _ in found)
     tiers: Counter[str] = Counter(tier for *_, tier in found)
-    missing = [name for topic, name in files.NAMES.items() if topic not in paths]
-    return Summary(bulk.events, rejects, rejects_path, bulk.parcels, tiers, missing)
+    return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, bulk.missing)
 
 
 def beside(out: Path) -> Path:
@@ -90,152 +99,223 @@ def beside(out: Path) -> Path:
     return out.with_name(f"{name}.rejects.ndjson")
 
 
-def _read(bulk: Bulk, paths: dict[str, Path], bytes_max: int, progress: Progress) -> Iterator[Reject]:
-    """Add all files to `bulk`; yields what could not be read."""
-    total = max(sum(path.stat().st_size for path in paths.values()), 1)
-    before = rows = 0
-    for topic, path in paths.items():
-        for piece in files.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
-            for reject in bulk.add(raw(topic, _PARTITION, piece.values, piece.first)):
-                length = piece.cut.get(reject.offset - piece.first)
-                yield replace(reject, detail=f"{length} bytes, at most {bytes_max}") if length else reject
-            rows += len(piece.values)
-            progress("reading", (before + piece.read_bytes) / total, rows)
-        before += path.stat().st_size
+@contextmanager
+def opened(
+    paths: dict[str, Path],
+    processes: int,
+    steps: Callable[[Settings, Sequence[Catalogue], Path | None, Reference], Steps],
+    settings: Settings,
+    catalogues: Sequence[Catalogue],
+) -> Iterator[Bulk]:
+    """The files by topic, to be read and concluded; what lies on disk in between is removed at the end."""
+    reference = known(paths.get(topics.REFERENCE), settings)
+    size = sum(path.stat().st_size for path in paths.values())
+    count = max(1, min(processes, size // PROCESS_BYTES_MIN))
+    bare = [dataclasses.replace(catalogue) for catalogue in catalogues]  # without what it keeps at hand, to travel
+    spills = count > 1 or size > HELD_BYTES_MAX
+    with (
+        TemporaryDirectory(prefix="waybill-") if spills else nullcontext() as folder,
+        crew(count, steps, settings, bare, Path(folder) if folder else None, reference.reference) as hands,
+    ):
+        yield Bulk(hands, paths, reference)
 
 
 class Bulk:
-    """Add all batches, in any order, then take the alerts."""
+    """First `read` everything, then `conclude`."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
-        self.events: Counter[str] = Counter()
+    def __init__(self, hands: Crew, paths: dict[str, Path], reference: Known) -> None:
+        self.events: Counter[str] = Counter({topics.REFERENCE: reference.lines} if reference.lines else {})
+        self.rejects: Counter[tuple[str, str]] = Counter()
         self.parcels = 0
-        self._bucket_rows_max = settings.observations_per_bucket_max
-        self._agent = Parcels(
-            MemoryStore(),
-            catalogue,
-            Describer.of(settings, catalogue.columns),
-            partitions=1,
-            emit_from=settings.emit_from,
-            event_bytes_max=settings.event_bytes_max,
-        )
-        self._upload_rows = _Dealt(layout.SHIPMENT)
-        self._upload_parcels = _Dealt(_PARCEL)
-        self._upload_tails = _Dealt(np.dtype(np.object_))
-        self._movement_rows = _Dealt(layout.MOVEMENT)
-        self._movement_parcels = _Dealt(_PARCEL)
+        self.missing = [name for topic, name in files.EVENTS.items() if topic not in paths]
+        self._hands = hands
+        self._paths = {topic: path for topic, path in paths.items() if topic != topics.REFERENCE}
+        self._reference = reference
+        self._uploads = Dealt([layout.SHIPMENT, _PARCEL, "S1"])
+        self._movements = Dealt([layout.MOVEMENT, _PARCEL, "S1"])
 
-    def add(self, batch: Batch) -> list[Reject]:
-        """Read a batch; returns its rejects. Its partition counts as 0."""
-        out = Judged()
-        uploads, movements = self._agent.read([batch], out)
-        self.events += out.events
-        if len(uploads.rows):
-            parcels = np.array(uploads.parcels, dtype=_PARCEL)
-            deal = _deal(parcel_slots(parcels))
-            self._upload_rows.add(deal, uploads.rows)
-            self._upload_parcels.add(deal, parcels)
-            self._upload_tails.add(deal, np.array(uploads.tails, dtype=np.object_))
-        if len(movements.rows):
-            parcels = np.array(movements.parcels, dtype=_PARCEL)
-            deal = _deal(parcel_slots(parcels))
-            self._movement_rows.add(deal, movements.rows)
-            self._movement_parcels.add(deal, parcels)
-        return out.rejects
+    def read(self, bytes_max: int, progress: Progress) -> Iterator[Reject]:
+        """Read all files; yields what could not be read, in the order of topics and lines."""
+        for reject in self._reference.rejects:
+            self.rejects[reject.topic, reject.reason] += 1
+            yield reject
+        shares: deque[float] = deque()
+        lengths: dict[tuple[str, int], int] = {}
+        calls = _lines(self._paths, bytes_max, shares, lengths)
+        for read in self._hands.each(Steps.read, calls):
+            self.events += read.events
+            self._uploads.add(read.uploads)
+            self._movements.add(read.movements)
+            for reject in read.rejects:
+                self.rejects[reject.topic, reject.reason] += 1
+                length = lengths.pop((reject.topic, reject.offset), 0)
+                yield replace(reject, detail=f"{length} bytes, at most {bytes_max}") if length else reject
+            progress("reading", shares.popleft(), self.events.total())
 
-    def alerts(self, now_ms: int, progress: Progress = lambda step, share, rows: None) -> Iterator[Emitted]:
-        """The open alert of each parcel that has one, in no order; `parcels` counts the parcels judged so far.
+    def conclude(
+        self, step: Callable[..., tuple[int, Found]], *arguments: object, progress: Progress
+    ) -> Iterator[Found]:
+        """What `step` finds in the rows of some parcels, until all are through; `parcels` counts them.
 
-        progress: told the step, the share of it that is done, and how many rows that was.
+        step: a method of the steps that takes uploads, movements, facts and `arguments`, and returns the number of
+        parcels and what it found. progress: told the step, the share of it that is done, and how many rows that was.
         """
-        # Here the end of input closes every deadline: whatever has not come by now does not come.
         facts = self._facts(progress)
-        sizes = self._upload_rows.sizes() + self._movement_rows.sizes()
-        for low, high in _spans(sizes):
-            answers = facts.take(low, high)
-            out = Judged()
-            touched = dossiers.fold(
-                MemoryStore(),
-                self._uploads(low, high),
-                self._movements(low, high),
-                Answers([_PARTITION] * len(answers), answers),
-            )
-            self._agent.conclude(touched, out, now_ms)
-            self.parcels += len(touched.parcels)
-            progress("judging", high / SLOTS, self.parcels)
-            yield from (emitted for emitted in out.alerts if emitted.alert.status == "open")
+        ends = spans(self._uploads, self._movements)
+        calls = ((self._uploads.cut(*span), self._movements.cut(*span), facts.cut(*span), *arguments) for span in ends)
+        for number, (parcels, found) in enumerate(self._hands.each(step, calls), 1):
+            self.parcels += parcels
+            progress("judging", number / len(ends), self.parcels)
+            yield found
 
-    def _facts(self, progress: Progress) -> _Dealt[np.void]:
+    def _facts(self, progress: Progress) -> Dealt:
         """What all histories answer, by parcel."""
-        observed = _Dealt(layout.OBSERVATION)
-        for low, high in _spans(self._upload_rows.sizes()):
-            folded = dossiers.fold(MemoryStore(), self._uploads(low, high), Movements.none(), Answers.none())
-            rows = folded.observations()
-            observed.add(_deal((rows["entity"] >> _TOP_BYTE).astype(np.uint8)), rows)
-        facts = _Dealt(layout.FACT)
+        observed, facts = Dealt([layout.OBSERVATION]), Dealt([layout.FACT])
+        for piece in self._hands.each(Steps.observe, ((self._uploads.cut(*span),) for span in spans(self._uploads))):
+            observed.add(piece)
+        ends = spans(observed)
+        sizes = deque(int(observed.sizes[low:high].sum()) for low, high in ends)
         answered = 0
-        for low, high in _spans(observed.sizes()):
-            rows = observed.take(low, high)
-            partitions = np.full(len(rows), _PARTITION, dtype=np.int64)
-            found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
-            facts.add(_deal(parcel_slots(found["parcel"])), found)
-            answered += len(rows)
-            progress("asking histories", high / SLOTS, answered)
+        for number, piece in enumerate(self._hands.each(Steps.answer, ((observed.cut(*span),) for span in ends)), 1):
+            facts.add(piece)
+            answered += sizes.popleft()
+            progress("asking histories", number / len(ends), answered)
+        observed.drop()
         return facts
 
-    def _uploads(self, low: int, high: int) -> Uploads:
-        rows = self._upload_rows.take(low, high)
-        # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
-        _, once = np.unique(rows["event"], return_index=True)
-        parcels = self._upload_parcels.take(low, high)[once]
-        tails = self._upload_tails.take(low, high)[once]
-        return Uploads([_PARTITION] * len(once), parcels.tolist(), rows[once], tails.tolist())
 
-    def _movements(self, low: int, high: int) -> Movements:
-        rows = self._movement_rows.take(low, high)
-        parcels = self._movement_parcels.take(low, high).tolist()
-        return Movements([_PARTITION] * len(rows), parcels, rows)
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What came of reading some lines."""
+
+    uploads: Piece
+    movements: Piece
+    events: Counter[str]
+    rejects: list[Reject]
 
 
-def parcel_slots(parcels: NDArray[np.bytes_]) -> NDArray[np.uint8]:
-    """The slot of each parcel reference: any even-handed function of it will do."""
-    words = np.ascontiguousarray(parcels).view("<u8").reshape(len(parcels), len(_ODD))
-    mixed = np.bitwise_xor.reduce(words * _ODD, axis=1)
-    slots: NDArray[np.uint8] = (((mixed ^ (mixed >> _HALF)) * _ODD[0]) >> _TOP_BYTE).astype(np.uint8)
-    return slots
+class Steps:
+    """The steps on the way, each for some of the rows: a function of its arguments, in whichever process."""
+
+    def __init__(
+        self, settings: Settings, catalogues: Sequence[Catalogue], spill: Path | None, reference: Reference = EMPTY
+    ) -> None:
+        """spill: where rows lie between the steps; None: in memory."""
+        describer = Describer.of(settings, frozenset().union(*(catalogue.columns for catalogue in catalogues)))
+        self.agents = [
+            Parcels(
+                MemoryStore(),
+                catalogue,
+                describer,
+                partitions=1,
+                emit_from=settings.emit_from,
+                event_bytes_max=settings.event_bytes_max,
+            )
+            for catalogue in catalogues
+        ]
+        for agent in self.agents:
+            agent.reference = reference
+        self._bucket_rows_max = settings.observations_per_bucket_max
+        self._spill = spill
+
+    def read(self, batches: Sequence[Batch]) -> Read:
+        """Decode and describe lines."""
+        out = Judged()
+        uploads, movements = zip(*(self.agents[0].read([batch], out) for batch in batches), strict=True)
+        parcels = _parcels(uploads)
+        tails = np.array([tail for part in uploads for tail in part.tails], dtype=np.bytes_)
+        rows = np.concatenate([part.rows for part in uploads])
+        moved = _parcels(movements)
+        moves = np.concatenate([part.rows for part in movements])
+        return Read(
+            deal(parcel_slots(parcels), [rows, parcels, tails], self._spill),
+            deal(parcel_slots(moved), [moves, moved, _names(movements)], self._spill),
+            out.events,
+            out.rejects,
+        )
+
+    def observe(self, uploads: Cut) -> Piece:
+        """What these uploads are observations of, by entity."""
+        folded = dossiers.fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
+        rows = folded.observations()
+        return deal(hash_slots(rows["entity"]), [rows], self._spill)
+
+    def answer(self, observed: Cut) -> Piece:
+        """What the histories of these observations answer, by parcel."""
+        (rows,) = observed.columns()
+        partitions = np.full(len(rows), _PARTITION, dtype=np.int64)
+        found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
+        return deal(parcel_slots(found["parcel"]), [found], self._spill)
+
+    def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> dossiers.Dossiers:
+        """Everything that is known of these parcels."""
+        rows, column, names = movements.columns()
+        parcels = column.tolist()
+        cut = np.flatnonzero(names != b"").tolist()
+        (answers,) = facts.columns()
+        return dossiers.fold(
+            MemoryStore(),
+            _uploads(uploads),
+            Movements([_PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
+            Answers([_PARTITION] * len(answers), answers),
+        )
 
 
-class _Dealt(Generic[Scalar]):
-    """A column in pieces, each sorted by slot."""
+class AlertSteps(Steps):
+    """With alerts at the end."""
 
-    def __init__(self, dtype: np.dtype[Scalar]) -> None:
-        self._none = np.empty(0, dtype=dtype)
-        self._pieces: list[tuple[Ints, NDArray[Scalar]]] = []
-
-    def add(self, deal: tuple[Ints, Ints], rows: NDArray[Scalar]) -> None:
-        by, bounds = deal
-        self._pieces.append((bounds, rows[by]))
-
-    def sizes(self) -> Ints:
-        """Rows by slot."""
-        return sum((np.diff(bounds) for bounds, _ in self._pieces), np.zeros(SLOTS, dtype=np.int64))
-
-    def take(self, low: int, high: int) -> NDArray[Scalar]:
-        """The rows of the slots from `low` up to `high`."""
-        return np.concatenate([self._none, *(rows[bounds[low] : bounds[high]] for bounds, rows in self._pieces)])
+    def alerts(
+        self, uploads: Cut, movements: Cut, facts: Cut, now_ms: int
+    ) -> tuple[int, list[tuple[bytes, bytes, str]]]:
+        """Parcels, and key, value and tier of each open alert, in no order."""
+        touched = self.fold(uploads, movements, facts)
+        out = Judged()
+        self.agents[0].conclude(touched, out, now_ms, ended(touched))
+        found = [(each.key, each.value, str(each.alert.tier)) for each in out.alerts if each.alert.status == "open"]
+        return len(touched.parcels), found
 
 
-def _deal(slots: NDArray[np.uint8]) -> tuple[Ints, Ints]:
-    """The order that sorts rows by slot, and where each slot starts, the end included."""
-    return np.argsort(slots, kind="stable"), np.cumsum([0, *np.bincount(slots, minlength=SLOTS)])
+def _lines(
+    paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
+) -> Iterator[tuple[list[Batch]]]:
+    """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
+    total = max(sum(path.stat().st_size for path in paths.values()), 1)
+    before = gathered = 0
+    batches: list[Batch] = []
+    for topic, path in paths.items():
+        for piece in files.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
+            lengths |= {(topic, piece.first + at): length for at, length in piece.cut.items()}
+            batches.append(raw(topic, _PARTITION, piece.values, piece.first))
+            gathered += sum(map(len, piece.values))
+            if gathered >= SHARE_BYTES:
+                shares.append((before + piece.read_bytes) / total)
+                yield (batches,)
+                batches, gathered = [], 0
+        before += path.stat().st_size
+    if batches:
+        shares.append(1.0)
+        yield (batches,)
 
 
-def _spans(sizes: Ints) -> list[tuple[int, int]]:
-    """Runs of slots that hold `ROWS_MIN` rows at least, together all."""
-    starts, rows = [0], 0
-    for slot, size in enumerate(sizes.tolist()):
-        if rows >= ROWS_MIN:
-            starts.append(slot)
-            rows = 0
-        rows += size
-    return list(pairwise([*starts, SLOTS]))
+def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
+    return np.array([parcel for part in parts for parcel in part.parcels], dtype=_PARCEL)
+
+
+def ended(touched: dossiers.Dossiers) -> NDArray[np.int64]:
+    """The event time of these dossiers: the end of input closes every deadline, as what has not come does not come."""
+    return np.full(len(touched.parcels), END)
+
+
+def _names(parts: Sequence[Movements]) -> NDArray[np.bytes_]:
+    """The names of the parcels of movements; empty where the reference is the name, as it nearly always is."""
+    rows = sum(len(part.rows) for part in parts)
+    if not any(part.names for part in parts):
+        return np.zeros(rows, dtype="S1")
+    return np.array([part.names.get(parcel, "").encode() for part in parts for parcel in part.parcels], dtype=np.bytes_)
+
+
+def _uploads(cut: Cut) -> Uploads:
+    rows, parcels, tails = cut.columns()
+    # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
+    _, once = np.unique(rows["event"], return_index=True)
+    return Uploads([_PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules import Catalogue, Rule
-from rules.cases import Timeline, timelines
-from streams.offline import settled
+from rules.cases import HOME_ADCODES, Timeline, timelines
+from streams.fold.journey import END
+from streams.offline import Answers, Offline, settled
 from streams.settings import Settings
 
 
@@ -46,13 +47,19 @@ class Played:
 def play(catalogue: Catalogue, settings: Settings | None = None) -> Iterator[Played]:
     """Every case of every rule of the catalogue, one after the other; `count` says how many.
 
-    settings: None = the defaults, whatever the environment says, since that is what cases are written for.
+    settings: None = the defaults with the home of the cases, whatever the environment says, since that is what cases
+    are written for.
     """
-    chosen = Settings.model_construct() if settings is None else settings
+    chosen = _settings() if settings is None else settings
     for rule, expression in zip(catalogue.rules, catalogue.expressions, strict=True):
         columns = list(dict.fromkeys([*rule.evidence, *sorted(expression.meta.root_names())]))
         for timeline in timelines(rule):
             yield _play(rule, timeline, columns, catalogue, chosen)
+
+
+def answers(timeline: Timeline, catalogue: Catalogue) -> Answers:
+    """What each rule of the catalogue says in the end about each parcel of a case."""
+    return _run(timeline, catalogue, _settings()).answers
 
 
 def count(catalogue: Catalogue) -> int:
@@ -60,8 +67,16 @@ def count(catalogue: Catalogue) -> int:
     return sum(len(rule.cases) for rule in catalogue.rules)
 
 
+def _settings() -> Settings:
+    return Settings.model_construct(home_adcodes=HOME_ADCODES)
+
+
+def _run(timeline: Timeline, catalogue: Catalogue, settings: Settings) -> Offline:
+    return settled(timeline.events, catalogue, settings, END if timeline.until is None else timeline.until)
+
+
 def _play(rule: Rule, timeline: Timeline, columns: list[str], catalogue: Catalogue, settings: Settings) -> Played:
-    run = settled(timeline.events, catalogue, settings)
+    run = _run(timeline, catalogue, settings)
     parcels = []
     for parcel, wanted in timeline.expected.items():
         answers, seen = run.answers.get(parcel, {}), run.evidence.get(parcel, {})

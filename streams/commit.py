@@ -20,7 +20,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -38,6 +37,10 @@ class CommitError(RuntimeError):
     """An epoch that could not be committed. The worker stops; the next one reads the same input again."""
 
 
+class AbortedError(CommitError):
+    """An epoch that was taken back whole: nothing of it happened, and this worker may read its input again."""
+
+
 _Record = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
 
 
@@ -50,6 +53,7 @@ class Epoch:
     alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0
+    timed: bool = False  # something came of time that passed or of a sweep, rather than of records
 
     def read(self, batches: Sequence[Batch]) -> None:
         """Note that these batches are done."""
@@ -58,9 +62,16 @@ class Epoch:
             self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
             self.rows += len(batch.values)
 
+    def passed(self, rows: int) -> None:
+        """Note that so many parcels were judged without a batch: time has passed, or reference data have changed."""
+        self.opened_at = self.opened_at or time.monotonic()
+        self.rows += rows
+        self.timed = True
+
     def judged(self, judged: Judged, since: int = 0) -> None:
         """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
         self.send(topics.OBSERVATIONS, judged.observations)
+        self.send(topics.FACTS, judged.facts)
         self.alerted_since += [since] * len(judged.alerts)
         for alert in judged.alerts:
             self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
@@ -100,7 +111,12 @@ class Committer:
         self._producer.init_transactions(self._timeout_s)
 
     def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], group_metadata: object) -> None:
-        """Steps 1 to 6 for one epoch. Raises CommitError, after which this worker must not go on."""
+        """Steps 1 to 6 for one epoch.
+
+        Raises AbortedError when the transaction failed and was aborted: the state knows of what did not happen, and
+        has to be opened anew. Any other CommitError leaves the outcome open, or says that another worker has this
+        one's place, which must not go on.
+        """
         if self._unfinished:
             raise CommitError("an earlier epoch was not finished, and this one would pass over it")
         self._unfinished = True
@@ -116,8 +132,11 @@ class Committer:
             self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4
             self._resolve()  # 5
         except KafkaException as error:
-            self._abort()
-            raise CommitError(f"transaction of {epoch.rows} records failed: {error.args[0]}") from error
+            what = f"transaction of {epoch.rows} records failed: {error.args[0].str()}"
+            if error.args[0].fatal() or not self._abort():
+                raise CommitError(what) from error
+            self._unfinished = False
+            raise AbortedError(what) from error
         for topic, delta in deltas.items():  # 6
             self._stores[topic].write(delta, {number: ends[topic, number] for number in delta})
         self._unfinished = False
@@ -146,10 +165,20 @@ class Committer:
         messages[-1]["callback"] = delivered
         self._produce(topic, partition, messages)
 
-    def _abort(self) -> None:
-        """Take back what was produced, so that no reader waits for the transaction to time out. At best."""
-        with suppress(KafkaException):
-            self._producer.abort_transaction(_ABORT_S)
+    def _abort(self) -> bool:
+        """Take back what was produced, so that no reader waits for the transaction to time out; True when it is.
+
+        A commit whose outcome is not known is refused here: it is for the next start to learn it.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self._producer.abort_transaction(left)
+                return True
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    return False
+        return False
 
     def _resolve(self) -> None:
         """Commit. A time-out leaves the outcome open, so ask again until it is known."""
@@ -165,4 +194,3 @@ class Committer:
 
 
 _PRODUCE_ROWS = 50_000
-_ABORT_S = 5.0

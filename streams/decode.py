@@ -20,12 +20,12 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from schemas.records import Inspection, ParcelEvent, Scan, Shipment
+from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, Record, Scan, Shipment
 from schemas.refusals import UnreadableError, explain
 from schemas.terms import DEFERRED, ID_FORM, RejectReason
 
-Kind = Literal["shipment", "scan", "inspection"]
-T = TypeVar("T", bound=ParcelEvent)
+Kind = Literal["shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine"]
+T = TypeVar("T", bound=Record)
 
 CHUNK_ROWS: Final = 512  # joined, a chunk of ordinary records stays in the processor's cache
 KNOWN_CODES_MAX: Final = 65_536
@@ -73,6 +73,16 @@ def decode(kind: Literal["scan"], values: Sequence[bytes | None], limits: Limits
 def decode(
     kind: Literal["inspection"], values: Sequence[bytes | None], limits: Limits = ...
 ) -> Decoded[Inspection]: ...
+@overload
+def decode(
+    kind: Literal["enterprise"], values: Sequence[bytes | None], limits: Limits = ...
+) -> Decoded[Enterprise]: ...
+@overload
+def decode(kind: Literal["outlet"], values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Outlet]: ...
+@overload
+def decode(kind: Literal["courier"], values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Courier]: ...
+@overload
+def decode(kind: Kind, values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Any]: ...
 def decode(kind: Kind, values: Sequence[bytes | None], limits: Limits = Limits()) -> Decoded[Any]:
     """Read message values (None for a tombstone) as records of `kind`. Never raises for what the values hold."""
     reader = _READERS[kind]
@@ -282,4 +292,8 @@ _READERS: Final[dict[str, _Reader[Any]]] = {
     "shipment": _Reader(Shipment),
     "scan": _Reader(Scan),
     "inspection": _Reader(Inspection),
+    "enterprise": _Reader(Enterprise),
+    "outlet": _Reader(Outlet),
+    "courier": _Reader(Courier),
+    "machine": _Reader(Machine),
 }

@@ -62,11 +62,11 @@ def emit(
         return []
     frame = verdicts.frame[due].to_dicts()
     answers = verdicts.answers[due].rows()
-    revisions = dossiers.revisions(verdicts.rows[due])
+    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        reasons, unknown = _reasons(catalogue, answers[position], frame[position])
+        reasons, unknown = explained(catalogue, answers[position], frame[position])
         alert = _alert(
             dossiers,
             i,
@@ -96,9 +96,10 @@ def alert_id(parcel: str) -> str:
     return "wa-" + sha256(parcel.encode()).hexdigest()[:24]
 
 
-def _reasons(
+def explained(
     catalogue: Catalogue, answers: tuple[bool | None, ...], columns: dict[str, object]
 ) -> tuple[list[Reason], list[str]]:
+    """The live rules that say yes, with their evidence, and those that say unknown."""
     reasons, unknown = [], []
     for rule, answer in zip(catalogue.rules, answers, strict=True):
         if rule.mode != "live":
@@ -169,7 +170,7 @@ def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
     """Where the parcel can next be stopped: where it was last scanned, or where it goes once it has left there."""
     scans = movements[movements["kind"] < layout.INSPECTION]
     if len(scans) == 0:
-        return int(head["pickup_adcode"])
+        return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])
     last = scans[-1]  # movements are kept in order of time
     if last["kind"] in _LEAVES and head["dest_adcode"]:
         return int(head["dest_adcode"])
@@ -178,7 +179,10 @@ def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
 
 def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
     partition = dossiers.partitions[i]
-    sources = [Source(topic=topics.SHIPMENTS, partition=partition, offset=int(dossiers.heads["offset"][i]))]
+    head = dossiers.heads[i]
+    sources = []
+    if head["present"]:
+        sources.append(Source(topic=topics.SHIPMENTS, partition=partition, offset=int(head["offset"])))
     for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT):
         topic = topics.SCANS if row["kind"] < layout.INSPECTION else topics.INSPECTIONS
         sources.append(Source(topic=topic, partition=partition, offset=int(row["offset"])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ import polars as pl
 
 from schemas import topics
 
-NAMES = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
+EVENTS = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
+NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
 FORMS = ("ndjson", "parquet")
 BLOCK_BYTES = 4 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
@@ -49,24 +50,37 @@ class Block:
     returns: bool  # there may be carriage returns at their ends
 
 
-def find(folder: Path, *, reference: bool = False) -> dict[str, Path]:
-    """The files of events in `folder`, by topic, at least one; with `reference`, also that of reference records.
+def find(folder: Path) -> dict[str, Path]:
+    """The files of reference records and events in `folder`, by topic, at least one.
 
     Raises FilesError if there is none, or one in both formats.
     """
     if not folder.is_dir():
         raise FilesError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    wanted = NAMES | ({topics.REFERENCE: "reference"} if reference else {})
     found: dict[str, Path] = {}
-    for topic, name in wanted.items():
+    for topic, name in NAMES.items():
         paths = [path for form in FORMS if (path := folder / f"{name}.{form}").is_file()]
         if len(paths) > 1:
             raise FilesError(f"{folder}: both {paths[0].name} and {paths[1].name}: which of them? Move one away")
         if paths:
             found[topic] = paths[0]
     if not found:
-        raise FilesError(f"{folder}: no {', '.join(wanted.values())} here (.ndjson or .parquet)")
+        names = ", ".join([*EVENTS.values(), NAMES[topics.REFERENCE]])
+        raise FilesError(f"{folder}: no {names} here (.ndjson or .parquet)")
     return found
+
+
+def given(path: Path) -> dict[str, Path]:
+    """The files of events that `path` names, by topic: a folder's, or one file, of shipments unless its name differs.
+
+    Raises FilesError as `find` does, and for a file in another format.
+    """
+    if not path.is_file():
+        return find(path)
+    if path.suffix.removeprefix(".") not in FORMS:
+        raise FilesError(f"{path}: neither .ndjson nor .parquet")
+    topic = next((topic for topic, name in NAMES.items() if name == path.stem), topics.SHIPMENTS)
+    return {topic: path}
 
 
 def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
@@ -137,6 +151,14 @@ def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
                 number += len(values)
     except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
         raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
+    """Raise FilesError if what is to be written would replace events to read."""
+    events = {path.resolve() for path in paths.values()}
+    for target in targets:
+        if target.resolve() in events:
+            raise FilesError(f"{target}: holds events to judge, and would be replaced")
 
 
 @contextmanager

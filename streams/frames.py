@@ -24,6 +24,7 @@ class Batch:
     values: Sequence[bytes | None]
     timestamps: Sequence[int]  # of the broker, epoch ms
     generation: int = 0  # of the assignment it was read under
+    keys: Sequence[bytes | None] = ()  # where they count: of reference records
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,11 @@ class Movements:
     partitions: list[int]
     parcels: list[bytes]
     rows: Rows
+    names: dict[bytes, str]  # of parcels whose reference is not their name
 
     @staticmethod
     def none() -> Movements:
-        return Movements([], [], np.empty(0, dtype=MOVEMENT))
+        return Movements([], [], np.empty(0, dtype=MOVEMENT), {})
 
 
 @dataclass(frozen=True, slots=True)

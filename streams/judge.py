@@ -10,11 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules import Catalogue, evaluate, score
-from schemas.columns import COLUMNS
+from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams import layout
 from streams.fold.dossiers import Dossiers
+from streams.fold.journey import Journeys
 from streams.frames import untail
 from streams.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
+from streams.reference import EMPTY, Reference
 
 Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
@@ -29,35 +31,73 @@ class Verdicts:
     answers: pl.DataFrame
     score: NDArray[np.int32]
     tier: NDArray[np.uint8]
+    absent: NDArray[np.int64]  # how many absences are decided
+    due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
+    touched: NDArray[np.int64]  # what reference data add to the revision, see `Reference.touched`
 
 
-def judge(dossiers: Dossiers, catalogue: Catalogue) -> Verdicts:
-    """The verdict on every dossier that may have a new one: a pure function of the dossier and the catalogue."""
+def judge(
+    dossiers: Dossiers,
+    catalogue: Catalogue,
+    reference: Reference,
+    event_time: NDArray[np.int64],
+    *,
+    home: tuple[str, ...],
+) -> Verdicts:
+    """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference.
+
+    event_time: how far event time has come for each dossier, epoch ms; what is decided by it is noted in the dossier.
+    home: prefixes of the deployment's home places.
+    """
     heads = dossiers.heads
-    due = dossiers.judge | (dossiers.moved & (heads["emitted"] != 0))
-    rows = np.flatnonzero(due & (heads["present"] == 1))
+    # Without a rule that asks for it, where a parcel is matters to an alert that was emitted, and to no other.
+    asked = bool(catalogue.columns & _JOURNEY)
+    due = dossiers.judge | (dossiers.moved & (asked | (heads["emitted"] != 0) | (heads["present"] == 0)))
+    rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
     tails = [dossiers.tails[row] for row in rows.tolist()] if catalogue.columns & _TAIL.keys() else []
-    read = columns(heads[rows], tails, catalogue.columns)
+    movements = [dossiers.movements[row] for row in rows.tolist()]
+    judged = heads[rows]
+    journeys = Journeys(judged, movements, event_time[rows], home=home, wanted=catalogue.columns)
+    read = columns(judged, tails, journeys, catalogue.columns, reference)
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
-    return Verdicts(rows, read, answers, points, tier)
+    dossiers.decided(rows, journeys.decided_at)
+    touched = dossiers.touched(reference, rows) if joins(catalogue) else np.zeros(len(rows), dtype=np.int64)
+    return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, touched)
 
 
-def columns(heads: Rows, tails: Sequence[bytes], wanted: frozenset[str]) -> pl.DataFrame:
-    """The documented columns named in `wanted`, of HEAD rows and their tails."""
+def joins(catalogue: Catalogue) -> bool:
+    """Whether any rule reads or shows reference data."""
+    return not _JOINED.isdisjoint(catalogue.columns)
+
+
+def columns(
+    heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], reference: Reference = EMPTY
+) -> pl.DataFrame:
+    """The documented columns named in `wanted`, of HEAD rows, their tails and their journeys."""
     strings = [untail(tail) for tail in tails]
+    joined = reference.columns(heads) if wanted & _JOINED else {}
+    lacking = None if journeys.present.all() else pl.Series(~journeys.present)
     out = []
     for name in COLUMNS:
         if name not in wanted:
             continue
+        if name in _JOURNEY:
+            out.append(journeys.column(name))
+            continue
         if name in _TAIL:
             position = _TAIL[name]
-            out.append(pl.Series(name, [parts[position] for parts in strings], dtype=pl.String))
+            series = pl.Series(name, [parts[position] for parts in strings], dtype=pl.String)
+        elif name in joined:
+            series = _column(*joined[name]).alias(name)
         else:
-            out.append(_BUILD[name](heads).alias(name))
+            series = _BUILD[name](heads).alias(name)
+        out.append(series if lacking is None else series.set(lacking, None))
     return pl.DataFrame(out) if out else pl.DataFrame({"picked_up_at": heads["picked_up_at"].copy()})
 
 
+_JOURNEY = frozenset(column.name for column in JOURNEY)
+_JOINED = frozenset(column.name for column in REFERENCE)
 _TAIL = {"carrier_code": 1, "outlet_id": 3, "courier_id": 4}
 
 

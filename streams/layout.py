@@ -10,10 +10,11 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
 
-FORMAT = 1
+FORMAT = 2
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
@@ -75,7 +76,7 @@ FACT_COLUMNS: dict[int, tuple[str, ...]] = {
         "sender_outlets_90d",
         "sender_provinces_24h",
     ),
-    PHONE: ("phone_ids_30d",),
+    PHONE: ("phone_ids_30d", "phone_parcels_24h"),
     RECIPIENT: ("recipient_senders_14d",),
     COURIER: ("courier_ids_60s", "courier_clones_1h", "courier_clone_ids_1h"),
     OUTLET_PREFIX: ("outlet_prefix_ids_24h",),
@@ -83,6 +84,7 @@ FACT_COLUMNS: dict[int, tuple[str, ...]] = {
 # What rules may read of each kind: its counts, and for the sender the way from the previous parcel.
 READ = {kind: (*names, "saturated") for kind, names in FACT_COLUMNS.items()}
 READ[SENDER] += ("sender_previous_km", "sender_previous_h")
+READ[PHONE] += ("sender_phone_is_courier",)  # joined by the token that this history is kept for
 COUNTS_MAX = max(len(columns) for columns in FACT_COLUMNS.values())
 
 FACT = np.dtype(
@@ -127,9 +129,11 @@ SHIPMENT_FIELDS = [
     ("recipient", "<u8"),
     ("person", "<u8"),  # token of the sender's usable ID number; 0: none
     ("name", "<u8"),  # token of a name that counts; 0: none
-    ("outlet", "<u8"),
+    ("outlet", "<u8"),  # `text_ref` of outlet_id
+    ("courier", "<u8"),  # `text_ref` of CARRIER:courier_id
     ("clone", "<u8"),
     ("entity", "<u8", (len(KINDS),)),  # 0: not observed
+    ("carrier", "<u4"),  # the lower half of `text_ref` of carrier_code
     ("pickup_adcode", "<i4"),
     ("dest_adcode", "<i4"),  # 0: not given
     ("weight_g", "<i4"),
@@ -178,6 +182,7 @@ HEAD = np.dtype(
         ("movements", "<u2"),
         ("tail", "<u2"),
         ("content", "<u8"),  # hash of the alert last emitted
+        ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f4"),
@@ -187,11 +192,39 @@ HEAD = np.dtype(
 )
 
 # An upload that another one superseded, kept so that a repetition is recognised and the revision never falls.
-VERSION = np.dtype([("event", "<u8"), ("known", "<u4", (len(KINDS),))])
+# It goes on raising the revision with what it knew: what histories counted for it, and what reference data say of it.
+VERSION = np.dtype(
+    [
+        ("event", "<u8"),
+        ("known", "<u4", (len(KINDS),)),
+        ("outlet", "<u8"),
+        ("courier", "<u8"),
+        ("person", "<u8"),
+        ("phone", "<u8"),
+        ("carrier", "<u4"),
+    ]
+)
+
+
+def version_of(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """VERSION rows of SHIPMENT or HEAD rows, `known` left at 0."""
+    past = np.zeros(len(rows), dtype=VERSION)
+    for name in ("event", "outlet", "courier", "person", "carrier"):
+        past[name] = rows[name]
+    past["phone"] = rows["entity"][:, PHONE]
+    return past
+
+
+def text_ref(text: str) -> int:
+    """A stable hash of a text that names no person; never 0."""
+    return xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 
 def parcel_ref(parcel: str) -> bytes:
-    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole."""
+    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole.
+
+    A reference of fewer bytes is the name itself.
+    """
     raw = parcel.encode()
     if len(raw) <= PARCEL_BYTES:
         return raw

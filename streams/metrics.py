@@ -45,16 +45,26 @@ class Metrics:
             "alert_latency_seconds", "From the recording of an event to the alert that it caused.", LATENCY_BUCKETS
         )
 
+        # Time
+        self.waiting = self._gauge("waiting_parcels", "Parcels that wait for what may turn out to be missing.")
+        self.overdue = self._counter("overdue_parcels", "Parcels judged because a deadline has passed.")
+
         # The commit
         self.epoch_seconds = self._histogram(
             "epoch_seconds", "From the first fetch of an epoch to its commit.", COMMIT_BUCKETS
         )
         self.commit_seconds = self._histogram("commit_seconds", "Kafka transaction and store write.", COMMIT_BUCKETS)
+        self.aborts = self._counter("aborts", "Epochs aborted, whose input was read again.")
 
         # State
         self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
         self.state_bytes = self._gauge("state_bytes", "Bytes of a store on disk.", "store")
         self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
+
+        # Reference data
+        self.reference_records = self._gauge("reference_records", "Reference records in force.", "kind")
+        self.sweeps = self._counter("sweeps", "Sweeps of a partition that came to their end.")
+        self.swept_parcels = self._counter("swept_parcels", "Kept parcels that sweeps have gone through.")
 
         # Membership
         self.rebalances = self._counter("rebalances", "Assignments received.")

@@ -10,22 +10,38 @@ import xxhash
 
 from rules import Catalogue
 from schemas import topics
-from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
+from streams.fold.journey import END
 from streams.frames import Batch
-from streams.pipeline import Histories, Judged, Parcels
+from streams.pipeline import Histories, Judged, Parcels, refused
 from streams.settings import Settings
 from streams.state.store import MemoryStore
+from streams.sweep import Sweeper
 
-Record = Shipment | Scan | Inspection
+Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
 Answers = dict[str, dict[str, bool | None]]
-TOPIC_OF: dict[type, str] = {Shipment: topics.SHIPMENTS, Scan: topics.SCANS, Inspection: topics.INSPECTIONS}
+TOPIC_OF: dict[type, str] = {
+    Shipment: topics.SHIPMENTS,
+    Scan: topics.SCANS,
+    Inspection: topics.INSPECTIONS,
+    **dict.fromkeys((Enterprise, Outlet, Courier, Machine), topics.REFERENCE),
+}
 
 
 class Offline:
     """Both agents on stores in memory. `feed` returns when all that its batches set off has been answered."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, *, partitions: int = 1, now_ms: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        *,
+        partitions: int = 1,
+        near: Iterable[int] = (),
+        now_ms: int = 0,
+    ) -> None:
+        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`."""
         self.alerts: dict[bytes, Alert] = {}
         self.rejects: list[Reject] = []
         self.events: Counter[str] = Counter()
@@ -35,23 +51,51 @@ class Offline:
         self.keep_answers = False
         self._now_ms = now_ms
         self._partitions = partitions
+        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
         self._parcels = Parcels(
             MemoryStore(),
             catalogue,
             Describer.of(settings, catalogue.columns),
+            self._histories,
             partitions=partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
-        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
+        self._parcels.near = frozenset(near)
+        self._reference = self._parcels.reference_reader()
+        self._references = 0  # reference records made into batches
+        self._sweeper = Sweeper(self._parcels)
 
     def feed(self, batches: Sequence[Batch]) -> None:
-        """Judge what these batches hold, and whatever history then answers."""
+        """Judge what these batches hold, and whatever history then answers, by the reference data known by then."""
+        if references := [batch for batch in batches if batch.topic == topics.REFERENCE]:
+            self._refer(references)
+            batches = [batch for batch in batches if batch.topic != topics.REFERENCE]
         while batches:
             judged = self._parcels.step(batches, self._now_ms)
             self._keep(judged)
-            observations = _batches(topics.OBSERVATIONS, judged.observations)
-            batches = _batches(topics.FACTS, self._histories.step(observations)) if observations else []
+            facts = judged.facts
+            if judged.observations:
+                facts += self._histories.step(_batches(topics.OBSERVATIONS, judged.observations))
+            batches = _batches(topics.FACTS, facts)
+
+    def _refer(self, batches: Sequence[Batch]) -> None:
+        """Take reference records, and judge again what they touch."""
+        for batch in batches:
+            self.events[topics.REFERENCE] += len(batch.values)
+            bad = self._reference.add(batch.values, batch.offsets, batch.keys)
+            self._sweeper.rejects = [*self._sweeper.rejects, *(refused(batch, each) for each in bad)]
+        self._parcels.reference = self._reference.build()
+        self._sweeper.begin(range(self._partitions))
+        while (swept := self._sweeper.step(self._now_ms)) is not None:
+            self._keep(swept.judged)
+
+    def close(self, event_time: int = END) -> None:
+        """Let every deadline before `event_time` (epoch ms) pass, by default all: no more events come before it."""
+        deadlines = self._parcels.deadlines
+        deadlines.let_pass(deadlines.partitions, event_time)
+        while deadlines.behind:
+            self._keep(self._parcels.step([], self._now_ms))
 
     def open_alerts(self) -> list[Alert]:
         """The last alert of each parcel whose alert is open, sorted by parcel."""
@@ -68,24 +112,26 @@ class Offline:
             self.evidence.update(zip(found, judged.verdicts.frame.iter_rows(named=True), strict=True))
 
     def batches(self, records: Iterable[Record]) -> list[Batch]:
-        """Records as raw batches, each parcel on a partition of its own choice."""
+        """Records as raw batches, each parcel on a partition of its own choice. Reference records are numbered on."""
         values: defaultdict[tuple[str, int], list[bytes]] = defaultdict(list)
         for record in records:
-            partition = xxhash.xxh3_64_intdigest(record.parcel.encode()) % self._partitions
-            values[TOPIC_OF[type(record)], partition].append(encode(record))
-        return [raw(topic, partition, found) for (topic, partition), found in values.items()]
+            topic = TOPIC_OF[type(record)]
+            single = topic == topics.REFERENCE
+            partition = 0 if single else xxhash.xxh3_64_intdigest(record.key.encode()) % self._partitions
+            values[topic, partition].append(encode(record))
+        first, self._references = self._references, self._references + len(values.get((topics.REFERENCE, 0), ()))
+        return [
+            raw(topic, partition, found, first if topic == topics.REFERENCE else 0)
+            for (topic, partition), found in values.items()
+        ]
 
 
-def answers(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Answers:
-    """What each rule of the catalogue says in the end about each parcel of these records."""
-    return settled(records, catalogue, settings).answers
-
-
-def settled(records: Sequence[Record], catalogue: Catalogue, settings: Settings | None = None) -> Offline:
-    """The same with the evidence, for those who show why."""
-    run = Offline(settings or Settings(), catalogue)
+def settled(records: Sequence[Record], catalogue: Catalogue, settings: Settings, until: int = END) -> Offline:
+    """A run in which these records came, and event time then came to `until`, epoch ms; it has the answers."""
+    run = Offline(settings, catalogue)
     run.keep_answers = True
     run.feed(run.batches(records))
+    run.close(until)
     return run
 
 

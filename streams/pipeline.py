@@ -7,11 +7,12 @@ differs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
@@ -21,11 +22,17 @@ from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe import Describer
 from streams.emit import Emitted, emit
 from streams.fold import dossiers, histories
+from streams.fold.deadlines import Calendar, Deadlines, recall
+from streams.fold.journey import ABSENCES
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.judge import Verdicts, judge
+from streams.reference import EMPTY
+from streams.reference.reading import Reader
 from streams.state.store import Store
 
 SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
+
+DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
 
 
 @dataclass(slots=True)
@@ -33,11 +40,14 @@ class Judged:
     """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
 
     observations: list[tuple[int, bytes]] = field(default_factory=list)
+    facts: list[tuple[int, bytes]] = field(default_factory=list)
     alerts: list[Emitted] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
+    due: int = 0  # parcels that were judged because a deadline has passed
+    behind: bool = False  # of such parcels there are more
 
     def named_answers(self) -> dict[str, dict[str, bool | None]]:
         """The answers of this step by parcel, for those who ask about rules rather than alerts."""
@@ -58,6 +68,7 @@ class Parcels:
         store: Store,
         catalogue: Catalogue,
         describer: Describer,
+        histories: Histories | None = None,
         *,
         partitions: int,
         emit_from: str,
@@ -66,21 +77,81 @@ class Parcels:
         self.store = store
         self.catalogue = catalogue
         self._describer = describer
+        self._histories = histories
+        self.near: frozenset[int] = frozenset()
+        """Partitions whose histories are at hand, to be asked in the step itself. Without them the answer takes two
+        topics and two transactions more, to the same end: what is folded is a set, and comes to one state either way.
+        """
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
+        self.deadlines = Deadlines()
         self._limits = Limits(bytes_max=event_bytes_max)
+        self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
+
+    def reference_reader(self) -> Reader:
+        """For records of `waybill.reference`, with the tokens that senders have."""
+        return Reader(self._describer.tokens, self._limits)
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
-        """Judge every parcel that these batches touch."""
+        """Judge every parcel that these batches touch, and those whose deadline they let pass.
+
+        Of the latter so many at most: `Judged.behind` tells of more, which the next step takes.
+        """
         out = Judged()
         uploads, movements = self.read(batches, out)
+        self.deadlines.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
+        self.deadlines.advance(movements.partitions, movements.rows["at"], now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = dossiers.fold(self.store, uploads, movements, answers)
-        self.conclude(touched, out, now_ms)
-        observed = touched.observations()
-        out.observations = pack(observed, (observed["entity"] % self._partitions).astype(np.int64))
-        touched.save(self.store)
+        due = self.deadlines.due(DUE_MAX)
+        out.due = len(due)
+        touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        self._ask(touched, out)
+        self._settle(touched, out, now_ms)
+        out.behind = self.deadlines.behind
         return out
+
+    def rejudge(
+        self, partition: int, kept: Sequence[tuple[bytes, bytes]], now_ms: int, *, since: int | None = None
+    ) -> Judged:
+        """Judge kept dossiers again: those that reference records after the first `since` touch, None: all.
+
+        kept: dossiers of a partition as the store has them, key and value.
+        """
+        out = Judged()
+        number = {(partition, key): i for i, (key, _) in enumerate(kept)}
+        touched = dossiers.read(number, [value for _, value in kept])
+        rows = np.arange(len(kept))
+        touched.judge[:] = True if since is None else touched.touched(self.reference, rows) > since
+        self._settle(touched, out, now_ms)
+        return out
+
+    def _ask(self, touched: dossiers.Dossiers, out: Judged) -> None:
+        """Let the histories answer: those near at once, the others over their topic."""
+        observed = touched.observations()
+        partitions = (observed["entity"] % self._partitions).astype(np.int64)
+        if self._histories is not None and self.near:
+            held = np.array(sorted(self.near))
+            near = np.isin(partitions, held)
+            facts = self._histories.answer(observed[near], partitions[near])
+            here = np.isin(facts.partitions, held)
+            out.facts = pack(facts.rows[~here], facts.partitions[~here])
+            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            observed, partitions = observed[~near], partitions[~near]
+        out.observations = pack(observed, partitions)
+
+    def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
+        """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
+        self.deadlines.let_pass(partitions, now_ms)
+        return self.step([], now_ms) if self.deadlines.behind else Judged()
+
+    def recall(
+        self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], now_ms: int, cancelled: Callable[[], bool]
+    ) -> Calendar:
+        """What the parcels of a partition wait for, from their stored values, some thousands at a time."""
+        wanted = self.catalogue.columns
+        if not wanted & ABSENCES:
+            return Calendar()
+        return recall(dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled)
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Decode and describe what these batches hold; rejects and counts go to `out`."""
@@ -89,18 +160,35 @@ class Parcels:
         inspections = describe.inspections(*self._decode("inspection", batches, out))
         return uploads, describe.joined([scans, inspections])
 
-    def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
-        """Judge these dossiers and put the alerts that are news into `out`."""
+    def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
+        """Conclude about these dossiers, save them, and note what they wait for."""
+        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
+        touched.save(self.store)
+        rows = verdicts.rows.tolist()
+        self.deadlines.set(
+            [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
+        )
+
+    def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
+        """Judge these dossiers and put the alerts that are news into `out`.
+
+        event_time: how far event time has come for each, epoch ms.
+        """
         out.touched = touched
-        out.verdicts = judge(touched, self.catalogue)
+        out.verdicts = verdicts = self.judge(touched, event_time)
         out.alerts = emit(
             touched,
-            out.verdicts,
+            verdicts,
             self.catalogue,
             emit_from=self._emit_from,
             publish=self._describer.tokens.publish,
             now_ms=now_ms,
         )
+        return verdicts
+
+    def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
+        """The verdicts on these dossiers, `event_time` as above."""
+        return judge(touched, self.catalogue, self.reference, event_time, home=self._describer.home_adcodes)
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
         """The valid records of one kind, with the partition and offset of each; the others become rejects."""
@@ -114,7 +202,7 @@ class Parcels:
                 records += decoded.rows
                 partitions += [batch.partition] * len(decoded.rows)
                 offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [_reject(batch, bad) for bad in decoded.rejected]
+                out.rejects += [refused(batch, bad) for bad in decoded.rejected]
                 out.events[topic] += len(batch.values)
         return records, partitions, offsets
 
@@ -129,10 +217,12 @@ class Histories:
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
         """Facts to send, by the partition of the parcel."""
         rows, partitions = unpack(batches, layout.OBSERVATION)
-        facts = histories.fold(
-            self.store, rows, np.array(partitions, dtype=np.int64), bucket_rows_max=self._bucket_rows_max
-        )
+        facts = self.answer(rows, np.array(partitions, dtype=np.int64))
         return pack(facts.rows, facts.partitions)
+
+    def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
+        """Facts of the parcels that these OBSERVATION rows concern; partitions: of the histories."""
+        return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max)
 
 
 def _answers(batches: Sequence[Batch]) -> Answers:
@@ -140,7 +230,8 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def _reject(batch: Batch, bad: Rejected) -> Reject:
+def refused(batch: Batch, bad: Rejected) -> Reject:
+    """What is published of a record that could not be read."""
     return Reject(
         topic=batch.topic,
         partition=batch.partition,

@@ -196,8 +196,7 @@ def opened(folder: Path, order: Order, progress: Progress) -> Iterator[Index]:
 
     Lines whose event time cannot be read go first, in the order of their files. Raises FilesError.
     """
-    paths = files.find(folder, reference=True)
-    ordered = sorted(paths.items(), key=lambda item: item[0] != topics.REFERENCE)
+    ordered = list(files.find(folder).items())
     with ExitStack() as stack:
         if any(path.suffix == ".parquet" for _, path in ordered):
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="waybill-replay-")))

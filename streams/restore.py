@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from streams import layout
 from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
+_FORMAT = bytes([layout.FORMAT])
 
 
 class RestoreError(RuntimeError):
@@ -87,6 +89,16 @@ def _client(config: Mapping[str, object], more: Mapping[str, object]) -> Consume
     return Consumer({**config, "group.id": "waybill-restore", "enable.auto.commit": False, **more}, logger=log)
 
 
+def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None]) -> None:
+    """Every value of the state begins with the version of its layout."""
+    other = next((value for value in values.values() if value is not None and value[:1] != _FORMAT), None)
+    if other is not None:
+        raise RestoreError(
+            f"{topic}[{number}]: holds state of format {other[0] if other else 'none'}, this worker's is {_FORMAT[0]}: "
+            "run the version that wrote it, or begin anew (docs/guarantees.md, “Another version”)"
+        )
+
+
 def _read(
     reader: Consumer,
     stores: Mapping[str, RocksStore],
@@ -111,6 +123,7 @@ def _read(
             elif not error.retriable():
                 raise KafkaException(error)
         for (topic, number), end in reached.items():
+            _check_format(topic, number, values[topic, number])
             stores[topic].restore(number, values[topic, number], end)
             total += len(values[topic, number])
             if end >= ends.get((topic, number), 0):

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
         1_024, ge=256, le=65_536, description="Newest observations kept per entity; beyond it counts are lower bounds."
     )
 
+    idle_partition_s: int = Field(
+        900, ge=1, description="In a partition that brings nothing for so long, time passes by the clock (seconds)."
+    )
+
     # State
     state_dir: Path = Field(
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
@@ -154,6 +158,9 @@ class Settings(BaseSettings):
     stalled_ms_max: int = Field(
         60_000, ge=1_000, description="/live fails when records wait so long with nothing committed (milliseconds)."
     )
+    give_up_after_ms: int = Field(
+        300_000, ge=1_000, description="A worker, or its supervisor, that gets nowhere for so long ends (milliseconds)."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
@@ -165,6 +172,8 @@ class Settings(BaseSettings):
             raise ValueError(f"kafka: {', '.join(reserved)} follows from other settings and cannot be given here")
         if self.epoch_ms_max >= self.transaction_timeout_ms:
             raise ValueError("epoch_ms_max: must be less than transaction_timeout_ms")
+        if self.give_up_after_ms <= self.stalled_ms_max:
+            raise ValueError("give_up_after_ms: must be more than stalled_ms_max, so that /live says so before")
         if self.reject_raw == "encrypt" and self.reject_key_file is None:
             raise ValueError("reject_key_file: needed when reject_raw is encrypt")
         for field in ("token_key", "token_state_key"):

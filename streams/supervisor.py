@@ -20,8 +20,8 @@ from typing import IO
 
 log = logging.getLogger(__name__)
 
-STABLE_S = 60.0  # a child that lived so long has started well; its earlier deaths are forgotten
-DEATHS_MAX = 5  # quick deaths in a row, after which there is no point in going on
+STABLE_S = 120.0  # a child that lived so long has started well; its earlier deaths are forgotten
+GIVE_UP_AFTER_S = 300.0  # of quick deaths in a row: after them there is no point in going on
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 STOP_S = 45.0  # for a clean end: longer than a transaction may take
 # A process of this very code, whatever folder it is started in.
@@ -43,6 +43,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0  # in a row
+    dying_since: float = 0.0  # the first of them
     due_at: float = 0.0
 
 
@@ -52,18 +53,20 @@ class _Outcome:
     stopping: bool = field(default=False)
 
 
-def supervise(children: Sequence[Child]) -> int:
+def supervise(
+    children: Sequence[Child], *, give_up_after_s: float = GIVE_UP_AFTER_S, stable_s: float = STABLE_S
+) -> int:
     """Keep the children running until SIGTERM, SIGINT or SIGHUP, which are passed on as SIGTERM; then wait for all.
 
-    Returns 0 when all ended cleanly after a signal. A child that dies DEATHS_MAX times in a row within STABLE_S, or
-    says that its settings are wrong, ends all the others; then it is 1.
+    Returns 0 when all ended cleanly after a signal. A child that has not once lived for `stable_s` during
+    `give_up_after_s` of starting it anew, or says that its settings are wrong, ends all the others; then it is 1.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAKE)
     outcome = _Outcome()
     try:
         while not outcome.stopping:
             for child in children:
-                _tend(child, outcome)
+                _tend(child, outcome, give_up_after_s, stable_s)
             woken = signal.sigtimedwait(_WAKE, _LOOK_EVERY_S)
             if woken is not None and woken.si_signo in _STOP:
                 log.info("stopping %s workers", len(children))
@@ -114,7 +117,7 @@ def stop(process: subprocess.Popen[bytes], *, within_s: float = STOP_S) -> int:
     return _end(process, within_s)
 
 
-def _tend(child: Child, outcome: _Outcome) -> None:
+def _tend(child: Child, outcome: _Outcome, give_up_after_s: float, stable_s: float) -> None:
     """Start a child that is due, or note that it died."""
     now = time.monotonic()
     if child.process is None:
@@ -127,10 +130,11 @@ def _tend(child: Child, outcome: _Outcome) -> None:
     if code is None:
         return
     child.process = None
-    child.deaths = 1 if now - child.started_at > STABLE_S else child.deaths + 1
+    child.deaths = 1 if now - child.started_at > stable_s else child.deaths + 1
+    child.dying_since = now if child.deaths == 1 else child.dying_since
     how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
-    if code == WRONG_USE or child.deaths >= DEATHS_MAX:
-        times = f", {child.deaths} times in a row" if child.deaths > 1 else ""
+    if code == WRONG_USE or now - child.dying_since > give_up_after_s:
+        times = f", {child.deaths} times in {now - child.dying_since:.0f} s" if child.deaths > 1 else ""
         log.error("worker %s ended with %s%s; giving up", child.name, how, times)
         outcome.code, outcome.stopping = 1, True
         return

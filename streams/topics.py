@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from schemas.topics import ALERTS, FACTS, FEEDBACK, OBSERVATIONS, REJECTS, TOPICS, Topic
+from schemas.topics import ALERTS, FACTS, FEEDBACK, OBSERVATIONS, REFERENCE, REJECTS, TOPICS, Topic
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -36,6 +36,13 @@ _CHANGELOG: _Config = {
     "min.cleanable.dirty.ratio": 0.3,
     "delete.retention.ms": _DAY_MS,
 }
+# A parcel is judged by the licence that held when it was accepted: what is replaced or deleted stays readable, also for
+# a worker that starts, until no parcel is under way that was accepted before.
+_REFERENCE: _Config = {
+    "min.compaction.lag.ms": 7 * _DAY_MS,
+    "delete.retention.ms": 7 * _DAY_MS,
+    "segment.ms": _DAY_MS,
+}
 _KEPT: _Config = {"retention.ms": 180 * _DAY_MS}
 _CONFIG: dict[str, _Config] = {
     OBSERVATIONS: _QUEUE,
@@ -43,6 +50,7 @@ _CONFIG: dict[str, _Config] = {
     ALERTS: _KEPT,
     FEEDBACK: _KEPT,
     REJECTS: {"retention.ms": 30 * _DAY_MS},
+    REFERENCE: _REFERENCE,
 }
 
 _NOT_YET = {

@@ -10,23 +10,28 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from rules import Catalogue
 from schemas import topics
-from streams.commit import CommitError, Committer, Epoch
+from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
+from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import Histories, Judged, Parcels
+from streams.pipeline import SOURCES, Histories, Parcels
+from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
+from streams.state.store import whole
+from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
+from streams.transport.membership import membership
 from streams.transport.poller import Partition
+from streams.turn import Turn
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,17 +52,20 @@ class Work:
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
             topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
         }
+        self.histories = Histories(
+            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
+        )
         self.parcels = Parcels(
             self._stores[topics.PARCELS_CHANGELOG],
             catalogue,
             Describer.of(settings, catalogue.columns),
+            self.histories,
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
         )
-        self.histories = Histories(
-            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
-        )
+        self.reference = Keeper(self)
+        self._broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
@@ -72,15 +80,23 @@ class Work:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
+        self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._broken = False  # a step was cut short: nothing may be committed any more
+        self._aborted = False  # an epoch was: nothing may be committed before its input is read again
+        self._aborts = 0  # in a row
+        self._aborting_since = 0.0
 
     @property
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
         return self._generation != _NO_GENERATION
+
+    async def broker_answers(self) -> bool:
+        """Whether a broker answers now."""
+        return await self._broker.answers()
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
@@ -97,7 +113,7 @@ class Work:
         """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
         await self._room()
         async with self._stepping:
-            turn = Turn(self, [batch for batch in batches if batch.generation == self._generation])
+            turn = Turn(self._epoch, self.metrics, [batch for batch in batches if batch.generation == self._generation])
             try:
                 yield turn
             except BaseException:
@@ -105,10 +121,13 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
+                self.arrived_at |= dict.fromkeys(_sources(turn.fresh), time.monotonic())
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
+            self.metrics.waiting.set(len(self.parcels.deadlines))
+            if turn.fresh or self._epoch.timed:
                 self._filled.set()
 
     async def _room(self) -> None:
@@ -126,16 +145,35 @@ class Work:
             wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
             if wait > 0 and self._consumer is not None and not self._consumer.idle:
                 await asyncio.sleep(wait)
-            await self._commit()
+            try:
+                await self._commit()
+            except AbortedError as error:
+                await self._read_again(error)
+
+    async def _read_again(self, error: AbortedError) -> None:
+        """Begin anew at the committed offsets, after a while that grows; not for ever."""
+        now = time.monotonic()
+        if not self._aborts:
+            self._aborting_since = now
+        if now - self._aborting_since > self.settings.give_up_after_ms / 1000:
+            raise error
+        self._aborts += 1
+        wait = min(_AGAIN_S * 2 ** (self._aborts - 1), _AGAIN_S_MAX)
+        log.warning("%s; aborted, and read again in %.1f s", error, wait)
+        await asyncio.sleep(wait)
+        if self._aborted and self._consumer is not None:  # else a rebalance has done it meanwhile
+            self._consumer.read_again()
 
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
-                if self._broken or not self._epoch.offsets:
+                if self._broken or self._aborted or not (self._epoch.offsets or self._epoch.timed):
                     return
+                assert self._consumer is not None
                 epoch, self._epoch = self._epoch, Epoch()
+                if not epoch.offsets:  # of time alone; without any offset nobody would ask who owns the partitions
+                    epoch.offsets = dict(self.committed or self._consumer.starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            assert self._consumer is not None
             assert self._committer is not None
             started = time.monotonic()
             committing = asyncio.get_running_loop().run_in_executor(
@@ -146,7 +184,13 @@ class Work:
             except TimeoutError:  # sending offsets heeds no time-out while the coordinator is away: librdkafka#5456
                 self._broken = True
                 raise CommitError(f"a commit has not returned after {self._commit_s:.0f} s") from None
+            except AbortedError:
+                self._aborted, self._generation = True, _NO_GENERATION
+                self.waits_for = "its input: a transaction failed, and is read again"
+                self.metrics.aborts.inc()
+                raise
             self.commits += 1
+            self._aborts = 0
             self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
             for since in epoch.alerted_since:
@@ -160,28 +204,13 @@ class Work:
         """What the transport needs; see `streams.transport`."""
         settings = self.settings
         return Link(
-            config=self._client(
-                {
-                    "group.id": settings.group,
-                    # Under KIP-848 a static member that was killed is refused until the broker has missed it for its
-                    # session time-out, 45 s unless the broker says otherwise; and one that leaves keeps its partitions.
-                    **(
-                        {"group.protocol": "consumer", "group.remote.assignor": "range"}
-                        if settings.group_protocol == "consumer"
-                        else {
-                            "group.instance.id": f"{settings.group}-{settings.instance}",
-                            "partition.assignment.strategy": "range",
-                            "session.timeout.ms": settings.session_timeout_ms,
-                            "heartbeat.interval.ms": settings.session_timeout_ms // 4,
-                        }
-                    ),
-                }
-            ),
+            config=self._client(membership(settings)),
             partitions=settings.partitions,
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
             waiting_rows_max=2 * settings.batch_rows_max,
-            rebalance_timeout_s=settings.transaction_timeout_ms / 1000,
+            # A commit may be under way, which has to end first; heartbeats go on meanwhile.
+            rebalance_timeout_s=self._commit_s + settings.transaction_timeout_ms / 1000,
             before_revoke=self._before_revoke,
             after_assign=self._after_assign,
         )
@@ -195,6 +224,7 @@ class Work:
             f"{settings.group}-{settings.instance}",
             self._stores,
         )
+        self.reference.start(self._client({}), consumer)
         await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.start)
         self._started.set()
 
@@ -204,18 +234,27 @@ class Work:
             await self._restoring
         self._generation = _NO_GENERATION
         if not lost:
-            await self._commit()
+            try:
+                await self._commit()
+            except AbortedError as error:
+                log.warning("%s; aborted, and left to whoever has the partitions next", error)
         async with self._committing, self._stepping:
             await self._drain()
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
+            self.reference.begin(())
+            self.parcels.deadlines.close()
+            self.parcels.near = frozenset()
+            self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()
         self.waits_for = "partitions: a rebalance is under way"
         self.metrics.assigned_partitions.set(0)
         self.metrics.worker_state.state("starting")
-        log.info("gave its partitions back%s", ", too late to commit" if lost else "")
+        if not self._aborted:
+            log.info("gave its partitions back%s", ", too late to commit" if lost else "")
+        self._aborted = False
 
     async def _drain(self) -> None:
         """Wait for both threads: a task that was cancelled leaves its thread at work."""
@@ -240,18 +279,29 @@ class Work:
         await self._started.wait()
         self.metrics.worker_state.state("restoring")
         started = time.monotonic()
-        records = await asyncio.get_running_loop().run_in_executor(
+        patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
+        loop = asyncio.get_running_loop()
+        following = loop.run_in_executor(None, self.reference.catch_up, lambda: self._cancelled, patience_s)
+        records = await loop.run_in_executor(
             self._effects,
             lambda: restore(
                 self._client({}),
                 self._stores,
                 numbers,
                 cancelled=lambda: self._cancelled,
-                patience_s=_BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000,
+                patience_s=patience_s,
             ),
         )
+        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
+        self.waits_for = "reference data: reading the topic"
+        await following
         if self._cancelled or self._consumer is None:
             return
+        async with self._stepping:
+            self.parcels.deadlines.open(calendars)
+            self.parcels.near = frozenset(numbers)
+            self.arrived_at = dict.fromkeys(numbers, time.monotonic())
+            self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
         log.info(
             "state of %s partitions is there: %s records in %.1f s",
@@ -263,6 +313,14 @@ class Work:
         self._consumer.release()
         self.metrics.worker_state.state("running")
 
+    def _recall(self, numbers: set[int]) -> dict[int, Calendar]:
+        """What the parcels of these partitions wait for."""
+        store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
+        return {
+            number: self.parcels.recall(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            for number in sorted(numbers)
+        }
+
     def _restored(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
             self._consumer.fail(error)
@@ -271,37 +329,13 @@ class Work:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
 
 
+def _sources(batches: Sequence[Batch]) -> set[int]:
+    """Partitions of which these have events; what agents send each other comes from elsewhere."""
+    return {batch.partition for batch in batches if batch.topic in SOURCES.values()}
+
+
 _EPOCH_BATCHES_MAX = 4
+_SCAN_ROWS = 10_000
+_AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
-
-
-class Turn:
-    """One step's part in the open epoch."""
-
-    def __init__(self, work: Work, fresh: list[Batch]) -> None:
-        self.fresh = fresh
-        self._work = work
-
-    def judged(self, judged: Judged) -> None:
-        """Add what a step of the parcels gave."""
-        self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
-        _count(self._work.metrics, judged)
-
-    def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
-        """Add messages for an internal topic."""
-        self._work._epoch.send(topic, messages)
-
-
-def _count(metrics: Metrics, judged: Judged) -> None:
-    for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
-        metrics.rejects.labels(topic, reason).inc(n)
-    for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
-        metrics.verdicts.labels(tier, status).inc(n)
-        metrics.alerts.labels(status).inc(n)
-    rules: Counter[tuple[str, str]] = Counter()
-    for each in judged.alerts:
-        rules.update((reason.rule, "yes") for reason in each.alert.reasons)
-        rules.update((rule, "unknown") for rule in each.alert.unknown)
-    for (rule, answer), n in rules.items():
-        metrics.rule_answers.labels(rule, answer).inc(n)

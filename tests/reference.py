@@ -11,10 +11,13 @@ from csv import DictReader
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
-from math import asin, cos, radians, sin, sqrt
+from math import asin, cos, inf, radians, sin, sqrt
 from pathlib import Path
 
-from schemas.records import Inspection, Scan, Shipment
+from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, Scan, Shipment
+from tests.worlds import HOME
+
+Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR
@@ -49,6 +52,17 @@ ASSIGNED = {row["adcode"] for row in _ROWS}
 PERMITS = {"810000", "820000", "830000"}
 
 Answer = bool | None
+# Rules that ask about the shipment or its history.
+OF_SHIPMENT = (
+    "route.priority_origin", "route.priority_lane", "goods.powder_or_liquid", "goods.on_priority_route",
+    "goods.controlled_term", "goods.vague_name", "identity.missing", "identity.number_invalid",
+    "identity.placeholder_name", "sender.agent_or_street", "sender.freight_exceeds_value", "identity.many_names",
+    "identity.phone_many_ids", "identity.impossible_travel", "identity.three_provinces",
+    "identity.sequential_numbers", "sender.velocity", "sender.first_seen", "recipient.fan_in", "courier.burst",
+    "courier.cloned_entries", "courier.unregistered", "identity.staff_as_sender", "licence.invalid",
+    "licence.out_of_area", "journey.second_xray_missing", "journey.weight_changed", "journey.ghost",
+    "journey.too_fast",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Facts:
         return self.shipment.picked_up_at, self.shipment.parcel
 
 
-def standing(records: Iterable[Shipment | Scan | Inspection]) -> dict[str, Shipment]:
+def standing(records: Iterable[Record]) -> dict[str, Shipment]:
     """The newest upload of each parcel by (recorded_at, else picked_up_at; then event_id)."""
     newest: dict[str, Shipment] = {}
     for record in records:
@@ -83,24 +97,38 @@ def _version(shipment: Shipment) -> tuple[int, str]:
     return at, shipment.event_id
 
 
-def answers(records: Iterable[Shipment | Scan | Inspection]) -> dict[str, dict[str, Answer]]:
-    """What each rule says about each parcel that has a shipment record."""
+def answers(
+    records: Iterable[Record], event_time: float = inf, home: tuple[str, ...] = HOME
+) -> dict[str, dict[str, Answer]]:
+    """What each rule says about each parcel when event time has come so far (epoch ms).
+
+    records: of reference data the newest comes last. home: prefixes of the home places. What is asked of a shipment has
+    no answer (None) for a parcel without one.
+    """
+    records = list(records)
+    register = Register(records)
     all_facts = [_facts(shipment) for shipment in standing(records).values()]
     all_facts.sort(key=lambda facts: facts.at)
     retail = [facts for facts in all_facts if facts.shipment.customer_type == "retail"]
+    said: dict[str, dict[str, Answer]] = {}
+    for facts in all_facts:
+        before = [o for o in retail if o.at <= facts.at]
+        said[facts.shipment.parcel] = {
+            **_alone(facts), **_with_history(facts, before), **_by_register(facts, before, register),
+        }  # fmt: skip
+    events = [record for record in records if isinstance(record, Shipment | Scan | Inspection)]
     return {
-        facts.shipment.parcel: {**_alone(facts), **_with_history(facts, [o for o in retail if o.at <= facts.at])}
-        for facts in all_facts
+        parcel: {**(said.get(parcel) or dict.fromkeys(OF_SHIPMENT)), **journey}
+        for parcel, journey in journeys(events, event_time, home).items()
     }
 
 
 def _facts(shipment: Shipment) -> Facts:
-    number = (shipment.sender_id_no or "").replace(" ", "").replace("-", "").upper()
     name = "".join((shipment.sender_name or "").split())
     counted = bool(name) and "*" not in name and name not in PLACEHOLDERS
     return Facts(
         shipment=shipment,
-        person=number if number and "*" not in number else None,
+        person=_number(shipment.sender_id_no),
         phone=_mobile(shipment.sender_phone),
         recipient=_mobile(shipment.recipient_phone),
         name=name if counted else None,
@@ -253,3 +281,195 @@ def _kilometres(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     a = sin(radians(lat2 - lat1) / 2) ** 2
     a += cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2 - lon1) / 2) ** 2
     return 2 * 6371.0088 * asin(sqrt(a))
+
+
+# --- journeys ---------------------------------------------------------------------------------------------------------
+
+
+def journeys(
+    records: Iterable[Shipment | Scan | Inspection], event_time: float, home: tuple[str, ...]
+) -> dict[str, dict[str, Answer]]:
+    """What the rules on journeys say about each parcel."""
+    records = list(records)
+    uploads = standing(records)
+    scans: dict[str, dict[str, Scan]] = {record.parcel: {} for record in records}
+    checks: dict[str, dict[str, Inspection]] = {record.parcel: {} for record in records}
+    for record in records:
+        if isinstance(record, Scan):
+            scans[record.parcel][record.event_id] = record
+        elif isinstance(record, Inspection):
+            checks[record.parcel][record.event_id] = record
+    return {
+        parcel: _journey(
+            uploads.get(parcel), list(scans[parcel].values()), list(checks[parcel].values()), event_time, home
+        )
+        for parcel in scans
+    }
+
+
+def _journey(
+    s: Shipment | None, scans: list[Scan], checks: list[Inspection], event_time: float, home: tuple[str, ...]
+) -> dict[str, Answer]:
+    def missing(absent: bool, deadline: int) -> Answer:
+        """Something is not there: that counts when event time is past the deadline."""
+        if not absent:
+            return False
+        return True if event_time > deadline else None
+
+    departed = sorted(scan.scanned_at for scan in scans if scan.scan_type == "departed")
+    said: dict[str, Answer] = {"journey.departed_uninspected": False}
+    if departed:
+        first = departed[0]
+        looked = any(c.inspection_type in ("open_box", "xray") and c.started_at <= first for c in checks)
+        said["journey.departed_uninspected"] = missing(not looked, first + 10 * MINUTE)
+
+    said["journey.unresolved_departed"] = any(
+        bad.result in ("suspicious", "reject", "inconclusive")
+        and bad.started_at <= left
+        and not any(c.result == "pass" and bad.started_at < c.started_at <= left for c in checks)
+        for bad in checks
+        for left in departed
+    )
+    opened = [c.ended_at - c.started_at for c in checks if c.inspection_type == "open_box"]
+    said["journey.open_box_formality"] = any(spent < 3_000 for spent in opened)
+
+    first_scan = min((scan.scanned_at for scan in scans), default=None)
+    said["journey.unregistered"] = False
+    if first_scan is not None:
+        said["journey.unregistered"] = missing(s is None, first_scan + 24 * HOUR)
+
+    if s is None:
+        return said
+
+    out = [
+        scan.scanned_at
+        for scan in scans
+        if scan.scan_type == "out_for_delivery" and any(scan.facility_adcode.startswith(place) for place in home)
+    ]
+    said["journey.second_xray_missing"] = False
+    if s.pickup_adcode.startswith(tuple(ORIGINS)) and out:
+        again = any(c.inspection_type == "second_xray" and c.started_at < min(out) for c in checks)
+        said["journey.second_xray_missing"] = missing(not again, min(out) + 10 * MINUTE)
+
+    weights = [scan.weight_g for scan in scans if scan.weight_g is not None]
+    changed = any(abs(w - s.weight_g) > 50 and abs(w - s.weight_g) * 20 > s.weight_g for w in weights)
+    said["journey.weight_changed"] = s.pieces == 1 and changed
+
+    until = s.picked_up_at + 48 * HOUR
+    seen = any(scan.scan_type != "picked_up" and scan.scanned_at <= until for scan in scans)
+    said["journey.ghost"] = missing(not seen, until)
+
+    said["journey.too_fast"] = any(
+        scan.scan_type == "delivered"
+        and scan.facility_adcode[:2] != s.pickup_adcode[:2]
+        and scan.scanned_at - s.picked_up_at < 12 * HOUR
+        for scan in scans
+    )
+    return said
+
+
+# --- reference data ---------------------------------------------------------------------------------------------------
+
+
+class Register:
+    """What the reference records say, the last of them being the newest."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.outlets: dict[str, Outlet] = {}
+        self.couriers: list[Courier] = []
+        self.licences: list[Enterprise] = []
+        said: dict[tuple[str, str], object] = {}
+        for record in records:
+            # To say once more what was said last of an id changes nothing, however often something else was said since.
+            key, content = (type(record).__name__, getattr(record, "id", "")), _read(record)
+            if said.get(key) == content:
+                continue
+            said[key] = content
+            if isinstance(record, Enterprise):
+                # Of one id and date the newer replaces the older; one without a date replaces all of its id.
+                self.licences = [
+                    old for old in self.licences
+                    if old.id != record.id or record.licence_from not in (None, old.licence_from)
+                ]  # fmt: skip
+                self.licences.append(record)
+            elif isinstance(record, Outlet):
+                self.outlets = {id: outlet for id, outlet in self.outlets.items() if id != record.id}
+                self.outlets[record.id] = record
+            elif isinstance(record, Courier):
+                self.couriers = [*(courier for courier in self.couriers if courier.id != record.id), record]
+
+    def outlet(self, outlet_id: str) -> Outlet | None:
+        found = [outlet for outlet in self.outlets.values() if outlet.outlet_id == outlet_id]
+        return found[-1] if found else None
+
+    def licence(self, outlet: Outlet, at: int) -> Enterprise | Answer:
+        """None: the enterprise is not known; False: no licence in force."""
+        all_times = [record for record in self.licences if record.enterprise_id == outlet.enterprise_id]
+        begun = [record for record in all_times if record.licence_from is None or record.licence_from <= at]
+        if not all_times:
+            return None
+        if not begun:
+            return False
+        latest = max(record.licence_from or 0 for record in begun)
+        record = [record for record in begun if (record.licence_from or 0) == latest][-1]
+        ends = record.licence_to
+        if ends is not None:
+            china = datetime.fromtimestamp(ends / 1000, timezone(timedelta(hours=8)))
+            if (china.hour, china.minute, china.second, china.microsecond) == (0, 0, 0, 0):
+                ends += DAY  # a day, to its end
+        valid = (record.licence_no or "").strip() and (ends is None or at < ends)
+        return record if valid else False
+
+
+def _read(record: Record) -> object:
+    """What counts of an enterprise or outlet."""
+    match record:
+        case Enterprise():
+            licensed = bool((record.licence_no or "").strip())
+            places, scopes = frozenset(record.licence_adcodes), frozenset(record.licence_scopes)
+            return record.enterprise_id, licensed, record.licence_from, record.licence_to, places, scopes
+        case Outlet():
+            return record.outlet_id, record.enterprise_id, record.adcode
+    return record
+
+
+def _by_register(me: Facts, retail: list[Facts], register: Register) -> dict[str, Answer]:
+    s = me.shipment
+    said: dict[str, Answer] = {"licence.invalid": None, "licence.out_of_area": None}
+    outlet = register.outlet(s.outlet_id)
+    licence = register.licence(outlet, s.picked_up_at) if outlet else None
+    if outlet and isinstance(licence, Enterprise):
+        said["licence.invalid"] = False
+        service = {"domestic": "domestic", "hmt": "hmt"}.get(s.direction, "international")
+        here = any(outlet.adcode.startswith(prefix) for prefix in licence.licence_adcodes)
+        said["licence.out_of_area"] = not here or service not in licence.licence_scopes
+    elif licence is False:
+        said["licence.invalid"] = True
+
+    of_carrier = [courier for courier in register.couriers if courier.carrier_code == s.carrier_code]
+    present = [courier for courier in register.couriers if courier.left_at is None or courier.left_at > s.picked_up_at]
+    known = any(c.carrier_code == s.carrier_code and c.courier_id == s.courier_id for c in present)
+    said["courier.unregistered"] = bool(of_carrier) and not known
+
+    said["identity.staff_as_sender"] = False
+    if s.customer_type == "retail":
+        day = [o for o in retail if o.shipment.picked_up_at > s.picked_up_at - DAY]
+        parts = (
+            (me.person, {_number(c.id_no) for c in present}, [o for o in day if o.person == me.person]),
+            (me.phone, {_mobile(c.phone) for c in present}, [o for o in day if o.phone == me.phone]),
+        )
+        parts_said: list[Answer] = []
+        for mine, theirs, parcels in parts:
+            if mine is None:
+                parts_said.append(None)
+            elif len(parcels) <= 2:
+                parts_said.append(False)  # too few, whoever it is
+            else:
+                parts_said.append(mine in theirs if register.couriers else None)
+        said["identity.staff_as_sender"] = True if True in parts_said else None if None in parts_said else False
+    return said
+
+
+def _number(given: str | None) -> str | None:
+    number = (given or "").replace(" ", "").replace("-", "").upper()
+    return number if number and "*" not in number else None

@@ -14,7 +14,7 @@ from schemas.records import Alert
 from streams.offline import Offline
 from streams.pipeline import Judged
 from streams.settings import Settings
-from tests.worlds import START, Record
+from tests.worlds import DAY, HOME, START, Record, shuffled
 
 Alerts = dict[str, Alert]
 
@@ -28,8 +28,14 @@ def catalogue() -> Catalogue:
 class Recorded(Offline):
     """Keeps every alert in the order of publishing, by parcel."""
 
-    def __init__(self, settings: Settings | None = None, *, partitions: int = 1) -> None:
-        super().__init__(settings or Settings(), catalogue(), partitions=partitions, now_ms=START)
+    def __init__(self, settings: Settings | None = None, *, partitions: int = 1, near: Iterable[int] = ()) -> None:
+        super().__init__(
+            settings or Settings(home_adcodes=HOME),
+            catalogue(),
+            partitions=partitions,
+            near=near,
+            now_ms=START + 1_000 * DAY,
+        )
         self.keep_answers = True
         self.messages: defaultdict[str, list[Alert]] = defaultdict(list)
 
@@ -44,16 +50,23 @@ def run(
     *,
     size: int | None = None,
     partitions: int = 1,
+    near: Iterable[int] = (),
     order: int | None = None,
     settings: Settings | None = None,
+    close: bool = True,
 ) -> Recorded:
-    """Judge records `size` at a time (None: all at once), shuffled by the seed `order` (None: as they are)."""
+    """Judge records `size` at a time (None: all at once), `shuffled` by the seed `order` (None: as they are).
+
+    near: partitions whose histories are asked at once. close: no event comes after them, so that all deadlines pass.
+    """
     given = [*records]
     if order is not None:
-        random.Random(order).shuffle(given)
-    recorded = Recorded(settings, partitions=partitions)
+        given = shuffled(given, random.Random(order))
+    recorded = Recorded(settings, partitions=partitions, near=near)
     for first in range(0, len(given), size or len(given) or 1):
         recorded.feed(recorded.batches(given[first : first + (size or len(given))]))
+    if close:
+        recorded.close()
     return recorded
 
 

@@ -6,18 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
 from schemas import topics
+from schemas.records import Alert
 from streams.commit import Committer, Epoch
 from streams.frames import Batch
 from streams.offline import raw
+from streams.reference.follow import Follower
 from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
 from streams.transport.consumer import Consumer
 from streams.work import Work
-from tests.runs import catalogue
-from tests.worlds import START
+from tests.runs import catalogue, comparable
+from tests.worlds import HOME, START
 
 
 class Effects:
@@ -48,20 +53,36 @@ class Effects:
 class _Idle:
     group_metadata = b""
     idle = True
+    starts: Mapping[tuple[str, int], int] = {(topics.SCANS, 0): 7}
 
 
 class Workbench:
     """A `Work` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
-        self.work = Work(Settings(state_dir=state_dir, **settings), catalogue())
+        self.work = Work(Settings(state_dir=state_dir, home_adcodes=HOME, **settings), catalogue())
         self.effects = Effects(self.work._stores)
         self.work._committer = cast(Committer, self.effects)
         self.work._consumer = cast(Consumer, _Idle())
         self.work._generation = 1
+        self.work.assigned = frozenset((topics.SHIPMENTS, number) for number in range(self.work.settings.partitions))
+        self._reader = self.work.parcels.reference_reader()
         for store in self.work._stores.values():
             for number in range(self.work.settings.partitions):
                 store.open(number)
+
+    def know(self, batches: Sequence[Batch]) -> None:
+        """Have reference records read, as from the topic."""
+        for batch in batches:
+            assert not self._reader.add(batch.values, batch.offsets, batch.keys)
+        latest = SimpleNamespace(latest=(self._reader.build(), ()))
+        self.work.reference._follower = cast(Follower, latest)
+
+    async def refer(self, batches: Sequence[Batch]) -> None:
+        """The same, and the sweep that follows."""
+        self.know(batches)
+        while await self.work.reference.sweep():
+            pass
 
     async def parcels(self, batches: Sequence[Batch]) -> None:
         """One step of the agent of that name."""
@@ -73,13 +94,20 @@ class Workbench:
         async with self.work.epoch(current(batches)) as turn:
             turn.send(topics.FACTS, await self.work.run(self.work.histories.step, turn.fresh))
 
+    async def let_pass(self, now_ms: int) -> None:
+        """A step without batches: nothing comes in any partition, and so much time passes."""
+        async with self.work.epoch([]) as turn:
+            partitions = range(self.work.settings.partitions)
+            turn.judged(await self.work.run(self.work.parcels.let_pass, partitions, now_ms))
+
     async def commit(self) -> None:
         """Commit what is done."""
         await self.work._commit()
 
     async def settle(self, batches: Sequence[Batch]) -> None:
         """All that these batches set off, to its end, committed step by step."""
-        await self.parcels(batches)
+        await self.refer([batch for batch in batches if batch.topic == topics.REFERENCE])
+        await self.parcels([batch for batch in batches if batch.topic != topics.REFERENCE])
         seen = 0
         while True:
             await self.commit()
@@ -107,6 +135,14 @@ def workbench(state_dir: Path, **settings: Any) -> Iterator[Workbench]:
         yield bench
     finally:
         bench.close()
+
+
+def newest_open(published: list[tuple[str, int, bytes | None, bytes]]) -> dict[str, Alert]:
+    """The alerts that a reader ends up with, open ones only."""
+    newest = {
+        key: msgspec.json.decode(value, type=Alert) for topic, _, key, value in published if topic == topics.ALERTS
+    }
+    return comparable(alert for alert in newest.values() if alert.status == "open")
 
 
 def current(batches: Sequence[Batch]) -> list[Batch]:

@@ -26,7 +26,7 @@ from schemas import topics
 from schemas.records import Alert, Reject, encode
 from streams.offline import TOPIC_OF
 from tests.runs import Alerts, comparable, difference
-from tests.worlds import Record
+from tests.worlds import HOME, Record
 
 ROOT = Path(__file__).parents[1]
 SESSION_MS = 2_000
@@ -53,7 +53,7 @@ class Publisher:
 
     def __call__(self, records: Iterable[Record]) -> None:
         for record in records:
-            self.raw(TOPIC_OF[type(record)], record.parcel.encode(), encode(record))
+            self.raw(TOPIC_OF[type(record)], record.key.encode(), encode(record))
         self.flush()
 
     def raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:
@@ -80,7 +80,8 @@ class Stream(threading.Thread):
     def __init__(self, servers: str, records: Sequence[Record], seconds: float) -> None:
         super().__init__(daemon=True)
         self._publish = Publisher(servers)
-        self._parts = [records[i :: int(seconds * 20)] for i in range(int(seconds * 20))]
+        parts = int(seconds * 20)
+        self._parts = [records[len(records) * i // parts : len(records) * (i + 1) // parts] for i in range(parts)]
 
     def run(self) -> None:
         for part in self._parts:
@@ -99,6 +100,8 @@ class Worker(AbstractContextManager["Worker"]):
             "session_timeout_ms": SESSION_MS,
             "transaction_timeout_ms": 3_000,
             "web_port": 0,
+            "idle_partition_s": 1,
+            "home_adcodes": ",".join(HOME),
             **settings,
         }
         self._command = command
@@ -119,6 +122,11 @@ class Worker(AbstractContextManager["Worker"]):
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Any signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """kill -9."""
@@ -146,6 +154,11 @@ class Worker(AbstractContextManager["Worker"]):
     def alive(self) -> bool:
         """The process runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of a process that ended by itself; None while it runs."""
+        return self._process.poll() if self._process is not None else None
 
     def told(self, lines: int = 60) -> str:
         """The end of its log."""

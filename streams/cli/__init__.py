@@ -4,7 +4,8 @@ Each command, or group of commands, is a module here with a function `register(a
 order of the help. Modules import nothing heavy at the top: polars, Faust and Kafka come in when a command runs, so that
 `waybill --help` answers at once.
 
-Errors are one line on standard error. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 130 stopped by Ctrl-C.
+Errors are one line on standard error. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 3 a backtest found more
+changes than allowed, 130 stopped by Ctrl-C.
 `waybill --debug COMMAND` shows the traceback instead.
 """
 
@@ -26,6 +27,7 @@ COMMANDS = (
     "doctor",
     "generate",
     "judge",
+    "backtest",
     "replay",
     "rules",
     "settings",
@@ -43,6 +45,7 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill topics create            the topics, on that or another Kafka
   waybill generate DIR             synthetic events with planted cases
   waybill judge DIR --out FILE     judge files of events, without a broker
+  waybill backtest DIR --rules NEW what other rules would change
   waybill replay DIR               publish files of events to the topics
   waybill rules list               what is flagged; rules show NAME says why
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, SetOption, add, settings_of
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
     from streams.bulk import Summary
@@ -29,25 +29,30 @@ def judge(
     rules: Annotated[
         Path | None, typer.Option("--rules", metavar="DIR", help="Folder of rule files (default: as shipped).")
     ] = None,
+    processes: ProcessesOption = None,
     progress: ProgressOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Judge the parcels of DIR/shipments, scans and inspections, as the worker would.
+    """Judge the parcels of DIR/shipments, scans and inspections by DIR/reference, as the worker would.
 
     FILE gets the last alert of each parcel whose alert is open, sorted by parcel. Lines that cannot be read are
     rejected with a reason, written beside it: alerts.ndjson has alerts.rejects.ndjson. The end of the files counts as
     the end of every wait.
+
+    Files may be larger than memory: what is known in between lies on disk in TMPDIR, about a third of their size as
+    NDJSON, and is removed at the end.
     """
     settings = settings_of(config, assignments, home_adcodes=home_adcodes, rules_dir=rules)
 
     from rules import load_catalogue
     from streams.bulk import judge_folder
+    from streams.crew import cores
 
     began = time.monotonic()
     catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
     with bar(progress) as advance:
-        summary = judge_folder(folder, out, settings, catalogue, progress=advance)
+        summary = judge_folder(folder, out, settings, catalogue, progress=advance, processes=processes or cores())
     _print(summary, out, time.monotonic() - began)
 
 

@@ -27,6 +27,9 @@ BootstrapOption = Annotated[
     str | None,
     typer.Option("--bootstrap-servers", metavar="HOST:PORT", help="Kafka. Default: $KAFKA_BOOTSTRAP_SERVERS."),
 ]
+ProcessesOption = Annotated[
+    int | None, typer.Option(min=1, help="Most processes that share the work (default: as many as cores).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
 _TABLES = ("rule_overrides", "kafka")

@@ -185,7 +185,8 @@ def _case(console: Console, case: Case) -> None:
         table.add_row(Text(line.after), Text(line.kind), Text(f"{repeated}{fields}"))
     console.print(Padding(table, (0, 0, 0, 6)))
     answers = [Text.assemble(f"{name} " if name else "", (word, ANSWER_STYLES[word])) for name, word in expected(case)]
-    console.print(Padding(Text.assemble("expect ", Text(", ").join(answers)), (0, 0, 0, 6)))
+    until = f" by {case.until}" if case.until else ""
+    console.print(Padding(Text.assemble("expect ", Text(", ").join(answers), until), (0, 0, 0, 6)))
 
 
 def _summary(outcome: Played) -> Text:

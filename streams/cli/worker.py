@@ -52,7 +52,8 @@ def worker(
     Without a broker given it looks for one at 127.0.0.1:9092, where `waybill broker run` listens.
 
     With --processes N, N workers run as instances 0 to N-1 (NAME-0 … with --instance NAME), with pages on web_port + n;
-    one that dies is started anew. Partitions are shared among all workers of a group, wherever they run.
+    one that dies is started anew, until that has not helped for give_up_after_ms. Partitions are shared among all
+    workers of a group, wherever they run.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped_early)
@@ -140,7 +141,7 @@ _KINDS_MAX = 1_000
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
-    from streams.supervisor import WAYBILL, Child, supervise
+    from streams.supervisor import STABLE_S, WAYBILL, Child, supervise
 
     log_to_stderr(settings.log_level, "supervisor")
     shared = [part for assignment in assignments for part in ("--set", assignment)]
@@ -153,7 +154,9 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
         own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
                "--instance", name, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
         children.append(Child(name, [*WAYBILL, "worker", *shared, *own]))
-    return supervise(children)
+    # Longer than the longest that a worker may live to no purpose: waiting for a changelog that does not come.
+    stable_s = STABLE_S + 3 * settings.transaction_timeout_ms / 1000
+    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s)
 
 
 def _stopped_early(number: int, frame: object) -> NoReturn:

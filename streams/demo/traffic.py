@@ -1,7 +1,7 @@
 """Traffic for the demo: the last three days in fast motion.
 
 Parcels accepted from three days ago until now, with what has happened to them since, in the order in which it reached
-the topics. Broken messages are mixed in, because producers send them.
+the topics. What is known of outlets and couriers goes first. Broken messages are mixed in, because producers send them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Source:
-    """Endless traffic, round after round, or `parcels` of it."""
+    """Endless traffic, round after round, or `parcels` of it. `published`: events of parcels."""
 
     def __init__(self, parcels: int | None = None, seed: int = 1) -> None:
         self._parcels = parcels
@@ -57,7 +57,7 @@ class Source:
                 self.exhausted = True
                 break
             taken.append(event)
-        self.published += len(taken)
+        self.published += sum(topic != topics.REFERENCE for topic, _, _ in taken)
         return taken
 
     def _rounds(self) -> Iterator[Event]:
@@ -74,6 +74,8 @@ class Source:
             parcels, self._seed, start_at=now - round(DAYS * DAY_MS), days=DAYS, planted_share=PLANTED_SHARE,
             chunk_parcels=CHUNK_PARCELS,
         )  # fmt: skip
+        for record in traffic.reference:
+            yield topics.REFERENCE, f"{record['kind']}:{record['id']}".encode(), _encode(record)
         # What comes after the last acceptance is still to happen: these parcels are on their way.
         slices = -(-(parcels - len(traffic.truth)) // CHUNK_PARCELS)
         number = 0

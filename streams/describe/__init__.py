@@ -15,6 +15,7 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
+from schemas.columns import REFERENCE
 from schemas.records import Inspection, Scan, Shipment
 from streams import layout
 from streams.describe.goods import describe_goods
@@ -23,7 +24,7 @@ from streams.describe.people import describe_names, describe_phones
 from streams.describe.place import starts_with_any
 from streams.describe.tokens import Tokeniser, load_keys
 from streams.frames import TAIL, Movements, Uploads, tail
-from streams.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref
+from streams.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref, text_ref
 from streams.settings import Settings
 
 Rows = NDArray[np.void]
@@ -32,12 +33,14 @@ Raw = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """What describing depends on besides the record: keys, and the deployment's priority lists."""
+    """What describing depends on besides the record: keys, and the deployment's lists of places."""
 
     tokens: Tokeniser
     priority_origins: tuple[str, ...]
     priority_countries: tuple[str, ...]
+    home_adcodes: tuple[str, ...]
     kinds: frozenset[int]  # of history that are kept
+    joins: bool  # reference data are looked up
 
     @classmethod
     def of(cls, settings: Settings, columns: Container[str]) -> Describer:
@@ -52,13 +55,14 @@ class Describer:
             token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
         )
         kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
-        return cls(tokens, settings.priority_origins, settings.priority_countries, kinds)
+        joins = any(column.name in columns for column in REFERENCE)
+        return cls(tokens, settings.priority_origins, settings.priority_countries, settings.home_adcodes, kinds, joins)
 
     def uploads(self, records: Sequence[Shipment], partitions: list[int], offsets: Sequence[int]) -> Uploads:
         """SHIPMENT rows of shipment records."""
         if not records:
             return Uploads.none()
-        raw = dict(zip(_FIELDS, zip(*map(_values, records), strict=True), strict=True))
+        raw = {name: list(map(value, records)) for name, value in _VALUES.items()}
         parcels = [record.parcel for record in records]
         rows = np.zeros(len(records), dtype=SHIPMENT)
         rows["offset"] = offsets
@@ -111,30 +115,35 @@ class Describer:
         goods: pl.Series,
     ) -> None:
         """Who and what this upload is an observation of. History counts retail parcels only."""
+        if self.joins or layout.SENDER in self.kinds:
+            rows["carrier"] = _hashes(text["carrier_code"]).astype(np.uint32)
+            rows["outlet"] = _hashes(text["outlet_id"])
+        if self.joins or layout.COURIER in self.kinds:
+            rows["courier"] = _hashes(_joined(text["carrier_code"], text["courier_id"]))
         some = np.flatnonzero(rows["customer_type"] == _RETAIL)
         if len(some) == 0:
             return
         token = self.tokens.tokens
-        at = {name: text[name][some] for name in ("carrier_code", "outlet_id", "courier_id", "dest_adcode")}
-        outlet = _joined(at["carrier_code"], at["outlet_id"])
+        at = {name: text[name][some] for name in ("carrier_code", "outlet_id", "dest_adcode")}
         counted = names["name_norm"].is_not_null() & ~names["name_masked"] & ~names["name_placeholder"]
         entity = rows["entity"]
         if layout.SENDER in self.kinds:
             entity[some, layout.SENDER] = rows["person"][some]
             rows["name"][some] = token("name", _where(names["name_norm"], counted, some))
-            rows["outlet"][some] = _hashes(outlet)
         if layout.PHONE in self.kinds:
             entity[some, layout.PHONE] = phone[some]
         if layout.RECIPIENT in self.kinds:
             entity[some, layout.RECIPIENT] = rows["recipient"][some]
         if layout.COURIER in self.kinds:
-            entity[some, layout.COURIER] = _hashes(_joined(at["carrier_code"], at["courier_id"]))
+            entity[some, layout.COURIER] = rows["courier"][some]
             dest4 = at["dest_adcode"].fill_null("").str.slice(0, 4)
             rows["clone"][some] = _hashes(
                 _joined(pl.Series(rows["weight_g"][some]).cast(pl.String), goods[some], dest4)
             )
         if layout.OUTLET_PREFIX in self.kinds:
-            entity[some, layout.OUTLET_PREFIX] = token("prefix", _joined(outlet, prefix[some]).to_list())
+            entity[some, layout.OUTLET_PREFIX] = token(
+                "prefix", _joined(at["carrier_code"], at["outlet_id"], prefix[some]).to_list()
+            )
 
 
 def scans(records: Sequence[Scan], partitions: list[int], offsets: Sequence[int]) -> Movements:
@@ -167,6 +176,7 @@ def joined(parts: Sequence[Movements]) -> Movements:
         [partition for part in parts for partition in part.partitions],
         [parcel for part in parts for parcel in part.parcels],
         np.concatenate([part.rows for part in parts]),
+        {reference: name for part in parts for reference, name in part.names.items()},
     )
 
 
@@ -181,7 +191,10 @@ def _movements(
     rows["id"] = [xxhash.xxh3_64_intdigest(record.event_id.encode(), seed) for record in records]
     rows["offset"] = offsets
     rows["adcode"] = [int(record.facility_adcode) for record in records]
-    return Movements(partitions, [parcel_ref(record.parcel) for record in records], rows)
+    names = [record.parcel for record in records]
+    parcels = [parcel_ref(name) for name in names]
+    cut = {short: name for short, name in zip(parcels, names, strict=True) if len(short) == layout.PARCEL_BYTES}
+    return Movements(partitions, parcels, rows, cut)
 
 
 def _codes(labels: tuple[str, ...]) -> dict[str | None, int]:
@@ -218,7 +231,7 @@ _FIELDS = tuple(
         (*TAIL, *_NUMBERS, *_OPTIONAL, *_ADCODES, *_LABELS, *_TEXTS, "recorded_at", "dest_country", "agent_submitted")
     )
 )
-_values = attrgetter(*_FIELDS)
+_VALUES = {name: attrgetter(name) for name in _FIELDS}
 
 
 def _plain(rows: Rows, raw: Raw) -> None:
@@ -258,5 +271,5 @@ def _joined(*parts: pl.Series) -> pl.Series:
 def _hashes(series: pl.Series) -> NDArray[np.uint64]:
     """A stable hash of each text, none of which names a person; never 0. Texts repeat, so each is hashed once."""
     distinct = series.unique()
-    hashes = [xxhash.xxh3_64_intdigest(text.encode()) or 1 for text in distinct.to_list()]
+    hashes = [text_ref(text) for text in distinct.to_list()]
     return series.replace_strict(distinct, pl.Series(hashes, dtype=pl.UInt64), return_dtype=pl.UInt64).to_numpy()

@@ -7,25 +7,26 @@ observations, so of two answers about one event the one that stands on more is t
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams import layout
-from streams.frames import Answers, Movements, Uploads, untail
-from streams.layout import FACT_COLUMNS, HEAD, KINDS, MOVEMENT, OBSERVATION, SENDER, SHIPMENT, VERSION
+from streams.fold.uploads import fold_uploads
+from streams.frames import Answers, Movements, Uploads, tail
+from streams.layout import FACT_COLUMNS, HEAD, MOVEMENT, OBSERVATION, SENDER, VERSION
+from streams.reference import Reference
 from streams.state.store import Store
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Numbers = dict[tuple[int, bytes], int]  # the place of each (partition, parcel) among the dossiers
 
 MOVEMENTS_MAX = 256
-VERSIONS_MAX = 64
-_SHIPMENT_NAMES = list(SHIPMENT.names or ())
 _EMPTY = np.zeros((), dtype=HEAD)
 _EMPTY["format"] = layout.FORMAT
 _EMPTY["previous_km"], _EMPTY["previous_ms"] = np.nan, -1
@@ -36,6 +37,7 @@ _EMPTY_BYTES = _EMPTY.tobytes()
 class Dossiers:
     """The dossiers that a batch touched, as columns, between `load` and `save`."""
 
+    number: Numbers
     partitions: list[int]
     parcels: list[bytes]
     heads: Rows
@@ -44,21 +46,49 @@ class Dossiers:
     tails: list[bytes]
     numbers: NDArray[np.uint16]  # the partitions, as a column
     judge: Mask  # the verdict may have changed
-    moved: Mask  # movements are new: no rule reads them, but an alert says where the parcel is
+    moved: Mask  # movements are new
     changed: Mask
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
+
+    def extend(self, more: Dossiers) -> None:
+        """Take in dossiers that no event has touched yet."""
+        for name in ("partitions", "parcels", "versions", "movements", "tails"):
+            getattr(self, name).extend(getattr(more, name))
+        for name in ("heads", "numbers", "judge", "moved", "changed"):
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
     def observations(self) -> Rows:
         return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
 
-    def revisions(self, rows: Ints) -> list[int]:
-        """How many facts each dossier stands on: its events, and what its histories counted for each upload."""
+    def revisions(self, rows: Ints, absent: Ints, touched: Ints) -> list[int]:
+        """The revision of the verdict on each of these dossiers, of which so many absences are decided.
+
+        touched: see there.
+
+        It counts the facts that the dossier stands on: its events, and what its histories counted for each upload. An
+        absence that is decided comes between two facts, and one that a late event takes back goes with a fact more.
+        """
         heads = self.heads[rows]
         known = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
         for position, row in enumerate(rows.tolist()):
             if self.versions[row]:
                 known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
-        return [int(count) for count in known]
+        return [int(count) for count in known * _BETWEEN_FACTS + absent + touched]
+
+    def decided(self, rows: Ints, at: Ints) -> None:
+        """Note the event time by which absences of these dossiers are decided; it never falls."""
+        news = at != self.heads["decided_at"][rows]
+        self.heads["decided_at"][rows[news]] = at[news]
+        self.changed[rows[news]] = True
+
+    def touched(self, reference: Reference, rows: Ints) -> Ints:
+        """How far reference data speak of each dossier, by any upload that it had; see `Reference.touched`."""
+        heads = self.heads[rows]
+        found = reference.touched(heads, heads["entity"][:, layout.PHONE])
+        for position in np.flatnonzero(heads["versions"]).tolist():
+            past = np.frombuffer(self.versions[rows[position]], dtype=VERSION)
+            found[position] = max(found[position], reference.touched(past, past["phone"]).max())
+        return found
 
     def save(self, store: Store) -> None:
         rows = np.flatnonzero(self.changed).tolist()
@@ -71,34 +101,74 @@ class Dossiers:
         store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
 
 
-def fold(store: Store, uploads: Uploads, movements: Movements, answers: Answers) -> Dossiers:
-    """Load the dossiers of these events and fold the events in."""
-    number: dict[tuple[int, bytes], int] = {}
+_BETWEEN_FACTS = 8  # more than there are absences
+
+
+def fold(
+    store: Store,
+    uploads: Uploads,
+    movements: Movements,
+    answers: Answers,
+    due: Sequence[tuple[int, bytes]] = (),
+) -> Dossiers:
+    """Load the dossiers of these events and fold the events in.
+
+    due: partition and parcel of dossiers that are to be judged anew though nothing may have come for them.
+    """
+    number: Numbers = {}
     of_upload = _number(number, uploads.partitions, uploads.parcels)
     of_movement = _number(number, movements.partitions, movements.parcels)
     of_answer = _number(number, answers.partitions, answers.rows["parcel"].tolist())
-    dossiers = _load(store, [partition for partition, _ in number], [parcel for _, parcel in number])
+    of_due = _number(number, [partition for partition, _ in due], [parcel for _, parcel in due])
+    dossiers = _load(store, number)
     _fold_movements(dossiers, of_movement, movements.rows)
-    _fold_uploads(dossiers, of_upload, uploads)
+    fold_uploads(dossiers, of_upload, uploads)
     _fold_answers(dossiers, of_answer, answers.rows)
+    dossiers.judge[of_due] = True
+    _name(dossiers, movements.names)
     return dossiers
 
 
-def _number(number: dict[tuple[int, bytes], int], partitions: list[int], parcels: list[bytes]) -> Ints:
+def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
+    """Fold answers into these dossiers, and into others of the store, which then come along."""
+    here = len(dossiers.number)
+    of_answer = _number(dossiers.number, answers.partitions, answers.rows["parcel"].tolist())
+    if len(dossiers.number) > here:
+        dossiers.extend(_load(store, dict(islice(dossiers.number.items(), here, None))))
+    _fold_answers(dossiers, of_answer, answers.rows)
+
+
+def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
+    """Give dossiers that only movements have begun a tail of their own, for an alert has to name the parcel."""
+    for i in np.flatnonzero(dossiers.moved & (dossiers.heads["present"] == 0)).tolist():
+        if not dossiers.tails[i]:
+            reference = dossiers.parcels[i]
+            carrier_code, _, waybill_no = (names.get(reference) or reference.decode()).partition(":")
+            dossiers.tails[i] = tail("", carrier_code, waybill_no, "", "")
+
+
+def _number(number: Numbers, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
     """Number each (partition, parcel) in order of first sight."""
     return np.array(
         [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
     )
 
 
-def _load(store: Store, partitions: list[int], parcels: list[bytes]) -> Dossiers:
+def _load(store: Store, number: Numbers) -> Dossiers:
+    values = store.get([partition for partition, _ in number], [parcel for _, parcel in number])
+    return read(number, [value or _EMPTY_BYTES for value in values])
+
+
+def read(number: Numbers, values: Sequence[bytes]) -> Dossiers:
+    """Dossiers as they were saved, one value each; none of them is to be judged."""
+    partitions, parcels = [partition for partition, _ in number], [parcel for _, parcel in number]
     size = HEAD.itemsize
-    values = [value or _EMPTY_BYTES for value in store.get(partitions, parcels)]
     heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)
     first = (size + heads["versions"].astype(np.int64) * VERSION.itemsize).tolist()
     second = (np.array(first, dtype=np.int64) + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
     n = len(values)
     return Dossiers(
+        number=number,
         partitions=partitions,
         parcels=parcels,
         heads=heads,
@@ -167,109 +237,6 @@ def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[i
         start = end
         if dossiers.movements[i] != before:
             dossiers.changed[i] = dossiers.moved[i] = True
-
-
-def _fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
-    """First sight of a parcel goes in columns, a repetition falls out, anything else takes the careful way."""
-    if len(owner) == 0:
-        return
-    heads = dossiers.heads
-    present = heads["present"][owner] == 1
-    repeated = present & (heads["event"][owner] == uploads.rows["event"])
-    careful = ~repeated & (present | (np.bincount(owner)[owner] > 1))
-    plain = np.flatnonzero(~repeated & ~careful)
-    _stand(dossiers, owner[plain], uploads, plain)
-    again: defaultdict[int, list[int]] = defaultdict(list)
-    for row in np.flatnonzero(careful).tolist():
-        again[int(owner[row])].append(row)
-    for i, candidates in again.items():
-        _fold_again(dossiers, i, uploads, candidates)
-
-
-def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None:
-    """Let the uploads of `rows` stand for the dossiers `into`, and tell the histories."""
-    heads = dossiers.heads
-    for name in _SHIPMENT_NAMES:
-        heads[name][into] = uploads.rows[name][rows]
-    for i, row in zip(into.tolist(), rows.tolist(), strict=True):
-        dossiers.tails[i] = uploads.tails[row]
-    heads["present"][into] = 1
-    dossiers.changed[into] = dossiers.judge[into] = True
-    dossiers.observed.append(observe(uploads.rows[rows], dossiers.numbers[into], _parcels(dossiers, into), live=True))
-
-
-def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[int]) -> None:
-    """Fold several uploads of one parcel, or one into a parcel already there; repetitions fall out."""
-    head = dossiers.heads[i]
-    versions = np.frombuffer(dossiers.versions[i], dtype=VERSION)
-    seen = set(versions["event"].tolist())
-    if head["present"]:
-        seen.add(int(head["event"]))
-    fresh = {int(uploads.rows["event"][row]): row for row in reversed(candidates)}
-    rows = [row for event, row in fresh.items() if event not in seen]
-    if not rows:
-        return
-    newest = max(rows, key=lambda row: _rank(uploads.rows[row], uploads.tails[row]))
-    stands = not head["present"] or _rank(uploads.rows[newest], uploads.tails[newest]) > _rank(head, dossiers.tails[i])
-    gone = [uploads.rows[row : row + 1] for row in rows if not (stands and row == newest)]
-    past = np.zeros(len(gone), dtype=VERSION)
-    past["event"] = [row["event"][0] for row in gone]
-    if stands and head["present"]:
-        gone.append(dossiers.heads[i : i + 1][_SHIPMENT_NAMES].astype(SHIPMENT))
-        old = np.zeros(1, dtype=VERSION)
-        old["event"], old["known"] = head["event"], head["known"]
-        past = np.concatenate([past, old])
-        for name in ("known", "saturated", *_COUNT_NAMES):
-            head[name] = 0
-        head["previous_km"], head["previous_ms"] = np.nan, -1
-    versions = np.concatenate([versions, past])[:VERSIONS_MAX]
-    dossiers.versions[i] = versions[np.argsort(versions["event"])].tobytes()
-    head["versions"] = len(versions)
-    dossiers.changed[i] = dossiers.judge[i] = True
-    if gone:
-        lost = np.concatenate(gone)
-        here = np.full(len(lost), i)
-        dossiers.observed.append(observe(lost, dossiers.numbers[here], _parcels(dossiers, here), live=False))
-    if stands:
-        _stand(dossiers, np.array([i]), uploads, np.array([newest]))
-
-
-_COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
-
-
-def _rank(row: Any, raw_tail: bytes) -> tuple[int, str]:
-    """Which upload stands: the newest, by the time of its record and then by its event id."""
-    return int(row["version_at"]), untail(raw_tail)[0]
-
-
-def _parcels(dossiers: Dossiers, rows: Ints) -> NDArray[np.bytes_]:
-    return np.array([dossiers.parcels[row] for row in rows.tolist()], dtype=layout.PARCEL)
-
-
-def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.bytes_], *, live: bool) -> Rows:
-    """OBSERVATION rows: one for each entity that an upload has. A superseded one only says so."""
-    found = []
-    for kind in range(len(KINDS)):
-        has = np.flatnonzero(rows["entity"][:, kind] != 0)
-        out = np.zeros(len(has), dtype=OBSERVATION)
-        out["kind"], out["live"] = kind, live
-        out["entity"], out["event"], out["at"] = (
-            rows["entity"][has, kind],
-            rows["event"][has],
-            rows["picked_up_at"][has],
-        )
-        out["partition"], out["parcel"] = partitions[has], parcels[has]
-        if live:
-            out["a"] = rows["name" if kind == SENDER else "person"][has]
-            if kind == layout.RECIPIENT:
-                out["a"] *= (rows["flags"][has] & layout.FLAGS["priority_origin"]) != 0
-            if kind == SENDER:
-                out["b"] = rows["outlet"][has]
-            elif kind == layout.COURIER:
-                out["b"] = rows["clone"][has]
-            out["place"] = rows["pickup_adcode"][has]
-        found.append(out)
-    return np.concatenate(found)
 
 
 def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:

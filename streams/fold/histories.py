@@ -192,7 +192,11 @@ def _journey(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> tupl
 
 
 def _phone(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    return {"phone_ids_30d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
+    day = windows.starts(group, rows["at"], DAY_MS)
+    return {
+        "phone_ids_30d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
+        "phone_parcels_24h": windows.count(day, live),
+    }
 
 
 def _recipient(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:

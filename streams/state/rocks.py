@@ -5,13 +5,19 @@ with the changelog offset it stands for, so the folder never runs ahead of Kafka
 
 RocksDB's own write-ahead log is off: the changelog is one. What a kill takes from the memtables goes together with its
 offset, for both were written in one batch, and is read again from the changelog.
+
+A folder is a copy, so one that is damaged, or of another format, is thrown away when it is opened, and the changelog
+read from its start. Damage that shows only later, in a block that is read, is noted beside it for the next opening.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from rocksdict import (
@@ -27,6 +33,7 @@ from rocksdict import (
 from streams import layout
 
 Delta = dict[int, dict[bytes, bytes]]
+log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
 
@@ -68,6 +75,17 @@ class RocksStore:
             open_[partition].put(key, value)
             delta[partition][key] = value
 
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        """Keys behind `after` with their newest values, in order; fewer than `rows_max` where there are no more."""
+        deltas = (*self._closing, self._open)  # taken first, as in `_cold`
+        stored = self._partitions[partition].scan(after, rows_max)
+        found = dict(stored)
+        last = stored[-1][0] if len(stored) == rows_max else None
+        for delta in deltas:
+            waiting = delta.get(partition, {}).items()
+            found |= {key: value for key, value in waiting if key > after and (last is None or key <= last)}
+        return sorted(found.items())[:rows_max]
+
     def close_epoch(self) -> Delta:
         """The delta of the open epoch, which stays readable until `write` or `forget`."""
         delta, self._open = self._open, defaultdict(dict)
@@ -81,8 +99,23 @@ class RocksStore:
         self._closing.remove(delta)
 
     def open(self, number: int) -> int:
-        """Open a partition; the changelog offset it stands for (next to read), or 0."""
-        partition = _Partition(self._folder / str(number), self._cache, self._hot_bytes_max)
+        """Open a partition; the changelog offset it stands for (next to read), or 0.
+
+        Raises StateError where the folder cannot be had: another process has it, no space, no permission.
+        """
+        path = self._folder / str(number)
+        note = _note(path)
+        try:
+            if note.exists():
+                raise _DamagedError(note.read_text(encoding="utf-8"))
+            partition = _Partition(path, self._cache, self._hot_bytes_max)
+        except _DamagedError as error:
+            log.warning("state folder %s cannot be used (%s): removed, to be built from the changelog", path, error)
+            self.rebuild(number)
+            try:
+                partition = _Partition(path, self._cache, self._hot_bytes_max)
+            except _DamagedError as again:
+                raise StateError(f"state folder {path} cannot be used ({again}), nor removed; remove it") from again
         self._partitions[number] = partition
         return partition.offset
 
@@ -109,7 +142,9 @@ class RocksStore:
     def rebuild(self, number: int) -> None:
         """Throw a partition's folder away, so that the changelog is read from its start."""
         self.close(number)
-        shutil.rmtree(self._folder / str(number), ignore_errors=True)
+        path = self._folder / str(number)
+        shutil.rmtree(path, ignore_errors=True)
+        _note(path).unlink(missing_ok=True)
 
     def sizes(self) -> tuple[int, int]:
         """Estimated entries and bytes on disk, over all open partitions."""
@@ -165,32 +200,51 @@ class _Partition:
     """One RocksDB folder with its part of the hot set. `complete`: whatever is not hot does not exist."""
 
     def __init__(self, path: Path, cache: Cache, hot_bytes_max: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = Rdict(str(path), _options(cache))
         except Exception as error:
-            raise StateError(f"state folder {path}: {error}") from error
+            raise self._unusable(error) from error
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True
-        self.path = path
-        stored = self._db.get(_FORMAT)
-        if stored is None:
-            self._db[_FORMAT] = bytes([layout.FORMAT])
-        elif stored != bytes([layout.FORMAT]):
-            self.close()
-            raise StateError(f"state folder {path} has format {stored[0]}, this worker writes {layout.FORMAT}")
-        offset = self._db.get(_OFFSET)
+        try:
+            offset = self._begin()
+        except Exception:
+            self._db.close()
+            raise
         self.offset = int.from_bytes(offset, "big") if offset else 0
         self.complete = offset is None
         self.hot = _Hot(hot_bytes_max)
+
+    def _begin(self) -> bytes | None:
+        """Check the format, or set it in a new folder; the offset as it is stored."""
+        try:
+            stored, offset = self._db.get([_FORMAT, _OFFSET])
+            if stored is None and offset is None:
+                self._db[_FORMAT] = stored = bytes([layout.FORMAT])
+        except Exception as error:
+            raise self._unusable(error) from error
+        if stored != bytes([layout.FORMAT]):
+            was = stored[0] if stored else "none"
+            raise _DamagedError(f"its format is {was}, this worker's is {layout.FORMAT}")
+        return bytes(offset) if offset is not None else None
 
     def put(self, key: bytes, value: bytes) -> None:
         if self.hot.put(key, value):
             self.complete = False
 
     def read(self, keys: list[bytes]) -> list[bytes | None]:
-        values: list[bytes | None] = self._db.get(keys)
+        try:
+            values: list[bytes | None] = self._db.get(keys)
+        except Exception as error:
+            raise self._failed(error) from error
         return values
+
+    def scan(self, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        # Our own notes about the folder begin with a zero byte, before all keys.
+        start = max(after + b"\0", b"\1")
+        return list(islice(self._db.items(from_key=start), rows_max))
 
     def write(self, values: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -203,7 +257,29 @@ class _Partition:
         if offset is not None:
             put(_OFFSET, offset.to_bytes(8, "big"))
             self.offset = offset
-        self._db.write(batch, self._write_options)
+        try:
+            self._db.write(batch, self._write_options)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _unusable(self, error: Exception) -> Exception:
+        """What it means that the folder cannot be opened."""
+        why = _why(error)
+        if why.startswith("Corruption") or _MISSING in why:
+            return _DamagedError(why)
+        return StateError(f"state folder {self.path}: {why}")
+
+    def _failed(self, error: Exception) -> StateError:
+        """What it means that the open folder cannot be read or written."""
+        why = _why(error)
+        if not why.startswith("Corruption"):
+            return StateError(
+                f"state folder {self.path}: {why}; what it lacks is in the changelog: "
+                "see to the disk, and start the worker anew"
+            )
+        with suppress(OSError):
+            _note(self.path).write_text(why, encoding="utf-8")
+        return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
@@ -212,8 +288,33 @@ class _Partition:
         return int(self._db.property_int_value("rocksdb.total-sst-files-size") or 0)
 
     def close(self) -> None:
-        self._db.flush()
-        self._db.close()
+        try:
+            self._db.flush()
+            self._db.close()
+        except Exception as error:
+            log.warning(
+                "state folder %s was not brought up to date: %s; the changelog has the rest", self.path, _why(error)
+            )
+            with suppress(Exception):  # it says the same again
+                self._db.close()
+            del self._db  # lets go of the folder
+
+
+class _DamagedError(Exception):
+    """A folder that cannot be used as it is, and may be thrown away."""
+
+
+_MISSING = "No such file or directory"
+
+
+def _note(path: Path) -> Path:
+    """Where damage to the folder is noted: beside it."""
+    return path.with_name(f"{path.name}.damaged")
+
+
+def _why(error: Exception) -> str:
+    """What RocksDB says, in one line; it holds no data."""
+    return " ".join(str(error).split())
 
 
 def _options(cache: Cache) -> Options:

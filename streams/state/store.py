@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 
@@ -15,6 +15,23 @@ class Store(Protocol):
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Set each key's value."""
+
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        """Keys behind `after` with their values, in order; fewer than `rows_max` (at least 1) where there are no more.
+
+        A key that is put while a scan goes on from key to key may be passed over.
+        """
+
+
+FIRST = b"\x01"  # before all parcels; notes of our own begin with a zero byte
+
+
+def whole(store: Store, partition: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """A scan of a partition to its end, so many rows at a time."""
+    after = FIRST
+    while rows := store.scan(partition, after, rows_max):
+        yield rows
+        after = rows[-1][0]
 
 
 class MemoryStore:
@@ -30,3 +47,6 @@ class MemoryStore:
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         for partition, key, value in zip(partitions, keys, values, strict=True):
             self._values[partition][key] = value
+
+    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+        return sorted(pair for pair in self._values[partition].items() if pair[0] > after)[:rows_max]

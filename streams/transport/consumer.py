@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,10 @@ from faust.types import TP, ConsumerMessage
 
 from streams.frames import Batch
 from streams.transport.poller import Partition, Poller
+
+
+class RebalanceError(RuntimeError):
+    """Partitions could not be given back in time: others may own them already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Consumer(base.Consumer):
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._release = False
+        self._read_again = False
         self._read_offset = _Forgetful()
         self.generation = 0
 
@@ -71,6 +77,11 @@ class Consumer(base.Consumer):
         return self._poller.group_metadata if self._poller else None
 
     @property
+    def starts(self) -> Mapping[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return self._poller.starts if self._poller else {}
+
+    @property
     def idle(self) -> bool:
         """Nothing waits to be taken."""
         return not self._waiting
@@ -78,6 +89,10 @@ class Consumer(base.Consumer):
     def release(self) -> None:
         """State is there: begin to read."""
         self._release = True
+
+    def read_again(self) -> None:
+        """Take all partitions anew, at their committed offsets; obsolete once they are taken back."""
+        self._read_again = True
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker: it cannot go on."""
@@ -101,6 +116,9 @@ class Consumer(base.Consumer):
     async def _poll(self) -> None:
         assert self._poller is not None
         while not self.should_stop:
+            if self._read_again:
+                self._read_again = False
+                await self._on_thread(self._poller.read_again)
             if self._release:
                 self._release = False
                 await self._on_thread(self._poller.release)
@@ -141,7 +159,11 @@ class Consumer(base.Consumer):
         self._serve(self._serve_assigned(partitions))
 
     def _serve(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(self.link.rebalance_timeout_s)
+        served = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            served.result(self.link.rebalance_timeout_s)
+        except FutureTimeoutError:
+            raise RebalanceError(f"a rebalance was not done after {self.link.rebalance_timeout_s:.0f} s") from None
 
     async def _serve_revoked(self, partitions: set[Partition], lost: bool) -> None:
         """Finish what is in hand, then drop what is queued: Faust's streams skip messages of an older generation."""
@@ -151,7 +173,7 @@ class Consumer(base.Consumer):
         self.app.consumer_generation_id = self.generation
         self._waiting.clear()
         self._rows = 0
-        self._release = False
+        self._release = self._read_again = False
         self._taken.set()
         await self.on_partitions_revoked({TP(*each) for each in partitions})
 

@@ -12,8 +12,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.frames import Batch
 
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 # A batch is cut where it grows past this, so that one message of thousands of rows is not put with many like it.
 BATCH_BYTES_MAX = 4_194_304
+
+
+class InputError(RuntimeError):
+    """Input that cannot be read from where the group stands; the message says where that is and what to do."""
 
 
 class Poller:
@@ -45,6 +49,7 @@ class Poller:
         self._starts: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
+        self._group = config.get("group.id")
         self._incremental = config.get("group.protocol") == "consumer"
         self._client = Client(
             {
@@ -53,7 +58,7 @@ class Poller:
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,  # for `lag`
                 "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
+                "auto.offset.reset": "error",  # where nothing was committed `_committed` says so
                 "fetch.queue.backoff.ms": 5,
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 65_536,
@@ -62,6 +67,11 @@ class Poller:
             },
             logger=log,
         )
+
+    @property
+    def starts(self) -> dict[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return {place: self._starts[place] for place in self.assigned if place in self._starts}
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Join the group for these topics."""
@@ -78,7 +88,10 @@ class Poller:
         self._check_callbacks()
         if self.assigned:
             self.group_metadata = self._client.consumer_group_metadata()
-        found = batches(messages, generation, self._ends) if messages else []
+        try:
+            found = batches(messages, generation, self._ends) if messages else []
+        except _GoneError as gone:
+            raise self._out_of_range(gone.place) from None
         for batch in found:
             self._taken[batch.topic, batch.partition] = batch.offsets[-1] + 1
         return found
@@ -87,6 +100,15 @@ class Poller:
         """Begin to read the partitions that were held since their assignment."""
         if self.assigned:
             self._client.resume([TopicPartition(*each) for each in self.assigned])
+
+    def read_again(self) -> None:
+        """Put all partitions back to their committed offsets, as if they had been lost and assigned again."""
+        if not self._in_hand:
+            return
+        self._in_hand = False
+        self._on_revoked(set(self.assigned), True)
+        self._rewind(self._client)
+        self._announce(self._client)
 
     def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Records between what was committed and the end of each partition, by the last watermarks seen.
@@ -140,10 +162,7 @@ class Poller:
         if self._closing:
             return
         new = {(each.topic, each.partition) for each in partitions}
-        at = client.committed(partitions, timeout=_COMMITTED_S) if partitions else []
-        for each in at:
-            if each.error is not None:
-                raise KafkaException(each.error)
+        at = _committed(client, partitions)
         if self._incremental:
             self._give_back(client)
             client.incremental_assign(at)
@@ -153,6 +172,10 @@ class Poller:
             client.assign(at)
             self.assigned = new
         self._begin(at)
+        self._announce(client)
+
+    def _announce(self, client: Client) -> None:
+        """Hand the assignment over, held until `release`."""
         self._hold(client)
         self._in_hand = True
         self.group_metadata = client.consumer_group_metadata()
@@ -188,10 +211,32 @@ class Poller:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
         stay = [TopicPartition(*each) for each in self.assigned]
         if stay:
-            at = client.committed(stay, timeout=_COMMITTED_S)
-            client.incremental_unassign(stay)
-            client.incremental_assign(at)
+            at = _committed(client, stay)
+            if self._incremental:
+                client.incremental_unassign(stay)
+                client.incremental_assign(at)
+            else:
+                client.assign(at)
             self._begin(at)
+
+    def _out_of_range(self, place: Partition) -> InputError:
+        """What to say of a partition that does not hold the offset that is to be read next."""
+        where = f"{place[0]}[{place[1]}]"
+        at = self._taken.get(place, 0)
+        try:
+            low, high = self._client.get_watermark_offsets(TopicPartition(*place), timeout=_WATERMARKS_S)
+        except KafkaException as error:
+            return InputError(f"{where}: offset {at}, which is next to read, is not there: {error.args[0].str()}")
+        what = (
+            f"records {at} to {low - 1} were deleted before they were read"
+            if at < low
+            else "the topic was cut off or made anew"
+        )
+        return InputError(
+            f"{where}: offset {at} is next to read, but the log holds {low} to {high}: {what}. To go on with what is "
+            f"left, stop all workers of the group, then run `kafka-consumer-groups.sh --bootstrap-server HOST:PORT "
+            f"--group {self._group} --topic {place[0]}:{place[1]} --reset-offsets --to-earliest --execute`"
+        )
 
     def _begin(self, at: Sequence[TopicPartition]) -> None:
         """Count lag from these offsets."""
@@ -202,6 +247,18 @@ class Poller:
 
 
 _COMMITTED_S = 30.0
+_WATERMARKS_S = 10.0
+
+
+def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Where to begin: at the committed offset, or at the beginning of a partition for which there is none."""
+    at = client.committed(partitions, timeout=_COMMITTED_S) if partitions else []
+    for each in at:
+        if each.error is not None:
+            raise KafkaException(each.error)
+        if each.offset < 0:
+            each.offset = OFFSET_BEGINNING
+    return at
 
 
 def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
@@ -213,6 +270,8 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
     for message in messages:
         error = message.error()
         if error is not None:
+            if error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise _GoneError((message.topic(), message.partition()))  # type: ignore[arg-type]
             _check(error)
             if error.code() == KafkaError._PARTITION_EOF:
                 ends[message.topic(), message.partition()] = message.offset() or 0  # type: ignore[index]
@@ -240,8 +299,16 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
     return out
 
 
+class _GoneError(Exception):
+    """The log of a partition does not hold the offset that is to be read next."""
+
+    def __init__(self, place: Partition) -> None:
+        super().__init__(place)
+        self.place = place
+
+
 # `_FATAL` reports a fatal error without being one by its own flag: another member has taken this one's place, say.
-_FINAL = {KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET, KafkaError.TOPIC_AUTHORIZATION_FAILED}
+_FINAL = {KafkaError._FATAL, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
 
 def _check(error: KafkaError) -> None:

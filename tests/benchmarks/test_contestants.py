@@ -69,9 +69,16 @@ def test_all_topics_give_the_alerts_of_judging_without_a_broker(clean_kafka: str
         for kind, topic in names.items():
             lines = traffic.lines(chunk.frame(kind))  # type: ignore[arg-type]
             offline.feed([raw(topic, 0, [value.encode() for _, value in lines])])
-    expected = frozenset(f"{alert.carrier_code}:{alert.waybill_no}" for alert in offline.open_alerts())
-    assert expected
-    assert result.alerted == expected
+    # How far event time has come when the worker has read all differs by partition: some of what is missing is decided.
+    least = _alerted(offline)
+    offline.close()
+    assert least
+    assert result.alerted is not None
+    assert least <= result.alerted <= _alerted(offline)
+
+
+def _alerted(offline: Offline) -> frozenset[str]:
+    return frozenset(f"{alert.carrier_code}:{alert.waybill_no}" for alert in offline.open_alerts())
 
 
 def test_a_contestant_that_dies_is_an_error_with_its_log(clean_kafka: str, tmp_path: Path) -> None:

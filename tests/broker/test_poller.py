@@ -103,14 +103,28 @@ class Member(threading.Thread):
         self.held = set(partitions)
 
 
-def publish(servers: str, count: int, first: int = 0) -> set[bytes]:
-    """Numbered values over both topics."""
-    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 1})
-    values = {b"%06d" % number for number in range(first, first + count)}
-    for i, value in enumerate(sorted(values)):
-        producer.produce(TOPICS[i % 2], key=value, value=value)
-    assert producer.flush(30) == 0
-    return values
+class Stream(threading.Thread):
+    """Publishes numbered values over both topics without a pause, so that each rebalance comes between two records."""
+
+    def __init__(self, servers: str) -> None:
+        super().__init__(daemon=True)
+        self.values: list[bytes] = []
+        self.end = threading.Event()
+        self._producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 1})
+
+    def run(self) -> None:
+        while not self.end.is_set():
+            self.publish(5)
+            time.sleep(0.005)
+        assert self._producer.flush(30) == 0
+
+    def publish(self, count: int) -> None:
+        """Publish so many."""
+        for _ in range(count):
+            value = b"%06d" % len(self.values)
+            self._producer.produce(TOPICS[len(self.values) % 2], key=value, value=value)
+            self.values.append(value)
+        self._producer.poll(0)
 
 
 def wait(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -124,38 +138,31 @@ def wait(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
 def test_every_record_is_finished_once_while_members_come_and_go(fresh_kafka: str, protocol: str) -> None:
     group = f"waybill-poller-{uuid.uuid4().hex[:8]}"
     members: list[Member] = []
-    values: set[bytes] = set()
+    stream = Stream(fresh_kafka)
 
     def joined() -> Member:
         members.append(Member(fresh_kafka, group, protocol))
         members[-1].start()
         return members[-1]
 
-    def more() -> None:
-        values.update(publish(fresh_kafka, 800, len(values)))
-
     def spread() -> list[int]:
         return sorted(len(member.held) for member in members if member.is_alive())
 
-    more()
+    stream.start()
     first = joined()
     wait(lambda: spread() == [8])
-    more()
     second = joined()
     wait(lambda: spread() == [4, 4])
-    more()
     third = joined()
     wait(lambda: spread() == [2, 2, 4])
-    more()
     wait(lambda: bool(second.finished and third.finished))
-    more()
     second.leave.set()  # the others get its partitions beside those that they hold
     wait(lambda: spread() == [4, 4])
-    more()
     third.leave.set()
     wait(lambda: spread() == [8])
-    more()
-    wait(lambda: sum(len(member.finished) for member in members) >= len(values))
+    stream.end.set()
+    stream.join()
+    wait(lambda: sum(len(member.finished) for member in members) >= len(stream.values))
     time.sleep(0.3)
     first.leave.set()
     for member in members:
@@ -163,12 +170,15 @@ def test_every_record_is_finished_once_while_members_come_and_go(fresh_kafka: st
         assert not member.is_alive()
         assert member.faults == []
     counts = Counter(value for member in members for value in member.finished)
-    assert counts == Counter(values)
+    assert counts == Counter(stream.values)
     assert first.assignments >= 3
 
 
 def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str) -> None:
-    values = publish(fresh_kafka, 100)
+    stream = Stream(fresh_kafka)
+    stream.publish(100)
+    stream.end.set()
+    stream.run()
     group = f"waybill-poller-{uuid.uuid4().hex[:8]}"
     held: set[Partition] = set()
     poller = Poller(
@@ -181,10 +191,10 @@ def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str) -> None:
     poller.release()
     taken = 0
     deadline = time.monotonic() + 20
-    while taken < len(values):
+    while taken < len(stream.values):
         assert time.monotonic() < deadline
         taken += sum(len(batch.values) for batch in poller.fetch(7, 0.05, 1))
-    assert sum(poller.lag({}).values()) == len(values)
-    ends = {place: len(values) for place in held}
+    assert sum(poller.lag({}).values()) == len(stream.values)
+    ends = {place: len(stream.values) for place in held}
     assert sum(poller.lag(ends).values()) == 0
     poller.close()

@@ -26,7 +26,7 @@ from streams.replay import NO_TIME, Order, Replay, ReplayError, opened
 
 ROOT = Path(__file__).parents[2]
 START = 1_764_000_000_000
-INPUTS = [*NAMES, topics.REFERENCE]
+INPUTS = list(NAMES)
 Row = tuple[str, bytes | None, bytes | None]
 
 
@@ -82,7 +82,7 @@ def consumed(servers: str) -> dict[str, list[Message]]:
 
 
 def lines_of(folder: Path) -> Iterator[tuple[str, list[bytes]]]:
-    for topic, name in {**NAMES, topics.REFERENCE: "reference"}.items():
+    for topic, name in NAMES.items():
         path = folder / f"{name}.ndjson"
         yield topic, path.read_bytes().splitlines() if path.exists() else []
 
@@ -107,9 +107,7 @@ def test_rows_are_in_order_of_time_across_all_files(folder: Path) -> None:
 
 def test_rows_in_order_of_the_files_are_the_files(folder: Path) -> None:
     wanted = [(topic, line) for topic, lines in lines_of(folder) for line in lines]
-    reference = [row for row in wanted if row[0] == topics.REFERENCE]
-    found = [(topic, line) for topic, _, line in rows_of(folder, "file")]
-    assert found == reference + [row for row in wanted if row[0] != topics.REFERENCE]
+    assert [(topic, line) for topic, _, line in rows_of(folder, "file")] == wanted
 
 
 def test_parquet_gives_the_same_rows(folder: Path, tmp_path: Path) -> None:

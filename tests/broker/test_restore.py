@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.topics import PARCELS_CHANGELOG
-from streams import topics
+from streams import layout, topics
 from streams.restore import RestoreError, restore
 from streams.state.rocks import RocksStore, shared_cache
 
@@ -39,7 +39,7 @@ class Changelog:
         """Write and leave the transaction open."""
         self._producer.begin_transaction()
         for key, value in values.items():
-            self._producer.produce(PARCELS_CHANGELOG, key=key.encode(), value=value.encode(), partition=0)
+            self._producer.produce(PARCELS_CHANGELOG, key=key.encode(), value=state(value), partition=0)
         self._producer.flush(30)
 
     def end(self, commit: bool = True) -> None:
@@ -61,8 +61,13 @@ def bring(servers: str, store: RocksStore, patience_s: float = 120.0) -> int:
     return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, patience_s=patience_s)
 
 
+def state(text: str) -> bytes:
+    """A value as it is kept: every one begins with the version of its layout."""
+    return bytes([layout.FORMAT]) + text.encode()
+
+
 def values(store: RocksStore, *keys: str) -> list[bytes | None]:
-    return store.get([0] * len(keys), [key.encode() for key in keys])
+    return [value and value[1:] for value in store.get([0] * len(keys), [key.encode() for key in keys])]
 
 
 def test_the_newest_committed_values_come_back(fresh_kafka: str, store: RocksStore) -> None:
@@ -110,7 +115,7 @@ def test_state_newer_than_someone_elses_open_transaction_is_no_fault(fresh_kafka
     dead.begin(x="1")
     alive.write(a="1")
     store.open(0)
-    store.restore(0, {b"a": b"1"}, 3)  # as its own commit left it: one record of each, and one mark
+    store.restore(0, {b"a": state("1")}, 3)  # as its own commit left it: one record of each, and one mark
     store.close_all()
     bring(fresh_kafka, store)
     assert values(store, "a", "x") == [b"1", None]
@@ -135,3 +140,18 @@ def test_it_stops_when_its_partitions_are_gone(fresh_kafka: str, store: RocksSto
     client: dict[str, object] = {"bootstrap.servers": fresh_kafka}
     assert restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: True) == 0
     changelog.end(commit=False)
+
+
+def test_a_changelog_of_another_format_is_refused(
+    fresh_kafka: str, store: RocksStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By topic, and with what to do; the folder alone would only be thrown away."""
+    changelog = Changelog(fresh_kafka)
+    changelog.write(a="1")
+    bring(fresh_kafka, store)
+    monkeypatch.setattr("streams.layout.FORMAT", 2)
+    changelog.write(b="1")
+    monkeypatch.undo()
+    store.close_all()
+    with pytest.raises(RestoreError, match=r"parcels-changelog\[0\]: holds state of format 2, this worker's is 1: run"):
+        bring(fresh_kafka, store)

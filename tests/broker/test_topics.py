@@ -55,6 +55,10 @@ def test_cleanup_is_as_declared(fresh_kafka: str) -> None:
     for topic in TOPICS:
         assert set(found[topic.name]["cleanup.policy"].value.split(",")) == set(topic.cleanup.split(","))
     assert int(found[HISTORIES_CHANGELOG]["max.message.bytes"].value) == 4 * 1024 * 1024
+    # Parcels under way are judged by the record that held when they were accepted.
+    week_ms = 7 * 24 * 3_600_000
+    assert int(found[REFERENCE]["min.compaction.lag.ms"].value) >= week_ms
+    assert int(found[REFERENCE]["delete.retention.ms"].value) >= week_ms
 
 
 def test_deleted_topics_are_gone(fresh_kafka: str) -> None:

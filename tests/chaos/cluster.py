@@ -23,12 +23,15 @@ from tests.chaos.schedule import SESSION_S, Fault
 from tests.workers import WAYBILL, Worker
 
 GROUP = "waybill-sentinel"
-# A small cache, so that the store itself is read, and a session that faults can outlast.
-SETTINGS = {
+# A small cache, so that the store itself is read, and a session that faults can outlast. Partitions fall idle at once:
+# what is missing is then decided in the middle of all this, taken back, and in the end decided as `judge` does.
+SETTINGS: dict[str, object] = {
+    "group": GROUP,
     "session_timeout_ms": int(SESSION_S * 1_000),
     "transaction_timeout_ms": 10_000,
     "hot_bytes_max": 1 << 20,
     "state_cache_mb": 8,
+    "idle_partition_s": 1,
 }
 # Kafka's default. A broker that was killed and looks for transactions past their time within its first two seconds may
 # call one aborted without a mark in any of its partitions, which nothing reads past any more: see RESULTS.md.

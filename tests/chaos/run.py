@@ -20,6 +20,7 @@ from tests.chaos.verdict import Outcome
 from tests.runs import Alerts
 
 EVENTS_PER_S = 800
+IDLE_S = 6.0  # of silence until idle partitions have met their deadlines, and committed what follows
 REST_S = 4.0  # of traffic after the last fault began
 HEAL_S = 120.0  # until all is mended and everything is committed, at most
 OUTPUTS = (ALERTS, REJECTS)
@@ -95,11 +96,13 @@ def _heal(cluster: Cluster, player: Player, outcome: Outcome, say: Say) -> bool:
     """Wait until all is mended, published, and committed; False, noting what is missing, when that takes too long."""
     start = time.monotonic()
     left: dict[tuple[str, int], int] = {("", 0): -1}
+    quiet_at: float | None = None  # since when all is committed
     while time.monotonic() - start < HEAL_S:
         cluster.tend()
         if cluster.whole and player.done:
             left = unread(cluster.servers, GROUP, cluster.partitions)
-            if not left:
+            quiet_at = time.monotonic() if left or quiet_at is None else quiet_at
+            if time.monotonic() - quiet_at > IDLE_S:
                 say(f"          all is committed {time.monotonic() - start:.0f} s after the last fault began")
                 return True
         time.sleep(0.2)

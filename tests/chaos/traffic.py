@@ -23,7 +23,7 @@ from streams import files
 from streams.generate import generate
 from streams.generate.flow import Kind
 from streams.offline import TOPIC_OF
-from tests.worlds import world
+from tests.worlds import events_of, world
 
 Place = tuple[str, int, int]  # topic, partition, offset
 
@@ -51,7 +51,7 @@ def lines(seed: int, events: int) -> list[Line]:
     rng = random.Random(f"traffic {seed}")
     parcels = max(int(events * (1 - WORLD_SHARE - REPEATED_SHARE - GARBAGE_SHARE) / EVENTS_PER_PARCEL), 600)
     found = _generated(rng, parcels, seed)
-    crowd = world(seed, min(max(int(events * WORLD_SHARE / 3), 40), WORLD_PARCELS_MAX))
+    crowd = events_of(world(seed, min(max(int(events * WORLD_SHARE / 3), 40), WORLD_PARCELS_MAX)))
     more = [Line(TOPIC_OF[type(each)], each.parcel.encode(), encode(each)) for each in crowd]
     more += rng.sample(found, int(len(found) * REPEATED_SHARE))
     more += [_garbage(rng, rng.choice(found)) for _ in range(max(int(events * GARBAGE_SHARE), 20))]

@@ -24,6 +24,7 @@ DOORS = {
         "streams/commit.py",
         "streams/demo/",
         "streams/doctor/",
+        "streams/reference/follow.py",
         "streams/replay.py",
         "streams/restore.py",
         "streams/topics.py",

@@ -8,6 +8,7 @@ import math
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from schemas import topics
-from schemas.records import Inspection, Scan, Shipment
+from schemas.records import Inspection, Reference, Scan, Shipment
 from streams.cli.demoview import View
 from streams.demo import figures as figures_module
 from streams.demo.figures import Figures, parse, quantile
@@ -23,7 +24,9 @@ from streams.demo.traffic import BROKEN_EVERY, DAYS, Pace, Source
 from streams.metrics import Metrics
 from tests.streams.test_show import alert, change
 
-KINDS = {topics.SHIPMENTS: Shipment, topics.SCANS: Scan, topics.INSPECTIONS: Inspection}
+KINDS: dict[str, Any] = {
+    topics.SHIPMENTS: Shipment, topics.SCANS: Scan, topics.INSPECTIONS: Inspection, topics.REFERENCE: Reference,
+}  # fmt: skip
 
 
 def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None:
@@ -32,7 +35,9 @@ def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None
     source.prepare()
     events = source.take(10**6)
     assert source.exhausted
-    assert source.published == len(events) > 4_000
+    known = [event for event in events if event[0] == topics.REFERENCE]
+    assert events[: len(known)] == known
+    assert source.published == len(events) - len(known) > 4_000
     broken, times, counts = 0, [], Counter[str]()
     for topic, key, value in events:
         try:
@@ -41,10 +46,10 @@ def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None
             broken += 1
             continue
         counts[topic] += 1
-        assert record.parcel.encode() == key
+        assert record.key.encode() == key
         if isinstance(record, Shipment):
             times.append(record.picked_up_at)
-    assert len(events) // BROKEN_EVERY <= broken <= len(events) // BROKEN_EVERY + 1
+    assert source.published // BROKEN_EVERY <= broken <= source.published // BROKEN_EVERY + 1
     assert set(counts) == set(KINDS)
     assert now - DAYS * 86_400_000 <= min(times) <= max(times) <= now
     assert sum(b < a - 3_600_000 for a, b in itertools.pairwise(times)) < len(times) / 50  # nearly in order
@@ -52,11 +57,11 @@ def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None
 
 def test_traffic_goes_on_without_end_and_never_repeats() -> None:
     source = Source()
-    first = {key for _, key, _ in source.take(3_000)}
+    first = {key for topic, key, _ in source.take(4_000) if topic != topics.REFERENCE}
     source._events = source._rounds()  # the next round
     source._seed += 1
     assert len(first) > 300
-    assert not first & {key for _, key, _ in source.take(3_000)}
+    assert not first & {key for topic, key, _ in source.take(4_000) if topic != topics.REFERENCE}
     assert not source.exhausted
 
 

@@ -16,9 +16,10 @@ from schemas.records import Inspection, Scan, Shipment
 from streams import describe
 from streams.describe import Describer
 from streams.fold import dossiers
-from streams.fold.dossiers import MOVEMENTS_MAX, VERSIONS_MAX, Dossiers
+from streams.fold.dossiers import MOVEMENTS_MAX, Dossiers
+from streams.fold.uploads import VERSIONS_MAX
 from streams.frames import Answers, Movements, Uploads, untail
-from streams.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER
+from streams.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER, VERSION
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 from tests.worlds import HOUR, START, Crowd, Record, parcel_of
@@ -53,7 +54,7 @@ def kept(store: MemoryStore) -> dict[bytes, bytes]:
         head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD).copy()
         head["offset"] = 0
         rest = bytearray(value[HEAD.itemsize :])
-        start = int(head["versions"][0]) * 28
+        start = int(head["versions"][0]) * VERSION.itemsize
         moves = np.frombuffer(rest, dtype=MOVEMENT, count=int(head["movements"][0]), offset=start)
         moves["offset"] = 0
         out[key] = head.tobytes() + bytes(rest)
@@ -104,7 +105,7 @@ def test_the_newest_upload_stands_whatever_the_order(crowd: Crowd, batched: bool
         left.add(tuple(kept(store).items()))
         (value,) = store._values[0].values()
         head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD)[0]
-        assert untail(value[HEAD.itemsize + 3 * 28 :])[0] == "d"
+        assert untail(value[HEAD.itemsize + 3 * VERSION.itemsize :])[0] == "d"
         assert (int(head["versions"]), int(head["picked_up_at"])) == (3, START + 9)
     assert len(left) == 1
 
@@ -187,7 +188,8 @@ def test_answers_of_a_superseded_upload_do_not_speak_for_the_new_one(crowd: Crow
         left.append(kept(store))
         assert int(touched.heads["sender_parcels_24h"][0]) == 1
         # Two uploads, and what the histories counted for each of them.
-        assert touched.revisions(np.array([0])) == [2 + 5 + 2]
+        assert touched.revisions(np.array([0]), np.array([0]), np.array([0])) == [8 * (2 + 5 + 2)]
+        assert touched.revisions(np.array([0]), np.array([3]), np.array([70])) == [8 * (2 + 5 + 2) + 73]
     assert left[0] == left[1]
 
 
@@ -274,5 +276,6 @@ def test_nothing_gives_nothing() -> None:
     touched = dossiers.fold(store, Uploads.none(), Movements.none(), Answers.none())
     touched.save(store)
     assert len(touched.observations()) == len(store._values) == 0
-    assert touched.revisions(np.empty(0, dtype=np.int64)) == []
+    nothing = np.empty(0, dtype=np.int64)
+    assert touched.revisions(nothing, nothing, nothing) == []
     assert len(KINDS) == HEAD["known"].shape[0]

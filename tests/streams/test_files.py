@@ -100,7 +100,7 @@ def test_parquet_gives_the_lines_of_ndjson(tmp_path: Path) -> None:
     traffic = generate(300, 4, chunk_parcels=120)
     write(traffic, tmp_path / "n")
     write(traffic, tmp_path / "p", form="parquet")
-    for topic, name in files.NAMES.items():
+    for topic, name in files.EVENTS.items():
         lines = lines_of(tmp_path / "n" / f"{name}.ndjson", line_bytes_max=10_000)
         assert lines_of(tmp_path / "p" / f"{name}.parquet", rows_max=70) == lines
         assert find(tmp_path / "p")[topic] == tmp_path / "p" / f"{name}.parquet"
@@ -115,11 +115,11 @@ def test_files_are_found_by_name(tmp_path: Path) -> None:
     for name in ("scans.ndjson", "inspections.parquet", "reference.ndjson", "truth.ndjson"):
         (tmp_path / name).touch()
     (tmp_path / "shipments.ndjson").mkdir()
-    assert find(tmp_path) == {
-        topics.SCANS: tmp_path / "scans.ndjson",
-        topics.INSPECTIONS: tmp_path / "inspections.parquet",
-    }
-    assert find(tmp_path, reference=True)[topics.REFERENCE] == tmp_path / "reference.ndjson"
+    assert list(find(tmp_path).items()) == [
+        (topics.REFERENCE, tmp_path / "reference.ndjson"),
+        (topics.SCANS, tmp_path / "scans.ndjson"),
+        (topics.INSPECTIONS, tmp_path / "inspections.parquet"),
+    ]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FilesError, match=r"file: not a folder$"):
         find(tmp_path / "file")
-    with pytest.raises(FilesError, match=r"no shipments, scans, inspections here \(\.ndjson or \.parquet\)$"):
+    with pytest.raises(FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or"):
         find(tmp_path)
     for form in files.FORMS:
         (tmp_path / f"scans.{form}").write_bytes(b"not parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pytest
 
 from streams.health import Health, HealthError
 from streams.metrics import Metrics
+from streams.progress import Progress, StuckError
 from streams.work import Work
 
 PLACE = ("waybill.shipments", 0)
@@ -27,6 +29,7 @@ class Worker:
         self.waits_for = "its state"
         self.commits = 0
         self.lag: Mapping[tuple[str, int], int] = {PLACE: 0}
+        self.broker = True
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         return {"parcels": (12, 3_400)}
@@ -34,13 +37,29 @@ class Worker:
     async def ask_lag(self) -> Mapping[tuple[str, int], int]:
         return self.lag
 
+    async def broker_answers(self) -> bool:
+        return self.broker
+
 
 Get = Callable[[str], Any]
 
 
+def progress_of(worker: Worker, stalled_s: float = 30.0, give_up_s: float = 60.0) -> Progress:
+    return Progress(
+        cast(Work, worker),
+        worker.ask_lag,
+        worker.broker_answers,
+        stalled_s=stalled_s,
+        give_up_s=give_up_s,
+        look_every_s=0.02,
+    )
+
+
 async def serve(worker: Worker, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
-    health = Health(cast(Work, worker), worker.ask_lag, stalled_s=stalled_s, look_every_s=0.02)
+    progress = progress_of(worker, stalled_s)
+    health = Health(cast(Work, worker), progress)
     url = await health.start("127.0.0.1", 0)
+    looking = asyncio.create_task(progress.run())
     try:
         async with aiohttp.ClientSession() as session:
 
@@ -50,6 +69,7 @@ async def serve(worker: Worker, visit: Callable[[Get], Any], *, stalled_s: float
 
             await visit(get)
     finally:
+        looking.cancel()
         await health.stop()
 
 
@@ -103,6 +123,66 @@ def test_live_fails_when_the_polling_thread_hangs() -> None:
     asyncio.run(serve(worker, visit, stalled_s=0.2))
 
 
+def test_a_broker_that_is_away_shows_before_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.health.AWAY_S", 0.2)
+    worker = Worker()
+
+    async def visit(get: Get) -> None:
+        await asyncio.sleep(0.3)
+        assert (await get("/ready"))[0] == (await get("/live"))[0] == 200
+        worker.broker = False
+        await asyncio.sleep(0.5)
+        status, text = await get("/ready")
+        assert (status, "none has answered" in text) == (503, True)
+        assert (await get("/live"))[0] == 200
+        await asyncio.sleep(0.5)
+        status, text = await get("/live")
+        assert (status, "no broker has answered" in text) == (503, True)
+        worker.broker = True
+        await asyncio.sleep(0.2)
+        assert (await get("/ready"))[0] == (await get("/live"))[0] == 200
+
+    asyncio.run(serve(worker, visit, stalled_s=0.8))
+
+
+@pytest.mark.parametrize("wrong", ["lag", "broker", "hang"])
+def test_a_worker_that_gets_nowhere_ends(wrong: str) -> None:
+    worker = Worker()
+
+    async def hang() -> Mapping[tuple[str, int], int]:
+        await asyncio.sleep(60)
+        return {}
+
+    if wrong == "lag":
+        worker.lag = {PLACE: 3}
+    elif wrong == "broker":
+        worker.broker = False
+    else:
+        worker.ask_lag = hang  # type: ignore[method-assign]
+    progress = progress_of(worker, 0.1, 0.4)
+    started = time.monotonic()
+    with pytest.raises(StuckError, match="no broker has answered" if wrong == "broker" else "nothing was committed"):
+        asyncio.run(asyncio.wait_for(progress.run(), 20))
+    assert time.monotonic() - started > 0.4
+
+
+def test_a_time_for_which_the_process_stood_still_does_not_count() -> None:
+    worker = Worker()
+    worker.lag = {PLACE: 3}
+    progress = progress_of(worker, 0.1, 0.4)
+
+    async def scenario() -> None:
+        looking = asyncio.create_task(progress.run())
+        await asyncio.sleep(0.1)
+        time.sleep(1.0)  # the event loop stands still, as all of it would
+        await asyncio.sleep(0.05)
+        assert not looking.done()
+        worker.commits += 1
+        looking.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
     worker = Worker()
     worker.lag = {PLACE: 41}
@@ -123,7 +203,7 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     async def start(port: int) -> None:
         worker = Worker()
-        await Health(cast(Work, worker), worker.ask_lag, stalled_s=1).start("127.0.0.1", port)
+        await Health(cast(Work, worker), progress_of(worker)).start("127.0.0.1", port)
 
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

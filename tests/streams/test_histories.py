@@ -161,9 +161,11 @@ def _brute(me: Observation, everything: list[Observation]) -> Fact:
             "courier_clones_1h": len(clones),
             "courier_clone_ids_1h": len({o.a for o in clones if o.a}),
         }
+    day = [o for o in within(DAY_MS) if o.live]
+    if me.kind == PHONE:
+        return told | {"phone_ids_30d": ids, "phone_parcels_24h": len(day)}
     if me.kind != SENDER:
         return told | {FACT_COLUMNS[me.kind][0]: ids}
-    day = [o for o in within(DAY_MS) if o.live]
     before = [o for o in live if o.rank < me.rank]
     km = distance_km(np.array([before[-1].place]), np.array([me.place]))[0] if before else np.nan
     return told | {

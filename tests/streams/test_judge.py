@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,15 @@ import pytest
 from rules import load_catalogue
 from schemas import topics
 from schemas.records import Alert, Reject, encode
-from streams import bulk
+from streams import bulk, dealt
 from streams.bulk import judge_folder
 from streams.cli import run
-from streams.files import NAMES, FilesError
+from streams.files import EVENTS, NAMES, FilesError
 from streams.generate import generate, write
 from streams.offline import TOPIC_OF, Offline
 from streams.settings import Settings
-from tests import reference
-from tests.worlds import Record, world
+from tests import reference, worlds
+from tests.worlds import Record, shuffled, world
 
 HOME = "430421"
 # With 20 points each and alerts from `low`, every parcel of which any rule says yes has an alert.
@@ -53,13 +54,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(folder: Path, **given: Any) -> dict[str, Alert]:
+def judged(folder: Path, processes: int = 1, **given: Any) -> dict[str, Alert]:
     """The alerts that `judge_folder` writes, by parcel, in their order."""
     out = folder / "alerts.ndjson"
     settings = Settings(**given)
-    judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides))
-    alerts = msgspec.json.Decoder(list[Alert]).decode(b"[" + b",".join(out.read_bytes().splitlines()) + b"]")
-    return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in alerts}
+    judge_folder(folder, out, settings, load_catalogue(None, settings.rule_overrides), processes=processes)
+    return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in read_alerts(out)}
+
+
+def read_alerts(path: Path) -> list[Alert]:
+    return msgspec.json.Decoder(list[Alert]).decode(b"[" + b",".join(path.read_bytes().splitlines()) + b"]")
 
 
 def content(alerts: dict[str, Alert]) -> dict[str, Alert]:
@@ -101,7 +105,7 @@ def test_every_planted_case_is_caught_and_its_quiet_neighbours_are_not(folder: P
 @pytest.mark.parametrize("seed", [1, 2])
 def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
     records = world(seed, 120)
-    alerts = judged(put_records(tmp_path / "world", records), **EVERY_YES)
+    alerts = judged(put_records(tmp_path / "world", records), home_adcodes=worlds.HOME, **EVERY_YES)
     for parcel, answers in reference.answers(records).items():
         yes = {rule for rule, answer in answers.items() if answer}
         alert = alerts.get(parcel)
@@ -117,18 +121,20 @@ def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
 def test_it_gives_the_alerts_of_the_worker(seed: int, tmp_path: Path) -> None:
     """The same functions fed a few events at a time, revising as they go."""
     records = world(seed, 150)
-    settings = Settings(**EVERY_YES)
+    settings = Settings(home_adcodes=worlds.HOME, **EVERY_YES)
     worker = Offline(settings, load_catalogue(None, settings.rule_overrides))
     rng = random.Random(seed)
     rest = list(records)
-    rng.shuffle(rest)
+    rest = shuffled(rest, rng)
     while rest:
         some = rng.randint(1, 60)
         worker.feed(worker.batches(rest[:some]))
         del rest[:some]
+    worker.close()
     expected = {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in worker.open_alerts()}
     assert len(expected) > 50
-    assert content(judged(put_records(tmp_path / "world", records), **EVERY_YES)) == content(expected)
+    found = judged(put_records(tmp_path / "world", records), home_adcodes=worlds.HOME, **EVERY_YES)
+    assert content(found) == content(expected)
 
 
 def _as_they_are(lines: list[bytes]) -> list[bytes]:
@@ -157,13 +163,45 @@ def test_order_and_repetition_of_lines_mean_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = judged(folder, **EVERY_YES)
-    monkeypatch.setattr(bulk, "ROWS_MIN", rows[0])
+    monkeypatch.setattr(dealt, "ROWS_MIN", rows[0])
     monkeypatch.setattr(bulk, "PIECE_ROWS", rows[1])
-    again = put(tmp_path / "again", {name: arranged(lines) for name, lines in lines_of(folder).items()})
+    lines = lines_of(folder)
+    again = put(
+        tmp_path / "again", {name: each if name == "reference" else arranged(each) for name, each in lines.items()}
+    )
     alerts = judged(again, **EVERY_YES)
     assert len(alerts) > 500
     assert list(alerts) == sorted(alerts, key=str.encode)
     assert content(alerts) == content(expected)
+
+
+def test_rows_in_files_and_many_processes_give_the_same_alerts(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = content(judged(folder, **EVERY_YES))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(bulk, "SHARE_BYTES", 500_000)
+    monkeypatch.setattr(dealt, "ROWS_MIN", 2_000)
+    monkeypatch.setattr(bulk, "HELD_BYTES_MAX", 1)
+    monkeypatch.setattr(bulk, "PROCESS_BYTES_MIN", 1)
+    for processes in (1, 2):
+        assert content(judged(folder, processes=processes, **EVERY_YES)) == expected
+        assert not list(tmp_path.iterdir())  # what lay there in between is gone
+
+
+@pytest.mark.parametrize("held", [0, 1_000_000], ids=["in files", "in memory"])
+def test_a_parcel_without_a_shipment_keeps_its_whole_name(
+    held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "HELD_BYTES_MAX", held)
+    numbers = [f"{'9' * 20}运{number:020}" for number in range(3)]
+    scans = [
+        {"event_id": number, "schema_version": 1, "carrier_code": "YTO", "waybill_no": number, "scan_type": "departed",
+         "scanned_at": worlds.START, "facility_id": "F", "facility_adcode": "440111"}
+        for number in numbers
+    ]  # fmt: skip
+    folder = put(tmp_path / "scans", {"scans": [json.dumps(scan).encode() for scan in scans]})
+    assert list(judged(folder, **EVERY_YES)) == [f"YTO:{number}" for number in numbers]
 
 
 def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
@@ -176,7 +214,7 @@ def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
 
 
 def test_sources_are_the_lines_of_the_parcel(folder: Path) -> None:
-    lines = {topic: (folder / f"{name}.ndjson").read_bytes().splitlines() for topic, name in NAMES.items()}
+    lines = {topic: (folder / f"{name}.ndjson").read_bytes().splitlines() for topic, name in EVENTS.items()}
     events: dict[str, set[str]] = {}
     for each in lines.values():
         for line in each:
@@ -237,11 +275,16 @@ def test_a_kind_of_event_may_be_missing(folder: Path, tmp_path: Path, capsys: py
     captured = capsys.readouterr()
     assert "there were no scans and no inspections\n" in captured.out
     assert "judging" in captured.err
-    assert (tmp_path / "some.ndjson").read_bytes().count(b"\n") == len(judged(folder))
+    found = read_alerts(tmp_path / "some.ndjson")
+    assert len(found) > len(judged(folder))
+    assert all("journey.ghost" in {reason.rule for reason in alert.reasons} for alert in found)
     assert (tmp_path / "some.rejects.ndjson").read_bytes() == b""
+    # Without shipments nothing is known of a parcel but where it has been, and that it should not have been there.
     put(tmp_path / "scans", {"scans": lines["scans"]})
-    assert run(["judge", "scans", "--out", "none"]) == 0
-    assert (tmp_path / "none").read_bytes() == (tmp_path / "none.rejects.ndjson").read_bytes() == b""
+    assert run(["judge", "scans", "--out", "lost"]) == 0
+    rules = {tuple(reason.rule for reason in alert.reasons) for alert in read_alerts(tmp_path / "lost")}
+    assert rules == {("journey.departed_uninspected", "journey.unregistered")}
+    assert (tmp_path / "lost.rejects.ndjson").read_bytes() == b""
 
 
 def test_rules_and_settings_of_the_command_line_hold(
@@ -267,7 +310,7 @@ def test_rules_and_settings_of_the_command_line_hold(
     ("arguments", "message"),
     [
         (["gone", "--out", "a.ndjson"], "gone: no such folder"),
-        (["empty", "--out", "a.ndjson"], "empty: no shipments, scans, inspections here"),
+        (["empty", "--out", "a.ndjson"], "empty: no shipments, scans, inspections, reference here"),
         (["full", "--out", "gone/a.ndjson"], "gone: no such folder"),
         (["full", "--out", "full"], "full: not a regular file"),
         (["full", "--out", "full/scans.ndjson"], "full/scans.ndjson: holds events to judge"),

@@ -16,7 +16,7 @@ from schemas.records import Alert, Scan, Shipment
 from streams.settings import Settings
 from tests.runs import Recorded, comparable, difference, open_alerts, run
 from tests.schemas.samples import SCAN, SHIPMENT
-from tests.worlds import DAY, HOUR, START, Record, resident_id, world
+from tests.worlds import DAY, HOUR, START, Record, events_of, resident_id, world
 
 PARTITIONS = (1, 4, 12)
 
@@ -40,11 +40,24 @@ def test_open_alerts_are_the_same_one_by_one(seed: int, partitions: int) -> None
     assert not difference(open_alerts(run(records, size=1, partitions=partitions, order=seed + 1)), wanted)
 
 
+@pytest.mark.parametrize("near", [range(4), (1,), (0, 2, 3)])
+@pytest.mark.parametrize("size", [1, 30, 5_000])
+def test_histories_near_and_far_answer_alike(size: int, near: Sequence[int]) -> None:
+    """Asked in the step itself or over topics, and where some are this and some that."""
+    records = world(17, 80)
+    wanted = open_alerts(run(records))
+    found = run(records, size=size, partitions=4, near=near, order=size)
+    assert not difference(open_alerts(found), wanted)
+    assert all(
+        before.revision < after.revision for messages in found.messages.values() for before, after in pairwise(messages)
+    )
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 7, 33, 5_000]), st.sampled_from(PARTITIONS), st.data())
 def test_repetitions_anywhere_change_nothing(seed: int, size: int, partitions: int, data: st.DataObject) -> None:
     records = world(seed, data.draw(st.integers(1, 25)))
-    again = [*records, *data.draw(st.lists(st.sampled_from(records), max_size=20))]
+    again = [*records, *data.draw(st.lists(st.sampled_from(events_of(records)), max_size=20))]
     wanted = open_alerts(run(records))
     assert not difference(open_alerts(run(again, size=size, partitions=partitions, order=seed)), wanted)
 
@@ -54,8 +67,9 @@ def test_reading_it_all_again_publishes_nothing() -> None:
     records = world(5, 80)
     recorded = run(records, size=20)
     before = {key: len(messages) for key, messages in recorded.messages.items()}
-    random.Random(1).shuffle(records)
-    recorded.feed(recorded.batches(records))
+    again = events_of(records)
+    random.Random(1).shuffle(again)
+    recorded.feed(recorded.batches(again))
     assert {key: len(messages) for key, messages in recorded.messages.items()} == before
 
 
@@ -200,7 +214,7 @@ def newest(recorded: Recorded) -> dict[str, Alert]:
 
 def test_what_a_reader_keeps_is_what_is_open() -> None:
     """Newest message by parcel, without the withdrawn ones."""
-    recorded = run(world(9, 120), size=11, order=2)
+    recorded = run(world(12, 120), size=11, order=2)
     kept = {key: alert for key, alert in newest(recorded).items() if alert.status == "open"}
     assert not difference(kept, open_alerts(recorded))
     assert any(messages[-1].status == "withdrawn" for messages in recorded.messages.values())

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.layout import FORMAT
 from streams.state.rocks import RocksStore, StateError, shared_cache
-from streams.state.store import MemoryStore
+from streams.state.store import MemoryStore, whole
 
 CACHE = shared_cache(8)
 HOT = 1 << 20
@@ -64,6 +66,39 @@ def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
     assert get(store, "committed", "closing", "open", "never") == wanted
     store.write(delta, {0: 11})
     assert get(store, "committed", "closing", "open", "never") == wanted
+
+
+def everything(store: RocksStore | MemoryStore, rows_max: int, partition: int = 0) -> list[tuple[bytes, bytes]]:
+    """A scan to its end."""
+    found: list[tuple[bytes, bytes]] = []
+    after = b"\x01"
+    while True:
+        rows = store.scan(partition, after, rows_max)
+        found += rows
+        if len(rows) < rows_max:
+            return found
+        after = rows[-1][0]
+
+
+@pytest.mark.parametrize("rows_max", [1, 3, 10, 11, 1_000])
+def test_a_scan_finds_newest_values_wherever_they_are(store: RocksStore, rows_max: int) -> None:
+    rng = random.Random(rows_max)
+    keys = [f"{number:02d}" for number in range(40)]
+    truth: dict[str, str] = {}
+    for offset in (1, 2, 3):
+        some = {key: f"{key}-{offset}" for key in rng.sample(keys, 12)}
+        put(store, **some)
+        store.put([0, 1], [b"\x00note", b"07"], [b"of ours", b"other"])
+        truth |= some
+        if offset == 1:
+            commit(store, offset)
+        elif offset == 2:
+            store.close_epoch()
+    memory = MemoryStore()
+    memory.put([0] * len(truth), [key.encode() for key in truth], [value.encode() for value in truth.values()])
+    wanted = sorted((key.encode(), value.encode()) for key, value in truth.items())
+    assert everything(store, rows_max) == everything(memory, rows_max) == wanted
+    assert everything(store, rows_max, partition=1) == [(b"07", b"other")]
 
 
 def test_partitions_do_not_mix(store: RocksStore) -> None:
@@ -177,13 +212,110 @@ def test_more_than_fits_in_memory(tmp_path: Path) -> None:
     store.close_all()
 
 
-def test_another_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened(tmp_path).close_all()
-    monkeypatch.setattr("streams.layout.FORMAT", 2)
-    with pytest.raises(StateError, match=r"things/0.* has format 1, this worker writes 2"):
-        opened(tmp_path)
-    monkeypatch.undo()
-    opened(tmp_path).close_all()  # and the refusal left no lock behind
+def filled(folder: Path) -> Path:
+    """A folder with enough in it for blocks of data, closed; the RocksDB folder."""
+    store = opened(folder)
+    put(store, **{f"{number:05d}": f"{number:05d}" + "x" * 300 for number in range(2_000)})
+    commit(store, 7)
+    store.close_all()
+    return folder / "things" / "0"
+
+
+def test_a_folder_of_another_format_is_thrown_away_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path)
+    monkeypatch.setattr("streams.layout.FORMAT", FORMAT + 1)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 0
+    assert get(store, "00001") == [None]
+    store.close_all()
+    (line,) = caplog.messages
+    assert f"things/0 cannot be used (its format is {FORMAT}, this worker's is {FORMAT + 1}): removed, to be" in line
+
+
+def unlink(path: Path) -> None:
+    path.unlink()
+
+
+def scribble(path: Path) -> None:
+    """Random bytes in the middle."""
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : 2 * third] = random.randbytes(third)
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    """As if half of it had never been written."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "harm"),
+    [("MANIFEST-*", unlink), ("MANIFEST-*", scribble), ("CURRENT", unlink), ("CURRENT", scribble), ("*.sst", unlink),
+     ("*.sst", cut)],
+)  # fmt: skip
+def test_a_damaged_folder_is_thrown_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pattern: str, harm: Callable[[Path], None]
+) -> None:
+    """What is found when it is opened; the changelog is read from its start then."""
+    for path in filled(tmp_path).glob(pattern):
+        harm(path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 0
+    assert get(store, "00001") == [None]
+    put(store, a="1")
+    commit(store, 3)
+    store.close_all()
+    assert "removed, to be built from the changelog" in caplog.text
+    assert store.open(0) == 3
+    store.close_all()
+
+
+def test_damage_found_while_reading_is_remembered_for_the_next_opening(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in filled(tmp_path).glob("*.sst"):
+        scribble(path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    with pytest.raises(StateError, match=r"things/0 is damaged \(Corruption.*the next start builds it anew"):
+        get(store, *[f"{number:05d}" for number in range(2_000)])
+    store.close_all()
+    assert store.open(0) == 0
+    assert "removed, to be built from" in caplog.text
+    store.close_all()
+    caplog.clear()
+    store.open(0)
+    assert not caplog.text, "and it is forgotten again"
+    store.close_all()
+
+
+def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = filled(tmp_path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    shutil.rmtree(path.parent)
+    put(store, a="1")
+    commit(store, 8)
+    assert get(store, "a", "00000") == ["1", "00000" + "x" * 300]
+    store.close_all()
+    assert "was not brought up to date" in caplog.text
+    assert store.open(0) == 0
+    store.close_all()
+
+
+def test_all_that_is_there_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(20)})
+    commit(store, 30)
+    put(store, **{f"k{i}": f"v{i}" for i in range(18, 25)})
+    pieces = list(whole(store, 0, 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
+    assert list(whole(store, 1, 10)) == []
 
 
 def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:

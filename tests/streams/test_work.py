@@ -6,16 +6,14 @@ import asyncio
 import threading
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from schemas import topics
 from schemas.records import Alert
 from streams.offline import Offline
 from streams.settings import Settings
-from tests.runs import catalogue, comparable, difference, open_alerts, run
-from tests.workbench import Workbench, current, workbench
-from tests.worlds import START, Record, world
+from tests.runs import catalogue, difference, open_alerts, run
+from tests.workbench import Workbench, current, newest_open, workbench
+from tests.worlds import DAY, START, Record, events_of, world
 
 
 def batches_of(records: list[Record], partitions: int = 4) -> Offline:
@@ -23,13 +21,8 @@ def batches_of(records: list[Record], partitions: int = 4) -> Offline:
 
 
 def published(bench: Workbench) -> dict[str, Alert]:
-    """The alerts that a reader ends up with, open ones only."""
-    newest = {
-        key: msgspec.json.decode(value, type=Alert)
-        for topic, _, key, value in bench.effects.published
-        if topic == topics.ALERTS
-    }
-    return comparable(alert for alert in newest.values() if alert.status == "open")
+    """Those that a bench has published."""
+    return newest_open(bench.effects.published)
 
 
 @pytest.mark.parametrize("size", [13, 10_000])
@@ -41,6 +34,8 @@ def test_a_worker_alone_comes_to_the_same_alerts(tmp_path: Path, size: int) -> N
         async def scenario() -> None:
             for first in range(0, len(records), size):
                 await bench.settle(split.batches(records[first : first + size]))
+            await bench.let_pass(START + 10_000 * DAY)
+            await bench.commit()
 
         asyncio.run(scenario())
         assert not difference(published(bench), open_alerts(run(records)))
@@ -49,7 +44,7 @@ def test_a_worker_alone_comes_to_the_same_alerts(tmp_path: Path, size: int) -> N
 def test_an_epoch_holds_the_offsets_of_what_it_read(tmp_path: Path) -> None:
     records = world(2, 30)
     with workbench(tmp_path) as bench:
-        batches = batches_of(records).batches(records)
+        batches = batches_of(records).batches(events_of(records))
 
         async def scenario() -> None:
             await bench.parcels(batches[:2])

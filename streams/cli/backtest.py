@@ -1,0 +1,110 @@
+"""`waybill backtest`: two catalogues over the same files, and what differs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.bars import ProgressOption, bar
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from streams.backtest.difference import Difference
+
+BEYOND = 3
+"""Exit code for more changes than allowed: neither a failure (1) nor wrong use (2)."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "backtest", backtest)
+
+
+def backtest(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR_OR_FILE", help="Folder with the events, or one file: NDJSON or Parquet.")
+    ],
+    rules: Annotated[Path, typer.Option("--rules", metavar="NEW", help="Folder of the new rule files.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD", help="Folder of the old ones (default: setting rules_dir, else as shipped)."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page too; replaced.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write every parcel that differs, NDJSON; replaced.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
+    examples: Annotated[int, typer.Option(min=0, max=100, help="Examples of each cause.")] = 3,
+    max_gained: Annotated[int | None, typer.Option(min=0, help="Most parcels that may gain an alert.")] = None,
+    max_lost: Annotated[int | None, typer.Option(min=0, help="Most parcels that may lose theirs.")] = None,
+    max_changed: Annotated[int | None, typer.Option(min=0, help="Most alerts that may change tier.")] = None,
+    home_adcodes: Annotated[
+        str | None, typer.Option(help="Home places, codes or prefixes by commas (default: setting home_adcodes).")
+    ] = None,
+    processes: ProcessesOption = None,
+    progress: ProgressOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Judge past events under new rules and under old ones, and show the difference.
+
+    Which parcels gain or lose an alert, which alerts change tier, because of which rules, with examples and their
+    evidence; and what each rule answers under both. The events are those of DIR/shipments, scans and inspections, or
+    of a file that is named so; a file of another name has shipments. They are read once, both catalogues judge the
+    same parcels with the worker's own functions, and rule_overrides hold for both.
+
+    Exit code 3 if a limit is exceeded: --max-lost 0 lets nothing be lost. Without limits a difference is no failure.
+
+    Files may be larger than memory: what is known in between lies on disk in TMPDIR, about a third of their size as
+    NDJSON, and is removed at the end.
+    """
+    settings = settings_of(config, assignments, home_adcodes=home_adcodes)
+    if html and out and html.resolve() == out.resolve():
+        raise typer.BadParameter("--html and --out name the same file", param_hint="--html")
+
+    from streams.backtest.run import backtest as compare
+    from streams.backtest.run import load_pair
+    from streams.cli import backtestview
+    from streams.crew import cores
+
+    began = time.monotonic()
+    old, new = load_pair(against, rules, settings)
+    with bar(progress) as advance:
+        difference = compare(
+            source, old, new, settings,
+            html=html, out=out, examples_max=examples, progress=advance, processes=processes or cores(),
+        )  # fmt: skip
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(difference).decode())
+    else:
+        backtestview.report(difference, time.monotonic() - began)
+        for path in filter(None, (html, out)):
+            print(f"{path}: written")
+    limits = {"gained": max_gained, "lost": max_lost, "changed": max_changed}
+    exceeded = _exceeded(difference, limits)
+    for line in exceeded:
+        print(f"waybill: {line}", file=sys.stderr)
+    if exceeded:
+        raise typer.Exit(BEYOND)
+
+
+def _exceeded(difference: Difference, limits: dict[str, int | None]) -> list[str]:
+    changes = difference.changes
+    counts = {
+        "gained": changes["gained"],
+        "lost": changes["lost"],
+        "changed": changes["raised"] + changes["lowered"],
+    }
+    return [
+        f"{counts[name]:,} {name}, at most {limit:,} allowed (--max-{name})"
+        for name, limit in limits.items()
+        if limit is not None and counts[name] > limit
+    ]

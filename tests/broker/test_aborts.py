@@ -1,0 +1,118 @@
+"""Transactions that fail but can be aborted: the worker reads again in the same process, and nothing is doubled."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas import topics
+from schemas.records import Alert
+from streams.commit import AbortedError, CommitError, Committer, Epoch
+from tests.hurt import outdated
+from tests.runs import open_alerts, run
+from tests.workers import Reader, Stream, Worker, expect
+from tests.worlds import world
+
+pytestmark = pytest.mark.broker
+ALERT = msgspec.json.Decoder(Alert)
+
+
+@pytest.fixture
+def member(fresh_kafka: str) -> Iterator[Consumer]:
+    """A member of a group that holds partitions."""
+    group = f"waybill-aborts-{uuid.uuid4().hex[:8]}"
+    client = Consumer({"bootstrap.servers": fresh_kafka, "group.id": group, "log_level": 0})
+    client.subscribe([topics.SCANS])
+    deadline = time.monotonic() + 20
+    while not client.assignment():
+        client.poll(0.1)
+        assert time.monotonic() < deadline
+    yield client
+    client.close()
+
+
+def committer(servers: str, name: str) -> Committer:
+    config = {"bootstrap.servers": servers, "transaction.timeout.ms": 10_000, "log_level": 0}
+    made = Committer(config, name, {})
+    made.start()
+    return made
+
+
+def epoch(offset: int, text: bytes) -> Epoch:
+    made = Epoch(offsets={(topics.SCANS, 0): offset})
+    made.send(topics.REJECTS, [(0, text)])
+    return made
+
+
+def committed(member: Consumer) -> int:
+    return int(member.committed([TopicPartition(topics.SCANS, 0)], timeout=10)[0].offset)
+
+
+def test_an_epoch_refused_for_its_generation_is_taken_back_and_the_next_one_goes_through(
+    fresh_kafka: str, member: Consumer
+) -> None:
+    committing = committer(fresh_kafka, uuid.uuid4().hex)
+    metadata = member.consumer_group_metadata()
+    with pytest.raises(AbortedError, match="transaction of 0 records failed"):
+        committing.commit(epoch(5, b"refused"), {}, outdated(metadata))
+    assert committed(member) < 0
+    committing.commit(epoch(7, b"good"), {}, metadata)
+    assert committed(member) == 7
+    reader = Reader(fresh_kafka, topic=topics.REJECTS)
+    assert reader.until(lambda: reader.values == [b"good"], 10)
+
+
+def test_a_producer_whose_place_was_taken_does_not_try_again(fresh_kafka: str, member: Consumer) -> None:
+    name = uuid.uuid4().hex
+    old = committer(fresh_kafka, name)
+    committer(fresh_kafka, name)
+    with pytest.raises(CommitError) as failed:
+        old.commit(epoch(5, b"of a zombie"), {}, member.consumer_group_metadata())
+    assert not isinstance(failed.value, AbortedError)
+    assert committed(member) < 0
+
+
+def test_a_worker_whose_commits_are_refused_now_and_then_loses_and_doubles_nothing(
+    fresh_kafka: str, tmp_path: Path
+) -> None:
+    records = world(21, 400)
+    stream = Stream(fresh_kafka, records, 4.0)
+    command = (sys.executable, "-m", "tests.hurt", "outdated")
+    with Worker(fresh_kafka, tmp_path / "state", command=command, epoch_ms_max=50) as worker:
+        worker.ready()  # for of a backlog it makes few epochs
+        stream.start()
+        stream.join()
+        reader = expect(fresh_kafka, open_alerts(run(records)), worker)
+        seen = [(alert.alert_id, alert.revision) for alert in map(ALERT.decode, reader.values)]
+        assert len(seen) == len(set(seen)), "an alert was doubled"
+        assert worker.says("aborted, and read again") >= 3, worker.told()
+        assert worker.says("starting:") == 1, "it went on in the same process"
+        uncommitted = Reader(fresh_kafka, isolation="read_uncommitted")
+        assert uncommitted.until(lambda: len(uncommitted.values) > len(reader.values), 10), "nothing was aborted"
+        code, _ = worker.stop()
+        assert code == 0
+
+
+@pytest.mark.chaos
+def test_a_worker_stopped_beyond_its_session_goes_on_in_the_same_process(fresh_kafka: str, tmp_path: Path) -> None:
+    records = world(22, 400)
+    stream = Stream(fresh_kafka, records, 9.0)
+    with Worker(fresh_kafka, tmp_path / "state", epoch_ms_max=50, transaction_timeout_ms=20_000) as worker:
+        worker.ready()
+        stream.start()
+        for _ in range(2):
+            time.sleep(1.0)
+            worker.send(signal.SIGSTOP)
+            time.sleep(3.5)  # the session is 2 s
+            worker.send(signal.SIGCONT)
+        stream.join()
+        expect(fresh_kafka, open_alerts(run(records)), worker)
+        assert worker.says("starting:") == 1

@@ -1,0 +1,107 @@
+"""A broker that goes away, for a while or for good. Workers outlast it or start anew, but do not wait for ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams import topics
+from streams.broker.private import PrivateKafka
+from tests.runs import open_alerts, run
+from tests.workers import WAYBILL, Publisher, Stream, Worker, expect
+from tests.worlds import world
+
+pytestmark = [pytest.mark.broker, pytest.mark.chaos]
+# Seconds for which the broker is away, longer than a transaction and its abort may take; 60 was played too.
+AWAY_S = float(os.environ.get("WAYBILL_TESTS_AWAY_S", "8"))
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[PrivateKafka]:
+    """A broker for the test alone, with topics."""
+    with PrivateKafka(tmp_path / "kafka", heap_mb=300) as kafka:
+        topics.create(kafka.bootstrap_servers)
+        yield kafka
+
+
+def page(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, json.load(answer)["why"]
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, json.load(refusal)["why"]
+    except OSError:
+        return 0, ""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path: Path, how: str) -> None:
+    servers = broker.bootstrap_servers
+    before, after = world(31, 300), world(32, 300)
+    command = (*WAYBILL, "--processes", "2")
+    with Worker(servers, tmp_path / "state", command=command, epoch_ms_max=50) as workers:
+        deadline = time.monotonic() + 30
+        while workers.says("state of 2 partitions is there") < 2:
+            assert time.monotonic() < deadline, workers.told()
+            time.sleep(0.05)
+        stream = Stream(servers, before, 3.0)
+        stream.start()
+        time.sleep(1.5)
+        if how == "killed":
+            broker.kill()
+            time.sleep(AWAY_S)
+            broker.start()
+        else:
+            os.kill(broker.pid, signal.SIGSTOP)
+            time.sleep(AWAY_S)
+            os.kill(broker.pid, signal.SIGCONT)
+        stream.join()
+        Publisher(servers)(after)
+        expect(servers, open_alerts(run([*before, *after])), workers, timeout_s=60)
+        code, _ = workers.stop(30)
+        assert code == 0
+
+
+def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKafka, tmp_path: Path) -> None:
+    servers, port = broker.bootstrap_servers, free_port()
+    bounds = {"stalled_ms_max": 14_000, "give_up_after_ms": 18_000}
+    with Worker(servers, tmp_path / "state", WAYBILL, web_port=port, **bounds) as worker:
+        worker.ready()
+        Publisher(servers)(world(33, 30))
+        deadline = time.monotonic() + 20
+        while page(port, "/ready")[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        broker.kill()
+        gone_at = time.monotonic()
+        first: dict[str, float] = {}
+        last: dict[str, str] = {}
+        while worker.alive and time.monotonic() - gone_at < 60:
+            for path in ("/ready", "/live"):
+                status, why = page(port, path)
+                if status == 503:
+                    first.setdefault(path, time.monotonic() - gone_at)
+                    last[path] = why
+            time.sleep(0.2)
+        ended_s = time.monotonic() - gone_at
+        assert worker.code == 1
+        assert "no broker has answered for 1" in worker.told().splitlines()[-1]
+        assert first["/ready"] < first["/live"] < ended_s < 40
+        assert "none has answered" in last["/ready"]
+        assert "no broker has answered" in last["/live"]

@@ -1,0 +1,124 @@
+"""Input that was deleted before it was read, or a topic made anew: no worker passes over it in silence."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas import topics
+from tests.runs import open_alerts, run
+from tests.workers import Publisher, Worker, expect
+from tests.worlds import world
+
+pytestmark = pytest.mark.broker
+SESSION_MS = 1_000
+
+
+def admin(servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers, "log_level": 0})
+
+
+def truncate(servers: str, topic: str, partition: int, below: int) -> None:
+    """Delete the records of a partition below an offset."""
+    client, at = admin(servers), TopicPartition(topic, partition, below)
+    next(iter(client.delete_records([at]).values())).result(10)
+
+
+def committed(servers: str, group: str) -> dict[tuple[str, int], int]:
+    """What a group has committed."""
+    client = admin(servers)
+    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(10)
+    return {(at.topic, at.partition): at.offset for at in asked.topic_partitions}
+
+
+def put_back(servers: str, group: str, topic: str, partition: int, offset: int) -> None:
+    """Commit an offset for a group, once no member's slot in it is kept any more."""
+    time.sleep(SESSION_MS / 1000 + 0.3)
+    client, at = admin(servers), ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition, offset)])
+    done = client.alter_consumer_group_offsets([at])[group].result(10)
+    assert [each.error for each in done.topic_partitions] == [None]
+
+
+def ends(worker: Worker, timeout_s: float = 30.0) -> str:
+    """Wait for a worker to end by itself with 1; the last line that it said."""
+    deadline = time.monotonic() + timeout_s
+    while worker.alive:
+        assert time.monotonic() < deadline, worker.told()
+        time.sleep(0.05)
+    assert worker.code == 1, worker.told()
+    return worker.told().splitlines()[-1]
+
+
+def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_worker(
+    fresh_kafka: str, tmp_path: Path
+) -> None:
+    records = world(3, 60)
+    wanted = open_alerts(run(records))
+    publish = Publisher(fresh_kafka)
+    worker = Worker(fresh_kafka, tmp_path / "state", group="waybill-gone", session_timeout_ms=SESSION_MS)
+    with worker:
+        publish(records)
+        expect(fresh_kafka, wanted, worker)
+        assert worker.stop()[0] == 0
+    at = committed(fresh_kafka, "waybill-gone")[topics.SCANS, 1]
+    assert at > 3
+    publish(records)
+    truncate(fresh_kafka, topics.SCANS, 1, at + 2)
+    with worker:
+        line = ends(worker)
+    what = f"{topics.SCANS}[1]: offset {at} is next to read, but the log holds {at + 2} to {2 * at}: "
+    assert what + f"records {at} to {at + 1} were deleted before they were read" in line
+    assert f"--group waybill-gone --topic {topics.SCANS}:1 --reset-offsets --to-earliest" in line
+
+    put_back(fresh_kafka, "waybill-gone", topics.SCANS, 1, 10**6)
+    with worker:
+        line = ends(worker)
+    assert f"offset 1000000 is next to read, but the log holds {at + 2} to {2 * at}: the topic was cut off" in line
+
+    put_back(fresh_kafka, "waybill-gone", topics.SCANS, 1, at + 2)  # what the line says to do
+    with worker:
+        worker.ready()
+        expect(fresh_kafka, wanted, worker)
+        assert worker.stop()[0] == 0
+
+
+def test_a_group_that_has_committed_nothing_begins_with_what_is_left(fresh_kafka: str, tmp_path: Path) -> None:
+    records = world(4, 60)
+    publish = Publisher(fresh_kafka)
+    for _ in range(7):
+        for partition_key in (b"a", b"b", b"c", b"d", b"e", b"f"):
+            publish.raw(topics.SCANS, partition_key, b"junk that is deleted")
+    publish.flush()
+    truncate(fresh_kafka, topics.SCANS, publish.last[1], publish.last[2])
+    publish(records)
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        expect(fresh_kafka, open_alerts(run(records)), worker)
+        assert worker.stop()[0] == 0
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_topic_made_anew_is_read_from_its_beginning(fresh_kafka: str, tmp_path: Path, running: bool) -> None:
+    """Longer than the old one, so that the old offset could be found in it: the broker forgets that with the topic.
+
+    A worker that runs meanwhile stops, for to it the offset that is next to read has gone.
+    """
+    before, after = world(5, 20), world(6, 80)
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        worker.ready()
+        Publisher(fresh_kafka)(before)
+        expect(fresh_kafka, open_alerts(run(before)), worker)
+        if not running:
+            assert worker.stop()[0] == 0
+        client = admin(fresh_kafka)
+        client.delete_topics([topics.SHIPMENTS], operation_timeout=10)[topics.SHIPMENTS].result(10)
+        time.sleep(1.0)
+        client.create_topics([NewTopic(topics.SHIPMENTS, 4, 1)])[topics.SHIPMENTS].result(10)
+        if running:
+            assert "the topic was cut off or made anew" in ends(worker)
+    Publisher(fresh_kafka)(after)
+    with worker:
+        expect(fresh_kafka, open_alerts(run([*before, *after])), worker)
