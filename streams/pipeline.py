@@ -28,6 +28,7 @@ from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, unt
 from streams.judge import Verdicts, judge
 from streams.reference import EMPTY
 from streams.reference.reading import Reader
+from streams.sealing import Seal, drop
 from streams.state.store import Store
 
 SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
@@ -202,7 +203,7 @@ class Parcels:
                 records += decoded.rows
                 partitions += [batch.partition] * len(decoded.rows)
                 offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [refused(batch, bad) for bad in decoded.rejected]
+                out.rejects += [refused(batch, bad, self._describer.seal) for bad in decoded.rejected]
                 out.events[topic] += len(batch.values)
         return records, partitions, offsets
 
@@ -230,8 +231,8 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def refused(batch: Batch, bad: Rejected) -> Reject:
-    """What is published of a record that could not be read."""
+def refused(batch: Batch, bad: Rejected, seal: Seal = drop) -> Reject:
+    """What is published of a record that could not be read; `seal` makes what is kept of it."""
     return Reject(
         topic=batch.topic,
         partition=batch.partition,
@@ -239,4 +240,5 @@ def refused(batch: Batch, bad: Rejected) -> Reject:
         reason=bad.reason,
         detail=bad.detail,
         received_at=batch.timestamps[bad.index],
+        raw=seal(batch.values[bad.index]),
     )

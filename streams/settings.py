@@ -82,9 +82,7 @@ class Settings(BaseSettings):
     )
 
     # Broker and group
-    bootstrap_servers: str | None = Field(
-        None, min_length=1, description="Kafka brokers, host:port by commas. Empty: a private Kafka is started."
-    )
+    bootstrap_servers: str | None = Field(None, min_length=1, description="Kafka brokers, host:port by commas.")
     kafka: dict[str, KafkaProperty] = Field(
         default_factory=dict,
         repr=False,
@@ -150,7 +148,7 @@ class Settings(BaseSettings):
     reject_raw: Literal["drop", "encrypt"] = Field(
         "drop", description="Raw bytes of rejected records: drop, or encrypt with reject_key_file."
     )
-    reject_key_file: Path | None = Field(None, description="File with the key that encrypts rejected records.")
+    reject_key_file: Path | None = Field(None, description="File with Fernet keys, one a line, for rejected records.")
 
     # Operations
     web_host: str = Field("127.0.0.1", min_length=1, description="Address of /metrics, /live and /ready.")

@@ -25,6 +25,7 @@ from streams.describe.place import starts_with_any
 from streams.describe.tokens import Tokeniser, load_keys
 from streams.frames import TAIL, Movements, Uploads, tail
 from streams.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref, text_ref
+from streams.sealing import Seal, sealed_by
 from streams.settings import Settings
 
 Rows = NDArray[np.void]
@@ -41,6 +42,7 @@ class Describer:
     home_adcodes: tuple[str, ...]
     kinds: frozenset[int]  # of history that are kept
     joins: bool  # reference data are looked up
+    seal: Seal  # what is kept of a record that cannot be read
 
     @classmethod
     def of(cls, settings: Settings, columns: Container[str]) -> Describer:
@@ -56,7 +58,8 @@ class Describer:
         )
         kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
         joins = any(column.name in columns for column in REFERENCE)
-        return cls(tokens, settings.priority_origins, settings.priority_countries, settings.home_adcodes, kinds, joins)
+        places = settings.priority_origins, settings.priority_countries, settings.home_adcodes
+        return cls(tokens, *places, kinds, joins, sealed_by(settings))
 
     def uploads(self, records: Sequence[Shipment], partitions: list[int], offsets: Sequence[int]) -> Uploads:
         """SHIPMENT rows of shipment records."""
