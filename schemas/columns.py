@@ -196,8 +196,8 @@ JOURNEY = (
     Column(
         "weight_change_g",
         "integer",
-        "Largest difference between the weight of a scan and weight_g, grams.",
-        f"no scan with a weight; {_SHIPMENT_LACKS}",
+        "Largest difference between the weight of a scan and weight_g, grams; 0 if no scan has a weight.",
+        _SHIPMENT_LACKS,
     ),
     Column(
         "unregistered_24h",

@@ -46,7 +46,10 @@ async def _idle(work: Work, lag: Lag) -> list[int]:
     if not quiet:
         return []
     waiting = await work.run(work.parcels.deadlines.waiting, quiet, _now_ms())
-    lags = await lag(work.committed) if waiting else {}
+    try:
+        lags = await lag(work.committed) if waiting else {}
+    except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
+        return []
     return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in SOURCES.values())]
 
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -22,7 +21,7 @@ from streams.describe import Describer
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import Histories, Judged, Parcels
+from streams.pipeline import SOURCES, Histories, Parcels
 from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
@@ -30,7 +29,9 @@ from streams.state.rocks import RocksStore, shared_cache
 from streams.state.store import whole
 from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
+from streams.transport.membership import membership
 from streams.transport.poller import Partition
+from streams.turn import Turn
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class Work:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
-        self.arrived_at: dict[int, float] = {}  # when a partition brought something last, by the monotonic clock
+        self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
@@ -112,7 +113,7 @@ class Work:
         """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
         await self._room()
         async with self._stepping:
-            turn = Turn(self, [batch for batch in batches if batch.generation == self._generation])
+            turn = Turn(self._epoch, self.metrics, [batch for batch in batches if batch.generation == self._generation])
             try:
                 yield turn
             except BaseException:
@@ -120,12 +121,12 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
-                for batch in turn.fresh:
-                    self.arrived_at[batch.partition] = time.monotonic()
+                self.arrived_at |= dict.fromkeys(_sources(turn.fresh), time.monotonic())
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
+            self.metrics.waiting.set(len(self.parcels.deadlines))
             if turn.fresh or self._epoch.timed:
                 self._filled.set()
 
@@ -203,23 +204,7 @@ class Work:
         """What the transport needs; see `streams.transport`."""
         settings = self.settings
         return Link(
-            config=self._client(
-                {
-                    "group.id": settings.group,
-                    # Under KIP-848 a static member that was killed is refused until the broker has missed it for its
-                    # session time-out, 45 s unless the broker says otherwise; and one that leaves keeps its partitions.
-                    **(
-                        {"group.protocol": "consumer", "group.remote.assignor": "range"}
-                        if settings.group_protocol == "consumer"
-                        else {
-                            "group.instance.id": f"{settings.group}-{settings.instance}",
-                            "partition.assignment.strategy": "range",
-                            "session.timeout.ms": settings.session_timeout_ms,
-                            "heartbeat.interval.ms": settings.session_timeout_ms // 4,
-                        }
-                    ),
-                }
-            ),
+            config=self._client(membership(settings)),
             partitions=settings.partitions,
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
@@ -344,49 +329,13 @@ class Work:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
 
 
+def _sources(batches: Sequence[Batch]) -> set[int]:
+    """Partitions of which these have events; what agents send each other comes from elsewhere."""
+    return {batch.partition for batch in batches if batch.topic in SOURCES.values()}
+
+
 _EPOCH_BATCHES_MAX = 4
 _SCAN_ROWS = 10_000
 _AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
-
-
-class Turn:
-    """One step's part in the open epoch."""
-
-    def __init__(self, work: Work, fresh: list[Batch]) -> None:
-        self.fresh = fresh
-        self._work = work
-
-    def judged(self, judged: Judged) -> None:
-        """Add what a step of the parcels gave."""
-        self._work._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
-        if judged.due:
-            self._work._epoch.passed(judged.due)
-            self._work.metrics.overdue.inc(judged.due)
-        self._work.metrics.waiting.set(len(self._work.parcels.deadlines))
-        _count(self._work.metrics, judged)
-
-    def passed(self, judged: Judged, rows: int) -> None:
-        """Add what was judged without a batch, out of so many parcels."""
-        self._work._epoch.judged(judged)
-        self._work._epoch.passed(rows)
-        _count(self._work.metrics, judged)
-
-    def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
-        """Add messages for an internal topic."""
-        self._work._epoch.send(topic, messages)
-
-
-def _count(metrics: Metrics, judged: Judged) -> None:
-    for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
-        metrics.rejects.labels(topic, reason).inc(n)
-    for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
-        metrics.verdicts.labels(tier, status).inc(n)
-        metrics.alerts.labels(status).inc(n)
-    rules: Counter[tuple[str, str]] = Counter()
-    for each in judged.alerts:
-        rules.update((reason.rule, "yes") for reason in each.alert.reasons)
-        rules.update((rule, "unknown") for rule in each.alert.unknown)
-    for (rule, answer), n in rules.items():
-        metrics.rule_answers.labels(rule, answer).inc(n)

@@ -330,7 +330,7 @@ def _journey(
         for left in departed
     )
     opened = [c.ended_at - c.started_at for c in checks if c.inspection_type == "open_box"]
-    said["journey.open_box_formality"] = min(opened) < 3_000 if opened else None
+    said["journey.open_box_formality"] = any(spent < 3_000 for spent in opened)
 
     first_scan = min((scan.scanned_at for scan in scans), default=None)
     said["journey.unregistered"] = False
@@ -352,7 +352,7 @@ def _journey(
 
     weights = [scan.weight_g for scan in scans if scan.weight_g is not None]
     changed = any(abs(w - s.weight_g) > 50 and abs(w - s.weight_g) * 20 > s.weight_g for w in weights)
-    said["journey.weight_changed"] = False if s.pieces != 1 else changed if weights else None
+    said["journey.weight_changed"] = s.pieces == 1 and changed
 
     until = s.picked_up_at + 48 * HOUR
     seen = any(scan.scan_type != "picked_up" and scan.scanned_at <= until for scan in scans)

@@ -197,8 +197,8 @@ class Journeys:
         rows = np.flatnonzero(self._scanned & (self._rows["value"] >= 0))
         of = self._of[rows]
         change = np.abs(self._rows["value"][rows].astype(np.int64) - self._heads["weight_g"][of])
-        found, out = self._reduced(np.maximum, of, change)
-        return _column(out, found & self.present)
+        _, out = self._reduced(np.maximum, of, change)
+        return _column(out, self.present)
 
     def open_box_s(self) -> pl.Series:
         """The shortest open_box inspection."""

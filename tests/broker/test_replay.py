@@ -228,7 +228,7 @@ def test_stopped_half_way_it_says_where(number: signal.Signals, code: int, tmp_p
     out, error = child.communicate(timeout=30)
     assert (child.returncode, out) == (code, "")
     there = len(consumed(fresh_kafka)[topics.SCANS])
-    assert error.startswith(f"stopped at line {there:,} of 10,000, event time 2015-11-24T16:00:")
+    assert error.startswith(f"stopped at line {there:,} of 10,000, event time 2025-11-24T16:00:")
     assert error.endswith(f"Z; {there:,} line{'' if there == 1 else 's'} delivered\n")
 
 

@@ -19,6 +19,7 @@ from streams.state.rocks import RocksStore, shared_cache
 from tests.chaos import traffic
 from tests.chaos.logs import Log
 from tests.runs import Alerts, catalogue, comparable, difference
+from tests.worlds import HOME
 
 # A worker's folder holds each partition's newest values and what compaction has not yet taken away, together up to so
 # many times their size; and by partition and store what RocksDB writes beside them: logs, manifests, a table per start.
@@ -49,7 +50,7 @@ def judged(played: Iterable[traffic.Line], folder: Path) -> Alerts:
     """What `waybill judge` makes of the same lines."""
     traffic.write(played, folder)
     out = folder / "alerts.ndjson"
-    judge_folder(folder, out, Settings(), catalogue())
+    judge_folder(folder, out, Settings(home_adcodes=HOME), catalogue())
     return comparable(_ALERT.decode(line) for line in out.read_bytes().splitlines())
 
 

@@ -16,7 +16,8 @@ from schemas.records import Inspection, Scan, Shipment
 from streams import describe
 from streams.describe import Describer
 from streams.fold import dossiers
-from streams.fold.dossiers import MOVEMENTS_MAX, VERSIONS_MAX, Dossiers
+from streams.fold.dossiers import MOVEMENTS_MAX, Dossiers
+from streams.fold.uploads import VERSIONS_MAX
 from streams.frames import Answers, Movements, Uploads, untail
 from streams.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER, VERSION
 from streams.settings import Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -140,14 +141,31 @@ def test_a_worker_without_partitions_lets_nothing_pass(tmp_path: Path) -> None:
         assert len(bench.work.parcels.deadlines) == 0
 
 
-def test_what_comes_keeps_its_partition_from_being_idle(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("topic", "idle"), [(topics.SCANS, False), (topics.OBSERVATIONS, True)])
+def test_an_event_keeps_its_partition_from_being_idle(tmp_path: Path, topic: str, idle: bool) -> None:
+    """What histories are told comes from parcels of any partition."""
     with workbench(tmp_path, idle_partition_s=10) as bench:
 
         async def scenario() -> None:
             await bench.settle([BATCH])
             silent(bench, 11)
-            async with bench.work.epoch(current([BATCH])):
+            async with bench.work.epoch(current([replace(BATCH, topic=topic)])):
                 pass
-            assert not await while_time_passes(bench, lagging(NO_LAG), lambda: bool(alerts(bench)), 0.3)
+            found = await while_time_passes(bench, lagging(NO_LAG), lambda: bool(alerts(bench)), 2 if idle else 0.3)
+            assert found is idle
+
+        asyncio.run(scenario())
+
+
+def test_a_client_that_is_closed_already_is_no_error(tmp_path: Path) -> None:
+    async def closed(committed: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        raise RuntimeError("Consumer closed")
+
+    with workbench(tmp_path, idle_partition_s=10) as bench:
+
+        async def scenario() -> None:
+            await bench.settle([BATCH])
+            silent(bench, 11)
+            assert not await while_time_passes(bench, closed, lambda: bool(alerts(bench)), 0.2)
 
         asyncio.run(scenario())
