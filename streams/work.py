@@ -292,9 +292,11 @@ class Work:
                 patience_s=patience_s,
             ),
         )
-        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
-        self.waits_for = "reference data: reading the topic"
+        self.waits_for = "reference data and rules: reading the topics"
         await following
+        async with self._stepping:
+            self.reference.rules.exchange(assigned=True)
+        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
         if self._cancelled or self._consumer is None:
             return
         async with self._stepping:
