@@ -89,7 +89,7 @@ def test_rules_are_pushed_and_rolled_back_under_load(fresh_kafka: str, tmp_path:
     records = world(11, 600)
     mine = copied(tmp_path / "mine", goods__any_retail=NEW)
     group = f"waybill-{tmp_path.name}"
-    stream = Stream(fresh_kafka, records, 8.0)
+    stream = Stream(fresh_kafka, records, 25.0)  # for longer than its cases take to play
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(fresh_kafka, tmp_path / "state", instance=str(i))) for i in range(2)]
         for worker in workers:
