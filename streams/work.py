@@ -294,10 +294,12 @@ class Work:
         )
         self.waits_for = "reference data and rules: reading the topics"
         await following
+        if self._cancelled or self._consumer is None:
+            return
         async with self._stepping:
             self.reference.rules.exchange(assigned=True)
         calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
-        if self._cancelled or self._consumer is None:
+        if self._cancelled:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)

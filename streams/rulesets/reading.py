@@ -63,12 +63,19 @@ class Sets:
         return sorted(self.kept, reverse=True)
 
 
+def standing(sets: Sets, settings: Settings) -> Standing:
+    """How it stands with these sets, for those who ask once."""
+    source = Source(settings)
+    source.sets = sets
+    return source.build()
+
+
 class Source:
     """For a follower of the topic."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sets = Sets()
+        self.sets = Sets()
         self._tried: dict[int, Catalogue | str] = {}
 
     def add(self, batch: Batch) -> None:
@@ -77,16 +84,16 @@ class Source:
             number = set_number(key or b"")
             if number is not None:
                 self._tried.pop(number, None)
-            self._sets.add(key, value)
+            self.sets.add(key, value)
 
     def build(self) -> Standing:
         """How it stands after all that were taken."""
-        numbers = self._sets.newest()
+        numbers = self.sets.newest()
         reason = ""
         for number in numbers:
             catalogue = self._try(number)
             if not isinstance(catalogue, str):
-                pushed = self._sets.kept[number]
+                pushed = self.sets.kept[number]
                 assert isinstance(pushed, RuleSet)
                 return Standing(numbers[0], number, pushed.fingerprint, catalogue, reason)
             reason = reason or catalogue
@@ -94,7 +101,7 @@ class Source:
 
     def _try(self, number: int) -> Catalogue | str:
         if number not in self._tried:
-            found = self._sets.kept[number]
+            found = self.sets.kept[number]
             self._tried[number] = f"{place(number)}: {found}" if isinstance(found, str) else load(found, self._settings)
         return self._tried[number]
 
