@@ -71,7 +71,7 @@ class RuleKeeper:
                 return False
             standing = _FILES
         first = assigned and not self._began
-        if standing is self._seen and not first:
+        if standing == self._seen and not first:  # the same catalogue, not one like it
             return False
         self._began, self._seen = self._began or assigned, standing
         if standing.catalogue is not None:
