@@ -62,7 +62,7 @@ def emit(
         return []
     frame = verdicts.frame[due].to_dicts()
     answers = verdicts.answers[due].rows()
-    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.changes[due])
+    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])

@@ -33,7 +33,7 @@ class Verdicts:
     tier: NDArray[np.uint8]
     absent: NDArray[np.int64]  # how many absences are decided
     due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
-    changes: NDArray[np.int64]  # what reference data and rule sets add to the revision
+    touched: NDArray[np.int64]  # what reference data and rule sets add to the revision
 
 
 def judge(
@@ -63,10 +63,10 @@ def judge(
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
-    changes = np.full(len(rows), rule_set * BETWEEN_FACTS)  # other rules may decide fewer absences
+    touched = np.full(len(rows), rule_set * BETWEEN_FACTS)  # other rules may decide fewer absences
     if rule_set or joins(catalogue):  # what a set before this one counted must not be missed
-        changes += dossiers.touched(reference, rows)
-    return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, changes)
+        touched += dossiers.touched(reference, rows)
+    return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, touched)
 
 
 def joins(catalogue: Catalogue) -> bool:

@@ -59,6 +59,11 @@ class RuleKeeper:
         if self._follower is not None:
             self._follower.catch_up(cancelled, patience_s)
 
+    async def take_over(self) -> None:
+        """Exchange before partitions are taken over: what parcels wait for depends on the rules."""
+        async with self._work.epoch([]):
+            self.exchange(assigned=True)
+
     def exchange(self, *, assigned: bool = False) -> bool:
         """Judge by the newest set that can be used from now on, between two steps; whether the rules are others.
 
