@@ -14,6 +14,7 @@ import pytest
 from rules.catalogue import SHIPPED, load_files, read_files
 from schemas import topics
 from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key, set_number
+from streams.doctor import broker as doctor
 from streams.follow import Follower
 from streams.frames import Batch
 from streams.rulesets import pushing
@@ -117,6 +118,36 @@ def test_a_set_is_compiled_once_and_forgotten_with_its_tombstone() -> None:
     assert again.catalogue is first.catalogue
     assert take((set_key(2), None)) == first
     assert take((set_key(1), None)) == Standing()
+
+
+class Held(Board):
+    """A topic with these sets."""
+
+    def __init__(self, found: Sets) -> None:
+        super().__init__("", {})
+        object.__setattr__(self, "found", found)
+
+    def sets(self) -> Sets:
+        """As the real one."""
+        return cast(Sets, cast(Any, self).found)
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "status", "says"),
+    [
+        ((), {}, "OK", "none was pushed: in force are rule files"),
+        ((pushed(1, PLAIN),), {}, "OK", "in force is set 1"),
+        ((pushed(1, PLAIN),), {"rules_from": "files"}, "OK", "as the setting rules_from says"),
+        ((pushed(1, PLAIN), broken(2)), {}, "WARN", "priority_lane.yaml: points"),
+        ((broken(2),), {}, "FAIL", "priority_lane.yaml: points"),
+    ],
+)
+def test_the_doctor_says_which_rules_are_in_force(
+    found: tuple[RuleSet, ...], given: dict[str, str], status: str, says: str
+) -> None:
+    finding = doctor._rules(Settings(**cast(Any, given)), Held(sets(*found)))
+    assert (finding.status, says in finding.says) == (status, True)
+    assert bool(finding.advice) == (status != "OK")
 
 
 # What is pushed, and what is gone back to
