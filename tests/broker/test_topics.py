@@ -14,7 +14,7 @@ from streams import topics
 
 pytestmark = pytest.mark.broker
 
-SINGLE = {REFERENCE, RULES}
+SINGLE = {REFERENCE, RULES, RULE_ACKS}
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 12])
