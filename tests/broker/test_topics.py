@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from schemas.topics import ALERTS, HISTORIES_CHANGELOG, REFERENCE, REJECTS, RULES, SHIPMENTS, TOPICS
+from schemas.topics import ALERTS, HISTORIES_CHANGELOG, REFERENCE, REJECTS, RULE_ACKS, RULES, SHIPMENTS, TOPICS
 from streams import topics
 
 pytestmark = pytest.mark.broker
