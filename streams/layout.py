@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
 
-FORMAT = 2
+FORMAT = 3
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
