@@ -74,13 +74,33 @@ def load_catalogue(
     Raises RuleError, naming file and field, for any fault in a rule or an override.
     """
     folder = SHIPPED if root is None else root
-    rules = {}
-    compiled = {}
     for fault in misplaced(folder):
         raise fault
-    for path in rule_files(folder):
-        rule_id = f"{path.parent.name}.{path.stem}"
-        rule, expression = load_rule(rule_id, path.read_bytes(), str(path), overrides.get(rule_id, {}))
+    return load_files(read_files(folder), overrides, folder=folder, only=only, with_off=with_off)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The bytes of every rule file below a folder, by rule id. Raises RuleError if it is none."""
+    return {f"{path.parent.name}.{path.stem}": path.read_bytes() for path in rule_files(folder)}
+
+
+def load_files(
+    files: Mapping[str, bytes],
+    overrides: Mapping[str, Mapping[str, Any]] = _NONE,
+    *,
+    folder: Path,
+    only: Collection[str] | None = None,
+    with_off: bool = False,
+) -> Catalogue:
+    """The same from the files' bytes by rule id, wherever they come from; `folder` is what errors call that place."""
+    rules = {}
+    compiled = {}
+    for rule_id, data in sorted(files.items()):
+        family, dot, name = rule_id.partition(".")
+        if not (dot and _NAME.fullmatch(family) and _NAME.fullmatch(name)):
+            raise RuleError(str(folder), rule_id, "not the id of a rule: family.name")
+        file = str(folder / family / f"{name}.yaml")
+        rule, expression = load_rule(rule_id, data, file, overrides.get(rule_id, {}))
         rules[rule_id], compiled[rule_id] = rule, expression
     if not rules:
         raise RuleError(str(folder), "", "no rules here (<family>/<name>.yaml)")

@@ -17,6 +17,7 @@ REFERENCE = "waybill.reference"
 RULES = "waybill.rules"
 OBSERVATIONS = "waybill.internal.observations"
 FACTS = "waybill.internal.facts"
+RULE_ACKS = "waybill.internal.rule-acks"
 PARCELS_CHANGELOG = "waybill.internal.parcels-changelog"
 HISTORIES_CHANGELOG = "waybill.internal.histories-changelog"
 
@@ -41,11 +42,18 @@ TOPICS = (
     Topic(REJECTS, "as received", "What could not be read, with topic, partition, offset and reason.", "delete"),
     Topic(FEEDBACK, "parcel", "What was found when someone looked.", "compact,delete"),
     Topic(REFERENCE, "kind:id", "Enterprises, outlets, couriers, machines, holidays.", "compact", single=True),
-    Topic(RULES, "rule id", "Rule files in force, shadow or off.", "compact", single=True),
+    Topic(
+        RULES,
+        "rule id or set:number",
+        "Rule files in force, shadow or off, and the sets they came in.",
+        "compact",
+        single=True,
+    ),
     Topic(
         OBSERVATIONS, "partition", "What parcels tell the histories of entities, in batches.", "delete", internal=True
     ),
     Topic(FACTS, "partition", "What histories answer the parcels, in batches.", "delete", internal=True),
+    Topic(RULE_ACKS, "group/instance", "By which rules each worker judges.", "compact", internal=True, single=True),
     Topic(PARCELS_CHANGELOG, "parcel", "State of parcels, newest per key.", "compact", internal=True),
     Topic(HISTORIES_CHANGELOG, "entity", "State of entities, newest per key.", "compact", internal=True),
 )

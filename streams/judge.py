@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rules import Catalogue, evaluate, score
 from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams import layout
-from streams.fold.dossiers import Dossiers
+from streams.fold.dossiers import BETWEEN_FACTS, Dossiers
 from streams.fold.journey import Journeys
 from streams.frames import untail
 from streams.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
@@ -33,7 +33,7 @@ class Verdicts:
     tier: NDArray[np.uint8]
     absent: NDArray[np.int64]  # how many absences are decided
     due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
-    touched: NDArray[np.int64]  # what reference data add to the revision, see `Reference.touched`
+    touched: NDArray[np.int64]  # what reference data and rule sets add to the revision
 
 
 def judge(
@@ -43,11 +43,12 @@ def judge(
     event_time: NDArray[np.int64],
     *,
     home: tuple[str, ...],
+    rule_set: int = 0,
 ) -> Verdicts:
     """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference.
 
     event_time: how far event time has come for each dossier, epoch ms; what is decided by it is noted in the dossier.
-    home: prefixes of the deployment's home places.
+    home: prefixes of the deployment's home places. rule_set: number of the newest set known, 0 for rules of files.
     """
     heads = dossiers.heads
     # Without a rule that asks for it, where a parcel is matters to an alert that was emitted, and to no other.
@@ -62,7 +63,9 @@ def judge(
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
-    touched = dossiers.touched(reference, rows) if joins(catalogue) else np.zeros(len(rows), dtype=np.int64)
+    touched = np.full(len(rows), rule_set * BETWEEN_FACTS)  # other rules may decide fewer absences
+    if rule_set or joins(catalogue):  # what a set before this one counted must not be missed
+        touched += dossiers.touched(reference, rows)
     return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, touched)
 
 

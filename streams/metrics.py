@@ -66,6 +66,11 @@ class Metrics:
         self.sweeps = self._counter("sweeps", "Sweeps of a partition that came to their end.")
         self.swept_parcels = self._counter("swept_parcels", "Kept parcels that sweeps have gone through.")
 
+        # Rules
+        self.catalogue = self._gauge("catalogue", "1 for the catalogue in force, by its fingerprint.", "fingerprint")
+        self.rule_set = self._gauge("rule_set_number", "Number of the rule set in force; 0: rules of files.")
+        self.rule_sets = self._counter("rule_sets", "Rule sets applied or refused.", "outcome")
+
         # Membership
         self.rebalances = self._counter("rebalances", "Assignments received.")
         self.assigned_partitions = self._gauge("assigned_partitions", "Partitions held, over all topics.")

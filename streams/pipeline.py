@@ -88,10 +88,26 @@ class Parcels:
         self.deadlines = Deadlines()
         self._limits = Limits(bytes_max=event_bytes_max)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
+        self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
     def reference_reader(self) -> Reader:
         """For records of `waybill.reference`, with the tokens that senders have."""
         return Reader(self._describer.tokens, self._limits)
+
+    def adopt(self, catalogue: Catalogue, rule_set: int) -> None:
+        """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
+        self.catalogue, self.rule_set = catalogue, rule_set
+        self._describer = self._describer.reading(catalogue.columns)
+
+    @property
+    def kinds(self) -> frozenset[int]:
+        """Of history, that are kept for the rules in force."""
+        return self._describer.kinds
+
+    @property
+    def joins(self) -> bool:
+        """Whether reference data are looked up for the rules in force."""
+        return self._describer.joins
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Judge every parcel that these batches touch, and those whose deadline they let pass.
@@ -189,7 +205,8 @@ class Parcels:
 
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
         """The verdicts on these dossiers, `event_time` as above."""
-        return judge(touched, self.catalogue, self.reference, event_time, home=self._describer.home_adcodes)
+        home = self._describer.home_adcodes
+        return judge(touched, self.catalogue, self.reference, event_time, home=home, rule_set=self.rule_set)
 
     def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
         """The valid records of one kind, with the partition and offset of each; the others become rejects."""

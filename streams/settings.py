@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     priority_origins: AdcodePrefixes = Field(PRIORITY_ORIGINS, description="Priority origins, GB/T 2260 prefixes.")
     priority_countries: Countries = Field(PRIORITY_COUNTRIES, description="Priority export lanes, ISO 3166-1 alpha-2.")
     rules_dir: Path | None = Field(None, description="Folder of rule files. Empty: the catalogue as shipped.")
+    rules_from: Literal["topic", "files"] = Field(
+        "topic", description="Rules in force: the newest set pushed, files while there is none (topic), or files alone."
+    )
+    rejudge: Literal["sweep", "next-event"] = Field(
+        "sweep", description="After a push, judge what is kept again at once (sweep), or each parcel as events come."
+    )
     rule_overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Changed limits by rule, such as {identity.many_names: {names_90d_min: 4}}."
     )

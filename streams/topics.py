@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from schemas.topics import ALERTS, FACTS, FEEDBACK, OBSERVATIONS, REFERENCE, REJECTS, TOPICS, Topic
+from schemas.topics import ALERTS, FACTS, FEEDBACK, OBSERVATIONS, REFERENCE, REJECTS, RULES, TOPICS, Topic
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -54,6 +54,7 @@ _CONFIG: dict[str, _Config] = {
     FEEDBACK: _KEPT,
     REJECTS: {**_DATED, "retention.ms": 30 * _DAY_MS},
     REFERENCE: _REFERENCE,
+    RULES: {"max.message.bytes": 4 * _MB},  # a set is one record
 }
 
 _NOT_YET = {

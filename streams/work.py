@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from rules import Catalogue
@@ -289,21 +290,20 @@ class Work:
         started = time.monotonic()
         patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
         loop = asyncio.get_running_loop()
-        following = loop.run_in_executor(None, self.reference.catch_up, lambda: self._cancelled, patience_s)
-        records = await loop.run_in_executor(
-            self._effects,
-            lambda: restore(
-                self._client({}),
-                self._stores,
-                numbers,
-                cancelled=lambda: self._cancelled,
-                patience_s=patience_s,
-            ),
-        )
-        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
-        self.waits_for = "reference data: reading the topic"
+
+        def cancelled() -> bool:
+            return self._cancelled
+
+        following = loop.run_in_executor(None, self.reference.catch_up, cancelled, patience_s)
+        reading = partial(restore, self._client({}), self._stores, numbers, cancelled=cancelled, patience_s=patience_s)
+        records = await loop.run_in_executor(self._effects, reading)
+        self.waits_for = "reference data and rules: reading the topics"
         await following
         if self._cancelled or self._consumer is None:
+            return
+        await self.reference.rules.take_over()
+        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
+        if self._cancelled:
             return
         async with self._stepping:
             self.parcels.deadlines.open(calendars)
@@ -313,10 +313,8 @@ class Work:
         self.metrics.restored_records.inc(records)
         log.info(
             "state of %s partitions is there: %s records in %.1f s",
-            len(numbers),
-            f"{records:,}",
-            time.monotonic() - started,
-        )
+            len(numbers), f"{records:,}", time.monotonic() - started,
+        )  # fmt: skip
         self._generation = generation
         self._consumer.release()
         self.metrics.worker_state.state("running")

@@ -14,9 +14,9 @@ import msgspec
 from schemas import topics
 from schemas.records import Alert
 from streams.commit import Committer, Epoch
+from streams.follow import Follower
 from streams.frames import Batch
 from streams.offline import raw
-from streams.reference.follow import Follower
 from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
 from streams.transport.consumer import Consumer
@@ -76,7 +76,7 @@ class Workbench:
         for batch in batches:
             assert not self._reader.add(batch.values, batch.offsets, batch.keys)
         latest = SimpleNamespace(latest=(self._reader.build(), ()))
-        self.work.reference._follower = cast(Follower, latest)
+        self.work.reference._follower = cast(Follower[Any], latest)
 
     async def refer(self, batches: Sequence[Batch]) -> None:
         """The same, and the sweep that follows."""

@@ -1,4 +1,4 @@
-"""`waybill rules`: show, write, check and document the rules."""
+"""`waybill rules`: show, write, check, document and push the rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ ChosenArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Show, write, check and document the rules.", no_args_is_help=True)
+    from streams.cli import rulesets
+
+    group = typer.Typer(help="Show, write, check, document and push the rules.", no_args_is_help=True)
     for name, command in (
         ("list", list_rules),
         ("show", show),
@@ -39,6 +41,9 @@ def register(app: typer.Typer) -> None:
         ("test", run_cases),
         ("columns", columns),
         ("docs", docs),
+        ("push", rulesets.push),
+        ("rollback", rulesets.rollback),
+        ("status", rulesets.status),
     ):
         add(group, name, command)
     app.add_typer(group, name="rules")

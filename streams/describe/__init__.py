@@ -6,7 +6,7 @@ Each record becomes one packed row; names, numbers and phones become tokens or f
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -56,10 +56,13 @@ class Describer:
             token_key=settings.token_key.get_secret_value() if settings.token_key else None,
             token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
         )
-        kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
-        joins = any(column.name in columns for column in REFERENCE)
         places = settings.priority_origins, settings.priority_countries, settings.home_adcodes
-        return cls(tokens, *places, kinds, joins, sealed_by(settings))
+        return cls(tokens, *places, frozenset(), False, sealed_by(settings)).reading(columns)
+
+    def reading(self, columns: Container[str]) -> Describer:
+        """The same for rules that read these columns."""
+        kinds = frozenset(kind for kind, names in READ.items() if any(name in columns for name in names))
+        return replace(self, kinds=kinds, joins=any(column.name in columns for column in REFERENCE))
 
     def uploads(self, records: Sequence[Shipment], partitions: list[int], offsets: Sequence[int]) -> Uploads:
         """SHIPMENT rows of shipment records."""

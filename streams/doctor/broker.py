@@ -11,9 +11,11 @@ from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from schemas.topics import INSPECTIONS, SCANS, SHIPMENTS, TOPICS
+from schemas.topics import INSPECTIONS, RULES, SCANS, SHIPMENTS, TOPICS
 from streams import preflight, topics
 from streams.doctor.findings import Finding, fail, ok, warn
+from streams.rulesets.board import Board, BoardError
+from streams.rulesets.reading import Standing, standing
 from streams.settings import Settings
 from streams.topics import TopicError, TopicState
 
@@ -57,6 +59,8 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from _topics(states, brokers)
     there = {state.topic.name: state.partitions for state in states if state.partitions}
     yield from _cleanup(admin, there)
+    if there.get(RULES):
+        yield _rules(settings, Board(servers, client))
     yield from _records(settings, servers, client, there)
 
 
@@ -94,6 +98,25 @@ def _cleanup(admin: AdminClient, there: Mapping[str, int]) -> Iterator[Finding]:
         yield fail("cleanup", "; ".join(wrong), "set cleanup.policy as it was made by `waybill topics create`")
     else:
         yield ok("cleanup", "each topic keeps what it must")
+
+
+def _rules(settings: Settings, board: Board) -> Finding:
+    """Which rules a worker that starts here judges by: of the topic, or of files."""
+    try:
+        found = standing(board.sets(), settings) if settings.rules_from == "topic" else Standing()
+    except BoardError as error:
+        return fail("rule sets", str(error), f"grant Read on {RULES}, or set rules_from to files")
+    if settings.rules_from == "files":
+        return ok("rule sets", "in force are rule files, as the setting rules_from says")
+    if not found.newest:
+        return ok("rule sets", "none was pushed: in force are rule files")
+    if found.catalogue is None:
+        return fail("rule sets", found.reason, "push a set that can be used: no worker starts with this one")
+    by = f"in force is set {found.in_force}, catalogue {found.catalogue.fingerprint}"
+    if found.in_force != found.newest:
+        advice = "`waybill rules rollback`, or push a set that can be used"
+        return warn("rule sets", f"set {found.newest} cannot be used ({found.reason}); {by}", advice)
+    return ok("rule sets", by)
 
 
 def _records(

@@ -60,10 +60,10 @@ class Dossiers:
     def observations(self) -> Rows:
         return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
 
-    def revisions(self, rows: Ints, absent: Ints, touched: Ints) -> list[int]:
+    def revisions(self, rows: Ints, absent: Ints, changes: Ints) -> list[int]:
         """The revision of the verdict on each of these dossiers, of which so many absences are decided.
 
-        touched: see there.
+        changes: what reference data and rule sets add.
 
         It counts the facts that the dossier stands on: its events, and what its histories counted for each upload. An
         absence that is decided comes between two facts, and one that a late event takes back goes with a fact more.
@@ -73,7 +73,7 @@ class Dossiers:
         for position, row in enumerate(rows.tolist()):
             if self.versions[row]:
                 known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
-        return [int(count) for count in known * _BETWEEN_FACTS + absent + touched]
+        return [int(count) for count in known * BETWEEN_FACTS + absent + changes]
 
     def decided(self, rows: Ints, at: Ints) -> None:
         """Note the event time by which absences of these dossiers are decided; it never falls."""
@@ -101,7 +101,7 @@ class Dossiers:
         store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
 
 
-_BETWEEN_FACTS = 8  # more than there are absences
+BETWEEN_FACTS = 8  # more than there are absences
 
 
 def fold(

@@ -1,4 +1,4 @@
-"""A worker's reference data: followed on a thread of their own, exchanged between two steps, and swept with."""
+"""What a worker judges by besides events: reference data and rules, exchanged between two steps, and swept with."""
 
 from __future__ import annotations
 
@@ -8,38 +8,71 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from streams.reference.follow import Follower
+from schemas import topics
+from schemas.records import Reject
+from streams.follow import Follower
+from streams.frames import Batch
+from streams.pipeline import refused
+from streams.reference import EMPTY, Reference
+from streams.reference.reading import Reader
+from streams.rulesets.keeping import RuleKeeper
 from streams.sweep import Sweeper, Swept
 from streams.transport.consumer import Consumer
 
 if TYPE_CHECKING:
     from streams.work import Work
 
+_REJECTS_MAX = 10_000
+
+
+class Records:
+    """The records of `waybill.reference`, for a follower."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._rejects: list[Reject] = []
+
+    def add(self, batch: Batch) -> None:
+        """Take records, in their order, each with its key."""
+        self._rejects += [refused(batch, bad) for bad in self._reader.add(batch.values, batch.offsets, batch.keys)]
+        del self._rejects[:-_REJECTS_MAX]
+
+    def build(self) -> tuple[Reference, tuple[Reject, ...]]:
+        """What they say, and those that could not be read."""
+        return self._reader.build(), tuple(self._rejects)
+
 
 class Keeper:
-    """Follows the topic for one `Work`, and sweeps its partitions when there is something new."""
+    """Follows both topics for one `Work`, and sweeps its partitions when there is something new."""
 
     def __init__(self, work: Work) -> None:
-        self.sweeper = Sweeper(work.parcels)
+        self.sweeper = Sweeper(work.parcels, rules=work.settings.rejudge == "sweep")
+        self.rules = RuleKeeper(work)
         self._work = work
-        self._follower: Follower | None = None
+        self._follower: Follower[tuple[Reference, tuple[Reject, ...]]] | None = None
         self._news = asyncio.Event()  # there may be something to sweep
 
     def start(self, config: Mapping[str, object], consumer: Consumer) -> None:
         """Begin to follow. config: librdkafka's; consumer: whom to tell that it cannot be gone on with."""
         loop = asyncio.get_running_loop()
-        self._follower = Follower(
-            config,
-            self._work.parcels.reference_reader(),
-            changed=lambda: _call(loop, self._news.set),
-            failed=lambda error: _call(loop, consumer.fail, error),
-        )
+
+        def changed() -> None:
+            _call(loop, self._news.set)
+
+        def failed(error: BaseException) -> None:
+            _call(loop, consumer.fail, error)
+
+        records = Records(self._work.parcels.reference_reader())
+        self._follower = Follower(config, topics.REFERENCE, records, (EMPTY, ()), changed=changed, failed=failed)
         self._follower.start()
+        self.rules.start(config, changed, failed)
+        self._news.set()
 
     def catch_up(self, cancelled: Callable[[], bool], patience_s: float) -> None:
-        """Wait, on another thread, until all that is on the topic now is known. Raises FollowError."""
+        """Wait, on another thread, until all that is on the topics now is known. Raises FollowError."""
         if self._follower is not None:
             self._follower.catch_up(cancelled, patience_s)
+        self.rules.catch_up(cancelled, patience_s)
 
     def begin(self, partitions: Iterable[int]) -> None:
         """These partitions are taken over, before the first step on them; none: all are given back."""
@@ -48,7 +81,7 @@ class Keeper:
         self._news.set()
 
     async def run(self) -> None:
-        """Whenever reference data have changed, or partitions were taken over: judge again, slice by slice."""
+        """Whenever reference data or rules have changed, or partitions were taken over: judge again, slice by slice."""
         try:
             while True:
                 await self._news.wait()
@@ -58,13 +91,18 @@ class Keeper:
         finally:
             if self._follower is not None:
                 self._follower.stop()
+            self.rules.stop()
 
     async def sweep(self) -> bool:
         """Take over what is new, and sweep one slice; whether there may be more."""
         work = self._work
         async with work.epoch([]) as turn:
-            if not work.ready:
+            if not work.ready:  # one without partitions may need its rules soon, and says that it has them
+                if not work.assigned:
+                    self.rules.exchange()
                 return False
+            if self.rules.exchange():
+                self.sweeper.begin(self._numbers())
             self._exchange()
             swept = await work.run(self.sweeper.step, int(time.time() * 1000))
             if swept is None:
@@ -79,9 +117,13 @@ class Keeper:
         reference, rejects = self._follower.latest if self._follower else (parcels.reference, ())
         if reference is not parcels.reference:
             parcels.reference, self.sweeper.rejects = reference, rejects
-            self.sweeper.begin(sorted({number for _, number in self._work.assigned}))
+            self.sweeper.begin(self._numbers())
             for kind, count in reference.sizes.items():
                 self._work.metrics.reference_records.labels(kind).set(count)
+
+    def _numbers(self) -> list[int]:
+        """The partitions that this worker holds."""
+        return sorted({number for _, number in self._work.assigned})
 
     def _count(self, swept: Swept) -> None:
         self._work.metrics.swept_parcels.inc(swept.rows)

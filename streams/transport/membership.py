@@ -13,11 +13,22 @@ def membership(settings: Settings) -> dict[str, object]:
     leaves keeps its partitions.
     """
     if settings.group_protocol == "consumer":
-        return {"group.id": settings.group, "group.protocol": "consumer", "group.remote.assignor": "range"}
+        return {
+            "group.id": settings.group,
+            "client.id": slot(settings),
+            "group.protocol": "consumer",
+            "group.remote.assignor": "range",
+        }
     return {
         "group.id": settings.group,
-        "group.instance.id": f"{settings.group}-{settings.instance}",
+        "client.id": slot(settings),
+        "group.instance.id": slot(settings),
         "partition.assignment.strategy": "range",
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": settings.session_timeout_ms // 4,
     }
+
+
+def slot(settings: Settings) -> str:
+    """What a worker is called among the members, by which those who ask the group know it."""
+    return f"{settings.group}-{settings.instance}"

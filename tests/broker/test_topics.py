@@ -9,12 +9,12 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from schemas.topics import ALERTS, HISTORIES_CHANGELOG, REFERENCE, REJECTS, RULES, SHIPMENTS, TOPICS
+from schemas.topics import ALERTS, HISTORIES_CHANGELOG, REFERENCE, REJECTS, RULE_ACKS, RULES, SHIPMENTS, TOPICS
 from streams import topics
 
 pytestmark = pytest.mark.broker
 
-SINGLE = {REFERENCE, RULES}
+SINGLE = {REFERENCE, RULES, RULE_ACKS}
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 12])

@@ -19,6 +19,8 @@ MAY_READ = {
     "streams/passing.py": "lets deadlines pass in a partition that is idle",
     "streams/work.py": "the metric of an alert's latency; the same where a partition is opened",
     "streams/reference/keeping.py": "as streams/app.py, of parcels that reference data touches",
+    "streams/rulesets/keeping.py": "dates what a worker says of its rules, for people",
+    "streams/rulesets/pushing.py": "dates the sets that are pushed, for people",
     "streams/doctor/broker.py": "compares it with the producers'",
     "streams/demo/traffic.py": "dates the events that it makes up",
 }

@@ -1,6 +1,6 @@
-"""Following `waybill.reference`: a thread of its own reads the whole topic, and goes on as records come.
+"""Following a topic that every worker reads whole: a thread of its own reads it, and goes on as records come.
 
-Every worker reads all of it, whatever partitions it holds, with a client that belongs to no group.
+Whatever partitions a worker holds, it reads all of it, with a client that belongs to no group.
 """
 
 from __future__ import annotations
@@ -9,32 +9,39 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas import topics
-from schemas.records import Reject
 from streams.frames import Batch
-from streams.pipeline import refused
-from streams.reference import EMPTY, Reference
-from streams.reference.reading import Reader
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+Made = TypeVar("Made", covariant=True)
 
 _ROWS = 20_000
 _POLL_S = 0.1
 _CALM_S = 0.3  # records that come one by one make one table, not one each
 _BUSY_S = 2.0  # but none is kept waiting for longer
 _ASK_S = 10.0
-_REJECTS_MAX = 10_000
 
 
 class FollowError(RuntimeError):
-    """Reference data that cannot be read."""
+    """A topic that cannot be read whole."""
 
 
-class Follower:
-    """Keeps `latest` up to date.
+class Source(Protocol[Made]):
+    """What becomes of the records; on the following thread."""
+
+    def add(self, batch: Batch) -> None:
+        """Take records, in their order, each with its key."""
+
+    def build(self) -> Made:
+        """What is known after all that were taken."""
+
+
+class Follower(Generic[T]):
+    """Keeps `latest` up to date with a topic of one partition.
 
     changed: called on the following thread when there is something new. failed: when it cannot go on.
     """
@@ -42,22 +49,24 @@ class Follower:
     def __init__(
         self,
         config: Mapping[str, object],
-        reader: Reader,
+        topic: str,
+        source: Source[T],
+        first: T,
         *,
         changed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self.latest: tuple[Reference, tuple[Reject, ...]] = (EMPTY, ())
-        self._reader = reader
+        self.latest = first
+        self._topic = topic
+        self._source = source
         self._changed, self._failed = changed, failed
         self._config = config
         self._read_to = 0  # next to read
         self._built_to = 0
-        self._rejects: list[Reject] = []
         self._at_end = False
         self._awaited = False
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="reference", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=topic, daemon=True)
         self._error: BaseException | None = None
 
     def start(self) -> None:
@@ -82,17 +91,17 @@ class Follower:
                 return
             if time.monotonic() > deadline:
                 of = "" if end is None else f" of {end:,}"
-                raise FollowError(f"{topics.REFERENCE}: {self._built_to:,}{of} records read after {patience_s:.0f} s")
+                raise FollowError(f"{self._topic}: {self._built_to:,}{of} records read after {patience_s:.0f} s")
             time.sleep(0.01)
 
     def _end(self) -> int | None:
         """Behind the last committed record; None: the broker does not say."""
         asker = self._consumer()
         try:
-            return int(asker.get_watermark_offsets(TopicPartition(topics.REFERENCE, 0), timeout=_ASK_S)[1])
+            return int(asker.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=_ASK_S)[1])
         except KafkaException as error:
             if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-                raise FollowError(f"{topics.REFERENCE}: no such topic; `waybill topics create` makes it") from None
+                raise FollowError(f"{self._topic}: no such topic; `waybill topics create` makes it") from None
             return None
         finally:
             asker.close()
@@ -101,7 +110,7 @@ class Follower:
         return Consumer(
             {
                 **self._config,
-                "group.id": "waybill-reference",  # asked for, and never joined
+                "group.id": "waybill-follower",  # asked for, and never joined
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
@@ -114,7 +123,7 @@ class Follower:
     def _follow(self) -> None:
         client = self._consumer()
         try:
-            client.assign([TopicPartition(topics.REFERENCE, 0, 0)])
+            client.assign([TopicPartition(self._topic, 0, 0)])
             since = last = 0.0  # of the records that are not in a table yet: when the first and the last of them came
             while not self._stopping.is_set():
                 came = self._take(client.consume(_ROWS, _POLL_S))
@@ -147,22 +156,20 @@ class Follower:
         if not records:
             return False
         batch = Batch(
-            topics.REFERENCE,
+            self._topic,
             0,
             [message.offset() or 0 for message in records],
             [message.value() for message in records],
             [message.timestamp()[1] for message in records],
             keys=[message.key() for message in records],
         )
-        self._rejects += [refused(batch, bad) for bad in self._reader.add(batch.values, batch.offsets, batch.keys)]
-        del self._rejects[:-_REJECTS_MAX]
+        self._source.add(batch)
         self._read_to = max(self._read_to, batch.offsets[-1] + 1)
         # The end is announced behind the last record, and once.
         self._at_end = messages[-1].error() is not None
         return True
 
     def _build(self) -> None:
-        reference = self._reader.build()
-        self.latest = (reference, tuple(self._rejects))
+        self.latest = self._source.build()
         self._built_to, self._awaited = self._read_to, False
         self._changed()

@@ -1,0 +1,191 @@
+"""What a set must pass before it is pushed, which set is gone back to, and who has taken one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rules import RuleError, load_catalogue
+from rules.catalogue import load_files, read_files
+from rules.lint import Report, lint
+from schemas.rulesets import Ack, RuleSet
+from streams.cases import Played, count, play
+from streams.rulesets.board import Board
+from streams.rulesets.reading import Sets
+from streams.settings import Settings
+
+FILES = "files"
+_ASK_S = 0.3
+
+
+class PushError(RuntimeError):
+    """Nothing was pushed; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A folder of rules that was looked at. `fingerprint`: empty if it does not load."""
+
+    files: Mapping[str, str]
+    report: Report
+    fingerprint: str = ""
+    rules: int = 0
+    played: tuple[Played, ...] = ()
+
+    @property
+    def failed(self) -> list[Played]:
+        """Cases whose answers are not those expected."""
+        return [outcome for outcome in self.played if not outcome.passed]
+
+    @property
+    def passed(self) -> bool:
+        """It may be pushed."""
+        return bool(self.fingerprint) and not self.failed
+
+
+def check(folder: Path, settings: Settings, advance: Callable[[float, int], None] = lambda part, n: None) -> Checked:
+    """Lint a folder, load it with the deployment's overrides, and play all cases as they are written.
+
+    advance: told of the part that is played, and how many cases. Raises RuleError if there is nothing to look at.
+    """
+    data = read_files(folder)
+    report = lint(folder, settings.rule_overrides)
+    try:
+        files = {rule_id: content.decode() for rule_id, content in data.items()}
+    except UnicodeDecodeError as error:
+        raise RuleError(str(folder), "", f"a file is not UTF-8: {error}") from None
+    if report.count("error"):
+        return Checked(files, report)
+    catalogue = load_files(data, settings.rule_overrides, folder=folder)
+    written = load_catalogue(folder, with_off=True)
+    total, played = count(written), []
+    for outcome in play(written):
+        played.append(outcome)
+        advance(len(played) / total, len(played))
+    return Checked(files, report, catalogue.fingerprint, len(data), tuple(played))
+
+
+def push(board: Board, checked: Checked, note: str) -> RuleSet:
+    """Publish a set that has passed; the one in force is left as it is if it has the same files. Raises BoardError."""
+
+    def make(before: Sets) -> RuleSet:
+        newest = current(before)
+        if newest is not None and (newest.files, newest.fingerprint) == (checked.files, checked.fingerprint):
+            return newest
+        return RuleSet(
+            number=_next(before), fingerprint=checked.fingerprint, at=_now(), note=note, files=dict(checked.files)
+        )
+
+    return board.publish(make)
+
+
+def rollback(board: Board, to: str | None, note: str) -> RuleSet:
+    """Bring back an earlier set as the newest one. to: its fingerprint, `files` for those of each worker, or None.
+
+    Raises BoardError, or PushError when there is no such set.
+    """
+
+    def make(before: Sets) -> RuleSet:
+        target = earlier(before, to)
+        number, at = _next(before), _now()
+        if target is None:
+            return RuleSet(number=number, fingerprint="", at=at, note=note)
+        origin = target.restores or target.number
+        return RuleSet(
+            number=number, fingerprint=target.fingerprint, at=at, note=note, restores=origin, files=target.files
+        )
+
+    return board.publish(make)
+
+
+def earlier(sets: Sets, to: str | None) -> RuleSet | None:
+    """The set to go back to; None: the files of each worker. Without `to`: what was in force before the newest.
+
+    A set that was brought back stands where it stood, so going back twice goes back two sets. Raises PushError.
+    """
+    known = [found for number in sets.newest() if isinstance(found := sets.kept[number], RuleSet)]
+    if not sets.kept:
+        raise PushError("no set was pushed yet, so there is none to go back to")
+    if to == FILES:
+        return None
+    if to is not None:
+        matching = [each for each in known if each.files and each.fingerprint.startswith(to)]
+        if len({each.fingerprint for each in matching}) == 1:
+            return matching[0]
+        several = "more than one set" if matching else "no set that is kept"
+        raise PushError(f"{to}: {several} has this fingerprint; `waybill rules status` lists them")
+    newest = sets.newest()[0]
+    found = sets.kept[newest]
+    place = (found.restores or newest) if isinstance(found, RuleSet) else newest
+    if isinstance(found, RuleSet) and not found.files:
+        raise PushError("the rules are those of files, and there is no set before them; name one with --to")
+    for each in known:
+        if each.number < place:
+            return each if each.files else None
+    if min(sets.kept) > 1:
+        raise PushError("the set before is not kept any more; push its files")
+    return None  # before the first set there were files
+
+
+def current(sets: Sets) -> RuleSet | None:
+    """The newest set, if it can be read."""
+    found = sets.kept[sets.newest()[0]] if sets.kept else None
+    return found if isinstance(found, RuleSet) else None
+
+
+@dataclass(slots=True)
+class Taken:
+    """Who has said what of a set. `missing`: members of the group that have said nothing of it."""
+
+    acks: dict[str, Ack] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+
+    @property
+    def refused(self) -> list[Ack]:
+        """Those that judge by other rules."""
+        return [ack for ack in self.acks.values() if not ack.applied]
+
+    @property
+    def by_all(self) -> bool:
+        """Every member judges by it."""
+        return not self.missing and not self.refused
+
+
+def wait(board: Board, group: str, number: int, timeout_s: float, told: Callable[[Ack], None]) -> Taken:
+    """Wait until every member of the group has taken or refused the set. told: called once for each. Raises BoardError.
+
+    Members that come meanwhile are waited for too, and those that go are not.
+    """
+    deadline = time.monotonic() + timeout_s
+    said: dict[str, Ack] = {}
+    while True:
+        members, acks = board.members(group), board.acks(group)
+        for instance in sorted(members):
+            ack = acks.get(instance)
+            if ack is not None and (ack.newest >= number or not ack.follows) and instance not in said:
+                said[instance] = ack
+                told(ack)
+        missing = members - said.keys()
+        if not missing or time.monotonic() > deadline:
+            return Taken({name: ack for name, ack in said.items() if name in members}, missing)
+        time.sleep(_ASK_S)
+
+
+def changes(before: RuleSet | None, after: RuleSet) -> dict[str, Sequence[str]]:
+    """Rule ids that came, changed and went with a set."""
+    old = before.files if before else {}
+    return {
+        "added": sorted(after.files.keys() - old.keys()),
+        "changed": sorted(name for name in after.files.keys() & old.keys() if old[name] != after.files[name]),
+        "removed": sorted(old.keys() - after.files.keys()),
+    }
+
+
+def _next(sets: Sets) -> int:
+    return max(sets.kept, default=0) + 1
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

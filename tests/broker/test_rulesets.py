@@ -1,0 +1,168 @@
+"""Rules pushed to workers that run: taken whole, acknowledged, refused, and taken back, with no event lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from rules import load_catalogue
+from rules.catalogue import SHIPPED, rule_files
+from schemas import topics
+from schemas.rulesets import RuleSet, set_key
+from streams.fold.dossiers import BETWEEN_FACTS
+from streams.offline import Offline
+from streams.settings import Settings
+from tests.runs import Alerts, Recorded, comparable
+from tests.workers import ROOT, Publisher, Reader, Worker, expect
+from tests.worlds import DAY, HOME, START, Record, world
+
+pytestmark = pytest.mark.broker
+
+NEW = """\
+title: {zh: 任何散件, en: Any retail parcel at all}
+category: suspicion
+points: 45
+why: Shows that a set is in force.
+misses: Agreement parcels.
+triage: Look at it.
+actions: [open_box]
+when: retail
+evidence: [retail, weight_g]
+never_unknown: true
+cases:
+  - name: a retail parcel
+    events: [{shipment: {customer_type: retail}}]
+    expect: "yes"
+  - name: an agreement parcel
+    events: [{shipment: {customer_type: agreement}}]
+    expect: "no"
+"""
+
+
+def copied(folder: Path, **more: str) -> Path:
+    """The shipped rules in a folder of their own, and other files, by rule id with _ for the dot."""
+    for path in rule_files(SHIPPED):
+        target = folder / path.relative_to(SHIPPED)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    for name, text in more.items():
+        (folder / f"{name.replace('__', '/')}.yaml").write_text(text)
+    return folder
+
+
+def wanted(records: list[Record], rules: Path | None, number: int) -> Alerts:
+    """The open alerts of a run with these rules from the start, with the revision that a set of this number has."""
+    run = Offline(Settings(home_adcodes=HOME), load_catalogue(rules), now_ms=START + 1_000 * DAY)
+    run.feed(Recorded().batches(records))
+    run.close()
+    return comparable(
+        msgspec.structs.replace(alert, revision=alert.revision + number * BETWEEN_FACTS) for alert in run.open_alerts()
+    )
+
+
+def waybill(servers: str, group: str, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+    """`waybill rules …`: exit code, what it said as JSON, and its errors."""
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "rules", *arguments, "--json", "--set", f"group={group}",
+         "--bootstrap-servers", servers],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def states(lines: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:
+    """What each worker said: applied or not, and by which set it judges."""
+    return {line["worker"]: (line["state"], line.get("set", -1)) for line in lines if "worker" in line}
+
+
+class Load(threading.Thread):
+    """Publishes a little at a time while rules are pushed, and what is left at the end."""
+
+    def __init__(self, servers: str, records: list[Record]) -> None:
+        super().__init__(daemon=True)
+        self._publish = Publisher(servers)
+        self._left = [*records]
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.05):
+            part, self._left = self._left[:3], self._left[3:]
+            self._publish(part)
+
+    def end(self) -> int:
+        """Publish the rest at once; how many records that were."""
+        self._ended.set()
+        self.join()
+        self._publish(self._left)
+        return len(self._left)
+
+
+def test_rules_are_pushed_and_rolled_back_under_load(fresh_kafka: str, tmp_path: Path) -> None:
+    """Two workers, events all the while; a rule comes as one file, a bad set is refused, and all is taken back."""
+    records = world(11, 600)
+    mine = copied(tmp_path / "mine", goods__any_retail=NEW)
+    group = f"waybill-{tmp_path.name}"
+    stream = Load(fresh_kafka, records)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(fresh_kafka, tmp_path / "state", instance=str(i))) for i in range(2)]
+        for worker in workers:
+            worker.ready()
+        stream.start()
+        code, lines, errors = waybill(fresh_kafka, group, "push", str(mine), "--note", "one rule more")
+        assert code == 0, errors + workers[0].told()
+        assert states(lines) == {"0": ("applied", 1), "1": ("applied", 1)}
+        assert stream.end(), "no events were left to come under the set"
+        expect(fresh_kafka, wanted(records, mine, 1), *workers, timeout_s=60).close()
+
+        # A set that this version cannot read, past all checks of a push: refused by each, with the file and the field.
+        broken = RuleSet(
+            number=2, fingerprint="f" * 16, at=0, files={"goods.bad": NEW.replace("points: 45", "points: x")}
+        )
+        producer = Producer({"bootstrap.servers": fresh_kafka})
+        producer.produce(topics.RULES, key=set_key(2), value=msgspec.json.encode(broken), partition=0)
+        assert producer.flush(10) == 0
+        for worker in workers:
+            assert_soon(lambda worker=worker: worker.says("rule set 2 refused") == 1, worker)
+            assert worker.says("points: Expected `int`") == 1
+        code, lines, _ = waybill(fresh_kafka, group, "status")
+        assert (code, states(lines)) == (1, {"0": ("refused", 1), "1": ("refused", 1)})
+        # One that starts anew judges as before, too.
+        assert workers[1].stop()[0] == 0
+        workers[1].start().ready()
+        assert workers[1].says("rule set 2 refused, set 1 stays in force") == 2
+
+        code, lines, errors = waybill(fresh_kafka, group, "rollback", "--to", "files")
+        assert code == 0, errors
+        assert states(lines) == {"0": ("applied", 3), "1": ("applied", 3)}
+        reader = expect(fresh_kafka, wanted(records, None, 3), *workers, timeout_s=60)
+        assert rises(reader)
+        assert all(worker.alive for worker in workers)
+
+
+def assert_soon(holds: Any, worker: Worker, timeout_s: float = 15.0) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, worker.told()
+        time.sleep(0.05)
+
+
+def rises(reader: Reader) -> bool:
+    """Whether revisions of each parcel rise from one alert to the next."""
+    last: dict[str, int] = {}
+    for value in reader.values:
+        alert = msgspec.json.decode(value)
+        if alert["revision"] <= last.get(alert["alert_id"], 0):
+            return False
+        last[alert["alert_id"]] = alert["revision"]
+    return True
