@@ -29,6 +29,7 @@ SHIPPED: Final = Path(__file__).parent
 """Where the catalogue of the package lies, in a checkout and in a wheel."""
 
 _OVERRIDES = "overrides"
+_SET: Final = ("points", "mode", "budget")  # what a deployment may change beside the limits
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
@@ -53,6 +54,11 @@ class Catalogue:
         return np.array([rule.points if rule.mode == "live" else 0 for rule in self.rules], dtype=np.int32)
 
     @cached_property
+    def shadow(self) -> tuple[str, ...]:
+        """Ids of the rules in shadow."""
+        return tuple(rule.id for rule in self.rules if rule.mode == "shadow")
+
+    @cached_property
     def by_id(self) -> Mapping[str, Rule]:
         return MappingProxyType({rule.id: rule for rule in self.rules})
 
@@ -66,7 +72,7 @@ def load_catalogue(
 ) -> Catalogue:
     """Every rule below `root` (default: those shipped), checked and compiled.
 
-    overrides: per rule id, values for its limits by name, for `points`, and for `mode`.
+    overrides: per rule id, values for its limits by name, and for `points`, `mode` and `budget`.
     only: families or rule ids to keep; the others are checked all the same.
     with_off: keep rules whose mode is off too, for those who show or check rules rather than run them.
 
@@ -146,7 +152,7 @@ def check_rule(rule: Rule, file: str) -> None:
         if language not in rule.title:
             raise RuleError(file, f"title.{language}", "missing")
     for name, limit in rule.limits.items():
-        if not _NAME.fullmatch(name) or name in {"points", "mode"}:
+        if not _NAME.fullmatch(name) or name in _SET:
             raise RuleError(file, f"limits.{name}", "not a name for a limit")
         _check_limit(limit, file, f"limits.{name}")
     for name in rule.evidence:
@@ -179,11 +185,11 @@ def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
     limits = dict(rule.limits)
     for name, value in overrides.items():
         field = f"{rule.id}.{name}"
-        if name in {"points", "mode"}:
+        if name in _SET:
             changes[name] = value
             continue
         if name not in limits:
-            known = ", ".join([*limits, "points", "mode"])
+            known = ", ".join([*limits, *_SET])
             raise RuleError(_OVERRIDES, field, f"no such limit, the rule has {known}")
         _check_limit(value, _OVERRIDES, field)
         before = limits[name]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from schemas.topics import ALERTS, FACTS, FEEDBACK, OBSERVATIONS, REFERENCE, REJECTS, TOPICS, Topic
+from schemas.topics import ALERTS, FACTS, FEEDBACK, NOTICES, OBSERVATIONS, REFERENCE, REJECTS, SHADOW, TOPICS, Topic
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -48,6 +48,8 @@ _CONFIG: dict[str, _Config] = {
     OBSERVATIONS: _QUEUE,
     FACTS: _QUEUE,
     ALERTS: _KEPT,
+    SHADOW: _KEPT,
+    NOTICES: _KEPT,
     FEEDBACK: _KEPT,
     REJECTS: {"retention.ms": 30 * _DAY_MS},
     REFERENCE: _REFERENCE,
