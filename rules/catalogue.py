@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules.contract import Rule, RuleError
+from rules.reach import reach
 from rules.reading import read_yaml
 from rules.sql import compile_when
 from schemas.columns import COLUMNS
@@ -115,9 +116,10 @@ def load_rule(
         rule = _override(rule, overrides)
         expression = compile_when(rule.when, rule.limits, f"{_OVERRIDES} of {file}")
     if rule.never_unknown:
-        for name in sorted(set(expression.meta.root_names())):
-            if COLUMNS[name].null:
-                raise RuleError(file, "never_unknown", f"{name} can be null: {COLUMNS[name].null}")
+        can_be_null = [name for name in sorted(set(expression.meta.root_names())) if COLUMNS[name].null]
+        if can_be_null and reach(rule, expression).unknown:
+            name = can_be_null[0]
+            raise RuleError(file, "never_unknown", f"{name} can be null: {COLUMNS[name].null}")
     return rule, expression.alias(rule_id)
 
 

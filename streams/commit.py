@@ -53,7 +53,7 @@ class Epoch:
     alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0
-    timed: bool = False  # something came of time that passed, rather than of records
+    timed: bool = False  # something came of time that passed or of a sweep, rather than of records
 
     def read(self, batches: Sequence[Batch]) -> None:
         """Note that these batches are done."""
@@ -63,7 +63,7 @@ class Epoch:
             self.rows += len(batch.values)
 
     def passed(self, rows: int) -> None:
-        """Note that so many parcels were judged because time has passed."""
+        """Note that so many parcels were judged without a batch: time has passed, or reference data have changed."""
         self.opened_at = self.opened_at or time.monotonic()
         self.rows += rows
         self.timed = True

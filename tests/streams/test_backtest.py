@@ -22,7 +22,7 @@ from streams import bulk, dealt
 from streams.backtest.compare import Tally
 from streams.backtest.difference import CHANGES
 from streams.bulk import judge_folder
-from streams.files import NAMES
+from streams.files import EVENTS, NAMES
 from streams.generate import generate, write
 from streams.offline import TOPIC_OF, settled
 from streams.settings import Settings
@@ -171,7 +171,7 @@ def test_causes_are_all_that_changed_and_examples_show_them(folder: Path, change
             assert moved
     assert difference.causes_left_out == 0
     assert counted == Counter({name: count for name, count in difference.changes.items() if count})
-    lines = [line for name in NAMES.values() for line in (folder / f"{name}.ndjson").read_bytes().splitlines()]
+    lines = [line for name in EVENTS.values() for line in (folder / f"{name}.ndjson").read_bytes().splitlines()]
     known = {json.loads(line)["waybill_no"] for line in lines}  # one of them has no shipment record
     assert sum(sum(row.values()) for row in difference.tiers.values()) == len(known)
 

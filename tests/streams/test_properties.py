@@ -214,7 +214,7 @@ def newest(recorded: Recorded) -> dict[str, Alert]:
 
 def test_what_a_reader_keeps_is_what_is_open() -> None:
     """Newest message by parcel, without the withdrawn ones."""
-    recorded = run(world(17, 120), size=11, order=2)
+    recorded = run(world(12, 120), size=11, order=2)
     kept = {key: alert for key, alert in newest(recorded).items() if alert.status == "open"}
     assert not difference(kept, open_alerts(recorded))
     assert any(messages[-1].status == "withdrawn" for messages in recorded.messages.values())
