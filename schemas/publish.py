@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from schemas.apart import Notice, Shadow
 from schemas.columns import HISTORY, JOURNEY, SHIPMENT, Column
 from schemas.columns import REFERENCE as JOINED
-from schemas.records import Alert, Feedback, Inspection, Notice, Reference, Reject, Scan, Shadow, Shipment
+from schemas.records import Alert, Feedback, Inspection, Reference, Reject, Scan, Shipment
 from schemas.topics import (
     ALERTS,
     FEEDBACK,

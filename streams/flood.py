@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules import THRESHOLDS, Catalogue
+from rules import THRESHOLDS, TIERS, Catalogue
 from schemas import topics
-from schemas.records import Notice
+from schemas.apart import Notice
 from streams.fold.dossiers import Dossiers
 from streams.judge import Verdicts
 from streams.layout import HELD, OPEN
+from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,18 @@ class Flood:
         self._notices: list[Notice] = []
         self._judged = 0
         self._openings: Mask = np.zeros((0, 0), dtype=np.bool_)  # of this window: which rules said yes
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """As set; None: no rule is ever held back."""
+        if not settings.flood_share_max:
+            return None
+        return cls(
+            share_max=settings.flood_share_max,
+            window=settings.flood_window_rows,
+            emit_from=TIERS.index(settings.emit_from),
+            instance=settings.instance,
+        )
 
     @property
     def held(self) -> frozenset[str]:
@@ -152,7 +166,7 @@ class Flood:
         hold.share = self._share(number)
         assert self._catalogue is not None
         log.error(
-            "rule %s is held back: it opens alerts with %.1f %% of verdicts, its budget is %.1f %%. Alerts that would not "
+            "rule %s is held back: it opens alerts with %.1f %% of verdicts, its budget is %.1f %%. Alerts that do not "
             "open without it wait in %s until it calms down, or a catalogue with another rule or budget comes",
             self._catalogue.rules[number].id,
             100 * hold.share,

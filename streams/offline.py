@@ -10,19 +10,8 @@ import xxhash
 
 from rules import Catalogue
 from schemas import topics
-from schemas.records import (
-    Alert,
-    Courier,
-    Enterprise,
-    Inspection,
-    Machine,
-    Outlet,
-    Reject,
-    Scan,
-    Shadow,
-    Shipment,
-    encode,
-)
+from schemas.apart import Shadow
+from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
 from streams.fold.journey import END
 from streams.frames import Batch

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
-from schemas.records import Notice, Reject
+from schemas.apart import Notice
+from schemas.records import Reject
 from streams import describe, layout
 from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe import Describer

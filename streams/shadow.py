@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from rules import SCORE_MAX, Catalogue, tier_of
-from schemas.records import Shadow
+from schemas.apart import Shadow
 from schemas.terms import Level
 from streams.emit import alert_id, reason
 from streams.fold.dossiers import Dossiers

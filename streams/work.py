@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from rules import TIERS, Catalogue
+from rules import Catalogue
 from schemas import topics
 from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
@@ -64,7 +64,7 @@ class Work:
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
-            flood=_flood(settings),
+            flood=Flood.of(settings),
         )
         self.reference = Keeper(self)
         self._broker = Broker(self._client({}))
@@ -341,14 +341,3 @@ _SCAN_ROWS = 10_000
 _AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out
-
-
-def _flood(settings: Settings) -> Flood | None:
-    if not settings.flood_share_max:
-        return None
-    return Flood(
-        share_max=settings.flood_share_max,
-        window=settings.flood_window_rows,
-        emit_from=TIERS.index(settings.emit_from),
-        instance=settings.instance,
-    )
