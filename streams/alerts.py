@@ -39,10 +39,7 @@ class AlertError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One message: of the alert topic with `alert`, of the shadow topic with `shadow`; neither: the parcel was forgotten.
-
-    `raw`: as on the wire.
-    """
+    """One message. `alert`, or on the shadow topic `shadow`, None: the parcel was forgotten. `raw`: as on the wire."""
 
     parcel: str
     alert: Alert | None
