@@ -47,7 +47,7 @@ class Catalogue:
     columns: frozenset[str]
     """Columns read by `when` or shown as evidence."""
     fingerprint: str
-    """16 hex digits that change whenever an answer or a score could."""
+    """16 hex digits that change whenever an answer, a score or what goes out could."""
 
     @cached_property
     def points(self) -> NDArray[np.int32]:
@@ -240,6 +240,7 @@ def _assemble(rules: list[Rule], expressions: list[pl.Expr]) -> Catalogue:
     reads = frozenset(name for expression in expressions for name in expression.meta.root_names())
     parts = [
         [rule.id, rule.version, rule.mode, rule.when, dict(sorted(rule.limits.items())), rule.points, rule.category]
+        + ([] if rule.budget is None else [rule.budget])
         for rule in rules
         if rule.mode != "off"
     ]

@@ -8,12 +8,12 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from schemas.topics import HISTORIES_CHANGELOG, REFERENCE, RULES, SHIPMENTS, TOPICS
+from schemas.topics import HISTORIES_CHANGELOG, NOTICES, REFERENCE, RULES, SHIPMENTS, TOPICS
 from streams import topics
 
 pytestmark = pytest.mark.broker
 
-SINGLE = {REFERENCE, RULES}
+SINGLE = {NOTICES, REFERENCE, RULES}
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 12])
