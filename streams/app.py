@@ -24,7 +24,7 @@ from rules import load_catalogue
 from schemas import topics
 from streams.frames import Batch
 from streams.health import Health
-from streams.passing import pass_time
+from streams.passing import keep_up, pass_time
 from streams.progress import Progress
 from streams.settings import Settings
 from streams.work import Work
@@ -53,7 +53,7 @@ class Watch(Service):
         self._progress = Progress(
             app.work,
             lambda: app.consumer.lag(app.work.committed),
-            app.work.broker_answers,
+            app.work.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
         )
@@ -137,6 +137,11 @@ def build(settings: Settings) -> App:
         """Commit what the agents have done, epoch by epoch."""
         await work.start(app.consumer)
         await work.commit_loop()
+
+    @app.task
+    async def keeping_up() -> None:
+        """Commit how far idle partitions were read."""
+        await keep_up(work)
 
     @app.task
     async def sweeps() -> None:

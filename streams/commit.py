@@ -62,6 +62,11 @@ class Epoch:
             self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
             self.rows += len(batch.values)
 
+    def stand_at(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Note where partitions stand, with nothing read."""
+        self.opened_at = self.opened_at or time.monotonic()
+        self.offsets.update(offsets)
+
     def passed(self, rows: int) -> None:
         """Note that so many parcels were judged without a batch: time has passed, or reference data have changed."""
         self.opened_at = self.opened_at or time.monotonic()

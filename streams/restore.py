@@ -6,8 +6,10 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams import layout
 from streams.state.rocks import RocksStore
@@ -38,6 +40,7 @@ def restore(
     at = [
         TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)
     ]
+    _check_origin(config, stores, at)
     wanted, ends = _lacking(config, at)
     if not wanted:
         return 0
@@ -74,14 +77,26 @@ def _lacking(
     wanted, ends = [], {}
     for each, (low, high) in zip(at, marks, strict=True):
         if each.offset > high:
-            raise RestoreError(
-                f"{each.topic}[{each.partition}]: state stands for offset {each.offset}, the log ends at {high}: "
-                "the topic was made anew; remove the state folder"
-            )
+            raise _made_anew(each, f"state stands for offset {each.offset}, the log ends at {high}")
         if each.offset < high:
             ends[each.topic, each.partition] = high
             wanted.append(TopicPartition(each.topic, each.partition, max(each.offset, low)))
     return wanted, ends
+
+
+def _check_origin(config: Mapping[str, object], stores: Mapping[str, RocksStore], at: list[TopicPartition]) -> None:
+    """State must be that of these very topics: one that was made anew may well reach past the offset it stands for."""
+    admin = AdminClient(cast("dict[str, Any]", {**config, "log_level": 0}))
+    asked = admin.describe_topics(TopicCollection([*stores]), request_timeout=30.0)
+    ids = {topic: str(future.result().topic_id).encode() for topic, future in asked.items()}
+    for each in at:
+        if not stores[each.topic].origin(each.partition, ids[each.topic]):
+            raise _made_anew(each, "state came from an earlier topic of this name")
+
+
+def _made_anew(place: TopicPartition, why: str) -> RestoreError:
+    # Not removed here: should the topic have been deleted by mistake, the folder is all that is left.
+    return RestoreError(f"{place.topic}[{place.partition}]: {why}: the topic was made anew; remove the state folder")
 
 
 def _client(config: Mapping[str, object], more: Mapping[str, object]) -> Consumer:

@@ -25,7 +25,10 @@ _DAY_MS = 24 * _HOUR_MS
 
 _Config = Mapping[str, str | float]
 
-_INTERNAL: _Config = {"max.message.bytes": 4 * _MB, "compression.type": "lz4"}
+# What workers write is dated by the broker: a worker's clock that jumps must neither let records be deleted before they
+# are read, nor have them refused, as the broker does with those more than an hour ahead of its own clock.
+_DATED: _Config = {"message.timestamp.type": "LogAppendTime"}
+_INTERNAL: _Config = {**_DATED, "max.message.bytes": 4 * _MB, "compression.type": "lz4"}
 # Observations and facts are done with in seconds; the hours are for a worker that was down.
 _QUEUE: _Config = {**_INTERNAL, "retention.ms": 6 * _HOUR_MS, "segment.bytes": 64 * _MB}
 # Small segments, because compaction never touches the one that is written to.
@@ -47,11 +50,11 @@ _KEPT: _Config = {"retention.ms": 180 * _DAY_MS}
 _CONFIG: dict[str, _Config] = {
     OBSERVATIONS: _QUEUE,
     FACTS: _QUEUE,
-    ALERTS: _KEPT,
-    SHADOW: _KEPT,
-    NOTICES: _KEPT,
+    ALERTS: {**_KEPT, **_DATED},
+    SHADOW: {**_KEPT, **_DATED},
+    NOTICES: {**_KEPT, **_DATED},
     FEEDBACK: _KEPT,
-    REJECTS: {"retention.ms": 30 * _DAY_MS},
+    REJECTS: {**_DATED, "retention.ms": 30 * _DAY_MS},
     REFERENCE: _REFERENCE,
 }
 

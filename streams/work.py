@@ -67,7 +67,7 @@ class Work:
             flood=Flood.of(settings),
         )
         self.reference = Keeper(self)
-        self._broker = Broker(self._client({}))
+        self.broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
@@ -95,10 +95,6 @@ class Work:
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
         return self._generation != _NO_GENERATION
-
-    async def broker_answers(self) -> bool:
-        """Whether a broker answers now."""
-        return await self._broker.answers()
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
@@ -151,6 +147,18 @@ class Work:
                 await self._commit()
             except AbortedError as error:
                 await self._read_again(error)
+
+    async def keep_up(self) -> None:
+        """Commit where idle partitions end; for when the worker is ready."""
+        assert self._consumer is not None
+        generation, known = self._generation, dict(self.committed)
+        ends = await self._consumer.passed(known)
+        async with self._committing, self._stepping:
+            if self._generation != generation or self._epoch.offsets or self._epoch.timed:
+                return
+            if ends := {place: end for place, end in ends.items() if self.committed.get(place) == known.get(place)}:
+                self._epoch.stand_at(ends)
+                self._filled.set()
 
     async def _read_again(self, error: AbortedError) -> None:
         """Begin anew at the committed offsets, after a while that grows; not for ever."""
@@ -211,8 +219,8 @@ class Work:
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
             waiting_rows_max=2 * settings.batch_rows_max,
-            # A commit may be under way, which has to end first; heartbeats go on meanwhile.
-            rebalance_timeout_s=self._commit_s + settings.transaction_timeout_ms / 1000,
+            # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
+            rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
             before_revoke=self._before_revoke,
             after_assign=self._after_assign,
         )

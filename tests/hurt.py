@@ -1,16 +1,25 @@
 """A worker with something wrong in it on purpose: `python -m tests.hurt HOW`, settings from the environment.
 
 outdated    every fourth commit names a generation of the group that has passed, so the broker refuses it
+full        state is written to disk early, and no file may grow past FILE_BYTES_MAX
+early       the same without the limit
+clock       the wall clock jumps by years, ahead and back again, at every look
 """
 
 from __future__ import annotations
 
+import random
+import resource
 import struct
 import sys
+import time
 from collections.abc import Mapping
+
+from rocksdict import Cache, Options
 
 from streams import cli
 from streams.commit import Committer, Epoch
+from streams.state import rocks
 from streams.state.rocks import Delta
 
 _MAGIC = b"CGMDv2:"  # of librdkafka's group metadata; a generation of four bytes follows
@@ -36,7 +45,36 @@ def _outdated() -> None:
     Committer.commit = refused  # type: ignore[method-assign, assignment]
 
 
-HOW = {"outdated": _outdated}
+def _early() -> None:
+    options = rocks._options
+
+    def small(cache: Cache) -> Options:
+        made = options(cache)
+        made.set_write_buffer_size(BUFFER_BYTES)
+        return made
+
+    rocks._options = small
+
+
+def _full() -> None:
+    _early()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, resource.RLIM_INFINITY))
+
+
+def _clock() -> None:
+    real = time.time
+
+    def jumping() -> float:
+        return real() + random.choice((0.0, JUMP_S))
+
+    time.time = jumping
+    time.time_ns = lambda: int(jumping() * 1e9)
+
+
+JUMP_S = 6e8
+BUFFER_BYTES = 64 * 1024  # the least that RocksDB takes
+FILE_BYTES_MAX = 30_000  # above that of its own notes
+HOW = {"outdated": _outdated, "full": _full, "early": _early, "clock": _clock}
 
 if __name__ == "__main__":
     HOW[sys.argv[1]]()

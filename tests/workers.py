@@ -71,7 +71,7 @@ class Publisher:
 
     def flush(self) -> None:
         """Wait until all of it is on the broker."""
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(120) == 0
 
 
 class Stream(threading.Thread):
@@ -159,6 +159,12 @@ class Worker(AbstractContextManager["Worker"]):
     def code(self) -> int | None:
         """The exit code of a process that ended by itself; None while it runs."""
         return self._process.poll() if self._process is not None else None
+
+    def ended(self) -> int:
+        """Take away the process, which has ended by itself; its exit code."""
+        process, self._process = self._process, None
+        assert process is not None
+        return process.wait(10)
 
     def told(self, lines: int = 60) -> str:
         """The end of its log."""

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -115,8 +116,9 @@ class Calm(logging.Filter):
     Messages that differ only in digits and in what stands in parentheses count as one.
     """
 
-    def __init__(self, every_s: float = 30.0) -> None:
+    def __init__(self, every_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._every_s = every_s
         self._seen: dict[str, tuple[float, int]] = {}  # by message: when it was last let through, how often held since
 
@@ -126,13 +128,14 @@ class Calm(logging.Filter):
         if "rdkafka#" not in text:
             return True
         kind = re.sub(r"\d+|\(.*?\)", "", text)
+        now = self._clock()
         at, held = self._seen.get(kind, (-math.inf, 0))
-        if record.created - at < self._every_s:
+        if now - at < self._every_s:
             self._seen[kind] = at, held + 1
             return False
         if len(self._seen) >= _KINDS_MAX:
             self._seen.clear()
-        self._seen[kind] = record.created, 0
+        self._seen[kind] = now, 0
         record.msg, record.args = f"{text} ({held:,} more like it held back)" if held else text, ()
         return True
 

@@ -31,11 +31,13 @@ from rocksdict import (
 )
 
 from streams import layout
+from streams.state.damage import MISSING, DamagedError, note_of, why_of
 
 Delta = dict[int, dict[bytes, bytes]]
 log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
+_ORIGIN = b"\x00changelog-id"
 
 
 class StateError(RuntimeError):
@@ -104,20 +106,24 @@ class RocksStore:
         Raises StateError where the folder cannot be had: another process has it, no space, no permission.
         """
         path = self._folder / str(number)
-        note = _note(path)
+        note = note_of(path)
         try:
             if note.exists():
-                raise _DamagedError(note.read_text(encoding="utf-8"))
+                raise DamagedError(note.read_text(encoding="utf-8"))
             partition = _Partition(path, self._cache, self._hot_bytes_max)
-        except _DamagedError as error:
+        except DamagedError as error:
             log.warning("state folder %s cannot be used (%s): removed, to be built from the changelog", path, error)
             self.rebuild(number)
             try:
                 partition = _Partition(path, self._cache, self._hot_bytes_max)
-            except _DamagedError as again:
+            except DamagedError as again:
                 raise StateError(f"state folder {path} cannot be used ({again}), nor removed; remove it") from again
         self._partitions[number] = partition
         return partition.offset
+
+    def origin(self, number: int, changelog: bytes) -> bool:
+        """Whether a partition's state came from the changelog of this id; one that has none yet takes it."""
+        return self._partitions[number].origin(changelog)
 
     def restore(self, number: int, values: Mapping[bytes, bytes | None], offset: int) -> None:
         """Apply changelog records up to `offset` (next to read)."""
@@ -144,7 +150,7 @@ class RocksStore:
         self.close(number)
         path = self._folder / str(number)
         shutil.rmtree(path, ignore_errors=True)
-        _note(path).unlink(missing_ok=True)
+        note_of(path).unlink(missing_ok=True)
 
     def sizes(self) -> tuple[int, int]:
         """Estimated entries and bytes on disk, over all open partitions."""
@@ -227,8 +233,14 @@ class _Partition:
             raise self._unusable(error) from error
         if stored != bytes([layout.FORMAT]):
             was = stored[0] if stored else "none"
-            raise _DamagedError(f"its format is {was}, this worker's is {layout.FORMAT}")
+            raise DamagedError(f"its format is {was}, this worker's is {layout.FORMAT}")
         return bytes(offset) if offset is not None else None
+
+    def origin(self, changelog: bytes) -> bool:
+        stored = self._db.get(_ORIGIN)
+        if stored is None:
+            self._db[_ORIGIN] = stored = changelog
+        return bool(stored == changelog)
 
     def put(self, key: bytes, value: bytes) -> None:
         if self.hot.put(key, value):
@@ -244,7 +256,16 @@ class _Partition:
     def scan(self, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
         # Our own notes about the folder begin with a zero byte, before all keys.
         start = max(after + b"\0", b"\1")
-        return list(islice(self._db.items(from_key=start), rows_max))
+        end = self._db.iter()
+        end.seek_to_last()
+        last = end.key() if end.valid() else b""
+        del end  # holds the folder open
+        rows = list(islice(self._db.items(from_key=start), rows_max))
+        # rocksdict ends at a damaged block as if nothing came behind it, so what was the end before is looked for.
+        reached = rows[-1][0] if rows else after
+        if len(rows) < rows_max and (not last or (last >= start and reached < last)):
+            raise self._failed(Exception("Corruption: a block cannot be read"))
+        return rows
 
     def write(self, values: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -264,21 +285,22 @@ class _Partition:
 
     def _unusable(self, error: Exception) -> Exception:
         """What it means that the folder cannot be opened."""
-        why = _why(error)
-        if why.startswith("Corruption") or _MISSING in why:
-            return _DamagedError(why)
-        return StateError(f"state folder {self.path}: {why}")
+        why = why_of(error)
+        if why.startswith("Corruption") or MISSING in why:
+            return DamagedError(why)
+        hint = "another process has it open" if "lock" in why.lower() else "see to the disk, and start the worker anew"
+        return StateError(f"state folder {self.path}: {why}; {hint}")
 
     def _failed(self, error: Exception) -> StateError:
         """What it means that the open folder cannot be read or written."""
-        why = _why(error)
+        why = why_of(error)
         if not why.startswith("Corruption"):
             return StateError(
                 f"state folder {self.path}: {why}; what it lacks is in the changelog: "
                 "see to the disk, and start the worker anew"
             )
         with suppress(OSError):
-            _note(self.path).write_text(why, encoding="utf-8")
+            note_of(self.path).write_text(why, encoding="utf-8")
         return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
 
     def entries(self) -> int:
@@ -293,28 +315,11 @@ class _Partition:
             self._db.close()
         except Exception as error:
             log.warning(
-                "state folder %s was not brought up to date: %s; the changelog has the rest", self.path, _why(error)
+                "state folder %s was not brought up to date: %s; the changelog has the rest", self.path, why_of(error)
             )
             with suppress(Exception):  # it says the same again
                 self._db.close()
             del self._db  # lets go of the folder
-
-
-class _DamagedError(Exception):
-    """A folder that cannot be used as it is, and may be thrown away."""
-
-
-_MISSING = "No such file or directory"
-
-
-def _note(path: Path) -> Path:
-    """Where damage to the folder is noted: beside it."""
-    return path.with_name(f"{path.name}.damaged")
-
-
-def _why(error: Exception) -> str:
-    """What RocksDB says, in one line; it holds no data."""
-    return " ".join(str(error).split())
 
 
 def _options(cache: Cache) -> Options:

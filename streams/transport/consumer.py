@@ -103,6 +103,11 @@ class Consumer(base.Consumer):
         poller = self._poller
         return await self._on_thread(poller.lag, dict(committed)) if poller and not self.should_stop else {}
 
+    async def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Ends that may be committed with nothing to be read before them; see `Poller.passed`."""
+        poller = self._poller
+        return await self._on_thread(poller.passed, dict(committed)) if poller and not self.should_stop else {}
+
     # Subscription and polling
 
     async def subscribe(self, topics: Iterable[str]) -> None:

@@ -9,11 +9,12 @@ partitions of which nothing has been read yet.
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.frames import Batch
 
@@ -126,6 +127,15 @@ class Poller:
             in_hand = taken - committed.get(place, self._starts.get(place, taken))
             lags[place] = max(unread, 0) + max(in_hand, 0)
         return lags
+
+    def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where partitions end that hold nothing but marks of transactions, or aborted records, behind what was
+        committed; for the polling thread, which takes records and ends at once. `committed` as of `lag`."""
+        return {
+            place: end
+            for place, end in self._ends.items()
+            if place in self.assigned and self._taken[place] <= committed.get(place, self._starts[place]) < end
+        }
 
     def close(self) -> None:
         """Leave the group; the revocation is served on the way. Raises what went wrong in it."""
@@ -252,13 +262,30 @@ _WATERMARKS_S = 10.0
 
 def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPartition]:
     """Where to begin: at the committed offset, or at the beginning of a partition for which there is none."""
-    at = client.committed(partitions, timeout=_COMMITTED_S) if partitions else []
-    for each in at:
-        if each.error is not None:
-            raise KafkaException(each.error)
-        if each.offset < 0:
-            each.offset = OFFSET_BEGINNING
-    return at
+    if not partitions:
+        return []
+    deadline = time.monotonic() + _COMMITTED_S
+    while True:
+        try:
+            at = client.committed(partitions, timeout=max(deadline - time.monotonic(), 1.0))
+            for each in at:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+                if each.offset < 0:  # the offset itself, for it may be committed before anything is read
+                    each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
+            return at
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+_COORDINATOR_MOVES = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._TRANSPORT,
+}
 
 
 def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:

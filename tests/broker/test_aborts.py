@@ -80,13 +80,15 @@ def test_a_producer_whose_place_was_taken_does_not_try_again(fresh_kafka: str, m
     assert committed(member) < 0
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_worker_whose_commits_are_refused_now_and_then_loses_and_doubles_nothing(
-    fresh_kafka: str, tmp_path: Path
+    fresh_kafka: str, tmp_path: Path, protocol: str
 ) -> None:
     records = world(21, 400)
     stream = Stream(fresh_kafka, records, 4.0)
     command = (sys.executable, "-m", "tests.hurt", "outdated")
-    with Worker(fresh_kafka, tmp_path / "state", command=command, epoch_ms_max=50) as worker:
+    state = tmp_path / "state"
+    with Worker(fresh_kafka, state, command=command, epoch_ms_max=50, group_protocol=protocol) as worker:
         worker.ready()  # for of a backlog it makes few epochs
         stream.start()
         stream.join()

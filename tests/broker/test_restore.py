@@ -122,7 +122,9 @@ def test_state_newer_than_someone_elses_open_transaction_is_no_fault(fresh_kafka
     dead.end(commit=False)
 
 
-def test_a_topic_made_anew_is_refused(fresh_kafka: str, store: RocksStore) -> None:
+@pytest.mark.parametrize("more", [0, 9])
+def test_a_topic_made_anew_is_refused(fresh_kafka: str, store: RocksStore, more: int) -> None:
+    """Also where it has grown past the old one, so that the old offset is found in it."""
     changelog = Changelog(fresh_kafka)
     for number in range(3):
         changelog.write(a=str(number))
@@ -130,6 +132,8 @@ def test_a_topic_made_anew_is_refused(fresh_kafka: str, store: RocksStore) -> No
     store.close_all()
     topics.delete(fresh_kafka)
     topics.create(fresh_kafka)
+    for number in range(more):
+        changelog.write(b=str(number))
     with pytest.raises(RestoreError, match=r"parcels-changelog\[0\].*remove the state folder"):
         bring(fresh_kafka, store)
 

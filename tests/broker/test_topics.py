@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from schemas.topics import HISTORIES_CHANGELOG, NOTICES, REFERENCE, RULES, SHIPMENTS, TOPICS
+from schemas.topics import ALERTS, HISTORIES_CHANGELOG, NOTICES, REFERENCE, REJECTS, RULES, SHIPMENTS, TOPICS
 from streams import topics
 
 pytestmark = pytest.mark.broker
@@ -59,6 +60,27 @@ def test_cleanup_is_as_declared(fresh_kafka: str) -> None:
     week_ms = 7 * 24 * 3_600_000
     assert int(found[REFERENCE]["min.compaction.lag.ms"].value) >= week_ms
     assert int(found[REFERENCE]["delete.retention.ms"].value) >= week_ms
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_what_a_worker_writes_is_dated_by_the_broker(fresh_kafka: str, days: int) -> None:
+    """Or a worker's clock that is wrong would have its records refused, or deleted before they are read."""
+    dated: list[tuple[str, int, int]] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        assert error is None
+        dated.append((str(message.topic()), *message.timestamp()))
+
+    producer = Producer({"bootstrap.servers": fresh_kafka, "enable.idempotence": True})
+    now = time.time()
+    written = {topic.name for topic in TOPICS if topic.internal} | {ALERTS, REJECTS}
+    for name in written:
+        producer.produce(name, key="k", value=b"v", timestamp=int((now + days * 86_400) * 1000), on_delivery=delivered)
+    assert producer.flush(30) == 0
+    assert {topic for topic, _, _ in dated} == written
+    for topic, kind, at_ms in dated:
+        assert (topic, kind) == (topic, TIMESTAMP_LOG_APPEND_TIME)
+        assert abs(at_ms / 1000 - now) < 60
 
 
 def test_deleted_topics_are_gone(fresh_kafka: str) -> None:

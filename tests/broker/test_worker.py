@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas import topics
-from schemas.records import Shipment, encode
+from schemas.records import Alert, Shipment, encode
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
 from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
@@ -81,6 +83,20 @@ def test_faust_starts_the_same_worker(fresh_kafka: str, tmp_path: Path) -> None:
         expect(fresh_kafka, wanted, worker)
         code, _ = worker.stop()
         assert code == 0
+
+
+def test_a_wall_clock_that_jumps_changes_no_alert(fresh_kafka: str, tmp_path: Path) -> None:
+    records, wanted = played(14, 300)
+    stream = Stream(fresh_kafka, records, 2.0)
+    hurt = (sys.executable, "-m", "tests.hurt", "clock")
+    with Worker(fresh_kafka, tmp_path / "state", hurt, idle_partition_s=3_600) as worker:  # else it moves deadlines
+        worker.ready()
+        stream.start()
+        stream.join()
+        reader = expect(fresh_kafka, wanted, worker)
+        detected = {msgspec.json.decode(value, type=Alert).detected_at for value in reader.values}
+        assert max(detected) - min(detected) > 10 * 365 * 86_400 * 1000, "the clock did jump"
+        assert worker.stop()[0] == 0
 
 
 @pytest.mark.chaos

@@ -34,9 +34,6 @@ SETTINGS: dict[str, object] = {
     "idle_partition_s": 1,
     "flood_share_max": 0,  # alerts are held against `waybill judge`, which holds none back
 }
-# Kafka's default. A broker that was killed and looks for transactions past their time within its first two seconds may
-# call one aborted without a mark in any of its partitions, which nothing reads past any more: see RESULTS.md.
-BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
 STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
 _WORDS_MAX = 240
 BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
@@ -106,7 +103,7 @@ class Cluster:
         self.partitions = partitions
         self.ended: Counter[str] = Counter()  # why workers ended by themselves
         self.wrong: list[str] = []
-        self.kafka = PrivateKafka(folder / "kafka", heap_mb=400, settings=BROKER)
+        self.kafka = PrivateKafka(folder / "kafka", heap_mb=400)
         self.slots: list[Slot] = []
         self._count = slots
         self._settings = settings

@@ -292,6 +292,23 @@ def test_damage_found_while_reading_is_remembered_for_the_next_opening(
     store.close_all()
 
 
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_damage_found_while_scanning_is_no_end(tmp_path: Path, part: float) -> None:
+    for path in filled(tmp_path).glob("*.sst"):
+        data = bytearray(path.read_bytes())
+        start = int(part * 0.8 * len(data))  # the last fifth holds no data
+        data[start : start + 500] = random.randbytes(500)
+        path.write_bytes(data)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    with pytest.raises(StateError, match=r"things/0 is damaged .*the next start builds it anew"):
+        list(whole(store, 0, 100))
+    store.close_all()
+    assert store.open(0) == 0
+    assert list(whole(store, 0, 100)) == []
+    store.close_all()
+
+
 def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,116 @@
+"""State that is damaged, deleted under a worker, or cannot be written: the same alerts, and a line that says what."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.runs import Alerts, open_alerts, run
+from tests.workers import Publisher, Worker, expect
+from tests.worlds import Record, world
+
+pytestmark = [pytest.mark.broker, pytest.mark.chaos]
+EARLY = (sys.executable, "-m", "tests.hurt", "early")
+FULL = (sys.executable, "-m", "tests.hurt", "full")
+
+
+def halves(seed: int, parcels: int = 500) -> tuple[list[Record], list[Record], Alerts]:
+    """A world in two parts, and its open alerts."""
+    records = world(seed, parcels)
+    return records[: len(records) // 2], records[len(records) // 2 :], open_alerts(run(records))
+
+
+def hurt(servers: str, state: Path, command: tuple[str, ...]) -> Worker:
+    """A worker of one partition that reads much from disk."""
+    return Worker(servers, state, command, partitions=1, hot_bytes_max=1 << 20, state_cache_mb=8)
+
+
+def harm(state: Path) -> int:
+    """Random bytes over the middle of every file of data; how many."""
+    files = [path for path in state.rglob("*.sst") if path.stat().st_size]
+    for path in files:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 4 : len(data) // 2] = random.randbytes(len(data) // 2 - len(data) // 4)
+        path.write_bytes(data)
+    return len(files)
+
+
+def test_damaged_files_are_built_from_the_changelog(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:
+    """What shows at the start, and what shows when a block is read: the worker ends, and the next start mends it."""
+    servers = fresh_topics(1)
+    first, second, wanted = halves(41)
+    publish = Publisher(servers)
+    state = tmp_path / "state"
+    with hurt(servers, state, EARLY) as worker:
+        publish(first)
+        expect(servers, open_alerts(run(first)), worker)
+        assert worker.stop()[0] == 0
+        assert harm(state) >= 2
+        publish([*first, *second])  # all that is known is asked for again
+        for _ in range(4):
+            worker.start()
+            deadline = time.monotonic() + 20
+            while worker.alive and time.monotonic() < deadline and worker.says("removed, to be built") != 2:
+                time.sleep(0.1)
+            if worker.alive:
+                break
+            assert "is damaged" in worker.told().splitlines()[-1]
+            worker.ended()
+        expect(servers, wanted, worker)
+        assert worker.says("removed, to be built from the changelog") == 2
+        assert worker.stop()[0] == 0
+
+
+def test_a_folder_deleted_under_a_worker(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:
+    """It goes on, or ends and is started anew; what it had is in the changelog."""
+    servers = fresh_topics(1)
+    first, second, wanted = halves(42)
+    publish = Publisher(servers)
+    state = tmp_path / "state"
+    with hurt(servers, state, EARLY) as worker:
+        publish(first)
+        expect(servers, open_alerts(run(first)), worker)
+        shutil.rmtree(state)
+        publish([*first, *second])
+        deadline = time.monotonic() + 20
+        while worker.alive and time.monotonic() < deadline:  # it has to write soon
+            time.sleep(0.1)
+        assert "No such file or directory" in worker.told().splitlines()[-1]
+        assert "state folder" in worker.told().splitlines()[-1]
+        worker.ended()
+        worker.start()
+        expect(servers, wanted, worker)
+        assert worker.stop()[0] == 0
+
+
+def test_a_disk_that_is_full_stops_the_worker_until_there_is_space(
+    fresh_topics: Callable[[int], str], tmp_path: Path
+) -> None:
+    servers = fresh_topics(1)
+    first, second, wanted = halves(43)
+    publish = Publisher(servers)
+    state = tmp_path / "state"
+    with hurt(servers, state, FULL) as worker:
+        publish(first)
+        expect(servers, open_alerts(run(first)), worker)
+        for record in second:  # it learns of it with one of the next writes
+            publish([record])
+            if not worker.alive:
+                break
+            time.sleep(0.05)
+        publish(second)
+        assert worker.code == 1, worker.told()
+        line = worker.told().splitlines()[-1]
+        assert "state folder" in line
+        assert "File too large" in line
+        assert "see to the disk, and start the worker anew" in line
+    with hurt(servers, state, EARLY) as worker:
+        expect(servers, wanted, worker)
+        assert not worker.says("removed, to be built"), "nothing was wrong with what had been written"
+        assert worker.stop()[0] == 0
