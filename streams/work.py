@@ -313,12 +313,8 @@ class Work:
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
             self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
-        log.info(
-            "state of %s partitions is there: %s records in %.1f s",
-            len(numbers),
-            f"{records:,}",
-            time.monotonic() - started,
-        )
+        seconds = time.monotonic() - started
+        log.info("state of %s partitions is there: %s records in %.1f s", len(numbers), f"{records:,}", seconds)
         self._generation = generation
         self._consumer.release()
         self.metrics.worker_state.state("running")
