@@ -175,9 +175,8 @@ class _Output:
         if rows.row_count:
             self._terminal().print(rows)
         if total is not None:
-            self._terminal().print(
-                f"{total:,} in shadow{f'; the newest {len(changes)}' if total > len(changes) else ''}"
-            )
+            more = f"; the newest {len(changes)} of them, --limit 0 shows all" if total > len(changes) else ""
+            self._terminal().print(f"{total:,} in shadow{more}")
         sys.stdout.flush()
 
     def _line(self, change: Change) -> None:

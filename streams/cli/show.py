@@ -56,8 +56,8 @@ def add_shadow(rows: Table, shadow: Shadow, lang: Language, *, note: str = "") -
     else:
         name = _level(shadow.tier_with, lang)
         would = Text.assemble((name, TIER_STYLES.get(shadow.tier_with, "dim")), f" {shadow.score_with}")
-        would.append(f"\n{'现' if lang == 'zh' else 'now'} {_level(shadow.tier, lang)} {shadow.score}", style="dim")
     parcel = Text(f"{shadow.carrier_code}:{shadow.waybill_no}")
+    parcel.append(f"\n{'现' if lang == 'zh' else 'now'} {_level(shadow.tier, lang)} {shadow.score}", style="dim")
     if note:
         parcel.append(f"\n{note}", style="dim")
     rules = why(shadow.reasons, lang)
