@@ -56,6 +56,11 @@ SHIPMENT = (
     Column("sender_name_placeholder", "boolean", "The sender's name is a placeholder such as 张三 or 先生.", "no name"),
     Column("goods_class", "string", "powder, liquid, solid, gas, mixed or unknown: as declared, else by the words."),
     Column("goods_controlled", "boolean", "The name holds a term for a drug, a listed precursor or a known disguise."),
+    Column(
+        "goods_hinted",
+        "boolean",
+        "The name holds no such term, but what may be one: its pinyin, its initials, a short one's homophone.",
+    ),
     Column("goods_vague", "boolean", "The name says nothing: 样品, 其他, test, empty."),
     Column("declared_value_fen", "integer", "Declared value, 1/100 CNY.", "not declared"),
     Column("freight_fen", "integer", "Freight, 1/100 CNY.", "not given"),

@@ -195,6 +195,7 @@ _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
             "sender_id_masked",
             "sender_name_given",
             "goods_controlled",
+            "goods_hinted",
             "goods_vague",
             "priority_origin",
             "priority_lane",

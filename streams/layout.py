@@ -166,6 +166,7 @@ FLAGS = {
             "goods_vague",
             "priority_origin",
             "priority_lane",
+            "goods_hinted",
         )
     )
 }

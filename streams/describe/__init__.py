@@ -91,6 +91,7 @@ class Describer:
             sender_name_masked=names["name_masked"],
             sender_name_placeholder=names["name_placeholder"],
             goods_controlled=goods["goods_controlled"],
+            goods_hinted=goods["goods_hinted"],
             goods_vague=goods["goods_vague"],
             priority_origin=starts_with_any(text["pickup_adcode"], self.priority_origins),
             priority_lane=(rows["direction"] == _EXPORT)

@@ -1,21 +1,24 @@
 """Goods names: normal form, powder or liquid, controlled terms, names that say nothing.
 
-A name is brought to one form first, so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word lists
-(`data/goods/`) need no spellings. Then all lists are searched in one pass.
+A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word
+lists (`data/goods/`) need no spellings. Then all lists are searched in one pass. Only a name in which this finds no
+controlled term is searched for one in disguise (`disguise`): by sound, in another order, misspelt. A disguise of a term
+of three characters or more is as good as the term; one of a shorter term, or mere pinyin, is a hint.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
-import opencc
 import polars as pl
 
+from streams.describe.disguise import Disguises
 from streams.describe.lexicon import Hit, Lexicon, read_terms
-from streams.describe.text import nfkc
+from streams.describe.sounds import DISGUISED, HINTED, strength
+from streams.describe.spelling import breaks, compact, normal_form, read_variants, spaced
 
 GoodsClass = Literal["powder", "liquid", "solid", "gas", "mixed", "unknown"]
 DECLARABLE = ("powder", "liquid", "solid", "gas", "mixed")
@@ -33,6 +36,7 @@ class Goods(NamedTuple):
     norm: str
     by_words: str
     controlled: bool
+    hinted: bool
     vague: bool
 
 
@@ -41,11 +45,12 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
 
     goods_norm (String): the name in its normal form (`normal_form`); empty if nothing is left.
     goods_class (String): powder, liquid, solid, gas, mixed or unknown: `goods_form` if declared, else by words.
-    goods_controlled (Boolean): holds a term for a drug, a listed precursor, or a reported disguise.
+    goods_controlled (Boolean): holds a term for a drug, a listed precursor, or a reported disguise, plain or disguised.
+    goods_hinted (Boolean): holds none, but what may be one: its pinyin, its initials, a short one's homophone.
     goods_vague (Boolean): the name as a whole says nothing (样品, 其他, test), or has no letter in it.
     """
     described = [read(name) for name in goods_name.cast(pl.String).fill_null("").to_list()]
-    norm, by_words, controlled, vague = zip(*described, strict=True) if described else ((), (), (), ())
+    norm, by_words, controlled, hinted, vague = zip(*described, strict=True) if described else ((), (), (), (), ())
     form = goods_form.cast(pl.String)
     declared = form.is_in(DECLARABLE).fill_null(False)
     return pl.DataFrame(
@@ -53,6 +58,7 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
             pl.Series("goods_norm", norm, dtype=pl.String),
             form.zip_with(declared, pl.Series(by_words, dtype=pl.String)).alias("goods_class"),
             pl.Series("goods_controlled", controlled, dtype=pl.Boolean),
+            pl.Series("goods_hinted", hinted, dtype=pl.Boolean),
             pl.Series("goods_vague", vague, dtype=pl.Boolean),
         ]
     )
@@ -61,20 +67,30 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
 @lru_cache(maxsize=NAMES_CACHED_MAX)
 def read(name: str) -> Goods:
     """What a name says. Kept for the names met most lately: goods names repeat."""
-    spaced = _spaced(name)
-    norm = spaced.replace(" ", "")
+    text = spaced(name)
+    norm = text.replace(" ", "")
     vague = norm in _vague() or not any(map(str.isalpha, norm))
-    hits = list(_lexicon().hits(norm, _breaks(spaced)))
-    if not hits:
-        return Goods(norm, "unknown", False, vague)
+    hits = list(_lexicon().hits(norm, breaks(text)))
     if any(hit.kind == CONTROLLED for hit in hits):
         hits += _pattern_hits(norm)
-    return Goods(norm, _class_by_words(norm, hits), _is_controlled(norm, hits), vague)
+    found = {CONTROLLED} if any(_standing(norm, hits)) else _in_disguise(text, norm, hits)
+    controlled = not found.isdisjoint((CONTROLLED, DISGUISED))
+    return Goods(norm, _class_by_words(norm, hits), controlled, not controlled and HINTED in found, vague)
 
 
-def normal_form(name: str) -> str:
-    """NFKC, casefold, look-alike characters, simplified characters; letters and digits only."""
-    return _spaced(name).replace(" ", "")
+def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
+    """What a name that holds no controlled term as it is holds of those written to be missed: DISGUISED, HINTED."""
+    found: set[str] = set()
+    if like := list(_disguises().hits(text)):
+        ordinary = list(_ordinary().hits(norm))
+        like = [hit for hit in like if not any(hit.meets(word) for word in ordinary)]
+        found.update(hit.kind for hit in _standing(norm, [*hits, *_pattern_hits(norm), *like]))
+    for other in _disguises().readings(norm):
+        read_so = list(_lexicon().hits(other))
+        if any(hit.kind == CONTROLLED for hit in read_so):
+            names = [other[hit.start : hit.end] for hit in _standing(other, [*read_so, *_pattern_hits(other)])]
+            found.update(strength(len(name)) for name in names if name in _names())
+    return found
 
 
 def _class_by_words(norm: str, hits: list[Hit]) -> str:
@@ -96,48 +112,21 @@ def _outranks(mask: Hit, hit: Hit) -> bool:
     return mask.kind == PATTERN or mask.end - mask.start > hit.end - hit.start
 
 
-def _is_controlled(norm: str, hits: list[Hit]) -> bool:
+def _standing(norm: str, hits: list[Hit]) -> Iterator[Hit]:
+    """Terms, plain or not, that no exception, mention or negation undoes."""
     exceptions = [hit for hit in hits if hit.kind in (EXCEPTION, PATTERN)]
-    return any(
-        hit.kind == CONTROLLED
+    return (
+        hit
+        for hit in hits
+        if hit.kind in (CONTROLLED, DISGUISED, HINTED)
         and not any(hit.inside(exception) for exception in exceptions)
         and not _mentions().match(norm, hit.end)
         and not _negated(norm, hit.start)
-        for hit in hits
     )
 
 
 def _negated(norm: str, start: int) -> bool:
     return norm.endswith(_negations(), 0, start)
-
-
-def _spaced(name: str) -> str:
-    """The normal form, but with one space where Latin words or numbers met."""
-    text = nfkc(nfkc(name).casefold())
-    if not text.isascii():
-        text = text.translate(_variants())
-    if not text.isalnum():
-        text = _SEPARATORS.sub(_between, text)
-    return text if text.isascii() else str(_t2s().convert(text))
-
-
-_SEPARATORS = re.compile(r"(?:[^\w]|_)+")  # what is neither letter nor digit
-_HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by class, but nothing is to be seen
-_LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-
-
-def _between(separators: re.Match[str]) -> str:
-    text, start, end = separators.string, separators.start(), separators.end()
-    words = start > 0 and end < len(text) and text[start - 1] in _LATIN and text[end] in _LATIN
-    return " " if words else ""
-
-
-def _breaks(spaced: str) -> frozenset[int]:
-    """Where the spaces of `spaced` were, as places in the text without them."""
-    if " " not in spaced:
-        return frozenset()
-    places = (place for place, char in enumerate(spaced) if char == " ")
-    return frozenset(place - before for before, place in enumerate(places))
 
 
 def _pattern_hits(norm: str) -> Iterable[Hit]:
@@ -147,7 +136,7 @@ def _pattern_hits(norm: str) -> Iterable[Hit]:
 @cache
 def _lexicon() -> Lexicon:
     terms = {kind: [word for word in read_terms(path) if "*" not in word] for kind, path in _FILES.items()}
-    return Lexicon({kind: _compact(words) for kind, words in terms.items()})
+    return Lexicon({kind: compact(words) for kind, words in terms.items()})
 
 
 @cache
@@ -166,36 +155,39 @@ def _patterns() -> re.Pattern[str]:
 
 @cache
 def _objects() -> re.Pattern[str]:
-    return re.compile(rf"(?:{'|'.join(map(re.escape, _compact(read_terms('goods/objects.txt'))))})(?![装洗])")
+    return re.compile(rf"(?:{'|'.join(map(re.escape, compact(read_terms('goods/objects.txt'))))})(?![装洗])")
 
 
 @cache
 def _mentions() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, _compact(read_terms("goods/mentions.txt")))))
+    return re.compile("|".join(map(re.escape, compact(read_terms("goods/mentions.txt")))))
 
 
 @cache
 def _negations() -> tuple[str, ...]:
-    return tuple(_compact(read_terms("goods/negations.txt")))
+    return tuple(compact(read_terms("goods/negations.txt")))
 
 
 @cache
 def _vague() -> frozenset[str]:
-    return frozenset(_compact(read_terms("goods/vague.txt")))
+    return frozenset(compact(read_terms("goods/vague.txt")))
 
 
 @cache
-def _variants() -> dict[int, str]:
-    rows = (line.split() for line in read_terms("goods/variants.txt"))
-    return {ord(variant): standard for standard, *variants in rows for variant in variants} | {
-        ord(filler): "" for filler in _HANGUL_FILLERS
-    }
+def _names() -> frozenset[str]:
+    return frozenset(compact(read_terms("goods/names.txt")))
 
 
 @cache
-def _t2s() -> opencc.OpenCC:
-    return opencc.OpenCC("t2s")
+def _disguises() -> Disguises:
+    rows = map(str.split, read_terms("goods/parts.txt"))
+    return Disguises(
+        _names(),
+        shapes=read_variants("goods/shapes.txt"),
+        parts={normal_form(parts): whole for whole, *its in rows for parts in its},
+    )
 
 
-def _compact(words: Iterable[str]) -> list[str]:
-    return [normal_form(word) for word in words]
+@cache
+def _ordinary() -> Lexicon:
+    return Lexicon({EXCEPTION: compact(read_terms("goods/sound_alikes.txt"))})

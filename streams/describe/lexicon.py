@@ -26,6 +26,10 @@ class Hit(NamedTuple):
         """Lies within `other`, or is the same piece of text."""
         return other.start <= self.start and self.end <= other.end
 
+    def meets(self, other: Hit) -> bool:
+        """Has a character in common with `other`."""
+        return self.start < other.end and other.start < self.end
+
 
 class Lexicon:
     """Finds terms of several kinds in compact text: lower case, nothing but letters and digits.
@@ -49,7 +53,7 @@ class Lexicon:
         """Every occurrence, overlapping ones too. `breaks`: places in `text` where a space between Latin words was."""
         for last, (length, kinds) in self._automaton.iter(text):
             start, end = last + 1 - length, last + 1
-            if not _cuts_start(text, start, breaks) and not _cuts_end(text, end, breaks):
+            if not cuts(text, start, end, breaks):
                 for kind in kinds:
                     yield Hit(start, end, kind)
 
@@ -59,6 +63,11 @@ def read_terms(path: str) -> list[str]:
     text = (files("streams.describe") / "data" / path).read_text(encoding="utf-8")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
+
+
+def cuts(text: str, start: int, end: int, breaks: frozenset[int]) -> bool:
+    """Whether text[start:end] begins or ends within a Latin word or a number."""
+    return _cuts_start(text, start, breaks) or _cuts_end(text, end, breaks)
 
 
 def _cuts_start(text: str, at: int, breaks: frozenset[int]) -> bool:

@@ -26,6 +26,7 @@ CONTROLLED = (
     "冰毒", "海洛因", "氯胺酮", "麻黄素", "胡椒醛", "醋酸酐", "神仙水", "咔哇潮饮", "彩虹烟", "依托咪酯烟油",
     "依託咪酯", "神 仙 水", "神\u200b仙水", "氷毒", "麻·黄·素",
 )  # fmt: skip
+HINTED = ("bing du 5g", "冰du", "大嘛", "K fen", "YTMZ")
 VAGUE = ("样品", "其他", "货物", "无", "test", "", "ＴＥＳＴ", "樣品", "...")
 PLACEHOLDERS = ("张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test", "李 四", "王王王", "123", "。。。")
 
@@ -70,6 +71,8 @@ def ants(stage: Stage) -> Iterator[Plant]:
 def controlled_term(stage: Stage) -> Iterator[Plant]:
     name = stage.turn("controlled", CONTROLLED)
     yield stage.plant(fields={"goods_name": name, "goods_form": None}, rules=("goods.controlled_term",))
+    yield stage.plant(fields={"goods_name": stage.turn("hinted", HINTED)}, rules=("goods.hinted_term",),
+                      quiet=("goods.controlled_term",))  # fmt: skip
 
 
 def vague_name(stage: Stage) -> Iterator[Plant]:

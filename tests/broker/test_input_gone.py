@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from schemas import topics
 from tests.runs import open_alerts, run
 from tests.workers import Publisher, Worker, expect
-from tests.worlds import world
+from tests.worlds import events_of, world
 
 pytestmark = pytest.mark.broker
 SESSION_MS = 1_000
@@ -66,7 +66,7 @@ def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_w
         assert worker.stop()[0] == 0
     at = committed(fresh_kafka, "waybill-gone")[topics.SCANS, 1]
     assert at > 3
-    publish(records)
+    publish(events_of(records))
     truncate(fresh_kafka, topics.SCANS, 1, at + 2)
     with worker:
         line = ends(worker)

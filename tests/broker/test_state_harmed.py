@@ -13,7 +13,7 @@ import pytest
 
 from tests.runs import Alerts, open_alerts, run
 from tests.workers import Publisher, Worker, expect
-from tests.worlds import Record, world
+from tests.worlds import Record, events_of, world
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
 EARLY = (sys.executable, "-m", "tests.hurt", "early")
@@ -77,9 +77,12 @@ def test_a_folder_deleted_under_a_worker(fresh_topics: Callable[[int], str], tmp
         publish(first)
         expect(servers, open_alerts(run(first)), worker)
         shutil.rmtree(state)
-        publish([*first, *second])
+        publish(events_of(first))
+        for at in range(0, len(second), 20):  # it learns of it with one of the next writes
+            publish(second[at : at + 20])
+            time.sleep(0.1)
         deadline = time.monotonic() + 20
-        while worker.alive and time.monotonic() < deadline:  # it has to write soon
+        while worker.alive and time.monotonic() < deadline:
             time.sleep(0.1)
         assert "No such file or directory" in worker.told().splitlines()[-1]
         assert "state folder" in worker.told().splitlines()[-1]

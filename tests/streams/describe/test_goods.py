@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.describe.goods import describe_goods, normal_form, read
+from streams.describe.goods import describe_goods, read
 from streams.describe.lexicon import Lexicon, read_terms
+from streams.describe.spelling import normal_form
 
 LISTS = ["powder", "liquid", "controlled", "exceptions", "objects", "mentions", "negations", "vague"]
+LISTS += ["names", "sound_alikes"]
 
 # Names by what is expected of them.
 NAMES = {
@@ -27,7 +29,7 @@ NAMES = {
 
 @pytest.mark.parametrize("word", NAMES["ordinary"])
 def test_everyday_goods_are_left_alone(word: str) -> None:
-    assert read(word)[1:] == ("unknown", False, False)
+    assert read(word)[1:] == ("unknown", False, False, False)
 
 
 @pytest.mark.parametrize("word", NAMES["powders"])
@@ -101,7 +103,8 @@ def test_declared_form_comes_first() -> None:
 def test_no_rows() -> None:
     empty = pl.Series([], dtype=pl.String)
     assert describe_goods(empty, empty).schema == {
-        "goods_norm": pl.String, "goods_class": pl.String, "goods_controlled": pl.Boolean, "goods_vague": pl.Boolean
+        "goods_norm": pl.String, "goods_class": pl.String, "goods_controlled": pl.Boolean, "goods_hinted": pl.Boolean,
+        "goods_vague": pl.Boolean,
     }  # fmt: skip
 
 
@@ -110,7 +113,7 @@ def test_no_rows() -> None:
 def test_any_text_has_an_answer_and_the_batch_does_not_matter(names: list[str | None]) -> None:
     forms = pl.Series([None] * len(names), dtype=pl.String)
     frame = describe_goods(pl.Series(names, dtype=pl.String), forms)
-    assert frame.null_count().row(0) == (0, 0, 0, 0)
+    assert frame.null_count().row(0) == (0, 0, 0, 0, 0)
     for name, row in zip(names, frame.rows(), strict=True):
         assert row == describe_goods(pl.Series([name], dtype=pl.String), forms.head(1)).row(0)
         assert all(char.isalnum() for char in row[0])
