@@ -166,7 +166,6 @@ def _alone(facts: Facts) -> dict[str, Answer]:
         "goods.powder_or_liquid": powder,
         "goods.on_priority_route": powder and (facts.origin or lane),
         "goods.controlled_term": s.goods_name in CONTROLLED,
-        "goods.hinted_term": False,  # none of the names in these worlds hints at anything
         "goods.vague_name": s.goods_name in VAGUE,
         "identity.missing": retail
         and (not (s.sender_id_no or "").strip(" -") or s.realname_method == "none" or s.realname_check == "fail"),

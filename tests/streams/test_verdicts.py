@@ -24,7 +24,7 @@ from tests.worlds import DAY, HOUR, START, Record, events_of, world
 
 # Small ones of many kinds, and a few in which long windows fill.
 WORLDS = [*((seed, 50) for seed in range(40)), *((seed, 250) for seed in range(100, 106))]
-RULES = {rule.id: rule for rule in catalogue().rules}
+RULES = {rule.id: rule for rule in catalogue().rules if rule.mode == "live"}
 
 
 @cache
@@ -295,6 +295,5 @@ def test_a_far_future_pickup_within_bounds_does_not_hide_the_others() -> None:
     """A clock set to 2099 is one parcel's trouble."""
     records: list[Record] = [_shipment(number, picked_up_at=START + number * DAY // 4) for number in range(6)]
     records += [_shipment(99, picked_up_at=4_102_444_799_999)]
-    said = run(records).answers
-    wanted = reference.answers(records)
-    assert said == {parcel: {rule: answers[rule] for rule in RULES} for parcel, answers in wanted.items()}
+    said = {parcel: {rule: each[rule] for rule in RULES} for parcel, each in run(records).answers.items()}
+    assert said == reference.answers(records)
