@@ -11,10 +11,11 @@
 from rules.catalogue import Catalogue, load_catalogue, load_rule
 from rules.contract import Rule, RuleError
 from rules.evaluation import evaluate
-from rules.score import ACTIONS, THRESHOLDS, TIERS, actions, score
+from rules.score import ACTIONS, SCORE_MAX, THRESHOLDS, TIERS, actions, score, tier_of
 
 __all__ = [
     "ACTIONS",
+    "SCORE_MAX",
     "THRESHOLDS",
     "TIERS",
     "Catalogue",
@@ -25,4 +26,5 @@ __all__ = [
     "load_catalogue",
     "load_rule",
     "score",
+    "tier_of",
 ]

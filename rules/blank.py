@@ -30,7 +30,8 @@ title: {zh: '{todo} {id} 的中文名称', en: '{todo} name of {id}'}
 category: suspicion  # or compliance: a duty that was not met
 points: 10           # 1 to 100; a parcel's score is their sum: low from 20, medium 40, high 60, extreme 80
 version: 1           # rises when the meaning of the rule changes
-mode: shadow         # answered but without points; live when it has proved itself, off to leave it out
+mode: shadow         # answered on waybill.shadow, without points; live when it has proved itself, off to leave it out
+budget: null         # 0 to 1: share of verdicts with which it may open alerts before it is held back; null: as set
 why: >-
   {todo} What does the pattern tell, and from which practice or case is it known?
 misses: "{todo} Who gets past the rule?"

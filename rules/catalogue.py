@@ -30,6 +30,7 @@ SHIPPED: Final = Path(__file__).parent
 """Where the catalogue of the package lies, in a checkout and in a wheel."""
 
 _OVERRIDES = "overrides"
+_SET: Final = ("points", "mode", "budget")  # what a deployment may change beside the limits
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
@@ -46,12 +47,17 @@ class Catalogue:
     columns: frozenset[str]
     """Columns read by `when` or shown as evidence."""
     fingerprint: str
-    """16 hex digits that change whenever an answer or a score could."""
+    """16 hex digits that change whenever an answer, a score or what goes out could."""
 
     @cached_property
     def points(self) -> NDArray[np.int32]:
         """What a yes adds, per rule: its points, nothing in shadow."""
         return np.array([rule.points if rule.mode == "live" else 0 for rule in self.rules], dtype=np.int32)
+
+    @cached_property
+    def shadow(self) -> tuple[str, ...]:
+        """Ids of the rules in shadow."""
+        return tuple(rule.id for rule in self.rules if rule.mode == "shadow")
 
     @cached_property
     def by_id(self) -> Mapping[str, Rule]:
@@ -67,7 +73,7 @@ def load_catalogue(
 ) -> Catalogue:
     """Every rule below `root` (default: those shipped), checked and compiled.
 
-    overrides: per rule id, values for its limits by name, for `points`, and for `mode`.
+    overrides: per rule id, values for its limits by name, and for `points`, `mode` and `budget`.
     only: families or rule ids to keep; the others are checked all the same.
     with_off: keep rules whose mode is off too, for those who show or check rules rather than run them.
 
@@ -168,7 +174,7 @@ def check_rule(rule: Rule, file: str) -> None:
         if language not in rule.title:
             raise RuleError(file, f"title.{language}", "missing")
     for name, limit in rule.limits.items():
-        if not _NAME.fullmatch(name) or name in {"points", "mode"}:
+        if not _NAME.fullmatch(name) or name in _SET:
             raise RuleError(file, f"limits.{name}", "not a name for a limit")
         _check_limit(limit, file, f"limits.{name}")
     for name in rule.evidence:
@@ -201,11 +207,11 @@ def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
     limits = dict(rule.limits)
     for name, value in overrides.items():
         field = f"{rule.id}.{name}"
-        if name in {"points", "mode"}:
+        if name in _SET:
             changes[name] = value
             continue
         if name not in limits:
-            known = ", ".join([*limits, "points", "mode"])
+            known = ", ".join([*limits, *_SET])
             raise RuleError(_OVERRIDES, field, f"no such limit, the rule has {known}")
         _check_limit(value, _OVERRIDES, field)
         before = limits[name]
@@ -254,6 +260,7 @@ def _assemble(rules: list[Rule], expressions: list[pl.Expr]) -> Catalogue:
     reads = frozenset(name for expression in expressions for name in expression.meta.root_names())
     parts = [
         [rule.id, rule.version, rule.mode, rule.when, dict(sorted(rule.limits.items())), rule.points, rule.category]
+        + ([] if rule.budget is None else [rule.budget])
         for rule in rules
         if rule.mode != "off"
     ]

@@ -63,7 +63,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=1)] = 1
     """Rises when the meaning of the rule changes."""
     mode: Literal["live", "shadow", "off"] = "live"
-    """A shadow rule is answered but earns no points; one that is off is checked and left out."""
+    """A shadow rule is answered on a topic of its own and earns no points; one that is off is checked and left out."""
+    budget: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Share of verdicts that may open an alert because of this rule, before it is held back; none: as set for all."""
     why: Text
     misses: Text
     triage: Text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final
 
@@ -38,6 +39,11 @@ def score(answers: pl.DataFrame, catalogue: Catalogue) -> tuple[NDArray[np.int32
         total = answers.select(pl.sum_horizontal(earned)).to_series().cast(pl.Int32).to_numpy()
     total = np.minimum(total, SCORE_MAX).astype(np.int32)
     return total, np.searchsorted(THRESHOLDS, total, side="right").astype(np.uint8)
+
+
+def tier_of(total: int) -> int:
+    """The tier of a score, as index into TIERS."""
+    return bisect_right(THRESHOLDS, total)
 
 
 def actions(tier: str, reasons: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:

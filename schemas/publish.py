@@ -12,10 +12,24 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from schemas.apart import Notice, Shadow
 from schemas.columns import HISTORY, JOURNEY, SHIPMENT, Column
 from schemas.columns import REFERENCE as JOINED
 from schemas.records import Alert, Feedback, Inspection, Reference, Reject, Scan, Shipment
-from schemas.topics import ALERTS, FEEDBACK, INSPECTIONS, REFERENCE, REJECTS, RULES, SCANS, SHIPMENTS, TOPICS, Topic
+from schemas.topics import (
+    ALERTS,
+    FEEDBACK,
+    INSPECTIONS,
+    NOTICES,
+    REFERENCE,
+    REJECTS,
+    RULES,
+    SCANS,
+    SHADOW,
+    SHIPMENTS,
+    TOPICS,
+    Topic,
+)
 
 HERE: Final = Path(__file__).parent
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -27,6 +41,8 @@ RECORDS: Final[dict[str, Any]] = {
     "scan": Scan,
     "inspection": Inspection,
     "alert": Alert,
+    "shadow": Shadow,
+    "notice": Notice,
     "reject": Reject,
     "feedback": Feedback,
     "reference": Reference,
@@ -36,11 +52,13 @@ _MESSAGES: Final = {
     SCANS: "scan",
     INSPECTIONS: "inspection",
     ALERTS: "alert",
+    SHADOW: "shadow",
+    NOTICES: "notice",
     REJECTS: "reject",
     FEEDBACK: "feedback",
     REFERENCE: "reference",
 }
-_SENT: Final = (ALERTS, REJECTS)
+_SENT: Final = (ALERTS, SHADOW, NOTICES, REJECTS)
 
 
 def published() -> dict[Path, str]:

@@ -84,6 +84,8 @@ DeclaredMatch = Literal["yes", "no", "partial"]
 
 Status = Literal["open", "withdrawn"]
 Tier = Literal["low", "medium", "high", "extreme"]
+Level = Literal["none", "low", "medium", "high", "extreme"]
+NoticeKind = Literal["rule_flood"]
 Category = Literal["suspicion", "compliance"]
 Outcome = Literal["seizure", "violation", "no_finding", "wrong_alert", "transferred"]
 Scope = Literal["domestic", "international", "hmt"]

@@ -11,6 +11,8 @@ SHIPMENTS = "waybill.shipments"
 SCANS = "waybill.scans"
 INSPECTIONS = "waybill.inspections"
 ALERTS = "waybill.alerts"
+SHADOW = "waybill.shadow"
+NOTICES = "waybill.notices"
 REJECTS = "waybill.rejects"
 FEEDBACK = "waybill.feedback"
 REFERENCE = "waybill.reference"
@@ -24,7 +26,7 @@ HISTORIES_CHANGELOG = "waybill.internal.histories-changelog"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `single`: it has one partition, read whole by every worker; all others share one partition count."""
+    """One topic. `single`: it has one partition, as whoever reads it reads it whole; all others share one count."""
 
     name: str
     key: str
@@ -39,6 +41,10 @@ TOPICS = (
     Topic(SCANS, "parcel", "Every track scan.", "delete"),
     Topic(INSPECTIONS, "parcel", "Open-box, X-ray, identity and other checks.", "delete"),
     Topic(ALERTS, "parcel", "The parcel's verdict, newest per key: what analysts subscribe to.", "compact,delete"),
+    Topic(SHADOW, "parcel", "What does not count yet: rules in shadow, and rules held back.", "compact,delete"),
+    Topic(
+        NOTICES, "kind:rule:instance", "What operators must know of rules themselves.", "compact,delete", single=True
+    ),
     Topic(REJECTS, "as received", "What could not be read, with topic, partition, offset and reason.", "delete"),
     Topic(FEEDBACK, "parcel", "What was found when someone looked.", "compact,delete"),
     Topic(REFERENCE, "kind:id", "Enterprises, outlets, couriers, machines, holidays.", "compact", single=True),

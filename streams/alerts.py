@@ -1,4 +1,4 @@
-"""Reading the alert topic as an analyst does: the newest message of a parcel holds the truth about it.
+"""Reading the alert topic, or the shadow topic, as an analyst does: the newest message of a parcel holds the truth.
 
 Only committed messages are read, and nothing is committed for the reader: it joins no group and leaves no trace.
 """
@@ -16,8 +16,9 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas import topics
+from schemas.apart import Shadow
 from schemas.records import Alert
-from schemas.terms import Tier
+from schemas.terms import Level, Tier
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,11 @@ _TIMEOUT_S = 10.0
 _SILENCE_S = 30.0
 _ROWS = 5_000
 _TIERS: tuple[Tier, ...] = get_args(Tier)
+_LEVELS: tuple[Level, ...] = get_args(Level)
 # What no waiting mends. Others, such as a broker that restarts, librdkafka gets over.
 _FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
-_decode = msgspec.json.Decoder(Alert).decode
+_decode_alert = msgspec.json.Decoder(Alert).decode
+_decode_shadow = msgspec.json.Decoder(Shadow).decode
 
 
 class AlertError(RuntimeError):
@@ -36,12 +39,13 @@ class AlertError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One message of the alert topic. `alert` None: the parcel was forgotten. `raw`: as on the wire."""
+    """One message. `alert`, or on the shadow topic `shadow`, None: the parcel was forgotten. `raw`: as on the wire."""
 
     parcel: str
     alert: Alert | None
     raw: bytes
     at_ms: int  # of the broker, epoch ms
+    shadow: Shadow | None = None
 
 
 class AlertReader:
@@ -49,14 +53,16 @@ class AlertReader:
 
     client   further librdkafka properties.
     latest   begin at the end instead.
+    shadow   read the shadow topic.
 
     Raises AlertError when the broker does not answer or has no such topic.
     """
 
     def __init__(
         self, bootstrap_servers: str, *, client: Mapping[str, str | int | float | bool] | None = None,
-        latest: bool = False,
+        latest: bool = False, shadow: bool = False,
     ) -> None:  # fmt: skip
+        self.topic = topics.SHADOW if shadow else topics.ALERTS
         self.unreadable = 0
         self._consumer = Consumer(
             {
@@ -95,7 +101,7 @@ class AlertReader:
             if changes or len(self._pending) < waiting:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SILENCE_S:
-                raise AlertError(f"{topics.ALERTS}: nothing came for {_SILENCE_S:.0f} s")
+                raise AlertError(f"{self.topic}: nothing came for {_SILENCE_S:.0f} s")
 
     def poll(self, timeout_s: float) -> list[Change]:
         """Changes that have come, at the latest after `timeout_s`. Raises AlertError."""
@@ -109,7 +115,7 @@ class AlertReader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._pending.discard(message.partition() or 0)
             elif error.fatal() or error.code() in _FINAL:
-                raise AlertError(f"{topics.ALERTS}: {error.str()}")
+                raise AlertError(f"{self.topic}: {error.str()}")
         return changes
 
     def _assign(self, latest: bool) -> set[int]:
@@ -117,10 +123,10 @@ class AlertReader:
             listed = self._consumer.list_topics(timeout=_TIMEOUT_S).topics  # of all: asking by name may create it
         except KafkaException as error:
             raise AlertError(f"the broker does not answer: {error.args[0].str()}") from None
-        if topics.ALERTS not in listed:
-            raise AlertError(f"no topic {topics.ALERTS}; run `waybill topics create`")
-        numbers = set(listed[topics.ALERTS].partitions)
-        places = [TopicPartition(topics.ALERTS, number, OFFSET_BEGINNING) for number in sorted(numbers)]
+        if self.topic not in listed:
+            raise AlertError(f"no topic {self.topic}; run `waybill topics create`")
+        numbers = set(listed[self.topic].partitions)
+        places = [TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in sorted(numbers)]
         if latest:  # fixed now: "the end" would be wherever the first fetch finds it
             for place in places:
                 place.offset = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
@@ -133,12 +139,36 @@ class AlertReader:
         if not raw:
             return Change(parcel, None, b"", message.timestamp()[1])
         try:
-            return Change(parcel, _decode(raw), bytes(raw), message.timestamp()[1])
+            at_ms = message.timestamp()[1]
+            if self.topic == topics.SHADOW:
+                return Change(parcel, None, bytes(raw), at_ms, _decode_shadow(raw))
+            return Change(parcel, _decode_alert(raw), bytes(raw), at_ms)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.unreadable += 1
             place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-            log.warning("%s is no alert of this version; left out", place)
+            log.warning("%s is no message of this version; left out", place)
             return None
+
+
+class NewestShadows:
+    """What the shadow topic comes to: what does not count now, by parcel, where it would be at or above a tier."""
+
+    def __init__(self, tier: Tier = "low") -> None:
+        self._from = _TIERS.index(tier)
+        self.open: dict[str, Change] = {}
+
+    def take(self, change: Change) -> bool:
+        """Note a change; whether it is one to what is shown."""
+        known = self.open.pop(change.parcel, None) is not None
+        said = change.shadow
+        if said is not None and said.status == "open" and _LEVELS.index(said.tier_with) > self._from:
+            self.open[change.parcel] = change
+            return True
+        return known
+
+    def sorted(self) -> list[Change]:
+        """What is open, newest first."""
+        return sorted(self.open.values(), key=lambda change: change.at_ms, reverse=True)
 
 
 class Newest:

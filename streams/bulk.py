@@ -42,6 +42,7 @@ from streams.state.store import MemoryStore
 
 Found = TypeVar("Found")
 Progress = Callable[[str, float, int], None]
+Line = tuple[bytes, bytes, str]  # key, value and tier
 
 PIECE_ROWS = 20_000  # decoded together
 SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
@@ -60,6 +61,7 @@ class Summary:
     rejects_path: Path
     parcels: int
     alerts: Counter[str]  # open ones, by tier
+    shadows: int  # parcels of which rules in shadow say yes
     missing: list[str]  # names of the kinds of events that had no file
 
 
@@ -69,28 +71,40 @@ def judge_folder(
     settings: Settings,
     catalogue: Catalogue,
     *,
+    shadow: Path | None = None,
     progress: Progress = lambda *_: None,
     processes: int = 1,
 ) -> Summary:
     """Judge the events in `folder` and write the open alerts, sorted by parcel, to `out`; rejects beside it.
 
-    Both files appear when they are complete. processes: that may share the work, fewer if that pays; with more than
+    shadow: also a file for what rules in shadow say of parcels, sorted alike.
+
+    The files appear when they are complete. processes: that may share the work, fewer if that pays; with more than
     one, the caller's main module must be safe to import. Raises FilesError for files that cannot be read or written.
     """
     paths = files.find(folder)
     rejects_path = beside(out)
-    files.spare(paths, [out, rejects_path])
-    found: list[tuple[bytes, bytes, str]] = []
-    with files.whole(out) as alert_lines, files.whole(rejects_path) as reject_lines:
+    files.spare(paths, [out, rejects_path, *([shadow] if shadow else [])])
+    found: list[Line] = []
+    shadows: list[Line] = []
+    with (
+        files.whole(out) as alert_lines,
+        files.whole(rejects_path) as reject_lines,
+        files.whole(shadow) if shadow else nullcontext() as shadow_lines,
+    ):
         with opened(paths, processes, AlertSteps, settings, [catalogue]) as bulk:
             for reject in bulk.read(settings.event_bytes_max, progress):
                 reject_lines.write(encode(reject) + b"\n")
             for some in bulk.conclude(AlertSteps.alerts, time.time_ns() // 1_000_000, progress=progress):
-                found += some
+                found += some[0]
+                shadows += some[1]
         found.sort()
         alert_lines.writelines(value + b"\n" for _, value, _ in found)
+        if shadow_lines is not None:
+            shadows.sort()
+            shadow_lines.writelines(value + b"\n" for _, value, _ in shadows)
     tiers: Counter[str] = Counter(tier for *_, tier in found)
-    return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, bulk.missing)
+    return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, len(shadows), bulk.missing)
 
 
 def beside(out: Path) -> Path:
@@ -266,13 +280,14 @@ class AlertSteps(Steps):
 
     def alerts(
         self, uploads: Cut, movements: Cut, facts: Cut, now_ms: int
-    ) -> tuple[int, list[tuple[bytes, bytes, str]]]:
-        """Parcels, and key, value and tier of each open alert, in no order."""
+    ) -> tuple[int, tuple[list[Line], list[Line]]]:
+        """Parcels, and the lines of open alerts and of what is in shadow, in no order."""
         touched = self.fold(uploads, movements, facts)
         out = Judged()
         self.agents[0].conclude(touched, out, now_ms, ended(touched))
         found = [(each.key, each.value, str(each.alert.tier)) for each in out.alerts if each.alert.status == "open"]
-        return len(touched.parcels), found
+        shadows = [(each.key, each.value, str(each.shadow.tier_with)) for each in out.shadows]
+        return len(touched.parcels), (found, shadows)
 
 
 def _lines(

@@ -3,7 +3,7 @@
 Everything that a worker does to the world for a stretch of input is one *epoch*. Its effects happen in this order:
 
 1. begin a Kafka transaction
-2. produce observations, facts, alerts and rejects
+2. produce observations, facts, alerts, what is in shadow, notices and rejects
 3. produce the changelog: the last value of every key that changed
 4. send the source offsets to the transaction, with the group's metadata, so that a worker that has lost its
    partitions is refused
@@ -80,6 +80,10 @@ class Epoch:
         self.alerted_since += [since] * len(judged.alerts)
         for alert in judged.alerts:
             self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
+        for each in judged.shadows:
+            self.messages[topics.SHADOW, each.partition].append({"key": each.key, "value": each.value})
+        for notice in judged.notices:
+            self.messages[topics.NOTICES, 0].append({"key": notice.key.encode(), "value": encode(notice)})
         for reject in judged.rejects:
             self.messages[topics.REJECTS, reject.partition].append({"value": encode(reject)})
 

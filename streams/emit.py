@@ -16,7 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from rules import Catalogue, actions
+from rules import Catalogue, Rule, actions
 from schemas import topics
 from schemas.records import Alert, Reason, Source, Title
 from schemas.terms import Status, Tier
@@ -24,11 +24,10 @@ from streams import layout
 from streams.fold.dossiers import Dossiers
 from streams.frames import untail
 from streams.judge import Verdicts
-from streams.layout import MOVEMENT
+from streams.layout import MOVEMENT, OPEN, WITHDRAWN
 
 _encode = msgspec.json.Encoder().encode
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
-OPEN, WITHDRAWN = 1, 2
 _SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
 
 
@@ -47,17 +46,19 @@ def emit(
     verdicts: Verdicts,
     catalogue: Catalogue,
     *,
+    deferred: NDArray[np.bool_],
     emit_from: int,
     publish: Callable[[int], str],
     now_ms: int,
 ) -> list[Emitted]:
     """The alerts whose content is news, marked as emitted in their dossiers.
 
-    emit_from: index into TIERS. publish: makes the shown token of a stored one. now_ms: wall clock, for `detected_at`.
+    deferred: verdicts whose alert is not to open yet, see `streams.flood`. emit_from: index into TIERS. publish: makes
+    the shown token of a stored one. now_ms: wall clock, for `detected_at`.
     """
     heads = dossiers.heads
     opens = verdicts.tier >= emit_from
-    due = np.flatnonzero(opens | (heads["emitted"][verdicts.rows] != 0))
+    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~deferred)
     if len(due) == 0:
         return []
     frame = verdicts.frame[due].to_dicts()
@@ -107,17 +108,20 @@ def explained(
         if answer is None:
             unknown.append(rule.id)
         elif answer:
-            reasons.append(
-                Reason(
-                    rule=rule.id,
-                    version=rule.version,
-                    category=rule.category,
-                    points=rule.points,
-                    title=Title(zh=rule.title["zh"], en=rule.title["en"]),
-                    evidence={name: _shown(columns[name]) for name in rule.evidence},
-                )
-            )
+            reasons.append(reason(rule, columns))
     return reasons, unknown
+
+
+def reason(rule: Rule, columns: dict[str, object]) -> Reason:
+    """A rule that says yes, with its evidence out of these columns."""
+    return Reason(
+        rule=rule.id,
+        version=rule.version,
+        category=rule.category,
+        points=rule.points,
+        title=Title(zh=rule.title["zh"], en=rule.title["en"]),
+        evidence={name: _shown(columns[name]) for name in rule.evidence},
+    )
 
 
 def _shown(value: object) -> str | int | float | bool | None:

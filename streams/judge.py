@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -51,9 +52,10 @@ def judge(
     home: prefixes of the deployment's home places. rule_set: number of the newest set known, 0 for rules of files.
     """
     heads = dossiers.heads
-    # Without a rule that asks for it, where a parcel is matters to an alert that was emitted, and to no other.
+    # Without a rule that asks for it, where a parcel is matters to what was sent about it, and to no other.
     asked = bool(catalogue.columns & _JOURNEY)
-    due = dossiers.judge | (dossiers.moved & (asked | (heads["emitted"] != 0) | (heads["present"] == 0)))
+    sent = (heads["emitted"] != 0) | (heads["shadowed"] != 0)
+    due = dossiers.judge | (dossiers.moved & (asked | sent | (heads["present"] == 0)))
     rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
     tails = [dossiers.tails[row] for row in rows.tolist()] if catalogue.columns & _TAIL.keys() else []
     movements = [dossiers.movements[row] for row in rows.tolist()]
@@ -67,6 +69,19 @@ def judge(
     if rule_set or joins(catalogue):  # what a set before this one counted must not be missed
         touched += dossiers.touched(reference, rows)
     return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, touched)
+
+
+def tally(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
+    """How often each rule said yes, no and unknown, by rule, mode and answer; nothing where it did not."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    if answers.is_empty():
+        return counts
+    yes, unknown = answers.sum().row(0), answers.null_count().row(0)
+    for rule, said, silent in zip(catalogue.rules, yes, unknown, strict=True):
+        for answer, n in (("yes", said or 0), ("no", answers.height - (said or 0) - silent), ("unknown", silent)):
+            if n:
+                counts[rule.id, rule.mode, answer] = n
+    return counts
 
 
 def joins(catalogue: Catalogue) -> bool:

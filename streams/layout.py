@@ -182,6 +182,8 @@ HEAD = np.dtype(
         ("movements", "<u2"),
         ("tail", "<u2"),
         ("content", "<u8"),  # hash of the alert last emitted
+        ("shadowed", "u1"),  # of the shadow topic 0: nothing, 1: open, 2: withdrawn, 3: an alert is held back
+        ("shadow_content", "<u8"),  # hash of what was last sent there
         ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
@@ -190,6 +192,8 @@ HEAD = np.dtype(
         *SHIPMENT_FIELDS,
     ]
 )
+
+OPEN, WITHDRAWN, HELD = 1, 2, 3  # what `emitted` and `shadowed` say, 0 aside
 
 # An upload that another one superseded, kept so that a repetition is recognised and the revision never falls.
 # It goes on raising the revision with what it knew: what histories counted for it, and what reference data say of it.

@@ -37,10 +37,12 @@ class Metrics:
         # What goes out
         self.verdicts = self._counter("verdicts", "Verdicts that changed, by tier and status.", "tier", "status")
         self.rule_answers = self._counter(
-            "rule_answers", "Answers of a rule in verdicts that changed: yes or unknown; no is not counted.",
-            "rule", "answer",
+            "rule_answers", "Answers of a rule, live or in shadow, each time a parcel was judged: yes, no or unknown.",
+            "rule", "mode", "answer",
         )  # fmt: skip
         self.alerts = self._counter("alerts", "Alerts sent, open or withdrawn.", "status")
+        self.shadows = self._counter("shadow_messages", "Messages sent to the shadow topic, by status.", "status")
+        self.rule_held = self._gauge("rule_held", "1: the rule opens too many alerts, and is held back.", "rule")
         self.alert_latency = self._histogram(
             "alert_latency_seconds", "From the recording of an event to the alert that it caused.", LATENCY_BUCKETS
         )

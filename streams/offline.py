@@ -10,6 +10,7 @@ import xxhash
 
 from rules import Catalogue
 from schemas import topics
+from schemas.apart import Shadow
 from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
 from streams.fold.journey import END
@@ -43,6 +44,7 @@ class Offline:
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`."""
         self.alerts: dict[bytes, Alert] = {}
+        self.shadows: dict[bytes, Shadow] = {}
         self.rejects: list[Reject] = []
         self.events: Counter[str] = Counter()
         self.answers: Answers = {}
@@ -104,6 +106,8 @@ class Offline:
     def _keep(self, judged: Judged) -> None:
         for emitted in judged.alerts:
             self.alerts[emitted.key] = emitted.alert
+        for shadowed in judged.shadows:
+            self.shadows[shadowed.key] = shadowed.shadow
         self.rejects += judged.rejects
         self.events += judged.events
         if self.keep_answers and judged.verdicts is not None:

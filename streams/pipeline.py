@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
+from schemas.apart import Notice
 from schemas.records import Reject
 from streams import describe, layout
 from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe import Describer
 from streams.emit import Emitted, emit
+from streams.flood import Flood
 from streams.fold import dossiers, histories
 from streams.fold.deadlines import Calendar, Deadlines, recall
 from streams.fold.journey import ABSENCES
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
-from streams.judge import Verdicts, judge
+from streams.judge import Verdicts, judge, tally
 from streams.reference import EMPTY
 from streams.reference.reading import Reader
 from streams.sealing import Seal, drop
+from streams.shadow import Shadowed, shadow
 from streams.state.store import Store
 
 SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
@@ -43,6 +46,9 @@ class Judged:
     observations: list[tuple[int, bytes]] = field(default_factory=list)
     facts: list[tuple[int, bytes]] = field(default_factory=list)
     alerts: list[Emitted] = field(default_factory=list)
+    shadows: list[Shadowed] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
     rejects: list[Reject] = field(default_factory=list)
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
@@ -74,7 +80,9 @@ class Parcels:
         partitions: int,
         emit_from: str,
         event_bytes_max: int,
+        flood: Flood | None = None,
     ) -> None:
+        """flood: holds back rules that open far too many alerts; None: every alert goes out."""
         self.store = store
         self.catalogue = catalogue
         self._describer = describer
@@ -85,6 +93,7 @@ class Parcels:
         """
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
+        self._flood = flood
         self.deadlines = Deadlines()
         self._limits = Limits(bytes_max=event_bytes_max)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
@@ -187,18 +196,33 @@ class Parcels:
         )
 
     def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
-        """Judge these dossiers and put the alerts that are news into `out`.
+        """Judge these dossiers and put what is news into `out`: alerts, and what the shadow topic is to know.
 
         event_time: how far event time has come for each, epoch ms.
         """
         out.touched = touched
         out.verdicts = verdicts = self.judge(touched, event_time)
+        out.answers = tally(verdicts.answers, self.catalogue)
+        deferred = np.zeros(len(verdicts.rows), dtype=np.bool_)
+        if self._flood is not None:
+            deferred = self._flood.defer(touched, verdicts, self.catalogue, now_ms)
+            out.notices = self._flood.notices()
         out.alerts = emit(
             touched,
             verdicts,
             self.catalogue,
+            deferred=deferred,
             emit_from=self._emit_from,
             publish=self._describer.tokens.publish,
+            now_ms=now_ms,
+        )
+        out.shadows = shadow(
+            touched,
+            verdicts,
+            self.catalogue,
+            deferred=deferred,
+            held=self._flood.held if self._flood else (),
+            emit_from=self._emit_from,
             now_ms=now_ms,
         )
         return verdicts

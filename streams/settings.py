@@ -122,6 +122,14 @@ class Settings(BaseSettings):
         default_factory=dict, description="Changed limits by rule, such as {identity.many_names: {names_90d_min: 4}}."
     )
 
+    flood_share_max: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="A rule that opens alerts with a larger share of verdicts is held back; 0: none is.",
+    )
+    flood_window_rows: int = Field(5_000, ge=100, description="Verdicts over which that share is taken (rows).")
+
     # Bounds
     event_bytes_max: int = Field(65_536, ge=256, le=10_485_760, description="Longer records are rejected (bytes).")
     batch_rows_max: int = Field(20_000, ge=1, le=1_000_000, description="Most records of one batch (rows).")

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from schemas.topics import ALERTS, FACTS, FEEDBACK, OBSERVATIONS, REFERENCE, REJECTS, RULES, TOPICS, Topic
+from schemas.topics import (
+    ALERTS,
+    FACTS,
+    FEEDBACK,
+    NOTICES,
+    OBSERVATIONS,
+    REFERENCE,
+    REJECTS,
+    RULES,
+    SHADOW,
+    TOPICS,
+    Topic,
+)  # fmt: skip
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -51,6 +63,8 @@ _CONFIG: dict[str, _Config] = {
     OBSERVATIONS: _QUEUE,
     FACTS: _QUEUE,
     ALERTS: {**_KEPT, **_DATED},
+    SHADOW: {**_KEPT, **_DATED},
+    NOTICES: {**_KEPT, **_DATED},
     FEEDBACK: _KEPT,
     REJECTS: {**_DATED, "retention.ms": 30 * _DAY_MS},
     REFERENCE: _REFERENCE,

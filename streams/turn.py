@@ -44,9 +44,9 @@ def _count(metrics: Metrics, judged: Judged) -> None:
     for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
         metrics.verdicts.labels(tier, status).inc(n)
         metrics.alerts.labels(status).inc(n)
-    rules: Counter[tuple[str, str]] = Counter()
-    for each in judged.alerts:
-        rules.update((reason.rule, "yes") for reason in each.alert.reasons)
-        rules.update((rule, "unknown") for rule in each.alert.unknown)
-    for (rule, answer), n in rules.items():
-        metrics.rule_answers.labels(rule, answer).inc(n)
+    for status, n in Counter(each.shadow.status for each in judged.shadows).items():
+        metrics.shadows.labels(status).inc(n)
+    for notice in judged.notices:
+        metrics.rule_held.labels(notice.rule).set(notice.held)
+    for key, n in judged.answers.items():
+        metrics.rule_answers.labels(*key).inc(n)

@@ -19,6 +19,7 @@ from rules import Catalogue
 from schemas import topics
 from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
+from streams.flood import Flood
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
@@ -64,6 +65,7 @@ class Work:
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
+            flood=Flood.of(settings),
         )
         self.reference = Keeper(self)
         self.broker = Broker(self._client({}))
@@ -311,10 +313,8 @@ class Work:
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
             self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
-        log.info(
-            "state of %s partitions is there: %s records in %.1f s",
-            len(numbers), f"{records:,}", time.monotonic() - started,
-        )  # fmt: skip
+        seconds = time.monotonic() - started
+        log.info("state of %s partitions is there: %s records in %.1f s", len(numbers), f"{records:,}", seconds)
         self._generation = generation
         self._consumer.release()
         self.metrics.worker_state.state("running")

@@ -10,6 +10,7 @@ from functools import cache
 import msgspec
 
 from rules import Catalogue, load_catalogue
+from schemas.apart import Shadow
 from schemas.records import Alert
 from streams.offline import Offline
 from streams.pipeline import Judged
@@ -28,21 +29,31 @@ def catalogue() -> Catalogue:
 class Recorded(Offline):
     """Keeps every alert in the order of publishing, by parcel."""
 
-    def __init__(self, settings: Settings | None = None, *, partitions: int = 1, near: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        partitions: int = 1,
+        near: Iterable[int] = (),
+        rules: Catalogue | None = None,
+    ) -> None:
         super().__init__(
             settings or Settings(home_adcodes=HOME),
-            catalogue(),
+            rules or catalogue(),
             partitions=partitions,
             near=near,
             now_ms=START + 1_000 * DAY,
         )
         self.keep_answers = True
         self.messages: defaultdict[str, list[Alert]] = defaultdict(list)
+        self.shadow_messages: defaultdict[str, list[Shadow]] = defaultdict(list)
 
     def _keep(self, judged: Judged) -> None:
         super()._keep(judged)
         for emitted in judged.alerts:
             self.messages[emitted.alert.alert_id].append(emitted.alert)
+        for shadowed in judged.shadows:
+            self.shadow_messages[shadowed.shadow.alert_id].append(shadowed.shadow)
 
 
 def run(
@@ -54,15 +65,17 @@ def run(
     order: int | None = None,
     settings: Settings | None = None,
     close: bool = True,
+    rules: Catalogue | None = None,
 ) -> Recorded:
     """Judge records `size` at a time (None: all at once), `shuffled` by the seed `order` (None: as they are).
 
     near: partitions whose histories are asked at once. close: no event comes after them, so that all deadlines pass.
+    rules: None: as shipped.
     """
     given = [*records]
     if order is not None:
         given = shuffled(given, random.Random(order))
-    recorded = Recorded(settings, partitions=partitions, near=near)
+    recorded = Recorded(settings, partitions=partitions, near=near, rules=rules)
     for first in range(0, len(given), size or len(given) or 1):
         recorded.feed(recorded.batches(given[first : first + (size or len(given))]))
     if close:

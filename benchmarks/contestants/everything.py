@@ -21,7 +21,8 @@ TRAFFIC: Kind = "everything"
 
 INPUTS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
 READ_BACK = (topics.OBSERVATIONS, topics.FACTS)
-WRITTEN = (topics.ALERTS, topics.REJECTS, *READ_BACK, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG)
+ANSWERS = (topics.ALERTS, topics.SHADOW, topics.NOTICES, topics.REJECTS)
+WRITTEN = (*ANSWERS, *READ_BACK, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG)
 
 
 def run(context: Context) -> Result:

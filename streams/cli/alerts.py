@@ -13,7 +13,7 @@ from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOp
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from streams.alerts import AlertReader, Change, Newest
+    from streams.alerts import AlertReader, Change, Newest, NewestShadows
 
 TABLE_ROWS = 50
 
@@ -36,6 +36,9 @@ def alerts(
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning/--latest", help="Where --follow begins: with all of history, or now.")
     ] = False,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Show instead what does not count: rules in shadow, rules held back.")
+    ] = False,
     lang: Annotated[
         Literal["zh", "en"] | None, typer.Option(help="Language of the titles (default: that of the locale).")
     ] = None,
@@ -46,28 +49,32 @@ def alerts(
     """Show the open alerts, newest first: one per parcel, its newest verdict.
 
     --json prints each alert as it is on the topic, one a line. --follow shows what comes until Ctrl-C: new alerts,
-    those with other reasons than before, and those withdrawn; with --json, every message.
+    those with other reasons than before, and those withdrawn; with --json, every message. With --shadow, --tier is
+    that which the parcel would have, and a parcel below the lowest is left out.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
     from streams import preflight
-    from streams.alerts import AlertReader, Newest
+    from streams.alerts import AlertReader, Newest, NewestShadows
     from streams.cli.show import language
 
     servers = preflight.servers(settings)
     if not preflight.answers(servers):
         raise preflight.PreflightError(preflight.silence(servers))
-    with AlertReader(servers, client=preflight.client(settings)) as reader:
+    with AlertReader(servers, client=preflight.client(settings), shadow=shadow) as reader:
         output = _Output(as_json, lang or language())
+        most = limit if limit is not None else (0 if as_json else TABLE_ROWS)
         try:
-            if follow:
+            if shadow:
+                _shadows(reader, NewestShadows(tier), output, most, follow=follow, from_beginning=from_beginning)
+            elif follow:
                 _follow(reader, Newest(tier), output, from_beginning)
             else:
-                _open(reader, Newest(tier), output, limit if limit is not None else (0 if as_json else TABLE_ROWS))
+                _open(reader, Newest(tier), output, most)
         except BrokenPipeError:  # `| head` has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if reader.unreadable:
-            print(f"waybill: warning: {reader.unreadable} messages are no alerts of this version", file=sys.stderr)
+            print(f"waybill: warning: {reader.unreadable} messages are not of this version", file=sys.stderr)
 
 
 def _open(reader: AlertReader, newest: Newest, output: _Output, limit: int) -> None:
@@ -86,6 +93,20 @@ def _follow(reader: AlertReader, newest: Newest, output: _Output, from_beginning
     while True:
         for change in reader.poll(0.2):
             output.change(change, *newest.take(change))
+
+
+def _shadows(
+    reader: AlertReader, newest: NewestShadows, output: _Output, limit: int, *, follow: bool, from_beginning: bool
+) -> None:
+    for change in reader.to_end():
+        news = newest.take(change)
+        if news and follow and from_beginning:
+            output.shadows([change])
+    if not follow:
+        found = newest.sorted()
+        output.shadows(found[:limit] if limit else found, total=len(found))
+    while follow:
+        output.shadows([change for change in reader.poll(0.2) if newest.take(change)])
 
 
 class _Output:
@@ -137,6 +158,25 @@ class _Output:
         rows = show.table(heading=False)
         show.add(rows, alert, self._lang, note=f"{show.when(change.at_ms)} {what}")
         self._terminal().print(rows)
+        sys.stdout.flush()
+
+    def shadows(self, changes: list[Change], total: int | None = None) -> None:
+        """Messages of the shadow topic; `total`: all there are, of which these are the newest."""
+        from streams.cli import show
+
+        if self._json:
+            for change in changes:
+                self._line(change)
+            return
+        rows = show.table(heading=total is not None)
+        for change in changes:
+            if change.shadow is not None:
+                show.add_shadow(rows, change.shadow, self._lang, note=show.when(change.at_ms))
+        if rows.row_count:
+            self._terminal().print(rows)
+        if total is not None:
+            more = f"; the newest {len(changes)} of them, --limit 0 shows all" if total > len(changes) else ""
+            self._terminal().print(f"{total:,} in shadow{more}")
         sys.stdout.flush()
 
     def _line(self, change: Change) -> None:

@@ -23,6 +23,9 @@ def register(app: typer.Typer) -> None:
 def judge(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON or Parquet.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the alerts, NDJSON; replaced.")],
+    shadow: Annotated[
+        Path | None, typer.Option("--shadow", metavar="FILE", help="File for what shadow rules say, NDJSON; replaced.")
+    ] = None,
     home_adcodes: Annotated[
         str | None, typer.Option(help="Home places, codes or prefixes by commas (default: setting home_adcodes).")
     ] = None,
@@ -52,7 +55,10 @@ def judge(
     began = time.monotonic()
     catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
     with bar(progress) as advance:
-        summary = judge_folder(folder, out, settings, catalogue, progress=advance, processes=processes or cores())
+        count = processes or cores()
+        summary = judge_folder(folder, out, settings, catalogue, shadow=shadow, progress=advance, processes=count)
+    if shadow is not None:
+        print(f"{shadow}: {_counted(summary.shadows, 'parcel')} in shadow")
     _print(summary, out, time.monotonic() - began)
 
 

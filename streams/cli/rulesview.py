@@ -56,6 +56,7 @@ def whole(rule: Rule, written: Rule, *, sql: str, reads: Sequence[str], file: Pa
     console = _console()
     changed = changes(written, rule)
     about = f" · {rule.category} · {rule.points} points · version {rule.version}"
+    about += f" · budget {rule.budget:.1%}" if rule.budget is not None else ""
     console.print(Text.assemble((rule.id, "bold"), "  ", (rule.mode, MODE_STYLES[rule.mode]), about))
     console.print(Text(rule.title["zh"]))
     console.print(Text(rule.title["en"]))

@@ -13,6 +13,7 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
+from schemas.apart import Shadow
 from schemas.records import Alert, Reason
 
 Language = Literal["zh", "en"]
@@ -46,6 +47,27 @@ def add(rows: Table, alert: Alert, lang: Language, *, note: str = "", lines_max:
     if note:
         parcel.append(f"\n{note}", style="dim")
     rows.add_row(tier(alert, lang), parcel, why(alert.reasons, lang, lines_max))
+
+
+def add_shadow(rows: Table, shadow: Shadow, lang: Language, *, note: str = "") -> None:
+    """Add a row for what does not count: the tier that the parcel would have, what it has now, and the rules."""
+    if shadow.status == "withdrawn":
+        would = Text("撤回" if lang == "zh" else "withdrawn", style="green")
+    else:
+        name = _level(shadow.tier_with, lang)
+        would = Text.assemble((name, TIER_STYLES.get(shadow.tier_with, "dim")), f" {shadow.score_with}")
+    parcel = Text(f"{shadow.carrier_code}:{shadow.waybill_no}")
+    parcel.append(f"\n{'现' if lang == 'zh' else 'now'} {_level(shadow.tier, lang)} {shadow.score}", style="dim")
+    if note:
+        parcel.append(f"\n{note}", style="dim")
+    rules = why(shadow.reasons, lang)
+    if shadow.held:
+        rules.append(f"\n{'扣留' if lang == 'zh' else 'held back'}: {', '.join(shadow.held)}", style="magenta")
+    rows.add_row(would, parcel, rules)
+
+
+def _level(level: str, lang: Language) -> str:
+    return TIER_NAMES.get(level, "无") if lang == "zh" else level
 
 
 def tier(alert: Alert, lang: Language) -> Text:

@@ -153,9 +153,11 @@ def test_a_changelog_of_another_format_is_refused(
     changelog = Changelog(fresh_kafka)
     changelog.write(a="1")
     bring(fresh_kafka, store)
-    monkeypatch.setattr("streams.layout.FORMAT", 2)
+    ours = layout.FORMAT
+    monkeypatch.setattr("streams.layout.FORMAT", ours + 1)
     changelog.write(b="1")
     monkeypatch.undo()
     store.close_all()
-    with pytest.raises(RestoreError, match=r"parcels-changelog\[0\]: holds state of format 2, this worker's is 1: run"):
+    said = rf"parcels-changelog\[0\]: holds state of format {ours + 1}, this worker's is {ours}: run"
+    with pytest.raises(RestoreError, match=said):
         bring(fresh_kafka, store)

@@ -9,12 +9,23 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from schemas.topics import ALERTS, HISTORIES_CHANGELOG, REFERENCE, REJECTS, RULE_ACKS, RULES, SHIPMENTS, TOPICS
+from schemas.topics import (
+    ALERTS,
+    HISTORIES_CHANGELOG,
+    NOTICES,
+    REFERENCE,
+    REJECTS,
+    RULE_ACKS,
+    RULES,
+    SHADOW,
+    SHIPMENTS,
+    TOPICS,
+)  # fmt: skip
 from streams import topics
 
 pytestmark = pytest.mark.broker
 
-SINGLE = {REFERENCE, RULES, RULE_ACKS}
+SINGLE = {NOTICES, REFERENCE, RULES, RULE_ACKS}
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 12])
@@ -73,7 +84,7 @@ def test_what_a_worker_writes_is_dated_by_the_broker(fresh_kafka: str, days: int
 
     producer = Producer({"bootstrap.servers": fresh_kafka, "enable.idempotence": True})
     now = time.time()
-    written = {topic.name for topic in TOPICS if topic.internal} | {ALERTS, REJECTS}
+    written = {topic.name for topic in TOPICS if topic.internal} | {ALERTS, NOTICES, REJECTS, SHADOW}
     for name in written:
         producer.produce(name, key="k", value=b"v", timestamp=int((now + days * 86_400) * 1000), on_delivery=delivered)
     assert producer.flush(30) == 0

@@ -32,6 +32,7 @@ SETTINGS: dict[str, object] = {
     "hot_bytes_max": 1 << 20,
     "state_cache_mb": 8,
     "idle_partition_s": 1,
+    "flood_share_max": 0,  # alerts are held against `waybill judge`, which holds none back
 }
 STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
 _WORDS_MAX = 240

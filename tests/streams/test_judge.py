@@ -18,6 +18,7 @@ import pytest
 
 from rules import load_catalogue
 from schemas import topics
+from schemas.apart import Shadow
 from schemas.records import Alert, Reject, encode
 from streams import bulk, dealt
 from streams.bulk import judge_folder
@@ -115,6 +116,27 @@ def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
             assert {rule for rule in mine if rule in answers} == yes, parcel
             unknown = {rule for rule, answer in answers.items() if answer is None}
             assert set(alert.unknown) & answers.keys() == unknown, parcel
+
+
+def test_it_writes_what_is_in_shadow(tmp_path: Path) -> None:
+    """As the worker sends it, sorted by parcel; the alerts are those of the live rules."""
+    records = world(6, 100)
+    settings = Settings(home_adcodes=worlds.HOME)
+    catalogue = load_catalogue(
+        overrides={rule: {"mode": "shadow"} for rule in ("route.priority_origin", "sender.first_seen")}
+    )
+    worker = Offline(settings, catalogue)
+    worker.feed(worker.batches(records))
+    worker.close()
+    out, shadow = tmp_path / "alerts.ndjson", tmp_path / "shadow.ndjson"
+    summary = judge_folder(put_records(tmp_path / "world", records), out, settings, catalogue, shadow=shadow)
+    found = [msgspec.json.decode(line, type=Shadow) for line in shadow.read_bytes().splitlines()]
+    assert summary.shadows == len(found) > 3
+    open_ones = [worker.shadows[key] for key in sorted(worker.shadows) if worker.shadows[key].status == "open"]
+    assert [msgspec.structs.replace(each, detected_at=0) for each in found] == open_ones
+    assert content({each.alert_id: each for each in read_alerts(out)}) == content(
+        {each.alert_id: each for each in worker.open_alerts()}
+    )
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

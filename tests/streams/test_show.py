@@ -9,9 +9,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
-from schemas.terms import Status, Tier
-from streams.alerts import Change, Newest, same_verdict
+from schemas.terms import Level, Status, Tier
+from streams.alerts import Change, Newest, NewestShadows, same_verdict
 from streams.cli import show
 
 TITLES = {
@@ -95,6 +96,53 @@ def test_a_parcel_that_only_moved_is_no_news() -> None:
     assert same_verdict(change(before), change(moved))
     assert not same_verdict(change(before), change(worse))
     assert not same_verdict(None, change(before))
+
+
+# --- the shadow topic -------------------------------------------------------------------------------------------------
+
+
+def shadow(
+    number: str, tier: Level = "high", status: Status = "open", at: int = 0, held: tuple[str, ...] = ()
+) -> Change:
+    said = Shadow(
+        alert_id=f"wa-{number}", revision=2, status=status, opens=True, rises=True, tier="none", score=5,
+        tier_with=tier, score_with=65, reasons=alert().reasons[1:2], held=held, carrier_code="QN", waybill_no=number,
+        detected_at=1_764_000_000_000, catalogue="f",
+    )  # fmt: skip
+    return Change(f"QN:{number}", None, msgspec.json.encode(said), at, said)
+
+
+def test_the_newest_of_the_shadow_topic_holds() -> None:
+    newest = NewestShadows("medium")
+    first, second = shadow("1", at=1), shadow("2", at=2)
+    assert newest.take(first)
+    assert newest.take(second)
+    assert newest.sorted() == [second, first]
+    assert newest.take(shadow("1", tier="low", at=3)), "it is shown no more, and that is news"
+    assert not newest.take(shadow("3", tier="none", at=3))
+    assert newest.take(shadow("2", status="withdrawn", at=4))
+    assert newest.sorted() == []
+    assert not newest.take(Change("QN:2", None, b"", 5))
+
+
+@pytest.mark.parametrize(
+    ("lang", "shown"),
+    [
+        ("en", ["high 65", "now none 5", "QN:7", "+60 Name of a controlled", "held back: goods.controlled_term"]),
+        ("zh", ["高危 65", "现 无 5", "QN:7", "+60 品名含管制物质", "扣留: goods.controlled_term"]),
+    ],
+)
+def test_what_is_in_shadow_on_80_columns(lang: show.Language, shown: list[str]) -> None:
+    rows = show.table()
+    said = shadow("7", held=("goods.controlled_term",)).shadow
+    assert said is not None
+    show.add_shadow(rows, said, lang)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(rows)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert all(part in text for part in shown), text
+    assert all(cell_len(line) <= 80 for line in text.splitlines())
 
 
 @pytest.mark.parametrize(("locale", "lang"), [("zh_CN.UTF-8", "zh"), ("C.UTF-8", "en"), ("", "en")])
