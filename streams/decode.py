@@ -17,7 +17,6 @@ from operator import attrgetter
 from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, Record, Scan, Shipment
@@ -218,8 +217,7 @@ def _over(texts: Sequence[bytes], whole: bytes, limits: Limits, *, all_objects: 
     if max(map(len, texts)) > limits.bytes_max:
         found.update(i for i, text in enumerate(texts) if len(text) > limits.bytes_max)
     # Objects all, with one brace each and no bracket among them: nothing is nested.
-    braces = np.count_nonzero(np.frombuffer(whole, np.uint8) == ord("{"))
-    if not all_objects or braces > len(texts) or b"[" in whole:
+    if not all_objects or whole.count(b"{") > len(texts) or b"[" in whole:
         found.update(i for i, text in enumerate(texts) if _openings(text) > limits.depth_max)
     # msgspec does not look into the text that it skips, so an unknown field could smuggle other bytes through.
     if not whole.isascii() and not _is_utf8_fast(whole):

@@ -49,19 +49,23 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
     goods_hinted (Boolean): holds none, but what may be one: its pinyin, its initials, a short one's homophone.
     goods_vague (Boolean): the name as a whole says nothing (样品, 其他, test), or has no letter in it.
     """
-    described = [read(name) for name in goods_name.cast(pl.String).fill_null("").to_list()]
-    norm, by_words, controlled, hinted, vague = zip(*described, strict=True) if described else ((), (), (), (), ())
+    names = goods_name.cast(pl.String).fill_null("")
+    distinct = names.unique()  # names repeat, so each is read once
+    said = pl.DataFrame([read(name) for name in distinct.to_list()], schema=_SAID, orient="row")
+    numbers = pl.Series(range(len(distinct)), dtype=pl.UInt32)
+    described = said[names.replace_strict(distinct, numbers, return_dtype=pl.UInt32)] if len(names) else said
     form = goods_form.cast(pl.String)
     declared = form.is_in(DECLARABLE).fill_null(False)
-    return pl.DataFrame(
-        [
-            pl.Series("goods_norm", norm, dtype=pl.String),
-            form.zip_with(declared, pl.Series(by_words, dtype=pl.String)).alias("goods_class"),
-            pl.Series("goods_controlled", controlled, dtype=pl.Boolean),
-            pl.Series("goods_hinted", hinted, dtype=pl.Boolean),
-            pl.Series("goods_vague", vague, dtype=pl.Boolean),
-        ]
-    )
+    return described.with_columns(form.zip_with(declared, described["goods_class"]).alias("goods_class"))
+
+
+_SAID = {
+    "goods_norm": pl.String,
+    "goods_class": pl.String,
+    "goods_controlled": pl.Boolean,
+    "goods_hinted": pl.Boolean,
+    "goods_vague": pl.Boolean,
+}
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)
