@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     )
 
     flood_share_max: float = Field(
-        0.02,
+        0.05,
         ge=0,
         le=1,
         description="A rule that opens alerts with a larger share of verdicts is held back; 0: none is.",

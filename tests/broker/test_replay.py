@@ -240,7 +240,7 @@ def test_a_broker_that_goes_away_ends_it(tmp_path: Path) -> None:
         replay = Replay(index, kafka.bootstrap_servers, {"message.timeout.ms": 1_500})
 
         def leave(step: str, share: float, rows: int) -> None:
-            if rows > 200 and kafka.running:
+            if rows > 200 and replay.delivered and kafka.running:
                 kafka.stop()
 
         with pytest.raises(ReplayError, match=r"does not take records any more \(MSG_TIMED_OUT\)$"):
