@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.topics import SCANS, SHIPMENTS
 from streams.transport.poller import Partition, Poller
@@ -79,9 +79,19 @@ class Member(threading.Thread):
         if not self._in_hand:
             return
         offsets = [TopicPartition(*place, at) for place, at in self._next.items()]
-        self._producer.begin_transaction()
-        self._producer.send_offsets_to_transaction(offsets, self._poller.group_metadata, 30)
-        self._producer.commit_transaction(30)
+        metadata = self._poller.group_metadata
+        while True:
+            self._producer.begin_transaction()
+            try:
+                self._producer.send_offsets_to_transaction(offsets, metadata, 30)
+                self._producer.commit_transaction(30)
+                break
+            except KafkaException as error:  # KIP-848: the group went on, and the member has not heard of it yet
+                if not error.args[0].txn_requires_abort():
+                    raise
+                self._producer.abort_transaction(30)
+                time.sleep(0.1)
+                metadata = self._poller._client.consumer_group_metadata()
         self.finished += self._in_hand
         self._in_hand = []
 

@@ -232,6 +232,8 @@ def test_an_interrupt_leaves_nothing(number: signal.Signals, folder: Path, chang
         else:
             process.send_signal(number)
         out, error = process.communicate(timeout=60)
-    assert (process.returncode, out, error) == (130 if number == signal.SIGINT else 128 + number, "", "")
+    assert (process.returncode, out) == (130 if number == signal.SIGINT else 128 + number, "")
+    # multiprocessing's own words, of a process that was cut off while it started
+    assert not error or error.endswith("UnpicklingError: pickle data was truncated\n")
     assert not list((tmp_path / "spill").iterdir())
     assert {path.name for path in tmp_path.iterdir()} == {"spill"}

@@ -61,7 +61,7 @@ def test_list_has_every_rule_in_80_columns(capsys: Captured) -> None:
         line = next(line for line in out.splitlines() if line.startswith(f"{rule.id} "))
         assert line.split()[1:] == [rule.mode, rule.category, str(rule.points), f"v{rule.version}"]
         assert f"{rule.title['zh']} {rule.title['en']}" in squeezed(out)
-    assert out.endswith(f"{len(CATALOGUE.rules)} rules: {len(CATALOGUE.rules)} live\n")
+    assert out.endswith(f"{len(CATALOGUE.rules)} rules: {len(CATALOGUE.rules) - 1} live, 1 shadow\n")
 
 
 def test_list_shows_what_overrides_change(capsys: Captured) -> None:
@@ -70,7 +70,7 @@ def test_list_shows_what_overrides_change(capsys: Captured) -> None:
     assert "parcels_24h_min: 30 by rule_overrides, 20 in the file" in out
     assert "points: 25 by rule_overrides, 20 in the file" in out
     assert "mode: off by rule_overrides, live in the file" in out
-    assert out.endswith(f"{len(CATALOGUE.rules) - 1} live, 1 off\n")
+    assert out.endswith(f"{len(CATALOGUE.rules) - 2} live, 1 shadow, 1 off\n")
     (record,) = records(capsys, "list", "sender.velocity", *CHANGED)
     assert record == {
         "id": "sender.velocity",
