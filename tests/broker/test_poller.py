@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
@@ -137,6 +137,16 @@ class Stream(threading.Thread):
         self._producer.poll(0)
 
 
+@pytest.fixture
+def stream(fresh_kafka: str) -> Iterator[Stream]:
+    """To be started; it ends with the test, however that ends."""
+    one = Stream(fresh_kafka)
+    yield one
+    one.end.set()
+    if one.is_alive():
+        one.join()
+
+
 def wait(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not done():
@@ -145,10 +155,11 @@ def wait(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_record_is_finished_once_while_members_come_and_go(fresh_kafka: str, protocol: str) -> None:
+def test_every_record_is_finished_once_while_members_come_and_go(
+    fresh_kafka: str, stream: Stream, protocol: str
+) -> None:
     group = f"waybill-poller-{uuid.uuid4().hex[:8]}"
     members: list[Member] = []
-    stream = Stream(fresh_kafka)
 
     def joined() -> Member:
         members.append(Member(fresh_kafka, group, protocol))
@@ -184,8 +195,7 @@ def test_every_record_is_finished_once_while_members_come_and_go(fresh_kafka: st
     assert first.assignments >= 3
 
 
-def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str) -> None:
-    stream = Stream(fresh_kafka)
+def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str, stream: Stream) -> None:
     stream.publish(100)
     stream.end.set()
     stream.run()
