@@ -137,13 +137,15 @@ class Committer:
             for topic, delta in deltas.items():  # 3
                 for partition, values in delta.items():
                     self._changelog(topic, partition, values, ends)
+            self._deliver()
             offsets = [TopicPartition(topic, partition, at) for (topic, partition), at in epoch.offsets.items()]
             self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4
             self._resolve()  # 5
         except KafkaException as error:
             what = f"transaction of {epoch.rows} records failed: {error.args[0].str()}"
-            if error.args[0].fatal() or not self._abort():
+            if error.args[0].fatal():
                 raise CommitError(what) from error
+            self._abort(what)
             self._unfinished = False
             raise AbortedError(what) from error
         for topic, delta in deltas.items():  # 6
@@ -174,20 +176,29 @@ class Committer:
         messages[-1]["callback"] = delivered
         self._produce(topic, partition, messages)
 
-    def _abort(self) -> bool:
-        """Take back what was produced, so that no reader waits for the transaction to time out; True when it is.
+    def _deliver(self) -> None:
+        """Wait until all that was produced has arrived.
+
+        A commit would do so too. But where it is refused while records are on their way, librdkafka forgets those,
+        the broker misses their sequence numbers, and the abort may never end: seen with librdkafka 2.16, in one run of ten.
+        """
+        if left := self._producer.flush(self._timeout_s):
+            raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, f"{left} records not delivered"))
+
+    def _abort(self, why: str) -> None:
+        """Take back what was produced, so that no reader waits for the transaction to time out.
 
         A commit whose outcome is not known is refused here: it is for the next start to learn it.
         """
         deadline = time.monotonic() + self._timeout_s
-        while (left := deadline - time.monotonic()) > 0:
+        while True:
             try:
-                self._producer.abort_transaction(left)
-                return True
+                self._producer.abort_transaction(max(deadline - time.monotonic(), 0))
+                return
             except KafkaException as error:
-                if not error.args[0].retriable():
-                    return False
-        return False
+                cause = error.args[0]
+                if not cause.retriable() or time.monotonic() > deadline:
+                    raise CommitError(f"{why}; and it was not aborted: {cause.str()}") from error
 
     def _resolve(self) -> None:
         """Commit. A time-out leaves the outcome open, so ask again until it is known."""
