@@ -179,8 +179,8 @@ class Committer:
     def _deliver(self) -> None:
         """Wait until all that was produced has arrived.
 
-        A commit would do so too. But where it is refused while records are on their way, librdkafka forgets those,
-        the broker misses their sequence numbers, and the abort may never end: seen with librdkafka 2.16, in one run of ten.
+        A commit would do so too. But where it is refused while records are on their way, librdkafka forgets those, the
+        broker misses their sequence numbers, and the abort may never end: seen with librdkafka 2.16, in one run of ten.
         """
         if left := self._producer.flush(self._timeout_s):
             raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, f"{left} records not delivered"))
