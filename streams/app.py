@@ -107,6 +107,7 @@ class App(faust.App):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
+        self.work.prepare()
         await super().on_first_start()
 
 
