@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rules import Catalogue
 from schemas import topics
@@ -72,7 +72,7 @@ class Work:
         self.reference = Keeper(self)
         self.broker = Broker(self._client({}))
         self._committer: Committer | None = None
-        self._prepared: asyncio.Future[object] | None = None
+        self._prepared: asyncio.Future[Any] | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
         self._filled = asyncio.Event()
