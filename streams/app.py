@@ -80,6 +80,8 @@ class Boot(BootStrategy):
 class Tables(TableManager):
     """Faust's, without the second that it gives tables to register: there are none."""
 
+    logger = logging.getLogger("faust.tables")
+
     async def on_start(self) -> None:
         await self._update_channels()
         await self.recovery.start()
