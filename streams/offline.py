@@ -14,6 +14,7 @@ from schemas.apart import Shadow
 from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
 from streams.fold.journey import END
+from streams.fold.memory import Kept
 from streams.frames import Batch
 from streams.pipeline import Histories, Judged, Parcels, refused
 from streams.settings import Settings
@@ -41,8 +42,11 @@ class Offline:
         partitions: int = 1,
         near: Iterable[int] = (),
         now_ms: int = 0,
+        kept: Kept | None = None,
     ) -> None:
-        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`."""
+        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
+        kept: how long what is known is kept, see `forget`; None: for ever.
+        """
         self.alerts: dict[bytes, Alert] = {}
         self.shadows: dict[bytes, Shadow] = {}
         self.rejects: list[Reject] = []
@@ -62,6 +66,7 @@ class Offline:
             partitions=partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
+            kept=kept,
         )
         self._parcels.near = frozenset(near)
         self._reference = self._parcels.reference_reader()
@@ -98,6 +103,14 @@ class Offline:
         deadlines.let_pass(deadlines.partitions, event_time)
         while deadlines.behind:
             self._keep(self._parcels.step([], self._now_ms))
+
+    def forget(self) -> int:
+        """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""
+        memory, partitions, looked = self._parcels.memory, range(self._partitions), 0
+        for step in (memory.forget_parcels, memory.forget_observations) if memory else ():
+            while rows := step(partitions, ()):
+                looked += rows
+        return looked
 
     def open_alerts(self) -> list[Alert]:
         """The last alert of each parcel whose alert is open, sorted by parcel."""

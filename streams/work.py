@@ -21,6 +21,7 @@ from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
 from streams.flood import Flood
 from streams.fold.deadlines import Calendar
+from streams.fold.memory import Kept
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.pipeline import SOURCES, Histories, Parcels
@@ -66,6 +67,7 @@ class Work:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
             flood=Flood.of(settings),
+            kept=Kept.of(settings),
         )
         self.reference = Keeper(self)
         self.broker = Broker(self._client({}))
@@ -255,8 +257,7 @@ class Work:
             for store in self._stores.values():
                 store.close_all()
             self.reference.begin(())
-            self.parcels.deadlines.close()
-            self.parcels.near = frozenset()
+            self.parcels.close()
             self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()

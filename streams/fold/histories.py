@@ -6,6 +6,7 @@ facts of an observation depend on nothing but the set's part at or before it, so
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -32,7 +33,13 @@ class Facts:
         self.partitions = partitions
 
 
-def fold(store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max: int) -> Facts:
+Begun = Callable[[list[int], list[bytes], Ints, Ints], None]
+"""Told of buckets that are new: partition, key, kind, and end of the time that each is for, epoch ms."""
+
+
+def fold(
+    store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max: int, begun: Begun | None = None
+) -> Facts:
     """Merge observations into their histories and answer for every parcel whose facts may have changed.
 
     observations: OBSERVATION rows; partitions: the partition of the history that each belongs to.
@@ -53,6 +60,9 @@ def fold(store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max:
 
     rows, group, place, changed = _merge(rows, group, place, changed)
     full = _store(store, bucket, rows, place, changed, bucket_rows_max)
+    if begun is not None:
+        new = [i for i in np.unique(place[changed]).tolist() if values[i] is None]
+        begun([bucket.partitions[i] for i in new], [bucket.keys[i] for i in new], bucket.kind[new], bucket.ends[new])
     return _answer(rows, group, bucket.kind[place], changed, bucket.reached(full)[place])
 
 
@@ -66,6 +76,7 @@ class _Buckets:
         self.partitions: list[int] = partitions.tolist()
         self.of_rows = of_rows
         number = keys["bucket"].astype(np.int64)
+        self.ends = (number + 1) * SPAN_MS[self.kind] - layout.phase(self.kind, keys["entity"].astype(np.uint64))
         self._follows = np.zeros(len(keys), dtype=np.bool_)
         self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
 
@@ -78,8 +89,8 @@ class _Buckets:
 
 def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     kind = observations["kind"].astype(np.int64)
-    number = observations["at"] // SPAN_MS[kind]
     entity = observations["entity"]
+    number = (observations["at"] + layout.phase(kind, entity)) // SPAN_MS[kind]
     by = np.lexsort((number, partitions, entity, kind))
     new_history = np.ones(len(by), dtype=np.bool_)
     new_history[1:] = (

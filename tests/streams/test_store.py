@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.layout import FORMAT
-from streams.state.rocks import RocksStore, StateError, shared_cache
+from streams.state.rocks import Delta, RocksStore, StateError, shared_cache
 from streams.state.store import MemoryStore, whole
 
 CACHE = shared_cache(8)
@@ -369,7 +369,7 @@ def test_it_is_a_dict_that_forgets_what_was_not_written(
     store = opened(tmp_path_factory.mktemp("state"), hot_bytes_max=600)
     now: dict[str, str] = {}
     written: dict[str, str] = {}
-    closing: list[tuple[dict[int, dict[bytes, bytes]], dict[str, str]]] = []
+    closing: list[tuple[Delta, dict[str, str]]] = []
     offset = 0
     for name, key, value in steps:
         if name == "put":
@@ -401,7 +401,7 @@ def test_no_stale_value_while_an_epoch_is_being_written(tmp_path: Path) -> None:
     newest = dict.fromkeys(keys, 0)
     stop = threading.Event()
     wrong: list[tuple[bytes, bytes | None, int]] = []
-    waiting: list[dict[int, dict[bytes, bytes]]] = []
+    waiting: list[Delta] = []
     turn = threading.Lock()  # an epoch is closed between two steps
 
     def commits() -> None:
