@@ -26,6 +26,7 @@ from streams.fold.memory import Kept
 from streams.forgetting import Elsewhere, forget, waiting
 from streams.layout import FORMAT
 from streams.offline import Offline
+from streams.pipeline import SOURCES
 from streams.settings import Settings
 from streams.state.rocks import RocksStore, shared_cache
 from streams.state.store import END, FIRST, MemoryStore
@@ -55,16 +56,25 @@ def at(event: Event) -> int:
             return event.started_at
 
 
-def judged(events: Sequence[Event], kept: Kept | None, size: int, partitions: int = 1) -> Offline:
-    """These events in this order, with all that is due forgotten after each batch."""
-    run = Offline(
+def run(kept: Kept | None = KEPT, partitions: int = 1) -> Offline:
+    return Offline(
         Settings(home_adcodes=HOME), catalogue(), partitions=partitions, now_ms=START + 10_000 * DAY, kept=kept
     )
-    for first in range(0, len(events), size):
-        run.feed(run.batches(events[first : first + size]))
+
+
+def feed(run: Offline, *batches: Sequence[Event]) -> Offline:
+    """Events batch by batch; all that is due is forgotten after each."""
+    for events in batches:
+        run.feed(run.batches(events))
         run.forget()
-    run.close()
     return run
+
+
+def judged(events: Sequence[Event], kept: Kept | None, size: int, partitions: int = 1) -> Offline:
+    """These events in this order, to their end."""
+    done = feed(run(kept, partitions), *(events[first : first + size] for first in range(0, len(events), size)))
+    done.close()
+    return done
 
 
 def keys(run: Offline) -> tuple[int, int]:
@@ -84,12 +94,12 @@ def scan(number: int, at: int, scan_type: str = "departed") -> Scan:
     return msgspec.convert({**SCAN, **made, "scan_type": scan_type}, Scan)
 
 
-@examples(max_examples=25)
-@given(st.integers(0, 10**6), st.sampled_from([1, 7, 40]), st.sampled_from([1, 4]))
+@examples(max_examples=5)
+@given(st.integers(0, 10**6), st.sampled_from([5, 40]), st.sampled_from([1, 4]))
 def test_verdicts_are_those_of_one_who_forgets_nothing(seed: int, size: int, partitions: int) -> None:
     """Events some hours late, of parcels without a gap of days, over months."""
     rng = Random(seed)
-    events = sorted(events_of(world(seed, 60)), key=lambda event: at(event) + rng.choice((0, 0, HOUR, 20 * HOUR)))
+    events = sorted(events_of(world(seed, 50)), key=lambda event: at(event) + rng.choice((0, 0, HOUR, 20 * HOUR)))
     wanted, found = (judged(events, kept, size, partitions) for kept in (None, KEPT))
     assert not difference(comparable(found.alerts.values()), comparable(wanted.alerts.values()))
     assert keys(found)[1] <= keys(wanted)[1] * 2
@@ -102,7 +112,7 @@ def traffic(days: int, parcels_a_day: int = 6) -> list[Event]:
         begin = START + number * DAY // parcels_a_day
         person = Random(number).randrange(40)
         events += [
-            shipment(number, begin, sender_id_no=f"E1000{person:04d}", sender_id_type="passport"),
+            shipment(number, begin, sender_id_no=f"E1000{person:04d}", sender_id_type="passport", sender_phone=None),
             scan(number, begin + 2 * HOUR, "picked_up"),
             scan(number, begin + 30 * HOUR, "delivered"),
         ]
@@ -110,14 +120,26 @@ def traffic(days: int, parcels_a_day: int = 6) -> list[Event]:
 
 
 def test_keys_stay_within_bounds_while_event_time_runs_on() -> None:
-    sizes = {days: keys(judged(traffic(days), KEPT, 20)) for days in (200, 400, 600)}
-    unbounded = keys(judged(traffic(400), None, 20))
+    sizes = {days: keys(judged(traffic(days), KEPT, 60)) for days in (200, 300, 400)}
+    unbounded = keys(judged(traffic(400), None, 600))
     parcels, histories = sizes[200]
-    assert parcels < 5 * 6 * 2 < unbounded[0]
+    assert parcels < 5 * 6 * 3 < unbounded[0] / 10  # a parcel may have a record of the register to itself
     assert histories < unbounded[1] / 2
-    for days in (400, 600):
+    for days in (300, 400):
         assert sizes[days][0] == pytest.approx(parcels, rel=0.2)
         assert sizes[days][1] == pytest.approx(histories, rel=0.2)
+
+
+def others(day: int) -> list[Event]:
+    """Parcels of that day, enough for a clock to believe them."""
+    return [scan(10_000 * (day + 1) + i, START + day * DAY + i, "arrived") for i in range(9)]
+
+
+def known(run: Offline, *parcels: str) -> list[bool]:
+    """Whether partition 0 has them."""
+    return [
+        value is not None for value in run._parcels.store.get([0] * len(parcels), [each.encode() for each in parcels])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,61 +153,53 @@ def test_keys_stay_within_bounds_while_event_time_runs_on() -> None:
     ],
 )
 def test_a_parcel_is_kept_as_long_as_it_may_count(last: str | None, alert: bool, days: int) -> None:
-    goods = {"goods_name": "海洛因"} if alert else {"goods_name": "书"}
-    first: list[Event] = [shipment(0, START, **goods)]
+    first: list[Event] = [shipment(0, START, goods_name="海洛因" if alert else "书", pickup_adcode="310115")]
     first += [scan(0, START, last)] if last else []
-    for later, there in ((days - 1, True), (days + 1, False)):
-        run = judged(
-            [*first, *(shipment(1 + i, START + later * DAY + i, goods_name="书") for i in range(5))], KEPT, 100
-        )
-        assert bool(run.alerts) == alert
-        (found,) = run._parcels.store.get([0], [b"SF:W0"])
-        assert (found is not None) == there
+    done = feed(run(), first, others(days - 1))
+    assert (bool(done.alerts), known(done, "SF:W0")) == (alert, [True])
+    assert known(feed(done, others(days + 1)), "SF:W0") == [False]
 
 
-def test_what_came_late_counts_as_long_as_what_came_in_time() -> None:
-    """Old events among new ones, as when history is replayed into a worker that runs."""
-    now = [shipment(i, START + i) for i in range(10)]
-    old = shipment(100, START - 300 * DAY, goods_name="书")
-    run = judged([*now, old, *(scan(200 + i, START + 3 * DAY) for i in range(5))], KEPT, 3)
-    assert run._parcels.store.get([0], [b"SF:W100"]) != [None]
-    run.feed(run.batches([scan(300 + i, START + 5 * DAY) for i in range(5)]))
-    assert run.forget()
-    assert run._parcels.store.get([0], [b"SF:W100"]) == [None]
+def test_what_comes_late_is_kept_from_when_it_came() -> None:
+    """As when history is replayed into a worker that runs: its events find each other."""
+    old = START - 300 * DAY
+    done = feed(run(), others(0), [shipment(1, old, goods_name="书")], others(3), [scan(1, old + HOUR, "delivered")])
+    assert known(done, "SF:W1") == [True]
+    assert known(feed(done, others(5)), "SF:W1") == [False]
 
 
 def test_nothing_is_missing_from_a_parcel_that_may_have_been_forgotten() -> None:
     """A scan that comes when its parcel is gone accuses nobody."""
-    run = Offline(Settings(home_adcodes=HOME), catalogue(), now_ms=START + 10_000 * DAY, kept=KEPT)
-    run.keep_answers = True
-    run.feed(run.batches([shipment(0, START), scan(0, START + HOUR), scan(0, START + 9 * HOUR, "delivered")]))
-    for day in range(1, 12):
-        run.feed(run.batches([shipment(day * 10 + i, START + day * DAY) for i in range(5)]))
-        run.forget()
-    assert run._parcels.store.get([0], [b"SF:W0"]) == [None]
-    unregistered = msgspec.structs.replace(scan(900, START + 11 * DAY), event_id="new")
-    run.feed(run.batches([scan(0, START + 2 * HOUR, "departed"), unregistered]))
-    run.close(START + 13 * DAY)
+    done = run()
+    done.keep_answers = True
+    goods = {"goods_name": "书"}
+    feed(done, [shipment(0, START, **goods), scan(0, START + 9 * HOUR, "delivered")], others(5), others(11))
+    assert known(done, "SF:W0") == [False]
+    feed(done, [scan(0, START + 2 * HOUR, "departed"), scan(1, START + 11 * DAY, "departed")])
+    done.close(START + 13 * DAY)
     absences = ("journey.unregistered", "journey.departed_uninspected")
-    assert [run.answers["SF:W0"][rule] for rule in absences] == [None, None]
-    assert [run.answers["SF:W900"][rule] for rule in absences] == [True, True]
+    assert [done.answers["SF:W0"][rule] for rule in absences] == [None, None]
+    assert [done.answers["SF:W1"][rule] for rule in absences] == [True, True]
 
 
 def test_a_parcel_with_a_deadline_is_not_forgotten_before_it() -> None:
     """Its partition may bring nothing while time goes on in others."""
-    run = Offline(Settings(home_adcodes=HOME), catalogue(), partitions=4, now_ms=START + 10_000 * DAY, kept=KEPT)
-    run.feed(run.batches([scan(0, START)]))
-    ((_, place, *_),) = [(batch.topic, batch.partition) for batch in run.batches([scan(0, START)])]
-    others = [each for i in range(1, 60) if (each := run.batches([scan(i, START + 30 * DAY)]))[0].partition != place]
-    for batches in others:
-        run.feed(batches)
-    run.forget()
-    assert run._parcels.store.get([place], [b"SF:W0"]) != [None]
-    run.close()
-    for i in range(60, 120):
-        run.feed(run.batches([scan(i, START + 40 * DAY)]))
-    run.forget()
-    assert run._parcels.store.get([place], [b"SF:W0"]) == [None]
+    done = run(partitions=4)
+    ((lonely,),) = [done.batches([scan(0, START, "arrived")])]
+    done.feed([lonely])
+
+    def there() -> bool:
+        return done._parcels.store.get([lonely.partition], [b"SF:W0"]) != [None]
+
+    for day in (30, 40):
+        for batch in done.batches(others(day) * 3):
+            if batch.partition != lonely.partition:
+                done.feed([batch])
+        done.forget()
+    assert there()
+    done.close()
+    feed(done, others(50), others(51))
+    assert not there()
 
 
 # --- clocks -----------------------------------------------------------------------------------------------------------
@@ -232,7 +246,7 @@ def test_partitions_of_others_are_waited_for_while_they_bring_something(monkeypa
 def test_what_is_due_is_taken_once_and_in_order() -> None:
     store = MemoryStore()
     dues = Dues(store)
-    noted = {b"%d:%d" % (partition, i): i * HOUR for partition in (0, 1) for i in range(50)}
+    noted = {b"%d:%018d" % (partition, i): i * HOUR for partition in (0, 1) for i in range(50)}
     dues.note([int(key[:1]) for key in noted], list(noted), np.array(list(noted.values())))
     store.put([0], [b"SF:1"], [b"a parcel"])
     assert dues.take(0, HOUR - 1, 100) == []
@@ -240,7 +254,7 @@ def test_what_is_due_is_taken_once_and_in_order() -> None:
     while keys := dues.take(0, 20 * HOUR, 3):
         assert len(keys) <= 5
         found += keys
-    assert found == [b"0:%d" % i for i in range(20)]
+    assert found == [b"0:%018d" % i for i in range(20)]
     assert dues.take(0, 20 * HOUR, 3) == []
     again = Dues(store)
     assert len(again.take(0, 1_000 * HOUR, 1_000)) == 30
@@ -263,20 +277,23 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
     events = traffic(130)
 
     async def scenario(bench: Workbench) -> None:
+        looks = 0
+
         async def lag(committed: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-            return {
-                (topic, number): 0
-                for topic in (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
-                for number in range(4)
-            }
+            nonlocal looks
+            looks += 1
+            return {(topic, number): 0 for topic in SOURCES.values() for number in range(4)}
 
         bench.work.parcels.near = frozenset(range(4))
+        task = asyncio.create_task(forget(bench.work, lag))
         for first in range(0, len(events), 300):
             await bench.parcels(split.batches(events[first : first + 300]))
-            task = asyncio.create_task(forget(bench.work, lag))
-            await asyncio.sleep(0.1)
-            task.cancel()
+            seen = looks
+            while looks < seen + 2:
+                await asyncio.sleep(0.01)
+                assert not task.done()
             await bench.commit()
+        task.cancel()
 
     with workbench(tmp_path / "a") as bench:
         asyncio.run(scenario(bench))
@@ -291,5 +308,5 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
                 assert contents(restored, number) == kept
                 assert all(value[0] == FORMAT for value in kept.values())
                 written = {key for key, _ in records if key > FIRST}
-                assert 0 < len(kept) < len(written) * 0.8
+                assert 0 < len(kept) < len(written)
             restored.close_all()
