@@ -57,9 +57,10 @@ class Offline:
         self.keep_answers = False
         self._now_ms = now_ms
         self._partitions = partitions
-        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
+        self._stores = (MemoryStore(), MemoryStore())
+        self._histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
         self._parcels = Parcels(
-            MemoryStore(),
+            self._stores[0],
             catalogue,
             Describer.of(settings, catalogue.columns),
             self._histories,
@@ -111,6 +112,11 @@ class Offline:
             while rows := step(partitions, ()):
                 looked += rows
         return looked
+
+    @property
+    def stores(self) -> tuple[MemoryStore, MemoryStore]:
+        """What is kept of parcels, and of observations."""
+        return self._stores
 
     def open_alerts(self) -> list[Alert]:
         """The last alert of each parcel whose alert is open, sorted by parcel."""

@@ -79,8 +79,7 @@ def judged(events: Sequence[Event], kept: Kept | None, size: int, partitions: in
 
 def keys(run: Offline) -> tuple[int, int]:
     """How many the two states have."""
-    stores = (run._parcels.store, run._histories.store)
-    parcels, histories = (sum(map(len, store._values.values())) for store in stores if isinstance(store, MemoryStore))
+    parcels, histories = (sum(map(len, store._values.values())) for store in run.stores)
     return parcels, histories
 
 
@@ -137,9 +136,7 @@ def others(day: int) -> list[Event]:
 
 def known(run: Offline, *parcels: str) -> list[bool]:
     """Whether partition 0 has them."""
-    return [
-        value is not None for value in run._parcels.store.get([0] * len(parcels), [each.encode() for each in parcels])
-    ]
+    return [value is not None for value in run.stores[0].get([0] * len(parcels), [each.encode() for each in parcels])]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +186,7 @@ def test_a_parcel_with_a_deadline_is_not_forgotten_before_it() -> None:
     done.feed([lonely])
 
     def there() -> bool:
-        return done._parcels.store.get([lonely.partition], [b"SF:W0"]) != [None]
+        return done.stores[0].get([lonely.partition], [b"SF:W0"]) != [None]
 
     for day in (30, 40):
         for batch in done.batches(others(day) * 3):
