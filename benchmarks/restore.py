@@ -18,6 +18,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import psutil
 import typer
 from confluent_kafka import Producer
@@ -31,7 +32,8 @@ from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
 from streams.broker import PrivateKafka
 from streams.describe import Describer
 from streams.fold.memory import Kept
-from streams.generate import generate
+from streams.generate import Chunk, generate
+from streams.generate.flow import Kind
 from streams.offline import Offline, raw
 from streams.pipeline import Parcels
 from streams.restore import restore
@@ -43,6 +45,7 @@ from streams.topics import create
 PARTITIONS = 4
 PARCELS = 4_000  # of which the values are
 EPOCH = 20_000
+TOPICS: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 console = Console(stderr=not sys.stdout.isatty())
 Pair = tuple[bytes, bytes]
 
@@ -109,25 +112,16 @@ def samples() -> tuple[list[Pair], list[Pair]]:
     """What the two states hold of a day of traffic, keys and values."""
     settings = Settings()
     run = Offline(settings, load_catalogue(), kept=Kept.of(settings), now_ms=int(time.time() * 1_000))
-    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     for chunk in generate(PARCELS, seed=1, days=1.0):
-        run.feed(
-            [
-                raw(
-                    topic,
-                    0,
-                    [encode({k: v for k, v in row.items() if v is not None}).encode() for row in chunk.rows(kind)],
-                )
-                for topic, kind in (
-                    (topics.SHIPMENTS, "shipment"),
-                    (topics.SCANS, "scan"),
-                    (topics.INSPECTIONS, "inspection"),
-                )
-                if len(chunk.frame(kind))
-            ]
-        )
+        run.feed([raw(topic, 0, lines(chunk, kind)) for kind, topic in TOPICS.items() if len(chunk.frame(kind))])
     parcels, histories = run.stores
     return parcels.scan(0, FIRST, sys.maxsize), histories.scan(0, b"", sys.maxsize, END)
+
+
+def lines(chunk: Chunk, kind: Kind) -> list[bytes]:
+    """Records as they are on the wire."""
+    encode = msgspec.json.Encoder().encode
+    return [encode({name: each for name, each in row.items() if each is not None}) for row in chunk.rows(kind)]
 
 
 def many(topic: str, some: list[Pair], count: int) -> Iterator[Pair]:
