@@ -137,7 +137,7 @@ def many(topic: str, some: list[Pair], count: int) -> Iterator[Pair]:
 def timed(servers: str, folder: Path) -> dict[str, float]:
     """The restore itself, as a worker does it."""
     settings = Settings()
-    cache = shared_cache(settings.state_cache_mb)
+    cache = shared_cache(settings.state_cache_mb, settings.state_buffers_mb)
     stores = {
         topic: RocksStore(name, folder, cache, hot_bytes_max=settings.hot_bytes_max // (2 * PARTITIONS))
         for topic, name in ((PARCELS_CHANGELOG, "parcels"), (HISTORIES_CHANGELOG, "histories"))

@@ -164,6 +164,7 @@ class Settings(BaseSettings):
         268_435_456, ge=1_048_576, description="Memory for the hot set in front of the store, per worker (bytes)."
     )
     state_cache_mb: int = Field(128, ge=8, description="Shared block cache of the store, per worker (MiB).")
+    state_buffers_mb: int = Field(256, ge=8, description="Written state that is not yet in files, per worker (MiB).")
 
     # Keys and rejects
     token_key_file: Path | None = Field(None, description="File with the keys of published tokens.")

@@ -49,7 +49,7 @@ class Work:
         self.settings = settings
         self.metrics = Metrics()
         folder = settings.state_dir / settings.group / settings.instance
-        cache = shared_cache(settings.state_cache_mb)
+        cache = shared_cache(settings.state_cache_mb, settings.state_buffers_mb)
         hot = settings.hot_bytes_max // (2 * settings.partitions)
         self._stores = {
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),

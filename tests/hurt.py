@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from rocksdict import Cache, Options
+from rocksdict import Options
 
 from streams import cli
 from streams.commit import Committer, Epoch
@@ -48,8 +48,8 @@ def _outdated() -> None:
 def _early() -> None:
     options = tuning.options
 
-    def small(cache: Cache) -> Options:
-        made = options(cache)
+    def small(shared: tuning.Shared) -> Options:
+        made = options(shared)
         made.set_write_buffer_size(BUFFER_BYTES)
         return made
 

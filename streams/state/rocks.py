@@ -22,13 +22,13 @@ from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 
-from rocksdict import Cache, Rdict, WriteBatch, WriteOptions
+from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from streams import layout
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
 from streams.state.hot import Hot
 from streams.state.store import END
-from streams.state.tuning import options
+from streams.state.tuning import Shared, options
 
 Delta = dict[int, dict[bytes, bytes | None]]
 """By partition and key; None: deleted."""
@@ -45,7 +45,7 @@ class StateError(RuntimeError):
 class RocksStore:
     """One agent's state: open partitions, the hot set, and deltas not yet written."""
 
-    def __init__(self, name: str, folder: Path, cache: Cache, *, hot_bytes_max: int) -> None:
+    def __init__(self, name: str, folder: Path, cache: Shared, *, hot_bytes_max: int) -> None:
         self.name = name
         self._folder = folder / name
         self._cache = cache
@@ -187,7 +187,7 @@ class RocksStore:
 class _Partition:
     """One RocksDB folder with its part of the hot set. `complete`: whatever is not hot does not exist."""
 
-    def __init__(self, path: Path, cache: Cache, hot_bytes_max: int) -> None:
+    def __init__(self, path: Path, cache: Shared, hot_bytes_max: int) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -317,6 +317,6 @@ class _Partition:
             del self._db  # lets go of the folder
 
 
-def shared_cache(megabytes: int) -> Cache:
-    """The block cache that all partitions of a worker share."""
-    return Cache(megabytes * 1024 * 1024)
+def shared_cache(megabytes: int, buffers_mb: int = 64) -> Shared:
+    """The memory that all partitions of a worker share: block cache and write buffers, MiB."""
+    return Shared.of(megabytes, buffers_mb)

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options
+from dataclasses import dataclass
+
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, WriteBufferManager
 
 
-def options(cache: Cache) -> Options:
-    """Of one partition; the block cache is shared."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Memory that all partitions of a worker share."""
+
+    cache: Cache
+    buffers: WriteBufferManager
+
+    @staticmethod
+    def of(cache_mb: int, buffers_mb: int) -> Shared:
+        """So many MiB for blocks that are read, and for what is not yet in files."""
+        return Shared(Cache(cache_mb << 20), WriteBufferManager(buffers_mb << 20, False))
+
+
+def options(shared: Shared) -> Options:
+    """Of one partition."""
     made = Options(raw_mode=True)
     made.create_if_missing(True)
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    table.set_block_cache(shared.cache)
     table.set_bloom_filter(10, False)
     table.set_cache_index_and_filter_blocks(True)
     made.set_block_based_table_factory(table)
     made.set_write_buffer_size(16 * 1024 * 1024)
+    made.set_write_buffer_manager(shared.buffers)
     made.set_max_write_buffer_number(3)
     made.set_compression_type(DBCompressionType.lz4())
     made.set_max_background_jobs(2)
