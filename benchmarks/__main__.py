@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import report, restore, soak, traffic
+from benchmarks import hot, report, restore, soak, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
 from streams import topics
@@ -146,4 +146,5 @@ if __name__ == "__main__":
     app.callback(invoke_without_command=True)(main)
     app.command("restore")(restore.main)
     app.command("soak")(soak.main)
+    app.command("hot")(hot.main)
     app()

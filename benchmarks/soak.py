@@ -66,7 +66,9 @@ class Sample:
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.5, help="How long it runs.")] = 10.0,
-    days: Annotated[int, typer.Option(min=WARM_D + 4 * EVERY_D, help="Event time that passes meanwhile.")] = 400,
+    days: Annotated[
+        int, typer.Option(min=WARM_D + 4 * EVERY_D, max=366, help="Event time that passes meanwhile.")
+    ] = 360,
     parcels: Annotated[int, typer.Option(min=10, help="Parcels a day, about 8 events each.")] = 400,
 ) -> None:
     """A worker over more than a year of event time: is what it holds bounded?"""

@@ -58,10 +58,14 @@ def restore(
         },
     )
     try:
+        for topic, number in ends:
+            stores[topic].bulk(number, True)
         reader.assign(wanted)
-        return _read(reader, stores, ends, cancelled, patience_s)
+        return _read(reader, stores, dict(ends), cancelled, patience_s)
     finally:
         reader.close()
+        for topic, number in ends:
+            stores[topic].bulk(number, False)
 
 
 def _lacking(

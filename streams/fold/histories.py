@@ -63,7 +63,8 @@ def fold(
     if begun is not None:
         new = [i for i in np.unique(place[changed]).tolist() if values[i] is None]
         begun([bucket.partitions[i] for i in new], [bucket.keys[i] for i in new], bucket.kind[new], bucket.ends[new])
-    return _answer(rows, group, bucket.kind[place], changed, bucket.reached(full)[place])
+    stays = changed & ~_lost(place, bucket_rows_max)
+    return _answer(rows, group, bucket.kind[place], changed, stays, bucket.reached(full)[place])
 
 
 class _Buckets:
@@ -154,8 +155,28 @@ def _store(
     return full
 
 
-def _answer(rows: Rows, group: Ints, kind: Ints, changed: NDArray[np.bool_], full: NDArray[np.bool_]) -> Facts:
-    """The facts of every row whose window holds a change."""
+def _lost(place: Ints, rows_max: int) -> NDArray[np.bool_]:
+    """Rows that their bucket has no room for: all but the newest; the rows of a bucket lie together, in order."""
+    sizes = np.bincount(place)
+    last = np.maximum.reduceat(np.arange(len(place)), np.flatnonzero(np.diff(place, prepend=-1)))
+    ends = np.zeros(len(sizes), dtype=np.int64)
+    ends[place[last]] = last
+    return np.asarray(ends[place] - np.arange(len(place)) >= rows_max)
+
+
+def _answer(
+    rows: Rows,
+    group: Ints,
+    kind: Ints,
+    changed: NDArray[np.bool_],
+    stays: NDArray[np.bool_],
+    full: NDArray[np.bool_],
+) -> Facts:
+    """The facts of every row that has changed, and of every row whose window holds a change that stays.
+
+    What a full bucket has no room for is answered, and moves nothing else: or each latecomer of an entity with very
+    many observations would bring up all that is kept of it.
+    """
     at = rows["at"]
     live = rows["live"].astype(np.bool_)
     facts = np.zeros(len(rows), dtype=FACT)
@@ -168,7 +189,7 @@ def _answer(rows: Rows, group: Ints, kind: Ints, changed: NDArray[np.bool_], ful
         lo = windows.starts(part_group, at[mine], int(SPAN_MS[each]))
         everything = np.ones(len(mine), dtype=np.bool_)
         facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine])
-        send[mine] = windows.count(lo, changed[mine]) > 0
+        send[mine] = changed[mine] | (windows.count(lo, stays[mine]) > 0)
         counts = np.zeros((len(mine), layout.COUNTS_MAX), dtype=np.uint32)
         columns = _COUNT[each](part, part_group, lo, live[mine])
         for position, column in enumerate(FACT_COLUMNS[each]):

@@ -28,7 +28,7 @@ from streams import layout
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
 from streams.state.hot import Hot
 from streams.state.store import END
-from streams.state.tuning import Shared, options
+from streams.state.tuning import BULK, NOT_BULK, Shared, options
 
 Delta = dict[int, dict[bytes, bytes | None]]
 """By partition and key; None: deleted."""
@@ -139,6 +139,11 @@ class RocksStore:
         """Apply changelog records up to `offset` (next to read)."""
         self._partitions[number].write(values.items(), offset)
         self._partitions[number].complete = False
+
+    def bulk(self, number: int, begins: bool) -> None:
+        """A partition is about to be filled, or has been: files are merged once, at the end, instead of ever again."""
+        if number in self._partitions:
+            self._partitions[number].bulk(begins)
 
     def close(self, number: int) -> None:
         """Close a partition and forget what was not written; the changelog has it."""
@@ -297,6 +302,9 @@ class _Partition:
         with suppress(OSError):
             note_of(self.path).write_text(why, encoding="utf-8")
         return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
+
+    def bulk(self, begins: bool) -> None:
+        self._db.set_options(BULK if begins else NOT_BULK)
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)

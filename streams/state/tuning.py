@@ -43,3 +43,14 @@ def options(shared: Shared) -> Options:
 
 # A file is compacted when so many of so many keys in a row are deletions, or this share of the whole file.
 _DELETIONS_WINDOW, _DELETIONS_MAX, _DELETIONS_SHARE = 10_000, 5_000, 0.5
+
+BULK = {
+    "disable_auto_compactions": "true",
+    "level0_slowdown_writes_trigger": "1000000",
+    "level0_stop_writes_trigger": "1000000",
+}
+NOT_BULK = {  # RocksDB's own values
+    "disable_auto_compactions": "false",
+    "level0_slowdown_writes_trigger": "20",
+    "level0_stop_writes_trigger": "36",
+}
