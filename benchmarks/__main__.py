@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import report, traffic
+from benchmarks import hot, report, restore, soak, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
 from streams import topics
@@ -42,6 +42,7 @@ FULL, QUICK = 1_000_000, 100_000
 
 
 def main(
+    context: typer.Context,
     only: Annotated[
         list[str] | None, typer.Option(help=f"A contestant, repeatable: {', '.join(FILES)}. Default: all.")
     ] = None,
@@ -55,7 +56,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the events, one round.")] = False,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything there, too.")] = None,
 ) -> None:
-    """Events per second of the worker and of its peers on real Kafka, with equal alerts."""
+    """Events per second of the worker and of its peers on real Kafka, with equal alerts; or another benchmark."""
+    if context.invoked_subcommand:
+        return
     everyone = contestants()
     unknown = set(only or ()) - everyone.keys()
     if unknown:
@@ -139,4 +142,9 @@ def _scratch() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False)
+    app.callback(invoke_without_command=True)(main)
+    app.command("restore")(restore.main)
+    app.command("soak")(soak.main)
+    app.command("hot")(hot.main)
+    app()

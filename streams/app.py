@@ -23,6 +23,7 @@ from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
+from streams.forgetting import forget
 from streams.frames import Batch
 from streams.health import Health
 from streams.passing import keep_up, pass_time
@@ -160,6 +161,11 @@ def build(settings: Settings) -> App:
     async def sweeps() -> None:
         """Judge again what a change of the reference data touches."""
         await work.reference.run()
+
+    @app.task
+    async def forgetting() -> None:
+        """Delete what is kept when it does not count any more."""
+        await forget(work, app.consumer.lag)
 
     @app.task
     async def deadlines() -> None:

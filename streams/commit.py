@@ -4,7 +4,7 @@ Everything that a worker does to the world for a stretch of input is one *epoch*
 
 1. begin a Kafka transaction
 2. produce observations, facts, alerts, what is in shadow, notices and rejects
-3. produce the changelog: the last value of every key that changed
+3. produce the changelog: the last value of every key that changed, none of a key that was forgotten
 4. send the source offsets to the transaction, with the group's metadata, so that a worker that has lost its
    partitions is refused
 5. commit the transaction
@@ -164,7 +164,7 @@ class Committer:
             done += len(batch)
 
     def _changelog(
-        self, topic: str, partition: int, values: dict[bytes, bytes], ends: dict[tuple[str, int], int]
+        self, topic: str, partition: int, values: dict[bytes, bytes | None], ends: dict[tuple[str, int], int]
     ) -> None:
         """Produce a partition's changes; only the last is asked for its offset, for a partition keeps its order."""
 

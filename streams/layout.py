@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
 
-FORMAT = 3
+FORMAT = 4
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
 
 # Histories are kept per (kind, entity, bucket of event time). A bucket is as wide as the kind's longest window, so the
 # window of any parcel lies in its own bucket and the one before, and whatever it touches in its own and the next.
+# Where buckets begin is each entity's own (`phase`), so that they do not all end, and are forgotten, at once.
 KINDS = ("sender", "phone", "recipient", "courier", "outlet_prefix")
 SENDER, PHONE, RECIPIENT, COURIER, OUTLET_PREFIX = range(5)
 MINUTE_MS = 60_000
@@ -184,7 +185,7 @@ HEAD = np.dtype(
         ("content", "<u8"),  # hash of the alert last emitted
         ("shadowed", "u1"),  # of the shadow topic 0: nothing, 1: open, 2: withdrawn, 3: an alert is held back
         ("shadow_content", "<u8"),  # hash of what was last sent there
-        ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was
+        ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was; or PARTLY_KNOWN
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f4"),
@@ -194,6 +195,7 @@ HEAD = np.dtype(
 )
 
 OPEN, WITHDRAWN, HELD = 1, 2, 3  # what `emitted` and `shadowed` say, 0 aside
+PARTLY_KNOWN = -1  # `decided_at` of a parcel that may have been known before, and been forgotten: no absence is decided
 
 # An upload that another one superseded, kept so that a repetition is recognised and the revision never falls.
 # It goes on raising the revision with what it knew: what histories counted for it, and what reference data say of it.
@@ -217,6 +219,11 @@ def version_of(rows: NDArray[np.void]) -> NDArray[np.void]:
         past[name] = rows[name]
     past["phone"] = rows["entity"][:, PHONE]
     return past
+
+
+def phase(kind: NDArray[np.int64], entity: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """How much before a multiple of its width an entity's buckets begin, ms."""
+    return (entity % SPAN_MS[kind].astype(np.uint64)).astype(np.int64)
 
 
 def text_ref(text: str) -> int:

@@ -15,6 +15,7 @@ from schemas.apart import Shadow
 from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
 from streams.describe import Describer
 from streams.fold.journey import END
+from streams.fold.memory import Kept
 from streams.frames import Batch
 from streams.pipeline import Histories, Judged, Parcels, refused
 from streams.settings import Settings
@@ -42,8 +43,11 @@ class Offline:
         partitions: int = 1,
         near: Iterable[int] = (),
         now_ms: int = 0,
+        kept: Kept | None = None,
     ) -> None:
-        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`."""
+        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
+        kept: how long what is known is kept, see `forget`; None: for ever.
+        """
         self.alerts: dict[bytes, Alert] = {}
         self.shadows: dict[bytes, Shadow] = {}
         self.rejects: list[Reject] = []
@@ -54,15 +58,17 @@ class Offline:
         self.keep_answers = False
         self._now_ms = now_ms
         self._partitions = partitions
-        self._histories = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max)
+        self._stores = (MemoryStore(), MemoryStore())
+        self._histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
         self._parcels = Parcels(
-            MemoryStore(),
+            self._stores[0],
             catalogue,
             Describer.of(settings, catalogue.columns),
             self._histories,
             partitions=partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
+            kept=kept,
         )
         self._parcels.near = frozenset(near)
         self._reference = self._parcels.reference_reader()
@@ -99,6 +105,19 @@ class Offline:
         deadlines.let_pass(deadlines.partitions, event_time)
         while deadlines.behind:
             self._keep(self._parcels.step([], self._now_ms))
+
+    def forget(self) -> int:
+        """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""
+        memory, partitions, looked = self._parcels.memory, range(self._partitions), 0
+        for step in (memory.forget_parcels, memory.forget_observations) if memory else ():
+            while rows := step(partitions, ()):
+                looked += rows
+        return looked
+
+    @property
+    def stores(self) -> tuple[MemoryStore, MemoryStore]:
+        """What is kept of parcels, and of observations."""
+        return self._stores
 
     def open_alerts(self) -> list[Alert]:
         """The last alert of each parcel whose alert is open, sorted by parcel."""

@@ -26,6 +26,7 @@ from streams.flood import Flood
 from streams.fold import dossiers, histories
 from streams.fold.deadlines import Calendar, Deadlines, recall
 from streams.fold.journey import ABSENCES
+from streams.fold.memory import Kept, Memory
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.judge import Verdicts, judge, tally
 from streams.reference import EMPTY
@@ -81,8 +82,11 @@ class Parcels:
         emit_from: str,
         event_bytes_max: int,
         flood: Flood | None = None,
+        kept: Kept | None = None,
     ) -> None:
-        """flood: holds back rules that open far too many alerts; None: every alert goes out."""
+        """flood: holds back rules that open far too many alerts; None: every alert goes out.
+        kept: how long what is known is kept; None: for ever.
+        """
         self.store = store
         self.catalogue = catalogue
         self._describer = describer
@@ -95,6 +99,9 @@ class Parcels:
         self._emit_from = TIERS.index(emit_from)
         self._flood = flood
         self.deadlines = Deadlines()
+        self.memory: Memory | None = None
+        if kept is not None and histories is not None:
+            self.memory = histories.memory = Memory(store, histories.store, kept, self.deadlines)
         self._limits = Limits(bytes_max=event_bytes_max)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
@@ -131,6 +138,9 @@ class Parcels:
         due = self.deadlines.due(DUE_MAX)
         out.due = len(due)
         touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        if self.memory is not None:
+            self.memory.read(uploads, movements, now_ms)
+            self.memory.begin(touched)
         self._ask(touched, out)
         self._settle(touched, out, now_ms)
         out.behind = self.deadlines.behind
@@ -164,6 +174,13 @@ class Parcels:
             dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
             observed, partitions = observed[~near], partitions[~near]
         out.observations = pack(observed, partitions)
+
+    def close(self) -> None:
+        """Partitions are gone: forget what is held of them in memory."""
+        self.near = frozenset()
+        self.deadlines.close()
+        if self.memory is not None:
+            self.memory.close()
 
     def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
         """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
@@ -255,16 +272,20 @@ class Histories:
     def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
         self.store = store
         self._bucket_rows_max = bucket_rows_max
+        self.memory: Memory | None = None  # None: nothing is ever forgotten
 
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
         """Facts to send, by the partition of the parcel."""
         rows, partitions = unpack(batches, layout.OBSERVATION)
+        if self.memory is not None:
+            self.memory.clocks.hear(topics.OBSERVATIONS, rows["partition"], rows["at"])
         facts = self.answer(rows, np.array(partitions, dtype=np.int64))
         return pack(facts.rows, facts.partitions)
 
     def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
         """Facts of the parcels that these OBSERVATION rows concern; partitions: of the histories."""
-        return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max)
+        begun = self.memory.observed if self.memory is not None else None
+        return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max, begun=begun)
 
 
 def _answers(batches: Sequence[Batch]) -> Answers:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -16,6 +17,8 @@ from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
+_Place = tuple[str, int]
+_Values = defaultdict[_Place, dict[bytes, bytes | None]]
 _FORMAT = bytes([layout.FORMAT])
 
 
@@ -55,10 +58,14 @@ def restore(
         },
     )
     try:
+        for topic, number in ends:
+            stores[topic].bulk(number, True)
         reader.assign(wanted)
-        return _read(reader, stores, ends, cancelled, patience_s)
+        return _read(reader, stores, dict(ends), cancelled, patience_s)
     finally:
         reader.close()
+        for topic, number in ends:
+            stores[topic].bulk(number, False)
 
 
 def _lacking(
@@ -117,42 +124,57 @@ def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None])
 def _read(
     reader: Consumer,
     stores: Mapping[str, RocksStore],
-    ends: dict[tuple[str, int], int],
+    ends: dict[_Place, int],
     cancelled: Callable[[], bool],
     patience_s: float,
 ) -> int:
-    """Read to the ends; the number of records."""
-    total, said = 0, time.monotonic()
-    reached_at = said
-    while ends and not cancelled():
-        values: defaultdict[tuple[str, int], dict[bytes, bytes | None]] = defaultdict(dict)
-        reached: dict[tuple[str, int], int] = {}
-        for message in reader.consume(_ROWS, 0.2):
-            place = (str(message.topic()), int(message.partition() or 0))
-            error = message.error()
-            if error is None:
-                values[place][message.key() or b""] = message.value()
-                reached[place] = int(message.offset() or 0) + 1
-            elif error.code() == KafkaError._PARTITION_EOF:
-                reached[place] = int(message.offset() or 0)
-            elif not error.retriable():
-                raise KafkaException(error)
-        for (topic, number), end in reached.items():
-            _check_format(topic, number, values[topic, number])
-            stores[topic].restore(number, values[topic, number], end)
-            total += len(values[topic, number])
-            if end >= ends.get((topic, number), 0):
-                ends.pop((topic, number), None)
-        if reached:
-            reached_at = time.monotonic()
-        elif time.monotonic() - reached_at > patience_s:
-            topic, number = min(ends)
-            raise RestoreError(
-                f"{topic}[{number}]: nothing readable has come for {patience_s:.0f} s before the end at "
-                f"{ends[topic, number]}: the broker is away, or keeps a transaction open that nobody ends; "
-                "`kafka-transactions.sh find-hanging` shows such, and its `abort` ends them"
-            )
-        if time.monotonic() - said > 2.0:
-            said = time.monotonic()
-            log.info("restoring: %s records read, %s partitions to go", f"{total:,}", len(ends))
-    return total
+    """Read to the ends; the number of records. What was read is written while more is being read."""
+    total = 0
+    said = reached_at = time.monotonic()
+    with ThreadPoolExecutor(1, thread_name_prefix="restore") as writer:
+        writing: Future[int] = writer.submit(int)
+        while ends and not cancelled():
+            values, reached = _piece(reader)
+            total += writing.result()
+            writing = writer.submit(_write, stores, values, reached)
+            for place, end in reached.items():
+                if end >= ends.get(place, 0):
+                    ends.pop(place, None)
+            if reached:
+                reached_at = time.monotonic()
+            elif time.monotonic() - reached_at > patience_s:
+                topic, number = min(ends)
+                raise RestoreError(
+                    f"{topic}[{number}]: nothing readable has come for {patience_s:.0f} s before the end at "
+                    f"{ends[topic, number]}: the broker is away, or keeps a transaction open that nobody ends; "
+                    "`kafka-transactions.sh find-hanging` shows such, and its `abort` ends them"
+                )
+            if time.monotonic() - said > 2.0:
+                said = time.monotonic()
+                log.info("restoring: %s records read, %s partitions to go", f"{total:,}", len(ends))
+        return total + writing.result()
+
+
+def _piece(reader: Consumer) -> tuple[_Values, dict[_Place, int]]:
+    """The next records, of each key the last, and how far they reach (next to read)."""
+    values: _Values = defaultdict(dict)
+    reached: dict[_Place, int] = {}
+    for message in reader.consume(_ROWS, 0.2):
+        place = (str(message.topic()), int(message.partition() or 0))
+        error = message.error()
+        if error is None:
+            values[place][message.key() or b""] = message.value()
+            reached[place] = int(message.offset() or 0) + 1
+        elif error.code() == KafkaError._PARTITION_EOF:
+            reached[place] = int(message.offset() or 0)
+        elif not error.retriable():
+            raise KafkaException(error)
+    return values, reached
+
+
+def _write(stores: Mapping[str, RocksStore], values: _Values, reached: Mapping[_Place, int]) -> int:
+    """Write a piece to the stores; the number of records."""
+    for (topic, number), end in reached.items():
+        _check_format(topic, number, values[topic, number])
+        stores[topic].restore(number, values[topic, number], end)
+    return sum(len(records) for records in values.values())

@@ -140,6 +140,17 @@ class Settings(BaseSettings):
         1_024, ge=256, le=65_536, description="Newest observations kept per entity; beyond it counts are lower bounds."
     )
 
+    kept_parcels_d: int = Field(
+        4, ge=3, le=3_650, description="A parcel is forgotten so long after its newest event (days of event time)."
+    )
+    kept_under_way_d: int = Field(
+        14, ge=3, le=3_650, description="The same of one that was scanned, but not yet delivered or returned (days)."
+    )
+    kept_alerted_d: int = Field(90, ge=3, le=3_650, description="The same of one that has had an alert (days).")
+    kept_observations_d: int = Field(
+        90, ge=1, le=3_650, description="Observations are kept so long, and at least as their rules look back (days)."
+    )
+
     idle_partition_s: int = Field(
         900, ge=1, description="In a partition that brings nothing for so long, time passes by the clock (seconds)."
     )
@@ -153,6 +164,7 @@ class Settings(BaseSettings):
         268_435_456, ge=1_048_576, description="Memory for the hot set in front of the store, per worker (bytes)."
     )
     state_cache_mb: int = Field(128, ge=8, description="Shared block cache of the store, per worker (MiB).")
+    state_buffers_mb: int = Field(256, ge=8, description="Written state that is not yet in files, per worker (MiB).")
 
     # Keys and rejects
     token_key_file: Path | None = Field(None, description="File with the keys of published tokens.")

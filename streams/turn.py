@@ -38,6 +38,12 @@ class Turn:
         self._epoch.passed(rows)
         _count(self._metrics, judged)
 
+    def forgot(self, store: str, keys: int) -> None:
+        """Add that so many keys of a store were looked at, to be forgotten."""
+        if keys:
+            self._epoch.passed(keys)
+            self._metrics.due.labels(store).inc(keys)
+
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
         """Add messages for an internal topic."""
         self._epoch.send(topic, messages)

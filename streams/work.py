@@ -21,6 +21,7 @@ from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.describe import Describer
 from streams.flood import Flood
 from streams.fold.deadlines import Calendar
+from streams.fold.memory import Kept
 from streams.frames import Batch
 from streams.metrics import Metrics
 from streams.patience import Patience
@@ -50,7 +51,7 @@ class Work:
         self.settings = settings
         self.metrics = Metrics()
         folder = settings.state_dir / settings.group / settings.instance
-        cache = shared_cache(settings.state_cache_mb)
+        cache = shared_cache(settings.state_cache_mb, settings.state_buffers_mb)
         hot = settings.hot_bytes_max // (2 * settings.partitions)
         self._stores = {
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
@@ -68,6 +69,7 @@ class Work:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
             flood=Flood.of(settings),
+            kept=Kept.of(settings),
         )
         self.reference = Keeper(self)
         self.broker = Broker(self._client({}))
@@ -263,8 +265,7 @@ class Work:
             for store in self._stores.values():
                 store.close_all()
             self.reference.begin(())
-            self.parcels.deadlines.close()
-            self.parcels.near = frozenset()
+            self.parcels.close()
             self.arrived_at.clear()
         self.assigned = frozenset()
         self.committed.clear()

@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Mapping
 
-from rocksdict import Cache, Options
+from rocksdict import Options
 
 from streams import cli
 from streams.commit import Committer, Epoch
-from streams.state import rocks
+from streams.state import rocks, tuning
 from streams.state.rocks import Delta
 
 _MAGIC = b"CGMDv2:"  # of librdkafka's group metadata; a generation of four bytes follows
@@ -46,14 +46,14 @@ def _outdated() -> None:
 
 
 def _early() -> None:
-    options = rocks._options
+    options = tuning.options
 
-    def small(cache: Cache) -> Options:
-        made = options(cache)
+    def small(shared: tuning.Shared) -> Options:
+        made = options(shared)
         made.set_write_buffer_size(BUFFER_BYTES)
         return made
 
-    rocks._options = small
+    rocks.options = small  # type: ignore[attr-defined]
 
 
 def _full() -> None:

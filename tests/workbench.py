@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,7 +32,7 @@ class Effects:
     def __init__(self, stores: Mapping[str, RocksStore]) -> None:
         self.published: list[tuple[str, int, bytes | None, bytes]] = []
         self.epochs: list[Epoch] = []
-        self.changelog: list[tuple[bytes, bytes]] = []
+        self.changelogs: defaultdict[tuple[str, int], list[tuple[bytes, bytes | None]]] = defaultdict(list)
         self._stores = stores
 
     def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], _group_metadata: object) -> None:
@@ -41,8 +42,14 @@ class Effects:
             for message in messages:
                 self.published.append((topic, partition, _bytes(message.get("key")), _bytes(message["value"]) or b""))
         for topic, delta in deltas.items():
-            self.changelog += [pair for values in delta.values() for pair in values.items()]
+            for partition, values in delta.items():
+                self.changelogs[topic, partition] += values.items()
             self._stores[topic].write(delta, dict.fromkeys(delta, len(self.epochs)))
+
+    @property
+    def changelog(self) -> list[tuple[bytes, bytes | None]]:
+        """Keys and values, of all partitions."""
+        return [pair for records in self.changelogs.values() for pair in records]
 
     @property
     def offsets(self) -> dict[tuple[str, int], int]:

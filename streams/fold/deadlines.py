@@ -110,6 +110,11 @@ class Deadlines:
             else:
                 calendars[number].set(parcel, at)
 
+    def waits(self, number: int, parcels: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Which of these parcels of a partition have a deadline still to pass."""
+        deadlines = self._calendars[number].deadlines
+        return np.array([parcel in deadlines for parcel in parcels], dtype=np.bool_)
+
     def waiting(self, partitions: Iterable[int], event_time: int) -> list[int]:
         """Those of these partitions in which a parcel would be due, came event time to `event_time`."""
         known = self._calendars.keys() & set(partitions)

@@ -48,13 +48,14 @@ class Dossiers:
     judge: Mask  # the verdict may have changed
     moved: Mask  # movements are new
     changed: Mask
+    fresh: Mask  # nothing was kept
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
 
     def extend(self, more: Dossiers) -> None:
         """Take in dossiers that no event has touched yet."""
         for name in ("partitions", "parcels", "versions", "movements", "tails"):
             getattr(self, name).extend(getattr(more, name))
-        for name in ("heads", "numbers", "judge", "moved", "changed"):
+        for name in ("heads", "numbers", "judge", "moved", "changed", "fresh"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
     def observations(self) -> Rows:
@@ -158,7 +159,9 @@ def _number(number: Numbers, partitions: Sequence[int], parcels: Sequence[bytes]
 
 def _load(store: Store, number: Numbers) -> Dossiers:
     values = store.get([partition for partition, _ in number], [parcel for _, parcel in number])
-    return read(number, [value or _EMPTY_BYTES for value in values])
+    found = read(number, [value or _EMPTY_BYTES for value in values])
+    found.fresh[:] = [value is None for value in values]
+    return found
 
 
 def read(number: Numbers, values: Sequence[bytes]) -> Dossiers:
@@ -181,6 +184,7 @@ def read(number: Numbers, values: Sequence[bytes]) -> Dossiers:
         judge=np.zeros(n, dtype=np.bool_),
         moved=np.zeros(n, dtype=np.bool_),
         changed=np.zeros(n, dtype=np.bool_),
+        fresh=np.zeros(n, dtype=np.bool_),
     )
 
 

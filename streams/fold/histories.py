@@ -6,6 +6,7 @@ facts of an observation depend on nothing but the set's part at or before it, so
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -32,7 +33,13 @@ class Facts:
         self.partitions = partitions
 
 
-def fold(store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max: int) -> Facts:
+Begun = Callable[[list[int], list[bytes], Ints, Ints], None]
+"""Told of buckets that are new: partition, key, kind, and end of the time that each is for, epoch ms."""
+
+
+def fold(
+    store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max: int, begun: Begun | None = None
+) -> Facts:
     """Merge observations into their histories and answer for every parcel whose facts may have changed.
 
     observations: OBSERVATION rows; partitions: the partition of the history that each belongs to.
@@ -53,7 +60,11 @@ def fold(store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max:
 
     rows, group, place, changed = _merge(rows, group, place, changed)
     full = _store(store, bucket, rows, place, changed, bucket_rows_max)
-    return _answer(rows, group, bucket.kind[place], changed, bucket.reached(full)[place])
+    if begun is not None:
+        new = [i for i in np.unique(place[changed]).tolist() if values[i] is None]
+        begun([bucket.partitions[i] for i in new], [bucket.keys[i] for i in new], bucket.kind[new], bucket.ends[new])
+    stays = changed & ~_lost(place, bucket_rows_max)
+    return _answer(rows, group, bucket.kind[place], changed, stays, bucket.reached(full)[place])
 
 
 class _Buckets:
@@ -66,6 +77,7 @@ class _Buckets:
         self.partitions: list[int] = partitions.tolist()
         self.of_rows = of_rows
         number = keys["bucket"].astype(np.int64)
+        self.ends = (number + 1) * SPAN_MS[self.kind] - layout.phase(self.kind, keys["entity"].astype(np.uint64))
         self._follows = np.zeros(len(keys), dtype=np.bool_)
         self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
 
@@ -78,8 +90,8 @@ class _Buckets:
 
 def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     kind = observations["kind"].astype(np.int64)
-    number = observations["at"] // SPAN_MS[kind]
     entity = observations["entity"]
+    number = (observations["at"] + layout.phase(kind, entity)) // SPAN_MS[kind]
     by = np.lexsort((number, partitions, entity, kind))
     new_history = np.ones(len(by), dtype=np.bool_)
     new_history[1:] = (
@@ -143,8 +155,28 @@ def _store(
     return full
 
 
-def _answer(rows: Rows, group: Ints, kind: Ints, changed: NDArray[np.bool_], full: NDArray[np.bool_]) -> Facts:
-    """The facts of every row whose window holds a change."""
+def _lost(place: Ints, rows_max: int) -> NDArray[np.bool_]:
+    """Rows that their bucket has no room for: all but the newest; the rows of a bucket lie together, in order."""
+    sizes = np.bincount(place)
+    last = np.maximum.reduceat(np.arange(len(place)), np.flatnonzero(np.diff(place, prepend=-1)))
+    ends = np.zeros(len(sizes), dtype=np.int64)
+    ends[place[last]] = last
+    return np.asarray(ends[place] - np.arange(len(place)) >= rows_max)
+
+
+def _answer(
+    rows: Rows,
+    group: Ints,
+    kind: Ints,
+    changed: NDArray[np.bool_],
+    stays: NDArray[np.bool_],
+    full: NDArray[np.bool_],
+) -> Facts:
+    """The facts of every row that has changed, and of every row whose window holds a change that stays.
+
+    What a full bucket has no room for is answered, and moves nothing else: or each latecomer of an entity with very
+    many observations would bring up all that is kept of it.
+    """
     at = rows["at"]
     live = rows["live"].astype(np.bool_)
     facts = np.zeros(len(rows), dtype=FACT)
@@ -157,7 +189,7 @@ def _answer(rows: Rows, group: Ints, kind: Ints, changed: NDArray[np.bool_], ful
         lo = windows.starts(part_group, at[mine], int(SPAN_MS[each]))
         everything = np.ones(len(mine), dtype=np.bool_)
         facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine])
-        send[mine] = windows.count(lo, changed[mine]) > 0
+        send[mine] = changed[mine] | (windows.count(lo, stays[mine]) > 0)
         counts = np.zeros((len(mine), layout.COUNTS_MAX), dtype=np.uint32)
         columns = _COUNT[each](part, part_group, lo, live[mine])
         for position, column in enumerate(FACT_COLUMNS[each]):

@@ -5,7 +5,8 @@ The one exception is how far event time had come when an absence was decided (`d
 worker that made it, and falls only when the facts change.
 
 An absence has a deadline in event time. Until event time has passed it, the answer is null; from then on it is true.
-What is there already, or cannot be missing, is false at once.
+What is there already, or cannot be missing, is false at once. Of a parcel that may have been forgotten in part nothing
+is ever said to be missing.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def _inspection(name: str) -> int:
 
 _PICKED_UP, _DEPARTED, _DELIVERED = _scan("picked_up"), _scan("departed"), _scan("delivered")
 _OUT_FOR_DELIVERY = _scan("out_for_delivery")
+_LAST = (_DELIVERED, _scan("returned"))
 _OPEN_BOX, _XRAY, _SECOND_XRAY = _inspection("open_box"), _inspection("xray"), _inspection("second_xray")
 _PASS = layout.RESULTS.index("pass")
 
@@ -69,7 +71,8 @@ class Journeys:
         self._heads = heads
         self._rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
         self._of = np.repeat(np.arange(len(heads)), heads["movements"])
-        self._now = np.maximum(event_time, heads["decided_at"])
+        self._partly = np.asarray(heads["decided_at"] == layout.PARTLY_KNOWN)
+        self._now = np.where(self._partly, 0, np.maximum(event_time, heads["decided_at"]))
         self._home = home
         self._asked = sorted(ABSENCES & wanted)
 
@@ -97,7 +100,7 @@ class Journeys:
         """The least event time at which all that is decided would be decided again."""
         found = self._heads["decided_at"].copy()
         for name in self._asked:
-            np.maximum(found, np.where(self._decided(name), self._deadlines[name] + 1, 0), out=found)
+            np.maximum(found, np.where(self._decided(name), self._deadlines[name] + 1, layout.PARTLY_KNOWN), out=found)
         return found
 
     @cached_property
@@ -105,7 +108,7 @@ class Journeys:
         """The next deadline of each that is still to pass, NEVER where none is."""
         found = np.full(len(self._heads), NEVER)
         for name in self._asked:
-            np.minimum(found, np.where(self._decided(name), NEVER, self._deadlines[name]), out=found)
+            np.minimum(found, np.where(self._decided(name) | self._partly, NEVER, self._deadlines[name]), out=found)
         return found
 
     @cached_property
@@ -190,7 +193,7 @@ class Journeys:
             latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
             out += np.bincount(of[left], minlength=len(out))
-        return pl.Series(out)
+        return _column(out, ~self._partly | (out == 0))  # the pass may be what was forgotten
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
@@ -244,6 +247,15 @@ class Journeys:
         there = self.delivered_elsewhere_at != NEVER
         hours = (np.where(there, self.delivered_elsewhere_at, 0) - self._heads["picked_up_at"]) / HOUR_MS
         return _column(hours, there & self.present)
+
+
+def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
+    """Which parcels have been scanned, and not yet at their end."""
+    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+    of = np.repeat(np.arange(len(heads)), heads["movements"])
+    scanned = np.bincount(of[rows["kind"] < layout.INSPECTION], minlength=len(heads)) > 0
+    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
+    return np.asarray(scanned & ~ended)
 
 
 def _runs(of: Ints) -> tuple[Mask, Ints]:

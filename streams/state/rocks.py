@@ -14,26 +14,24 @@ from __future__ import annotations
 
 import logging
 import shutil
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
-from rocksdict import (
-    BlockBasedOptions,
-    Cache,
-    DBCompressionType,
-    Options,
-    Rdict,
-    WriteBatch,
-    WriteOptions,
-)
+from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from streams import layout
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
+from streams.state.hot import Hot
+from streams.state.store import END
+from streams.state.tuning import BULK, NOT_BULK, Shared, options
 
-Delta = dict[int, dict[bytes, bytes]]
+Delta = dict[int, dict[bytes, bytes | None]]
+"""By partition and key; None: deleted."""
 log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
@@ -47,7 +45,7 @@ class StateError(RuntimeError):
 class RocksStore:
     """One agent's state: open partitions, the hot set, and deltas not yet written."""
 
-    def __init__(self, name: str, folder: Path, cache: Cache, *, hot_bytes_max: int) -> None:
+    def __init__(self, name: str, folder: Path, cache: Shared, *, hot_bytes_max: int) -> None:
         self.name = name
         self._folder = folder / name
         self._cache = cache
@@ -56,8 +54,8 @@ class RocksStore:
         self._open: Delta = defaultdict(dict)
         self._closing: list[Delta] = []
 
-    def get(self, partitions: Sequence[int], keys: Sequence[bytes]) -> list[bytes | None]:
-        """The newest value of each key: hot, of an open epoch, or from RocksDB."""
+    def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
+        """The newest value of each key: hot, of an open epoch, or from RocksDB. keep: it is then hot."""
         open_ = self._partitions
         hot = {number: partition.hot for number, partition in open_.items()}
         values = [hot[partition][key] for partition, key in zip(partitions, keys, strict=True)]
@@ -66,7 +64,7 @@ class RocksStore:
             if value is None and not open_[partitions[i]].complete:
                 cold[partitions[i]].append(i)
         for number, rows in cold.items():
-            for i, value in zip(rows, self._cold(number, [keys[i] for i in rows]), strict=True):
+            for i, value in zip(rows, self._cold(number, [keys[i] for i in rows], keep), strict=True):
                 values[i] = value
         return values
 
@@ -78,16 +76,28 @@ class RocksStore:
             open_[partition].put(key, value)
             delta[partition][key] = value
 
-    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
-        """Keys behind `after` with their newest values, in order; fewer than `rows_max` where there are no more."""
+    def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
+        """Forget keys in the epoch that is open: a deletion on the changelog, too."""
+        for partition, key in zip(partitions, keys, strict=True):
+            self._partitions[partition].hot.drop(key)
+            self._open[partition][key] = None
+
+    def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
+        """Keys between `after` and `before` with their newest values, in order; fewer than `rows_max` where there are
+        no more."""
         deltas = (*self._closing, self._open)  # taken first, as in `_cold`
-        stored = self._partitions[partition].scan(after, rows_max)
-        found = dict(stored)
-        last = stored[-1][0] if len(stored) == rows_max else None
-        for delta in deltas:
-            waiting = delta.get(partition, {}).items()
-            found |= {key: value for key, value in waiting if key > after and (last is None or key <= last)}
-        return sorted(found.items())[:rows_max]
+        out: list[tuple[bytes, bytes]] = []
+        while True:
+            stored = self._partitions[partition].scan(after, rows_max, before)
+            found: dict[bytes, bytes | None] = dict(stored)
+            last = stored[-1][0] if len(stored) == rows_max else before
+            for delta in deltas:
+                waiting = delta.get(partition, {}).items()
+                found |= {key: value for key, value in waiting if after < key <= last and key < before}
+            out += [(key, value) for key, value in sorted(found.items()) if value is not None]
+            if last == before or len(out) >= rows_max:
+                return out[:rows_max]
+            after = last
 
     def close_epoch(self) -> Delta:
         """The delta of the open epoch, which stays readable until `write` or `forget`."""
@@ -131,6 +141,11 @@ class RocksStore:
         self._partitions[number].write(values.items(), offset)
         self._partitions[number].complete = False
 
+    def bulk(self, number: int, begins: bool) -> None:
+        """A partition is about to be filled, or has been: files are merged once, at the end, instead of ever again."""
+        if number in self._partitions:
+            self._partitions[number].bulk(begins)
+
     def close(self, number: int) -> None:
         """Close a partition and forget what was not written; the changelog has it."""
         partition = self._partitions.pop(number, None)
@@ -162,7 +177,7 @@ class RocksStore:
     def partitions(self) -> frozenset[int]:
         return frozenset(self._partitions)
 
-    def _cold(self, number: int, keys: list[bytes]) -> list[bytes | None]:
+    def _cold(self, number: int, keys: list[bytes], keep: bool) -> list[bytes | None]:
         deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not be missed
         found: list[bytes | None] = self._partitions[number].read(keys)
         for delta in deltas:
@@ -170,49 +185,19 @@ class RocksStore:
             if waiting:
                 found = [waiting.get(key, value) for key, value in zip(keys, found, strict=True)]
         for key, value in zip(keys, found, strict=True):
-            if value is not None:
+            if value is not None and keep:
                 self._partitions[number].put(key, value)
         return found
-
-
-class _Hot(dict[bytes, "bytes | None"]):
-    """A bounded map that forgets its older half when the younger, the dict itself, is full; None for what is not there.
-
-    It is asked several times an event, so a key that is there costs a dict's own lookup and no more.
-    """
-
-    def __init__(self, bytes_max: int) -> None:
-        self._half = bytes_max // 2
-        self._size = 0
-        self._old: dict[bytes, bytes | None] = {}
-
-    def __missing__(self, key: bytes) -> bytes | None:
-        return self._old.get(key)
-
-    def put(self, key: bytes, value: bytes) -> bool:
-        """Remember a value; True where older ones had to be forgotten."""
-        before = self.get(key)
-        self[key] = value
-        self._size += len(value) - len(before) if before is not None else len(key) + len(value) + _OBJECTS_BYTES
-        if self._size < self._half:
-            return False
-        forgot = bool(self._old)
-        self._old, self._size = self.copy(), 0
-        self.clear()
-        return forgot
-
-
-_OBJECTS_BYTES = 150  # two bytes objects and a dict entry
 
 
 class _Partition:
     """One RocksDB folder with its part of the hot set. `complete`: whatever is not hot does not exist."""
 
-    def __init__(self, path: Path, cache: Cache, hot_bytes_max: int) -> None:
+    def __init__(self, path: Path, cache: Shared, hot_bytes_max: int) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = Rdict(str(path), _options(cache))
+            self._db = Rdict(str(path), options(cache))
         except Exception as error:
             raise self._unusable(error) from error
         self._write_options = WriteOptions()
@@ -224,7 +209,7 @@ class _Partition:
             raise
         self.offset = int.from_bytes(offset, "big") if offset else 0
         self.complete = offset is None
-        self.hot = _Hot(hot_bytes_max)
+        self.hot = Hot(hot_bytes_max)
 
     def _begin(self) -> bytes | None:
         """Check the format, or set it in a new folder; the offset as it is stored."""
@@ -256,17 +241,30 @@ class _Partition:
             raise self._failed(error) from error
         return values
 
-    def scan(self, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
+    def scan(self, after: bytes, rows_max: int, before: bytes) -> list[tuple[bytes, bytes]]:
         # Our own notes about the folder begin with a zero byte, before all keys.
         start = max(after + b"\0", b"\1")
         end = self._db.iter()
         end.seek_to_last()
         last = end.key() if end.valid() else b""
         del end  # holds the folder open
-        rows = list(islice(self._db.items(from_key=start), rows_max))
+        items = self._db.items(from_key=start)
+        beyond = False
+        if before == END:  # in C: a whole partition may be read
+            rows = list(islice(items, rows_max))
+            beyond = bool(rows) and rows[-1][0] >= END
+            if beyond:
+                rows = rows[: bisect_left(rows, END, key=itemgetter(0))]
+        else:
+            rows = []
+            for row in items:
+                beyond = row[0] >= before
+                if beyond or len(rows) == rows_max:
+                    break
+                rows.append(row)
         # rocksdict ends at a damaged block as if nothing came behind it, so what was the end before is looked for.
         reached = rows[-1][0] if rows else after
-        if len(rows) < rows_max and (not last or (last >= start and reached < last)):
+        if len(rows) < rows_max and not beyond and (not last or (last >= start and reached < last)):
             raise self._failed(Exception("Corruption: a block cannot be read"))
         return rows
 
@@ -306,6 +304,9 @@ class _Partition:
             note_of(self.path).write_text(why, encoding="utf-8")
         return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
 
+    def bulk(self, begins: bool) -> None:
+        self._db.set_options(BULK if begins else NOT_BULK)
+
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
 
@@ -325,22 +326,6 @@ class _Partition:
             del self._db  # lets go of the folder
 
 
-def _options(cache: Cache) -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    table = BlockBasedOptions()
-    table.set_block_cache(cache)
-    table.set_bloom_filter(10, False)
-    table.set_cache_index_and_filter_blocks(True)
-    options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(16 * 1024 * 1024)
-    options.set_max_write_buffer_number(3)
-    options.set_compression_type(DBCompressionType.lz4())
-    options.set_max_background_jobs(2)
-    options.set_keep_log_file_num(2)
-    return options
-
-
-def shared_cache(megabytes: int) -> Cache:
-    """The block cache that all partitions of a worker share."""
-    return Cache(megabytes * 1024 * 1024)
+def shared_cache(megabytes: int, buffers_mb: int = 64) -> Shared:
+    """The memory that all partitions of a worker share: block cache and write buffers, MiB."""
+    return Shared.of(megabytes, buffers_mb)

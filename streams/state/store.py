@@ -6,24 +6,28 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+FIRST, END = b"\x01", b"\xff"
+"""All parcels lie between these; notes of our own begin with a zero byte, or with `END`."""
+
 
 class Store(Protocol):
     """Values by (partition, key). A reader sees every earlier `put`, committed or not."""
 
-    def get(self, partitions: Sequence[int], keys: Sequence[bytes]) -> list[bytes | None]:
-        """The value of each key, None where there is none."""
+    def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
+        """The value of each key, None where there is none. keep: it will be asked for again soon."""
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Set each key's value."""
 
-    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
-        """Keys behind `after` with their values, in order; fewer than `rows_max` (at least 1) where there are no more.
+    def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
+        """Forget keys."""
+
+    def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
+        """Keys between `after` and `before`, by default `END`, with their values, in order; fewer than `rows_max`
+        (at least 1) where there are no more.
 
         A key that is put while a scan goes on from key to key may be passed over.
         """
-
-
-FIRST = b"\x01"  # before all parcels; notes of our own begin with a zero byte
 
 
 def whole(store: Store, partition: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
@@ -40,7 +44,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._values: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
 
-    def get(self, partitions: Sequence[int], keys: Sequence[bytes]) -> list[bytes | None]:
+    def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         values = self._values
         return [values[partition].get(key) for partition, key in zip(partitions, keys, strict=True)]
 
@@ -48,5 +52,9 @@ class MemoryStore:
         for partition, key, value in zip(partitions, keys, values, strict=True):
             self._values[partition][key] = value
 
-    def scan(self, partition: int, after: bytes, rows_max: int) -> list[tuple[bytes, bytes]]:
-        return sorted(pair for pair in self._values[partition].items() if pair[0] > after)[:rows_max]
+    def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
+        for partition, key in zip(partitions, keys, strict=True):
+            self._values[partition].pop(key, None)
+
+    def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
+        return sorted(pair for pair in self._values[partition].items() if after < pair[0] < before)[:rows_max]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.layout import FORMAT
-from streams.state.rocks import RocksStore, StateError, shared_cache
+from streams.state.rocks import Delta, RocksStore, StateError, shared_cache
 from streams.state.store import MemoryStore, whole
 
 CACHE = shared_cache(8)
@@ -99,6 +100,41 @@ def test_a_scan_finds_newest_values_wherever_they_are(store: RocksStore, rows_ma
     wanted = sorted((key.encode(), value.encode()) for key, value in truth.items())
     assert everything(store, rows_max) == everything(memory, rows_max) == wanted
     assert everything(store, rows_max, partition=1) == [(b"07", b"other")]
+
+
+def test_a_scan_ends_where_it_is_told_and_at_what_is_no_parcel(store: RocksStore) -> None:
+    noted = [b"\xff1", b"\xff2", b"\xff3"]
+    store.put([0] * 3, noted, noted)
+    put(store, a="1", b="1")
+    commit(store, 1)
+    store.put([0], [b"\xff25"], [b"open"])
+    store.delete([0], [b"\xff1"])
+    assert [key for key, _ in store.scan(0, b"\x01", 10)] == [b"a", b"b"]
+    for rows_max in (1, 2, 3):
+        wanted = [b"\xff2", b"\xff25"][:rows_max]
+        assert [key for key, _ in store.scan(0, b"\xff", rows_max, before=b"\xff3")] == wanted
+    commit(store, 2)
+    assert store._partitions[0].read([b"\xff1", b"\xff2"]) == [None, b"\xff2"]
+
+
+def test_what_is_forgotten_leaves_the_disk(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keys = [b"%06d" % number for number in range(60_000)]
+    rng = random.Random(1)
+    store.put([0] * len(keys), keys, [rng.randbytes(600) for _ in keys])
+    commit(store, 1)
+    store.close_all()
+    store.open(0)
+    _, full = store.sizes()
+    store.delete([0] * len(keys), keys)
+    commit(store, 2)
+    store.close_all()
+    store.open(0)
+    deadline = time.monotonic() + 20
+    while store.sizes()[1] > full / 10:
+        assert time.monotonic() < deadline, "nothing was compacted"
+        time.sleep(0.05)
+    store.close_all()
 
 
 def test_partitions_do_not_mix(store: RocksStore) -> None:
@@ -355,7 +391,8 @@ KEYS = ("a", "b", "c", "d")
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.sampled_from(KEYS), st.integers(0, 99).map(str)),
-        st.sampled_from(["get", "close_epoch", "write", "crash", "forget"]).map(lambda name: (name, "", "")),
+        st.tuples(st.just("delete"), st.sampled_from(KEYS), st.just("")),
+        st.sampled_from(["get", "scan", "close_epoch", "write", "crash", "forget"]).map(lambda name: (name, "", "")),
     ),
     max_size=30,
 )
@@ -369,12 +406,18 @@ def test_it_is_a_dict_that_forgets_what_was_not_written(
     store = opened(tmp_path_factory.mktemp("state"), hot_bytes_max=600)
     now: dict[str, str] = {}
     written: dict[str, str] = {}
-    closing: list[tuple[dict[int, dict[bytes, bytes]], dict[str, str]]] = []
+    closing: list[tuple[Delta, dict[str, str]]] = []
     offset = 0
     for name, key, value in steps:
         if name == "put":
             put(store, **{key: value})
             now[key] = value
+        elif name == "delete":
+            store.delete([0], [key.encode()])
+            now.pop(key, None)
+        elif name == "scan":
+            for rows_max in (1, 2, 9):
+                assert everything(store, rows_max) == sorted((k.encode(), v.encode()) for k, v in now.items())
         elif name == "get":
             assert get(store, *KEYS) == [now.get(each) for each in KEYS]
         elif name == "close_epoch":
@@ -401,7 +444,7 @@ def test_no_stale_value_while_an_epoch_is_being_written(tmp_path: Path) -> None:
     newest = dict.fromkeys(keys, 0)
     stop = threading.Event()
     wrong: list[tuple[bytes, bytes | None, int]] = []
-    waiting: list[dict[int, dict[bytes, bytes]]] = []
+    waiting: list[Delta] = []
     turn = threading.Lock()  # an epoch is closed between two steps
 
     def commits() -> None:
