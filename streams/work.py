@@ -32,7 +32,7 @@ from streams.state.rocks import RocksStore, shared_cache
 from streams.state.store import whole
 from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
-from streams.transport.membership import membership
+from streams.transport.membership import membership, producing
 from streams.transport.poller import Partition
 from streams.turn import Turn
 
@@ -233,7 +233,7 @@ class Work:
         self._consumer = consumer
         settings = self.settings
         self._committer = Committer(
-            self._client({"transaction.timeout.ms": settings.transaction_timeout_ms}),
+            self._client(producing(settings)),
             f"{settings.group}-{settings.instance}",
             self._stores,
         )
