@@ -108,7 +108,6 @@ class Committer:
                 "batch.size": 1_000_000,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 10_000_000,
-                "queue.buffering.max.kbytes": 1_048_576,
             },
             logger=log,
         )

@@ -44,8 +44,9 @@ PRIORITY_COUNTRIES = ("AU", "MX", "US", "CA", "NZ")
 # librdkafka properties that the commit order depends on: a deployment may not change them behind its back.
 KAFKA_RESERVED = frozenset({
     "bootstrap.servers", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id",
-    "group.instance.id", "group.protocol", "isolation.level", "partition.assignment.strategy", "session.timeout.ms",
-    "transactional.id", "transaction.timeout.ms",
+    "group.instance.id", "group.protocol", "isolation.level", "partition.assignment.strategy",
+    "queue.buffering.max.kbytes", "queued.max.messages.kbytes", "session.timeout.ms", "transactional.id",
+    "transaction.timeout.ms",
 })  # fmt: skip
 
 SECRET_WORDS = ("password", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
@@ -135,7 +136,12 @@ class Settings(BaseSettings):
     batch_rows_max: int = Field(20_000, ge=1, le=1_000_000, description="Most records of one batch (rows).")
     fetch_timeout_ms: int = Field(20, ge=1, le=10_000, description="Longest wait of a fetch (milliseconds).")
     epoch_ms_max: int = Field(200, ge=1, le=60_000, description="Longest time between commits (milliseconds).")
-    queue_batches_max: int = Field(8, ge=1, le=1_024, description="Batches waiting per partition before it is paused.")
+    fetch_queue_mb: int = Field(
+        64, ge=1, le=2_047, description="Records fetched ahead, over all partitions, per worker (MiB)."
+    )
+    produce_queue_mb: int = Field(
+        1_024, ge=64, le=2_047, description="Most that one commit may write to Kafka, per worker (MiB)."
+    )
     observations_per_bucket_max: int = Field(
         1_024, ge=256, le=65_536, description="Newest observations kept per entity; beyond it counts are lower bounds."
     )

@@ -33,7 +33,7 @@ from streams.state.rocks import RocksStore, shared_cache
 from streams.state.store import whole
 from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
-from streams.transport.membership import membership
+from streams.transport.membership import membership, producing
 from streams.transport.poller import Partition
 from streams.turn import Turn
 from streams.warm import warm
@@ -232,7 +232,7 @@ class Work:
         """
         settings, loop = self.settings, asyncio.get_running_loop()
         self._committer = Committer(
-            self._client({"transaction.timeout.ms": settings.transaction_timeout_ms}),
+            self._client(producing(settings)),
             f"{settings.group}-{settings.instance}",
             self._stores,
         )

@@ -18,6 +18,7 @@ def membership(settings: Settings) -> dict[str, object]:
             "client.id": slot(settings),
             "group.protocol": "consumer",
             "group.remote.assignor": "range",
+            **_fetching(settings),
         }
     return {
         "group.id": settings.group,
@@ -26,6 +27,19 @@ def membership(settings: Settings) -> dict[str, object]:
         "partition.assignment.strategy": "range",
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+        **_fetching(settings),
+    }
+
+
+def _fetching(settings: Settings) -> dict[str, object]:
+    return {"queued.max.messages.kbytes": settings.fetch_queue_mb * 1_024}
+
+
+def producing(settings: Settings) -> dict[str, object]:
+    """librdkafka's properties of the worker's producer."""
+    return {
+        "transaction.timeout.ms": settings.transaction_timeout_ms,
+        "queue.buffering.max.kbytes": settings.produce_queue_mb * 1_024,
     }
 
 

@@ -62,7 +62,6 @@ class Poller:
                 "auto.offset.reset": "error",  # where nothing was committed `_committed` says so
                 "fetch.queue.backoff.ms": 5,
                 "fetch.wait.max.ms": 50,
-                "queued.max.messages.kbytes": 65_536,
                 "queued.min.messages": 100_000,
                 "max.partition.fetch.bytes": 4_194_304,
             },
