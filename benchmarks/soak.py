@@ -47,7 +47,11 @@ GROWTH_MAX = 0.1
 console = Console(stderr=not sys.stdout.isatty(), width=120)
 _COMPACTED = {"segment.bytes": str(2 << 20), "segment.ms": "10000", "delete.retention.ms": "10000"}
 _CLEANER = {"log.cleaner.backoff.ms": "2000", "log.retention.check.interval.ms": "5000", "file.delete.delay.ms": "1000"}
-_WORKER = {"WAYBILL_HOT_BYTES_MAX": str(32 << 20), "WAYBILL_STATE_CACHE_MB": "16"}
+_WORKER = {
+    "WAYBILL_HOT_BYTES_MAX": str(32 << 20),
+    "WAYBILL_STATE_CACHE_MB": "16",
+    "WAYBILL_FORGET_DELAY_S": "0",  # days pass in seconds here
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,9 +109,11 @@ class Offline:
     def forget(self) -> int:
         """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""
         memory, partitions, looked = self._parcels.memory, range(self._partitions), 0
-        for step in (memory.forget_parcels, memory.forget_observations) if memory else ():
-            while rows := step(partitions, ()):
-                looked += rows
+        if memory is not None:
+            until = memory.clocks.low(())
+            for step in (memory.forget_parcels, memory.forget_observations):
+                while rows := step(partitions, until):
+                    looked += rows
         return looked
 
     @property

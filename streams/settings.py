@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     kept_observations_d: int = Field(
         90, ge=1, le=3_650, description="Observations are kept so long, and at least as their rules look back (days)."
     )
+    forget_delay_s: int = Field(
+        3_600, ge=0, description="All of it is kept so much longer by the clock, for replays in any order (seconds)."
+    )
 
     idle_partition_s: int = Field(
         900, ge=1, description="In a partition that brings nothing for so long, time passes by the clock (seconds)."

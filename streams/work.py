@@ -225,11 +225,7 @@ class Work:
         )
 
     def prepare(self) -> None:
-        """Begin what takes its time, while the group is joined.
-
-        Take the transactional id, which aborts what an earlier worker of this slot left open, and read what the first
-        event would have to wait for.
-        """
+        """While the group is joined: abort what an earlier worker of this slot left open, and read word lists."""
         settings, loop = self.settings, asyncio.get_running_loop()
         self._committer = Committer(
             self._client(producing(settings)),

@@ -67,6 +67,7 @@ class Workbench:
     """A `Work` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
+        settings = {"forget_delay_s": 0, **settings}
         self.work = Work(Settings(state_dir=state_dir, home_adcodes=HOME, **settings), catalogue())
         self.effects = Effects(self.work._stores)
         self.work._committer = cast(Committer, self.effects)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from schemas import topics
 from streams import layout
-from streams.fold.clocks import Clocks, Source
+from streams.fold.clocks import Clocks
 from streams.fold.deadlines import AHEAD_MS_MAX, Deadlines
 from streams.fold.dossiers import Dossiers, read
 from streams.fold.dues import Dues
@@ -104,21 +104,19 @@ class Memory:
 
     # What is forgotten
 
-    def forget_parcels(self, partitions: Iterable[int], waiting: Iterable[Source]) -> int:
+    def forget_parcels(self, partitions: Iterable[int], until: int) -> int:
         """Look at parcels that may be forgotten, some of one partition; how many were looked at, 0: there are no more.
 
-        waiting: sources of which more is to come.
+        until: event time that has passed everywhere, see `Clocks.low`; 0: that is not known.
         """
-        until = self.clocks.low(waiting)
         for partition in partitions if until else ():
             if keys := self._parcel_dues.take(partition, until, ROWS_MAX):
                 self._forget(partition, keys, until)
                 return len(keys)
         return 0
 
-    def forget_observations(self, partitions: Iterable[int], waiting: Iterable[Source]) -> int:
+    def forget_observations(self, partitions: Iterable[int], until: int) -> int:
         """The same of buckets of observations."""
-        until = self.clocks.low(waiting)
         for partition in partitions if until else ():
             if keys := self._bucket_dues.take(partition, until, ROWS_MAX):
                 self._histories.delete([partition] * len(keys), keys)

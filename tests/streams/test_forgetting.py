@@ -23,7 +23,7 @@ from streams.fold import clocks
 from streams.fold.clocks import Clocks
 from streams.fold.dues import Dues
 from streams.fold.memory import Kept
-from streams.forgetting import Elsewhere, forget, waiting
+from streams.forgetting import Delayed, Elsewhere, forget, waiting
 from streams.layout import FORMAT
 from streams.offline import Offline
 from streams.pipeline import SOURCES
@@ -307,3 +307,13 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
                 written = {key for key, _ in records if key > FIRST}
                 assert 0 < len(kept) < len(written)
             restored.close_all()
+
+
+def test_what_was_known_a_while_ago_is_told_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    delayed = Delayed(10)
+    clock = iter((100.0, 105.0, 110.0, 114.0, 115.0, 200.0, 201.0, 202.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert [delayed.then(figure) for figure in (5, 6, 7, 8, 9, 10)] == [0, 0, 5, 5, 6, 9]
+    delayed.forget()
+    assert delayed.then(11) == 0
+    assert Delayed(0).then(12) == 12
