@@ -1,0 +1,208 @@
+"""One seed: workers over a broker and disks in memory, events that flow, faults, and at the end a verdict."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+
+from rules import Catalogue, load_catalogue
+from schemas import topics
+from streams.commit import CommitError
+from streams.pipeline import SOURCES
+from streams.settings import Settings
+from streams.transport.consumer import RebalanceError
+from streams.work import Work
+from tests.simulator import verdict
+from tests.simulator.broker import Broker, Place
+from tests.simulator.counting import count
+from tests.simulator.disk import Disks
+from tests.simulator.machine import World
+from tests.simulator.node import Faults, Node
+from tests.simulator.traffic import Traffic, counted, judged
+from tests.simulator.worker import doors, live
+from tests.worlds import HOME
+
+SESSION_S = 2.0
+TRANSACTION_MS = 2_000
+LONGEST_S = 120.0  # of simulated time, in which everything must have come to rest
+CALM_S = 8.0  # longer than an idle partition waits for its clock, and a transaction for its end
+READ = (*SOURCES.values(), topics.FACTS, topics.OBSERVATIONS)
+MAY_END = (CommitError, KafkaException, RebalanceError)  # what a worker may end of
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a seed; `wrong` is empty where all held."""
+
+    seed: int
+    wrong: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    commits: int = 0
+    aborts: int = 0
+    records: int = 0
+    trace: list[str] = field(default_factory=list)
+
+
+class Slot:
+    """One place for a worker: its name, its folder, and the process that lives there now."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.name = name
+        self.run = run
+        self.node: Node | None = None
+        self._starts = 0
+        self._folder = run.folder / f"{name}-0"
+
+    def start(self) -> None:
+        """Start a process, in place of any other."""
+        run = self.run
+        if run.over:
+            return
+        self._starts += 1
+        self.node = node = Node(run.world, f"{self.name}.{self._starts}", run.broker, run.faults, self.name)
+        node.buried = self._buried
+        folder = self._folder
+        node.start(live(node, lambda: run.work(self.name, folder), run.ended))
+        run.world.note(f"{node.name}: starts")
+
+    def _buried(self, node: Node) -> None:
+        run = self.run
+        run.disks.crash(node, run.world.rng)
+        run.outcome.wrong += verdict.behind_the_changelog(run.disks, run.broker)
+        if node is self.node:
+            run.world.after(run.world.rng.uniform(0, 1.5 * SESSION_S), self.start)
+            if run.faults.fates and run.world.rng.random() < 0.15:
+                run.world.note(f"{self.name}: its volume is lost")
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def watch(self) -> None:
+        """Start another process under the same name where one is stopped for long, as someone might."""
+        if self.node is not None and self.node.replaced and not self.node.dead:
+            self.node.replaced = False
+            self._folder = self.run.folder / f"{self.name}-{self._starts}"
+            self.start()
+
+
+class Run:
+    """One seed as it is played."""
+
+    def __init__(self, seed: int, *, judging: bool, folder: Path) -> None:
+        self.folder = folder
+        self.outcome = Outcome(seed)
+        self.world = World(seed)
+        self.over = False
+        rng = self.world.rng
+        self.partitions = rng.choice((1, 2, 2, 3))
+        self.faults = Faults(
+            rng, fates=rng.choice((0, 1, 2, 3, 5, 8)), replies=rng.choice((0, 0, 1, 3, 6)),
+            chance=rng.choice((0.003, 0.01, 0.03)), session_s=SESSION_S,
+        )  # fmt: skip
+        self.broker = Broker(self.world, self.partitions, session_s=SESSION_S, slow=rng.choice((0, 0, 0.02, 0.2)))
+        self.disks = Disks()
+        self.traffic: Traffic = (judged if judging else counted)(random.Random(f"traffic {seed}"), seed, self.partitions)
+        self._judging = judging
+        self._settings = {
+            "batch_rows_max": rng.choice((5, 20, 200)),
+            "epoch_ms_max": rng.choice((1, 20, 200)),
+        }
+        self.slots = [Slot(self, f"w{number}") for number in range(rng.choice((1, 2, 2, 3)))]
+
+    def work(self, instance: str, folder: Path) -> Work:
+        """A worker's parts, as shipped; those that count instead of judging where that is asked for."""
+        settings = Settings(
+            state_dir=folder, instance=instance, group="sim", bootstrap_servers="none:1", home_adcodes=HOME,
+            partitions=self.partitions, session_timeout_ms=int(SESSION_S * 1000), flood_share_max=0,
+            transaction_timeout_ms=TRANSACTION_MS, idle_partition_s=3, fetch_timeout_ms=500, rules_from="files",
+            **self._settings,
+        )  # fmt: skip
+        made = Work(settings, rules() if self._judging else no_rules())
+        return made if self._judging else count(made)
+
+    def ended(self, node: Node, error: BaseException | None) -> None:
+        """A worker ended by itself."""
+        self.outcome.ends[type(error).__name__ if error else "asked"] += 1
+        if error is not None and not isinstance(error, MAY_END):
+            self.outcome.wrong.append(f"{node.name} ended of {error!r}")
+
+    def play(self) -> Outcome:
+        """All of it."""
+        world, outcome = self.world, self.outcome
+        with doors(world, self.disks):
+            for slot in self.slots:
+                world.after(world.rng.uniform(0, 2), slot.start)
+            self._publish()
+            world.after(1.0, self._watch)
+            while self._left:
+                world.run(1.0)
+            world.run(world.rng.uniform(0, 10))  # what goes wrong now goes wrong while all is calm
+            self.faults.fates = self.faults.replies = 0
+            limit = world.now + LONGEST_S
+            while self._waiting() and world.now < limit:
+                world.run(1.0)
+            world.run(CALM_S)
+            if waiting := self._waiting():
+                outcome.wrong.append(f"not at rest after {LONGEST_S:.0f} s: {', '.join(waiting)}")
+            self.over = True
+            outcome.wrong += self.traffic.check(self.broker)
+            outcome.wrong += verdict.settled(self.broker)
+            outcome.wrong += verdict.behind_the_changelog(self.disks, self.broker)
+        for log in self.broker.logs.values():
+            outcome.records += sum(record.counts for record in log.records)
+        outcome.faults, outcome.trace = self.faults.happened, world.trace
+        return outcome
+
+    def _publish(self) -> None:
+        """Have the events arrive over some seconds; what a producer keeps in order stays so."""
+        rng, at = self.world.rng, 0.0
+        self._left = len(self.traffic.lines)
+        gap = 2 * rng.choice((0, 2.0, 10.0)) / (self._left or 1)
+        for place, key, value in self.traffic.lines:
+            at += rng.random() * gap
+            self.world.after(at, lambda place=place, key=key, value=value: self._arrive(place, key, value))
+
+    def _arrive(self, place: Place, key: bytes | None, value: bytes | None) -> None:
+        self.broker.append(place, key, value)
+        self._left -= 1
+
+    def _watch(self) -> None:
+        for slot in self.slots:
+            slot.watch()
+        self.world.after(1.0, self._watch)
+
+    def _waiting(self) -> Sequence[str]:
+        """What is not done yet: events not read, transactions not finished, deadlines not passed."""
+        broker = self.broker
+        waiting = [f"{place} {broker.committed.get(place, 0)} of {broker.logs[place].end}"
+                   for place in sorted(broker.logs) if place[0] in READ
+                   and broker.committed.get(place, 0) < broker.logs[place].end]  # fmt: skip
+        return waiting
+
+
+@cache
+def rules() -> Catalogue:
+    """The catalogue as shipped."""
+    return load_catalogue()
+
+
+@cache
+def no_rules() -> Catalogue:
+    """One rule, which nobody asks."""
+    return load_catalogue(only=["goods.vague_name"])
+
+
+def play(seed: int, *, judging: bool = False) -> Outcome:
+    """Play a seed."""
+    folder = Path(tempfile.mkdtemp(prefix="waybill-simulator-"))
+    try:
+        return Run(seed, judging=judging, folder=folder).play()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
