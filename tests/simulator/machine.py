@@ -98,6 +98,7 @@ class Thread:
         self._carrier.turn()
         world.current = world.here = None
         if self.done:
+            world.ended = True
             _idle.append(self._carrier)
 
     def wait(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
@@ -121,17 +122,20 @@ class Loop(asyncio.AbstractEventLoop):
         self._lanes: dict[object, deque[Callable[[], None]]] = {}
 
     def step(self) -> None:
-        """Run what comes next."""
-        handle = self.handles.popleft()
-        if not handle.cancelled():
-            world = self._process.world
-            world.here = self._process
-            asyncio._set_running_loop(self)
-            try:
-                handle._run()
-            finally:
-                asyncio._set_running_loop(None)
-                world.here = None
+        """Run what waits now; threads have their turn before what follows from it."""
+        world = self._process.world
+        world.here = self._process
+        asyncio._set_running_loop(self)
+        try:
+            for _ in range(len(self.handles) if world.rng.random() < 0.8 else 1):
+                handle = self.handles.popleft()
+                if not handle.cancelled():
+                    handle._run()
+                if self._process.dead:
+                    return
+        finally:
+            asyncio._set_running_loop(None)
+            world.here = None
 
     def wake(self) -> None:
         """Let timers go off whose time has come."""
@@ -241,7 +245,7 @@ class Process:
 
     def kill(self) -> None:
         """End it here and now; what it holds is unwound by `bury`, where nothing has an effect any more."""
-        self.dead = True
+        self.dead = self.world.ended = True
         self.world.changed()
 
     def bury(self) -> None:
@@ -265,6 +269,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(f"simulator {seed}")
         self.now = 1_000.0
+        self.ended = False  # a thread or a process did
         self.changes = 0  # that something may have been waiting for
         self.processes: list[Process] = []
         self.current: Thread | None = None  # whose turn it is; None: that of an event loop
@@ -305,7 +310,8 @@ class World:
             turns = self._turns()
             if turns:
                 turns[self.rng.randrange(len(turns))]() if len(turns) > 1 else turns[0]()
-                self._bury()
+                if self.ended:
+                    self._bury()
                 continue
             self.now = min(self._next(), limit)
             spun = 0
@@ -317,10 +323,14 @@ class World:
         for process in self.processes:
             if process.stopped:
                 continue
-            process.loop.wake()
-            if process.loop.handles:
-                turns.append(process.loop.step)
-            turns += [thread.turn for thread in process.threads if thread.ready()]
+            loop = process.loop
+            if loop.timers and loop.timers[0][0] <= self.now:
+                loop.wake()
+            if loop.handles:
+                turns.append(loop.step)
+            for thread in process.threads:
+                if thread.ready():
+                    turns.append(thread.turn)
         return turns
 
     def _next(self) -> float:
@@ -333,6 +343,7 @@ class World:
         return min(times, default=float("inf"))
 
     def _bury(self) -> None:
+        self.ended = False
         for process in self.processes:
             if process.threads and any(thread.done for thread in process.threads):
                 process.threads = [thread for thread in process.threads if not thread.done]

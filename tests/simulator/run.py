@@ -110,20 +110,18 @@ class Run:
         self.disks = Disks()
         self.traffic: Traffic = (judged if judging else counted)(random.Random(f"traffic {seed}"), seed, self.partitions)
         self._judging = judging
-        self._settings = {
-            "batch_rows_max": rng.choice((5, 20, 200)),
-            "epoch_ms_max": rng.choice((1, 20, 200)),
-        }
+        self._settings = settings().model_copy(
+            update={
+                "partitions": self.partitions,
+                "batch_rows_max": rng.choice((5, 20, 200)),
+                "epoch_ms_max": rng.choice((1, 20, 200)),
+            }
+        )
         self.slots = [Slot(self, f"w{number}") for number in range(rng.choice((1, 2, 2, 3)))]
 
     def work(self, instance: str, folder: Path) -> Work:
         """A worker's parts, as shipped; those that count instead of judging where that is asked for."""
-        settings = Settings(
-            state_dir=folder, instance=instance, group="sim", bootstrap_servers="none:1", home_adcodes=HOME,
-            partitions=self.partitions, session_timeout_ms=int(SESSION_S * 1000), flood_share_max=0,
-            transaction_timeout_ms=TRANSACTION_MS, idle_partition_s=3, fetch_timeout_ms=500, rules_from="files",
-            **self._settings,
-        )  # fmt: skip
+        settings = self._settings.model_copy(update={"state_dir": folder, "instance": instance})
         made = Work(settings, rules() if self._judging else no_rules())
         return made if self._judging else count(made)
 
@@ -188,6 +186,16 @@ class Run:
 
 
 @cache
+def settings() -> Settings:
+    """What all workers have in common."""
+    return Settings(
+        group="sim", bootstrap_servers="none:1", home_adcodes=HOME, rules_from="files", flood_share_max=0,
+        session_timeout_ms=int(SESSION_S * 1000), transaction_timeout_ms=TRANSACTION_MS, idle_partition_s=3,
+        fetch_timeout_ms=1_000,
+    )  # fmt: skip
+
+
+@cache
 def rules() -> Catalogue:
     """The catalogue as shipped."""
     return load_catalogue()
@@ -201,7 +209,8 @@ def no_rules() -> Catalogue:
 
 def play(seed: int, *, judging: bool = False) -> Outcome:
     """Play a seed."""
-    folder = Path(tempfile.mkdtemp(prefix="waybill-simulator-"))
+    memory = Path("/dev/shm")  # folders are made and removed by the thousand, and hold nothing
+    folder = Path(tempfile.mkdtemp(prefix="waybill-simulator-", dir=memory if memory.is_dir() else None))
     try:
         return Run(seed, judging=judging, folder=folder).play()
     finally:
