@@ -162,11 +162,12 @@ class Broker:
             self._decide(holder, False)
 
     def add_offsets(
-        self, name: str, epoch: int, member: Metadata, offsets: Mapping[Place, int], open_s: float
+        self, name: str, epoch: int, member: Metadata | None, offsets: Mapping[Place, int], open_s: float
     ) -> None:
-        """Offsets of a transaction, refused unless the member has its place in the group."""
+        """Offsets of a transaction, refused unless the member has its place in the group, if it says which."""
         holder = self._holder(name, epoch)
-        self.group.check(member)
+        if member is not None:
+            self.group.check(member)
         attempt = self._attempt(name, holder, open_s)
         holder.offsets.update(offsets)
         self.unstable.setdefault(attempt, {}).update(offsets)

@@ -153,7 +153,7 @@ class Producer:
             raise refusal(KafkaError._STATE, f"offsets in state {self._state}")
         if fault == "refused" or not self._settled(timeout):
             raise refusal(KafkaError._TIMED_OUT, "offsets timed out")
-        assert isinstance(metadata, Metadata)
+        assert metadata is None or isinstance(metadata, Metadata)
         at = {(each.topic, each.partition): each.offset for each in offsets}
         try:
             self._broker.add_offsets(self._name, self._epoch, metadata, at, self._open_s)
@@ -272,7 +272,8 @@ class Reader:
 
     def _news(self, place: Place) -> bool:
         at, end = self._at[place], self._end(place)
-        return at < end or (self._ends and self._told.get(place) != at)
+        gone = at > self._broker.logs[place].end
+        return at < end or gone or (at == end and self._ends and self._told.get(place) != at)
 
     def _take(self, rows: int) -> list[Message]:
         places = sorted(place for place in self._at if place not in self._paused and self._news(place))
@@ -287,6 +288,9 @@ class Reader:
     def _read(self, place: Place, most: int, out: list[Message]) -> None:
         log, end, at = self._broker.logs[place], self._end(place), self._at[place]
         self._fetched.add(place)
+        if at > log.end:
+            out.append(Message(place, at, error=KafkaError(KafkaError._AUTO_OFFSET_RESET, "out of range")))
+            return
         until = len(out) + most
         while at < end and len(out) < until:
             record = log.records[at]
@@ -335,9 +339,9 @@ class Member(Reader):
         def stable() -> bool:
             return not any(places & pending.keys() for pending in self._broker.unstable.values())
 
-        if not stable():
+        if self._committed_only and not stable():
             self._node.world.wait(timeout, stable)
-        if not stable():
+        if self._committed_only and not stable():
             raise refusal(KafkaError._TIMED_OUT, "committed offsets are not stable", retriable=True)
         at = self._broker.committed
         return [TopicPartition(*place, at.get(place, -1001)) for place in sorted(places)]

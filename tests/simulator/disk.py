@@ -111,7 +111,9 @@ class Rdict:
     def get(self, keys: Any) -> Any:
         self._node.effect("read", often=True)
         values = self._folder.values
-        return [values.get(key) for key in keys] if isinstance(keys, list) else values.get(keys)
+        found = [values.get(key) for key in keys] if isinstance(keys, list) else values.get(keys)
+        self._node.effect("was read", often=True)
+        return found
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         self._node.effect("note")

@@ -24,7 +24,7 @@ from tests.simulator import verdict
 from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import count
 from tests.simulator.disk import Disks
-from tests.simulator.machine import World
+from tests.simulator.machine import SpinningError, World
 from tests.simulator.node import Faults, Node
 from tests.simulator.traffic import Traffic, counted, judged
 from tests.simulator.worker import doors, live
@@ -33,7 +33,7 @@ from tests.worlds import HOME
 SESSION_S = 2.0
 TRANSACTION_MS = 2_000
 LONGEST_S = 120.0  # of simulated time, in which everything must have come to rest
-CALM_S = 8.0  # longer than an idle partition waits for its clock, and a transaction for its end
+CALM_S = 12.0  # longer than an idle partition waits for its clock, and a transaction for its end
 READ = (*SOURCES.values(), topics.FACTS, topics.OBSERVATIONS)
 MAY_END = (CommitError, KafkaException, RebalanceError)  # what a worker may end of
 
@@ -70,6 +70,7 @@ class Slot:
         self._starts += 1
         self.node = node = Node(run.world, f"{self.name}.{self._starts}", run.broker, run.faults, self.name)
         node.buried = self._buried
+        run.nodes.append(node)
         folder = self._folder
         node.start(live(node, lambda: run.work(self.name, folder), run.ended))
         run.world.note(f"{node.name}: starts")
@@ -100,6 +101,7 @@ class Run:
         self.outcome = Outcome(seed)
         self.world = World(seed)
         self.over = False
+        self.nodes: list[Node] = []  # all there ever were
         rng = self.world.rng
         self.partitions = rng.choice((1, 2, 2, 3))
         self.faults = Faults(
@@ -115,6 +117,8 @@ class Run:
                 "partitions": self.partitions,
                 "batch_rows_max": rng.choice((5, 20, 200)),
                 "epoch_ms_max": rng.choice((1, 20, 200)),
+                "transaction_timeout_ms": rng.choice((TRANSACTION_MS, 5 * TRANSACTION_MS)),
+                "hot_bytes_max": rng.choice((0, 4_000, 1 << 28)),
             }
         )
         self.slots = [Slot(self, f"w{number}") for number in range(rng.choice((1, 2, 2, 3)))]
@@ -135,28 +139,36 @@ class Run:
         """All of it."""
         world, outcome = self.world, self.outcome
         with doors(world, self.disks):
-            for slot in self.slots:
-                world.after(world.rng.uniform(0, 2), slot.start)
-            self._publish()
-            world.after(1.0, self._watch)
-            while self._left:
-                world.run(1.0)
-            world.run(world.rng.uniform(0, 10))  # what goes wrong now goes wrong while all is calm
-            self.faults.fates = self.faults.replies = 0
-            limit = world.now + LONGEST_S
-            while self._waiting() and world.now < limit:
-                world.run(1.0)
-            world.run(CALM_S)
-            if waiting := self._waiting():
-                outcome.wrong.append(f"not at rest after {LONGEST_S:.0f} s: {', '.join(waiting)}")
-            self.over = True
+            try:
+                self._play()
+            except SpinningError as error:
+                outcome.wrong.append(str(error))
+            outcome.wrong += [f"unhandled in {node.name}: {node.unhandled[0]!r}" for node in self.nodes if node.unhandled]
             outcome.wrong += self.traffic.check(self.broker)
             outcome.wrong += verdict.settled(self.broker)
             outcome.wrong += verdict.behind_the_changelog(self.disks, self.broker)
+            self.over = True
         for log in self.broker.logs.values():
             outcome.records += sum(record.counts for record in log.records)
         outcome.faults, outcome.trace = self.faults.happened, world.trace
         return outcome
+
+    def _play(self) -> None:
+        world = self.world
+        for slot in self.slots:
+            world.after(world.rng.uniform(0, 2), slot.start)
+        self._publish()
+        world.after(1.0, self._watch)
+        while self._left:
+            world.run(1.0)
+        world.run(world.rng.uniform(0, 10))  # what goes wrong now goes wrong while all is calm
+        self.faults.fates = self.faults.replies = 0
+        limit = world.now + LONGEST_S
+        while self._waiting() and world.now < limit:
+            world.run(1.0)
+        world.run(CALM_S)
+        if waiting := self._waiting():
+            self.outcome.wrong.append(f"not at rest after {LONGEST_S:.0f} s: {', '.join(waiting)}")
 
     def _publish(self) -> None:
         """Have the events arrive over some seconds; what a producer keeps in order stays so."""
@@ -190,7 +202,7 @@ def settings() -> Settings:
     """What all workers have in common."""
     return Settings(
         group="sim", bootstrap_servers="none:1", home_adcodes=HOME, rules_from="files", flood_share_max=0,
-        session_timeout_ms=int(SESSION_S * 1000), transaction_timeout_ms=TRANSACTION_MS, idle_partition_s=3,
+        session_timeout_ms=int(SESSION_S * 1000), idle_partition_s=3,
         fetch_timeout_ms=1_000,
     )  # fmt: skip
 

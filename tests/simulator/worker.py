@@ -44,13 +44,11 @@ class Bare(base.Consumer):
         return self._ended.is_set()
 
     def add_future(self, work: Coroutine[Any, Any, None]) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except Exception as error:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 self._failed(error)
 
-        self.loop.create_task(guarded())
+        self.loop.create_task(work).add_done_callback(ended)
 
     async def wait_first(self, work: Coroutine[Any, Any, Any], timeout: float) -> None:
         tasks = [self.loop.create_task(each) for each in (work, self._ended.wait())]
