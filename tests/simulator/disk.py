@@ -109,10 +109,10 @@ class Rdict:
         self._folder.owner = self._node
 
     def get(self, keys: Any) -> Any:
-        self._node.effect("read", often=True)
+        self._node.effect("read", passes=0.5)
         values = self._folder.values
         found = [values.get(key) for key in keys] if isinstance(keys, list) else values.get(keys)
-        self._node.effect("was read", often=True)
+        self._node.effect("was read", passes=0.5)
         return found
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
@@ -127,7 +127,7 @@ class Rdict:
         self._node.effect("written")
 
     def items(self, from_key: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        self._node.effect("read", often=True)
+        self._node.effect("read", passes=0.5)
         yield from sorted(pair for pair in self._folder.values.items() if pair[0] >= from_key)
 
     def iter(self) -> Last:

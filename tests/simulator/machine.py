@@ -11,218 +11,19 @@ import asyncio
 import heapq
 import itertools
 import random
-import threading
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
+
+from tests.simulator.loop import Loop
+from tests.simulator.threads import Thread
 
 _TURNS_MAX = 20_000  # without a moment's passing
 WALL_S = 1_800_000_000.0  # the wall clock when a run begins: far behind all events, so that every deadline can pass
 
 
-class Killed(BaseException):
-    """The process is dead: nothing of it goes on, and no handler of its code may stop this."""
-
-
 class SpinningError(Exception):
     """Something goes on and on without waiting for anything."""
-
-
-class Carrier(threading.Thread):
-    """A thread of the system that runs simulated ones, one after the other."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.work: Callable[[], None] | None = None
-        self._go, self._back = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._back.acquire()
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self._go.acquire()
-            assert self.work is not None
-            self.work()
-            self.work = None
-            self._back.release()
-
-    def turn(self) -> None:
-        """Let it run until it gives up its turn, or ends."""
-        self._go.release()
-        self._back.acquire()
-
-    def rest(self) -> None:
-        """Give up the turn; for itself."""
-        self._back.release()
-        self._go.acquire()
-
-
-_idle: list[Carrier] = []
-
-
-class Thread:
-    """One call that may be interrupted at its effects."""
-
-    def __init__(self, process: Process, call: Callable[[], None]) -> None:
-        self.process = process
-        self.ends_at = 0.0  # of the wait it is in
-        self.until: Callable[[], bool] | None = None
-        self.done = False
-        self._call = call
-        self._seen = -1
-        self._carrier = _idle.pop() if _idle else Carrier()
-        self._carrier.work = self._run
-
-    def _run(self) -> None:
-        try:
-            if not self.process.dead:
-                self._call()
-        except Killed:
-            pass
-        except BaseException as error:
-            self.process.unhandled.append(error)
-        self.done = True
-
-    def ready(self) -> bool:
-        """Whether it could go on now."""
-        world = self.process.world
-        if world.now >= self.ends_at:
-            return True
-        if self.until is None or self._seen == world.changes:
-            return False
-        self._seen = world.changes
-        return self.until()
-
-    def turn(self) -> None:
-        """Run to its next effect or to its end."""
-        world = self.process.world
-        world.current, world.here = self, self.process
-        self._carrier.turn()
-        world.current = world.here = None
-        if self.done:
-            world.ended = True
-            _idle.append(self._carrier)
-
-    def wait(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
-        """Give up the turn, until that holds or so much time has passed; for itself."""
-        if self.process.dead:
-            raise Killed
-        self.ends_at, self.until, self._seen = self.process.world.now + seconds, until, -1
-        self._carrier.rest()
-        if self.process.dead:
-            raise Killed
-
-
-class Loop(asyncio.AbstractEventLoop):
-    """The event loop of one process, as much of it as is used."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self.handles: deque[asyncio.Handle] = deque()
-        self.timers: list[tuple[float, int, asyncio.TimerHandle]] = []
-        self.tasks: list[asyncio.Task[Any]] = []
-        self._lanes: dict[object, deque[Callable[[], None]]] = {}
-
-    def step(self) -> None:
-        """Run what waits now; threads have their turn before what follows from it."""
-        world = self._process.world
-        world.here = self._process
-        asyncio._set_running_loop(self)
-        try:
-            for _ in range(len(self.handles) if world.rng.random() < 0.8 else 1):
-                handle = self.handles.popleft()
-                if not handle.cancelled():
-                    handle._run()
-                if self._process.dead:
-                    return
-        finally:
-            asyncio._set_running_loop(None)
-            world.here = None
-
-    def wake(self) -> None:
-        """Let timers go off whose time has come."""
-        now = self.time()
-        while self.timers and self.timers[0][0] <= now:
-            self.handles.append(heapq.heappop(self.timers)[2])
-
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
-        self.handles.append(handle)
-        return handle
-
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        return self.call_soon(callback, *args, context=context)
-
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        return self.call_at(self.time() + delay, callback, *args, context=context)
-
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self.timers, (when, self._process.world.number(), handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass
-
-    def time(self) -> float:
-        return self._process.world.now
-
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
-
-    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
-        self.tasks.append(task)
-        return task
-
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
-        """On a thread: those of one executor one after the other, those of the default one side by side."""
-        future = self.create_future()
-
-        def call() -> None:
-            if not future.cancelled():
-                try:
-                    done, error = func(*args), None
-                except BaseException as raised:
-                    if isinstance(raised, Killed):
-                        raise
-                    done, error = None, raised
-                self.call_soon(_answer, future, done, error)
-            following()
-
-        def following() -> None:
-            lane.popleft()
-            if lane:
-                self._process.thread(lane[0])
-
-        lane = deque[Callable[[], None]]() if executor is None else self._lanes.setdefault(executor, deque())
-        lane.append(call)
-        if len(lane) == 1:
-            self._process.thread(call)
-        return future
-
-    def get_debug(self) -> bool:
-        return False
-
-    def is_running(self) -> bool:
-        return True
-
-    def is_closed(self) -> bool:
-        return self._process.dead
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        if not self._process.dead and "exception" in context and "was destroyed" not in context.get("message", ""):
-            self._process.unhandled.append(context["exception"])
-
-
-def _answer(future: asyncio.Future[Any], done: object, error: BaseException | None) -> None:
-    if not future.done():
-        if error is None:
-            future.set_result(done)
-        else:
-            future.set_exception(error)
 
 
 class Process:
@@ -262,8 +63,10 @@ class Process:
         self.loop.handles.clear()
         for task in self.loop.tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+            coroutine = task.get_coro()
+            assert isinstance(coroutine, Coroutine)
             with suppress(BaseException):
-                task.get_coro().close()  # type: ignore[union-attr]
+                coroutine.close()
         self.loop.tasks.clear()
 
 
@@ -333,9 +136,7 @@ class World:
                 loop.wake()
             if loop.handles:
                 turns.append(loop.step)
-            for thread in process.threads:
-                if thread.ready():
-                    turns.append(thread.turn)
+            turns += [thread.turn for thread in process.threads if thread.ready()]
         return turns
 
     def _next(self) -> float:

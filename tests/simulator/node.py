@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.simulator.machine import Killed, Process, World
+from tests.simulator.machine import Process, World
+from tests.simulator.threads import Killed
 
 if TYPE_CHECKING:
     from tests.simulator.broker import Broker
@@ -79,13 +80,13 @@ class Node(Process):
         """How many records of a partition have arrived, at most."""
         return self.rng.choice((1, 3, 10, 100))
 
-    def effect(self, name: str, faults: tuple[str, ...] = (), often: bool = False) -> str:
+    def effect(self, name: str, faults: tuple[str, ...] = (), passes: float = 0.0) -> str:
         """Something is about to reach the world, or has: others may go on first, and things may go wrong.
 
-        often: so many of them do nothing that most pass without a chance. Returns what is wrong with the answer.
+        passes: share of those that nothing happens at, where there are many. Returns what is wrong with the answer.
         """
         self.check()
-        if self.world.current is None or (often and self.rng.random() < 0.9):
+        if self.world.current is None or (passes and self.rng.random() < passes):
             return ""
         self.world.note(f"{self.name}: {name}")
         if fate := self.faults.fate():
@@ -113,7 +114,8 @@ class Node(Process):
             self.loop.call_soon(self.quit)
         else:
             self.replaced = fate == "takeover"
-            self.stop(self.rng.uniform(0.1, 0.8 * session) if fate == "short stop" else self.rng.uniform(1.2, 4) * session)
+            sessions = (0.05, 0.8) if fate == "short stop" else (1.2, 4.0)
+            self.stop(self.rng.uniform(*sessions) * session)
             self.world.wait(0)
 
     def stop(self, seconds: float) -> None:

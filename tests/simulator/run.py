@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -110,7 +110,8 @@ class Run:
         )  # fmt: skip
         self.broker = Broker(self.world, self.partitions, session_s=SESSION_S, slow=rng.choice((0, 0, 0.02, 0.2)))
         self.disks = Disks()
-        self.traffic: Traffic = (judged if judging else counted)(random.Random(f"traffic {seed}"), seed, self.partitions)
+        make = judged if judging else counted
+        self.traffic: Traffic = make(random.Random(f"traffic {seed}"), seed, self.partitions)
         self._judging = judging
         self._settings = settings().model_copy(
             update={
@@ -143,7 +144,8 @@ class Run:
                 self._play()
             except SpinningError as error:
                 outcome.wrong.append(str(error))
-            outcome.wrong += [f"unhandled in {node.name}: {node.unhandled[0]!r}" for node in self.nodes if node.unhandled]
+            for node in self.nodes:
+                outcome.wrong += [f"unhandled in {node.name}: {error!r}" for error in node.unhandled]
             outcome.wrong += self.traffic.check(self.broker)
             outcome.wrong += verdict.settled(self.broker)
             outcome.wrong += verdict.behind_the_changelog(self.disks, self.broker)
@@ -177,7 +179,7 @@ class Run:
         gap = 2 * rng.choice((0, 2.0, 10.0)) / (self._left or 1)
         for place, key, value in self.traffic.lines:
             at += rng.random() * gap
-            self.world.after(at, lambda place=place, key=key, value=value: self._arrive(place, key, value))
+            self.world.after(at, partial(self._arrive, place, key, value))
 
     def _arrive(self, place: Place, key: bytes | None, value: bytes | None) -> None:
         self.broker.append(place, key, value)
@@ -189,12 +191,11 @@ class Run:
         self.world.after(1.0, self._watch)
 
     def _waiting(self) -> Sequence[str]:
-        """What is not done yet: events not read, transactions not finished, deadlines not passed."""
+        """What is not done yet: records that were not read, by what is committed."""
         broker = self.broker
-        waiting = [f"{place} {broker.committed.get(place, 0)} of {broker.logs[place].end}"
-                   for place in sorted(broker.logs) if place[0] in READ
-                   and broker.committed.get(place, 0) < broker.logs[place].end]  # fmt: skip
-        return waiting
+        at = {place: broker.committed.get(place, 0) for place in sorted(broker.logs) if place[0] in READ}
+        ends = {place: broker.logs[place].end for place in at}
+        return [f"{place}: {offset} of {ends[place]}" for place, offset in at.items() if offset < ends[place]]
 
 
 @cache

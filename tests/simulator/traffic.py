@@ -14,6 +14,7 @@ from schemas import topics
 from schemas.records import Reject, encode
 from streams.offline import TOPIC_OF
 from streams.pipeline import SOURCES
+from tests.chaos import traffic as chaos_traffic
 from tests.chaos import verdict as chaos
 from tests.chaos.logs import Log
 from tests.runs import open_alerts, run
@@ -48,7 +49,7 @@ def check_counts(broker: Broker, lines: list[Line]) -> list[str]:
     """Every event was counted once and in its order, answered once, and said in rising numbers."""
     wanted: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     offsets: Counter[Place] = Counter()
-    garbage: list[chaos.traffic.Place] = []
+    garbage: list[chaos_traffic.Place] = []
     for (topic, partition), key, value in lines:
         if value is None:
             garbage.append((topic, partition, offsets[topic, partition]))
@@ -64,12 +65,12 @@ def check_counts(broker: Broker, lines: list[Line]) -> list[str]:
         if before is not None and before.revision >= said.revision:
             wrong.append(f"{said.key}: revision {said.revision} after {before.revision}")
         newest[said.key] = said
-    for key in sorted(wanted.keys() | newest.keys()):
-        events, order = wanted[key]
-        found = newest.get(key) or Said(key, 0, 0, 0, 0)
+    for name in sorted(wanted.keys() | newest.keys()):
+        events, order = wanted[name]
+        found = newest.get(name) or Said(name, 0, 0, 0, 0)
         if (found.events, found.answers, found.order) != (events, events, order):
             wrong.append(
-                f"{key}: {found.events} events and {found.answers} answers counted of {events}"
+                f"{name}: {found.events} events and {found.answers} answers counted of {events}"
                 f"{', in another order' if (found.events, found.answers) == (events, events) else ''}"
             )
     return wrong + _rejects(broker, garbage)
@@ -79,7 +80,7 @@ def judged(rng: random.Random, seed: int, partitions: int) -> Traffic:
     """A small crowded world with reference data, some events twice, and some that cannot be read."""
     records = world(seed, rng.choice((3, 8, 16)))
     lines: list[Line] = []
-    garbage: list[chaos.traffic.Place] = []
+    garbage: list[chaos_traffic.Place] = []
     offsets: Counter[Place] = Counter()
     for record in records:
         topic, key = TOPIC_OF[type(record)], record.key.encode()
@@ -110,7 +111,7 @@ def committed(broker: Broker, topic: str) -> Log:
     }
 
 
-def _rejects(broker: Broker, garbage: list[chaos.traffic.Place]) -> list[str]:
+def _rejects(broker: Broker, garbage: list[chaos_traffic.Place]) -> list[str]:
     outcome = chaos.Outcome()
     log = {at: value for at, value in committed(broker, topics.REJECTS).items() if _of_events(value[1])}
     chaos.check_rejects(log, garbage, outcome)

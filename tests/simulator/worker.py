@@ -26,9 +26,10 @@ from streams.work import Work
 from tests.simulator import clients, disk
 from tests.simulator.machine import Clock, World
 from tests.simulator.node import Node, Place, here
+from tests.simulator.producer import Producer
 
 
-class Bare(base.Consumer):
+class Bare(base.Consumer):  # type: ignore[misc]
     """In the place of Faust's consumer: as much of it as ours is built on."""
 
     def __init__(self, link: Any, loop: Any, failed: Callable[[BaseException], None]) -> None:
@@ -78,7 +79,8 @@ class Faustless(Consumer, Bare):
 
     def _serve(self, work: Any) -> None:
         """As shipped, with a wait that lets others go on."""
-        node, done = here(), []
+        node = here()
+        done: list[tuple[Any, BaseException | None]] = []
 
         async def served() -> None:
             try:
@@ -195,10 +197,10 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     timed: tuple[types.ModuleType, ...] = (
         app, commit, follow, passing, restore, work, poller, reference_keeping, rules_keeping,
     )  # fmt: skip
-    stands = [(module, "time", clock) for module in timed]
+    stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
-        (commit, "Producer", clients.Producer),
-        (board, "Producer", clients.Producer),
+        (commit, "Producer", Producer),
+        (board, "Producer", Producer),
         (restore, "Consumer", clients.Reader),
         (restore, "AdminClient", clients.Admin),
         (poller, "Client", clients.Member),
