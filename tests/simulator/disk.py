@@ -109,7 +109,8 @@ class Rdict:
         self._folder.owner = self._node
 
     def get(self, keys: Any) -> Any:
-        self._node.effect("read", passes=0.5)
+        if self._node.effect("read", faults=("damaged",), passes=0.5):
+            raise OSError("Corruption: block checksum mismatch")
         values = self._folder.values
         found = [values.get(key) for key in keys] if isinstance(keys, list) else values.get(keys)
         self._node.effect("was read", passes=0.5)
@@ -120,15 +121,18 @@ class Rdict:
         self._folder.write(True, [(key, value)])
 
     def write(self, batch: WriteBatch, options: WriteOptions) -> None:
-        self._node.effect("write")
+        if self._node.effect("write", faults=("full",)):
+            raise OSError("IO error: No space left on device")
         self._folder.write(not options.disable_wal, batch.change)
         if self._node.rng.random() < 0.1:
             self._folder.flush(self._node.rng.randint(0, len(self._folder.waiting)))
         self._node.effect("written")
 
     def items(self, from_key: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        self._node.effect("read", passes=0.5)
-        yield from sorted(pair for pair in self._folder.values.items() if pair[0] >= from_key)
+        """In order; as rocksdict does it, a damaged block is an end."""
+        damaged = self._node.effect("scan", faults=("damaged",))
+        rows = sorted(pair for pair in self._folder.values.items() if pair[0] >= from_key)
+        yield from rows[: self._node.rng.randint(0, len(rows))] if damaged else rows
 
     def iter(self) -> Last:
         return Last(max(self._folder.values, default=b""))

@@ -18,6 +18,7 @@ from schemas import topics
 from streams.commit import CommitError
 from streams.pipeline import SOURCES
 from streams.settings import Settings
+from streams.state.rocks import StateError
 from streams.transport.consumer import RebalanceError
 from streams.work import Work
 from tests.simulator import verdict
@@ -25,7 +26,7 @@ from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import count
 from tests.simulator.disk import Disks
 from tests.simulator.machine import SpinningError, World
-from tests.simulator.node import Faults, Node
+from tests.simulator.node import HARMS, Faults, Node
 from tests.simulator.traffic import Traffic, counted, judged
 from tests.simulator.worker import doors, live
 from tests.worlds import HOME
@@ -133,7 +134,8 @@ class Run:
     def ended(self, node: Node, error: BaseException | None) -> None:
         """A worker ended by itself."""
         self.outcome.ends[type(error).__name__ if error else "asked"] += 1
-        if error is not None and not isinstance(error, MAY_END):
+        may_end = (*MAY_END, StateError) if HARMS & self.faults.happened.keys() else MAY_END
+        if error is not None and not isinstance(error, may_end):
             self.outcome.wrong.append(f"{node.name} ended of {error!r}")
 
     def play(self) -> Outcome:
