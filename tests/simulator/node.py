@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What befalls a process at an effect, and how often relative to the others.
 _FATES = {"kill": 6, "power": 2, "short stop": 2, "long stop": 4, "takeover": 2, "expel": 2, "quit": 2}
-HARMS = frozenset({"full", "damaged"})  # done by a disk
+HARMS = {"full": 3.0, "damaged": 0.3}  # what a disk does, and how often relative to a fate
 
 
 @dataclass(slots=True)
@@ -39,8 +39,7 @@ class Faults:
 
     def reply(self, faults: tuple[str, ...]) -> str:
         """What is wrong with the answer of broker or disk here, of these; empty: nothing."""
-        often = 0.5 if HARMS.issuperset(faults) else 4.0
-        if not self.replies or not faults or self.rng.random() >= often * self.chance:
+        if not self.replies or not faults or self.rng.random() >= HARMS.get(faults[0], 4.0) * self.chance:
             return ""
         self.replies -= 1
         return self._counted(self.rng.choice(faults))

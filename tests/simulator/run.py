@@ -134,7 +134,7 @@ class Run:
     def ended(self, node: Node, error: BaseException | None) -> None:
         """A worker ended by itself."""
         self.outcome.ends[type(error).__name__ if error else "asked"] += 1
-        may_end = (*MAY_END, StateError) if HARMS & self.faults.happened.keys() else MAY_END
+        may_end = (*MAY_END, StateError) if HARMS.keys() & self.faults.happened.keys() else MAY_END
         if error is not None and not isinstance(error, may_end):
             self.outcome.wrong.append(f"{node.name} ended of {error!r}")
 
