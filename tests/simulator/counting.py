@@ -50,6 +50,7 @@ class CountingParcels:
 
     def __init__(self, parcels: Parcels) -> None:
         self.store = parcels.store
+        self.catalogue = parcels.catalogue
         self.deadlines = parcels.deadlines
         self.near: frozenset[int] = frozenset()
         self._partitions = parcels._partitions

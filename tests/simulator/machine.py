@@ -45,8 +45,15 @@ class Process:
             self.threads.append(Thread(self, call))
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin a task on the event loop."""
-        return self.loop.create_task(work)
+        """Begin a task on the event loop, which is not to fail."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.unhandled.append(error)
+
+        task = self.loop.create_task(work)
+        task.add_done_callback(ended)
+        return task
 
     def kill(self) -> None:
         """End it here and now; what it holds is unwound by `bury`, where nothing has an effect any more."""

@@ -13,7 +13,7 @@ from unittest import mock
 from faust.transport import consumer as base
 
 from schemas import topics
-from streams import app, commit, follow, passing, restore, work
+from streams import app, commit, follow, passing, patience, restore, work
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
 from streams.frames import Batch
 from streams.reference import keeping as reference_keeping
@@ -117,6 +117,7 @@ async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, Base
             over.set_result(error)
 
     made = make()
+    made.prepare()  # as `App.on_first_start` does
     consumer = Faustless(made.link(), node.loop, end)
     node.quit = lambda: end(None)
     parcels, histories = Stream(), Stream()
@@ -195,7 +196,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, follow, passing, restore, work, poller, reference_keeping, rules_keeping,
+        app, commit, follow, passing, patience, restore, work, poller, reference_keeping, rules_keeping,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
@@ -211,6 +212,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (rocks, "WriteOptions", disk.WriteOptions),
         (rocks, "_options", lambda cache: None),
         (work, "shared_cache", lambda megabytes: None),
+        (work, "warm", lambda settings, catalogue: None),
     ]
     with mock.patch.multiple(follow, _POLL_S=0.5):
         patches = [mock.patch.object(module, name, stand) for module, name, stand in stands]

@@ -295,7 +295,7 @@ def test_damage_found_while_reading_is_remembered_for_the_next_opening(
 def test_damage_found_where_the_origin_is_kept_is_remembered_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lies in a block of its own where there are many keys; an error of RocksDB's own would be met at every start."""
+    """Written once, it lies in another file than the offset; an error of RocksDB's own would be met at every start."""
     filled(tmp_path)
     store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
     assert store.open(0) == 7
