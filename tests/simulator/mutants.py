@@ -28,6 +28,7 @@ class Mutant:
     name: str
     old: str
     new: str
+    first: int = 0  # seed to begin with, where the first that finds it is far from 0
 
 
 _COMMIT, _EPOCH, _WORK = commit.Committer, commit.Epoch, work.Work
@@ -37,15 +38,15 @@ MUTANTS = (
            "self._resolve()  # 5", "[self._stores[t].write(d, {n: ends[t, n] for n in d}) for t, d in deltas.items()];"
            " self._resolve(); deltas = {}"),
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
-           "offsets, group_metadata, self._timeout_s", "offsets, None, self._timeout_s"),
+           "offsets, group_metadata, self._timeout_s", "offsets, None, self._timeout_s", 70),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
            "self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4", "pass"),
     Mutant("a commit that was not answered is taken for done", commit, _COMMIT, "_resolve",
-           "cause = error.args[0]", "return"),
+           "cause = error.args[0]", "return", 20),
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
            "if self._unfinished:", "if False:"),
     Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
-           'note_of(self.path).write_text(why, encoding="utf-8")', "pass"),
+           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 90),
     Mutant("state stands for an offset further than it is", commit, _COMMIT, "_changelog",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", commit, _EPOCH, "read",
@@ -53,13 +54,13 @@ MUTANTS = (
     Mutant("after an abort the next epoch is committed", work, _WORK, "_commit",
            "self._aborted, self._generation = True, _NO_GENERATION", "return"),
     Mutant("agents wait for commits that will not come", work, _WORK, "_room",
-           "self.ready and ", ""),
+           "self.ready and ", "", 30),
     Mutant("an epoch is closed in the middle of a step", work, _WORK, "_commit",
            "async with self._stepping:", "if True:"),
     Mutant("batches of an earlier assignment are read", work, _WORK, "epoch",
            "if batch.generation == self._generation", ""),
     Mutant("an epoch outlives its assignment", work, _WORK, "_before_revoke",
-           "self._epoch = Epoch()", "pass"),
+           "self._epoch = Epoch()", "pass", 30),
     Mutant("partitions are given back in the middle of a commit", work, _WORK, "_before_revoke",
            "async with self._committing, self._stepping:\n        await self._drain()",
            "async with self._stepping:\n        pass"),
@@ -68,7 +69,7 @@ MUTANTS = (
     Mutant("the changelog is read from where it is not lacking", restore, restore, "_lacking",
            "max(each.offset, low)", "max(each.offset, low) + 2 * (each.offset > 0)"),
     Mutant("state is restored to the last stable offset only", restore, restore, "_lacking",
-           '"read_uncommitted"', '"read_committed"'),
+           '"read_uncommitted"', '"read_committed"', 60),
     Mutant("state is restored from what was not committed", restore, work, "restore",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
     Mutant("uncommitted records are read", poller, poller.Poller, "__init__",
@@ -85,7 +86,7 @@ MUTANTS = (
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
            "deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not"
            " be missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
-           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)"),
+           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 20),
 )  # fmt: skip
 
 

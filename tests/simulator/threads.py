@@ -78,7 +78,10 @@ class Thread:
         if self.until is None or self._seen == world.changes:
             return False
         self._seen = world.changes
-        return self.until()
+        if self.until():
+            self.ends_at = world.now  # it stays so, however many others have their turn first
+            return True
+        return False
 
     def turn(self) -> None:
         """Run to its next effect or to its end."""
