@@ -27,6 +27,7 @@ from tests.simulator import clients, disk
 from tests.simulator.machine import Clock, World
 from tests.simulator.node import Node, Place, here
 from tests.simulator.producer import Producer
+from tests.simulator.threads import Killed
 
 
 class Bare(base.Consumer):  # type: ignore[misc]
@@ -90,7 +91,12 @@ class Faustless(Consumer, Bare):
             node.world.changed()
 
         self.loop.call_soon_threadsafe(lambda: self.loop.create_task(served()))
-        node.world.wait(self.link.rebalance_timeout_s, lambda: bool(done))
+        try:
+            node.world.wait(self.link.rebalance_timeout_s, lambda: bool(done))
+        except Killed:
+            with suppress(BaseException):
+                work.close()  # which may not have begun
+            raise
         if not done:
             raise RebalanceError(f"a rebalance was not done after {self.link.rebalance_timeout_s:.0f} s")
         if done[0][1] is not None:
