@@ -11,12 +11,13 @@ export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup demo test chaos bench lock clean
+.PHONY: help setup demo test chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m)'
+	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
 	@echo 'make lock    resolve the versions anew (requirements.txt, Kafka jars)'
@@ -37,6 +38,10 @@ test: setup
 # One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m.
 chaos: setup
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES))
+
+# Seeds of the simulator: SEEDS=n of them (500), counting up from SEED=n (without it from a fresh one).
+simulate: setup
+	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
 bench: setup
 	$(BIN)/python -m benchmarks

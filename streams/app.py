@@ -132,19 +132,14 @@ def build(settings: Settings) -> App:
     @app.agent(app.topic(*PARCEL_TOPICS, key_serializer="raw", value_serializer="raw", maxsize=4), name="parcels")
     async def parcels(batches: Any) -> None:
         """Judge parcels: shipments, scans, inspections, and the facts that history answers."""
-        async for waiting in together(batches, settings.batch_rows_max):
-            async with work.epoch(waiting) as epoch:
-                judged = await work.run(work.parcels.step, epoch.fresh, int(time.time() * 1000))
-                epoch.judged(judged)
+        await judge_all(work, batches)
 
     @app.agent(
         app.topic(topics.OBSERVATIONS, key_serializer="raw", value_serializer="raw", maxsize=4), name="histories"
     )
     async def histories(batches: Any) -> None:
         """Fold observations by entity, and answer with facts."""
-        async for waiting in together(batches, settings.batch_rows_max):
-            async with work.epoch(waiting) as epoch:
-                epoch.send(topics.FACTS, await work.run(work.histories.step, epoch.fresh))
+        await answer_all(work, batches)
 
     @app.task
     async def commits() -> None:
@@ -173,6 +168,21 @@ def build(settings: Settings) -> App:
         await pass_time(work, app.consumer.lag)
 
     return app
+
+
+async def judge_all(work: Work, batches: Any) -> None:
+    """What the agent `parcels` does with its stream."""
+    async for waiting in together(batches, work.settings.batch_rows_max):
+        async with work.epoch(waiting) as epoch:
+            judged = await work.run(work.parcels.step, epoch.fresh, int(time.time() * 1000))
+            epoch.judged(judged)
+
+
+async def answer_all(work: Work, batches: Any) -> None:
+    """What the agent `histories` does with its stream."""
+    async for waiting in together(batches, work.settings.batch_rows_max):
+        async with work.epoch(waiting) as epoch:
+            epoch.send(topics.FACTS, await work.run(work.histories.step, epoch.fresh))
 
 
 class Runner(faust.Worker):

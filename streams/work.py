@@ -134,8 +134,8 @@ class Work:
                 self._filled.set()
 
     async def _room(self) -> None:
-        """Wait while commits lag behind steps by more than a few batches."""
-        while self._epoch.rows > _EPOCH_BATCHES_MAX * self.settings.batch_rows_max:
+        """Wait while commits lag behind steps by more than a few batches; not for those that will never come."""
+        while self.ready and self._epoch.rows > _EPOCH_BATCHES_MAX * self.settings.batch_rows_max:
             await asyncio.sleep(0.005)
 
     # Commits

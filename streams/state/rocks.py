@@ -225,10 +225,10 @@ class _Partition:
         return bytes(offset) if offset is not None else None
 
     def origin(self, changelog: bytes) -> bool:
-        stored = self._db.get(_ORIGIN)
+        (stored,) = self.read([_ORIGIN])
         if stored is None:
-            self._db[_ORIGIN] = stored = changelog
-        return bool(stored == changelog)
+            self.write([(_ORIGIN, changelog)], None)
+        return stored in (None, changelog)
 
     def put(self, key: bytes, value: bytes) -> None:
         if self.hot.put(key, value):

@@ -328,6 +328,28 @@ def test_damage_found_while_reading_is_remembered_for_the_next_opening(
     store.close_all()
 
 
+def test_damage_found_where_the_origin_is_kept_is_remembered_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written once, it lies in another file than the offset; an error of RocksDB's own would be met at every start."""
+    filled(tmp_path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+
+    class Damaged:
+        def get(self, keys: object) -> None:
+            raise Exception("Corruption: block checksum mismatch")
+
+    whole = store._partitions[0]._db
+    monkeypatch.setattr(store._partitions[0], "_db", Damaged())
+    with pytest.raises(StateError, match=r"things/0 is damaged \(Corruption.*the next start builds it anew"):
+        store.origin(0, b"id")
+    monkeypatch.setattr(store._partitions[0], "_db", whole)
+    store.close_all()
+    assert store.open(0) == 0
+    store.close_all()
+
+
 @pytest.mark.parametrize("part", [0.3, 0.9])
 def test_damage_found_while_scanning_is_no_end(tmp_path: Path, part: float) -> None:
     for path in filled(tmp_path).glob("*.sst"):

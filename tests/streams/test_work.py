@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.records import Alert
+from streams.commit import AbortedError
 from streams.offline import Offline
 from streams.settings import Settings
 from tests.runs import catalogue, difference, open_alerts, run
@@ -124,3 +125,29 @@ def test_partitions_lost_take_their_epoch_with_them(tmp_path: Path, lost: bool) 
 
         asyncio.run(scenario())
         assert len(bench.effects.epochs) == (0 if lost else 1)
+
+
+def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> None:
+    """Whatever a full epoch held is read again, once what waits behind it has been taken and dropped."""
+    records = world(2, 60)
+    with workbench(tmp_path, batch_rows_max=5) as bench:
+        batches = batches_of(records).batches(records)
+        full = threading.Event()
+
+        def refused(epoch: object, deltas: object, group_metadata: object) -> None:
+            full.wait(10)
+            raise AbortedError("refused")
+
+        async def scenario() -> None:
+            await bench.parcels(batches[:1])
+            bench.effects.commit = refused  # type: ignore[method-assign, assignment]
+            failing = asyncio.create_task(bench.commit())
+            while bench.work._epoch.rows:
+                await asyncio.sleep(0.001)
+            await bench.parcels(batches)  # the epoch that follows is full before it is known that the first has failed
+            full.set()
+            with pytest.raises(AbortedError):
+                await failing
+            await asyncio.wait_for(bench.parcels(batches), 5)
+
+        asyncio.run(scenario())

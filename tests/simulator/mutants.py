@@ -1,0 +1,103 @@
+"""Versions of the shipped code made wrong on purpose, each a change of one place, for which a seed must be found.
+
+A change that finds its place no more is an error, so that a mutant never goes quietly.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from streams import commit, restore, work
+from streams.state import rocks
+from streams.transport import poller
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`old` becomes `new` in the function `name` of `owner`, a module or a class of `module`."""
+
+    what: str
+    module: Any
+    owner: Any
+    name: str
+    old: str
+    new: str
+    first: int = 0  # seed to begin with, where the first that finds it is far from 0
+
+
+_COMMIT, _EPOCH, _WORK = commit.Committer, commit.Epoch, work.Work
+
+MUTANTS = (
+    Mutant("state is written before the commit (6 before 5)", commit, _COMMIT, "commit",
+           "self._resolve()  # 5", "[self._stores[t].write(d, {n: ends[t, n] for n in d}) for t, d in deltas.items()];"
+           " self._resolve(); deltas = {}"),
+    Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
+           "offsets, group_metadata, self._timeout_s", "offsets, None, self._timeout_s", 70),
+    Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
+           "self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4", "pass"),
+    Mutant("a commit that was not answered is taken for done", commit, _COMMIT, "_resolve",
+           "cause = error.args[0]", "return", 20),
+    Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
+           "if self._unfinished:", "if False:"),
+    Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
+           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 90),
+    Mutant("state stands for an offset further than it is", commit, _COMMIT, "_changelog",
+           "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
+    Mutant("the last record of a batch is read again", commit, _EPOCH, "read",
+           "batch.offsets[-1] + 1", "batch.offsets[-1]"),
+    Mutant("after an abort the next epoch is committed", work, _WORK, "_commit",
+           "self._aborted, self._generation = True, _NO_GENERATION", "return"),
+    Mutant("agents wait for commits that will not come", work, _WORK, "_room",
+           "self.ready and ", "", 30),
+    Mutant("an epoch is closed in the middle of a step", work, _WORK, "_commit",
+           "async with self._stepping:", "if True:"),
+    Mutant("batches of an earlier assignment are read", work, _WORK, "epoch",
+           "if batch.generation == self._generation", ""),
+    Mutant("an epoch outlives its assignment", work, _WORK, "_before_revoke",
+           "self._epoch = Epoch()", "pass", 30),
+    Mutant("partitions are given back in the middle of a commit", work, _WORK, "_before_revoke",
+           "async with self._committing, self._stepping:\n        await self._drain()",
+           "async with self._stepping:\n        pass"),
+    Mutant("nothing is read from the changelog", restore, restore, "_lacking",
+           "if each.offset < high:", "if False:"),
+    Mutant("the changelog is read from where it is not lacking", restore, restore, "_lacking",
+           "max(each.offset, low)", "max(each.offset, low) + 2 * (each.offset > 0)"),
+    Mutant("state is restored to the last stable offset only", restore, restore, "_lacking",
+           '"read_uncommitted"', '"read_committed"', 60),
+    Mutant("state is restored from what was not committed", restore, work, "restore",
+           '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
+    Mutant("uncommitted records are read", poller, poller.Poller, "__init__",
+           '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
+    Mutant("an assignment begins at its beginning, whatever is committed", poller, poller, "_committed",
+           "if each.offset < 0:", "if True:"),
+    Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
+           "self._on_revoked(set(self.assigned), True)", "pass"),
+    Mutant("an offset is written before what it stands for", rocks, rocks._Partition, "write",
+           "batch = WriteBatch(raw_mode=True)",
+           "batch = WriteBatch(raw_mode=True)\n    if offset is not None:\n"
+           "        batch.put(_OFFSET, offset.to_bytes(8, 'big'))\n"
+           "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
+    Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
+           "deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not"
+           " be missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
+           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 20),
+)  # fmt: skip
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The code with this mutant in it."""
+    function = inspect.getattr_static(mutant.owner, mutant.name)
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+    if source.count(mutant.old) != 1:
+        raise LookupError(f"{mutant.what}: {source.count(mutant.old)} places hold {mutant.old!r}")
+    made: dict[str, Any] = {}
+    exec(compile(source.replace(mutant.old, mutant.new), f"<{mutant.what}>", "exec"), mutant.module.__dict__, made)
+    with mock.patch.object(mutant.owner, mutant.name, made[mutant.name]):
+        yield

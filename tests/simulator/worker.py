@@ -1,0 +1,233 @@
+"""A worker in a simulated process: `Work`, its poller and its agents' code as shipped, without Faust around them."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from faust.transport import consumer as base
+
+from schemas import topics
+from streams import app, commit, follow, passing, patience, restore, work
+from streams.app import PARCEL_TOPICS, answer_all, judge_all
+from streams.frames import Batch
+from streams.reference import keeping as reference_keeping
+from streams.rulesets import board
+from streams.rulesets import keeping as rules_keeping
+from streams.state import rocks
+from streams.transport import poller
+from streams.transport.consumer import Consumer, RebalanceError
+from streams.work import Work
+from tests.simulator import clients, disk
+from tests.simulator.machine import Clock, World
+from tests.simulator.node import Node, Place, here
+from tests.simulator.producer import Producer
+from tests.simulator.threads import Killed
+
+
+class Bare(base.Consumer):  # type: ignore[misc]
+    """In the place of Faust's consumer: as much of it as ours is built on."""
+
+    def __init__(self, link: Any, loop: Any, failed: Callable[[BaseException], None]) -> None:
+        self.app = SimpleNamespace(
+            link=link, rebalancing=False, consumer_generation_id=0, on_rebalance_start=lambda: None
+        )
+        self.loop = loop
+        self._failed = failed
+        self._ended = asyncio.Event()
+
+    @property
+    def should_stop(self) -> bool:
+        return self._ended.is_set()
+
+    def add_future(self, work: Coroutine[Any, Any, None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failed(error)
+
+        self.loop.create_task(work).add_done_callback(ended)
+
+    async def wait_first(self, work: Coroutine[Any, Any, Any], timeout: float) -> None:
+        tasks = [self.loop.create_task(each) for each in (work, self._ended.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def crash(self, error: BaseException) -> None:
+        self._failed(error)
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        pass
+
+    async def end(self) -> None:
+        """Stop it."""
+        self._ended.set()
+        await self.on_stop()
+
+
+class Faustless(Consumer, Bare):
+    """The shipped consumer, without Faust's."""
+
+    def _serve(self, work: Any) -> None:
+        """As shipped, with a wait that lets others go on."""
+        node = here()
+        done: list[tuple[Any, BaseException | None]] = []
+
+        async def served() -> None:
+            try:
+                done.append((await work, None))
+            except BaseException as error:
+                done.append((None, error))
+            node.world.changed()
+
+        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(served()))
+        try:
+            node.world.wait(self.link.rebalance_timeout_s, lambda: bool(done))
+        except Killed:
+            with suppress(BaseException):
+                work.close()  # which may not have begun
+            raise
+        if not done:
+            raise RebalanceError(f"a rebalance was not done after {self.link.rebalance_timeout_s:.0f} s")
+        if done[0][1] is not None:
+            raise done[0][1]
+
+
+class Stream:
+    """What an agent reads. Faust's would skip batches of an earlier assignment; this one leaves that to the worker."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Batch] = asyncio.Queue(4)
+
+    async def noack(self) -> AsyncIterator[Batch]:
+        while True:
+            yield await self.queue.get()
+
+
+async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, BaseException | None], None]) -> None:
+    """A worker from its start to its end; `ended` is told what it ended of."""
+    over: asyncio.Future[BaseException | None] = node.loop.create_future()
+
+    def end(error: BaseException | None) -> None:
+        if not over.done():
+            over.set_result(error)
+
+    made = make()
+    made.prepare()  # as `App.on_first_start` does
+    consumer = Faustless(made.link(), node.loop, end)
+    node.quit = lambda: end(None)
+    parcels, histories = Stream(), Stream()
+
+    async def commits() -> None:
+        await made.start(consumer)
+        await made.commit_loop()
+
+    async def feed() -> None:
+        while not consumer.should_stop:
+            for batches in (await consumer._getmany(None, 1.0)).values():
+                for batch in batches:
+                    await (histories if batch.topic == topics.OBSERVATIONS else parcels).queue.put(batch)
+
+    async def guarded(begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await begin()
+        except Exception as error:
+            end(error)
+
+    parts: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+        commits,
+        feed,
+        lambda: judge_all(made, parcels),
+        lambda: answer_all(made, histories),
+        made.reference.run,
+        lambda: passing.keep_up(made),
+        lambda: passing.pass_time(made, consumer.lag),
+    )
+    tasks = [node.start(guarded(part)) for part in parts]
+    await consumer.subscribe([*PARCEL_TOPICS, topics.OBSERVATIONS])
+    error = await over
+    node.world.note(f"{node.name}: ends: {error!r}")
+    early = node.rng.random() < 0.5  # Faust stops its services in an order of its own
+    if early:
+        _cancel(tasks)
+    try:
+        await consumer.end()
+    except Exception as on_the_way_out:
+        error = error or on_the_way_out
+    _cancel(tasks)
+    ended(node, error)
+    node.kill()
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+class _Following:
+    """Stands for the module `threading` in `streams.follow`."""
+
+    class Event:
+        def __init__(self) -> None:
+            self._set = False
+
+        def set(self) -> None:
+            self._set = True
+
+        def is_set(self) -> bool:
+            return self._set
+
+    class Thread:
+        def __init__(self, target: Callable[[], None], name: str, daemon: bool) -> None:
+            self._target = target
+
+        def start(self) -> None:
+            here().thread(self._target)
+
+
+@contextmanager
+def doors(world: World, disks: disk.Disks) -> Iterator[None]:
+    """Put what is simulated in the place of every engine, for as long as it lasts."""
+    Place.world = Clock.world = world
+    disk.Disks.disks = disks
+    clock = Clock()
+    timed: tuple[types.ModuleType, ...] = (
+        app, commit, follow, passing, patience, restore, work, poller, reference_keeping, rules_keeping,
+    )  # fmt: skip
+    stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
+    stands += [
+        (commit, "Producer", Producer),
+        (board, "Producer", Producer),
+        (restore, "Consumer", clients.Reader),
+        (restore, "AdminClient", clients.Admin),
+        (poller, "Client", clients.Member),
+        (follow, "Consumer", clients.Reader),
+        (follow, "threading", _Following),
+        (rocks, "Rdict", disk.Rdict),
+        (rocks, "WriteBatch", disk.WriteBatch),
+        (rocks, "WriteOptions", disk.WriteOptions),
+        (rocks, "_options", lambda cache: None),
+        (work, "shared_cache", lambda megabytes: None),
+        (work, "warm", lambda settings, catalogue: None),
+    ]
+    with mock.patch.multiple(follow, _POLL_S=0.5):
+        patches = [mock.patch.object(module, name, stand) for module, name, stand in stands]
+        try:
+            for patch in patches:
+                patch.start()
+            yield
+        finally:
+            world.close()
+            for patch in patches:
+                with suppress(RuntimeError):
+                    patch.stop()
