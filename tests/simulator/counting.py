@@ -19,6 +19,7 @@ from schemas.records import Alert, Reject
 from streams import layout
 from streams.emit import Emitted
 from streams.fold.deadlines import Calendar
+from streams.fold.memory import Memory
 from streams.frames import Batch
 from streams.pipeline import SOURCES, Histories, Judged, Parcels
 from streams.work import Work
@@ -53,7 +54,13 @@ class CountingParcels:
         self.catalogue = parcels.catalogue
         self.deadlines = parcels.deadlines
         self.near: frozenset[int] = frozenset()
+        self.memory: Memory | None = None  # counts are kept for ever
         self._partitions = parcels._partitions
+
+    def close(self) -> None:
+        """Partitions are gone."""
+        self.near = frozenset()
+        self.deadlines.close()
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Count what these batches hold."""

@@ -142,6 +142,9 @@ class Rdict:
     def property_int_value(self, name: str) -> int:
         return len(self._folder.values)
 
+    def set_options(self, options: object) -> None:
+        pass
+
     def flush(self) -> None:
         self._node.check()
         self._folder.flush(len(self._folder.waiting))

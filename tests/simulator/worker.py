@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from unittest import mock
 from faust.transport import consumer as base
 
 from schemas import topics
-from streams import app, commit, follow, passing, patience, restore, work
+from streams import app, commit, follow, forgetting, passing, patience, restore, work
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
 from streams.frames import Batch
 from streams.reference import keeping as reference_keeping
@@ -152,6 +153,7 @@ async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, Base
         made.reference.run,
         lambda: passing.keep_up(made),
         lambda: passing.pass_time(made, consumer.lag),
+        *((lambda: forgetting.forget(made, consumer.lag),) if made.parcels.memory else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]
     await consumer.subscribe([*PARCEL_TOPICS, topics.OBSERVATIONS])
@@ -195,6 +197,27 @@ class _Following:
             here().thread(self._target)
 
 
+class _AtOnce:
+    """Stands for the one thread that writes what is restored, which its caller waits for in turn."""
+
+    def __init__(self, workers: int, thread_name_prefix: str) -> None:
+        pass
+
+    def __enter__(self) -> _AtOnce:
+        return self
+
+    def __exit__(self, *failed: object) -> None:
+        pass
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(call(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 @contextmanager
 def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     """Put what is simulated in the place of every engine, for as long as it lasts."""
@@ -202,7 +225,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, follow, passing, patience, restore, work, poller, reference_keeping, rules_keeping,
+        app, commit, follow, forgetting, passing, patience, restore, work, poller, reference_keeping, rules_keeping,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
@@ -216,8 +239,8 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (rocks, "Rdict", disk.Rdict),
         (rocks, "WriteBatch", disk.WriteBatch),
         (rocks, "WriteOptions", disk.WriteOptions),
-        (rocks, "_options", lambda cache: None),
-        (work, "shared_cache", lambda megabytes: None),
+        (rocks, "options", lambda shared: None),
+        (restore, "ThreadPoolExecutor", _AtOnce),
         (work, "warm", lambda settings, catalogue: None),
     ]
     with mock.patch.multiple(follow, _POLL_S=0.5):
