@@ -57,7 +57,8 @@ class RocksStore:
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         """The newest value of each key: hot, of an open epoch, or from RocksDB. keep: it is then hot."""
         open_ = self._partitions
-        values = [open_[partition].hot.get(key) for partition, key in zip(partitions, keys, strict=True)]
+        hot = {number: partition.hot for number, partition in open_.items()}
+        values = [hot[partition][key] for partition, key in zip(partitions, keys, strict=True)]
         cold: defaultdict[int, list[int]] = defaultdict(list)
         for i, value in enumerate(values):
             if value is None and not open_[partitions[i]].complete:
