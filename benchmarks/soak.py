@@ -24,7 +24,7 @@ from typing import Annotated
 import msgspec
 import psutil
 import typer
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -50,6 +50,7 @@ _CLEANER = {"log.cleaner.backoff.ms": "2000", "log.retention.check.interval.ms":
 _WORKER = {
     "WAYBILL_HOT_BYTES_MAX": str(32 << 20),
     "WAYBILL_STATE_CACHE_MB": "16",
+    "WAYBILL_STATE_BUFFERS_MB": "8",
     "WAYBILL_FORGET_DELAY_S": "0",  # days pass in seconds here
 }
 
@@ -110,7 +111,7 @@ def play(servers: str, folder: Path, worker: Worker, minutes: float, days: int, 
         time.sleep(max(ahead, 0))
         worker.alive()
         if day >= (len(samples) + 1) * EVERY_D and day <= days:
-            samples.append(worker.sample(day, events, folder))
+            samples.append(worker.sample(day, events, folder, servers))
     return samples
 
 
@@ -149,7 +150,7 @@ class Worker:
         if self._process.poll() is not None:
             raise BenchmarkError(f"the worker ended: {self._log.read_text('utf-8', 'replace')[-2_000:]}")
 
-    def sample(self, day: int, events: int, folder: Path) -> Sample:
+    def sample(self, day: int, events: int, folder: Path, servers: str) -> Sample:
         found: dict[tuple[str, str], float] = {}
         with urllib.request.urlopen(self._page, timeout=30) as page:
             for family in text_string_to_metric_families(page.read().decode()):
@@ -162,14 +163,43 @@ class Worker:
             int(found["waybill_lag_records", ""]),
             self._tree.memory_info().rss / 1e6,
             _size(folder / "state"),
-            int(found["waybill_state_entries", "parcels"]),
-            int(found["waybill_state_entries", "histories"]),
+            live_keys(servers, PARCELS_CHANGELOG),
+            live_keys(servers, HISTORIES_CHANGELOG),
             sum(
                 _size(path)
                 for topic in (PARCELS_CHANGELOG, HISTORIES_CHANGELOG)
                 for path in (folder / "kafka").rglob(f"{topic}-*")
             ),
         )
+
+
+def live_keys(servers: str, topic: str) -> int:
+    """Keys of a changelog that are not deleted, counted: RocksDB's estimate counts what is overwritten and deleted."""
+    reader = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "soak-reader",  # never joins
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+    )
+    left, keys = set(range(PARTITIONS)), set[tuple[int, bytes]]()
+    reader.assign([TopicPartition(topic, number, 0) for number in left])
+    try:
+        while left:
+            for message in reader.consume(50_000, 1.0):
+                error, number = message.error(), int(message.partition() or 0)
+                if error is None:
+                    key = (number, message.key() or b"")
+                    keys.discard(key) if message.value() is None else keys.add(key)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(number)
+                else:
+                    raise KafkaException(error)
+    finally:
+        reader.close()
+    return len(keys)
 
 
 def growth(samples: list[Sample]) -> dict[str, float]:

@@ -57,9 +57,8 @@ class Work:
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
             topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
         }
-        self.histories = Histories(
-            self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=settings.observations_per_bucket_max
-        )
+        rows_max = settings.observations_per_bucket_max
+        self.histories = Histories(self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max)
         self.parcels = Parcels(
             self._stores[topics.PARCELS_CHANGELOG],
             catalogue,

@@ -35,6 +35,8 @@ def options(shared: Shared) -> Options:
     made.set_compression_type(DBCompressionType.lz4())
     made.set_max_background_jobs(2)
     made.set_keep_log_file_num(2)
+    made.set_max_log_file_size(1 << 20)  # RocksDB's own log and manifest: else they grow with every flush
+    made.set_max_manifest_file_size(1 << 20)
     # What is forgotten leaves the disk: a file that is full of deletions, or old, is compacted though nothing grows.
     made.add_compact_on_deletion_collector_factory(_DELETIONS_WINDOW, _DELETIONS_MAX, _DELETIONS_SHARE)
     made.set_level_compaction_dynamic_level_bytes(True)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from schemas.topics import PARCELS_CHANGELOG
 from streams import layout, topics
+from streams.commit import Committer, Epoch
 from streams.restore import RestoreError, restore
 from streams.state.rocks import RocksStore, shared_cache
 
@@ -161,3 +162,26 @@ def test_a_changelog_of_another_format_is_refused(
     said = rf"parcels-changelog\[0\]: holds state of format {ours + 1}, this worker's is {ours}: run"
     with pytest.raises(RestoreError, match=said):
         bring(fresh_kafka, store)
+
+
+def test_what_a_commit_forgets_stays_forgotten(fresh_kafka: str, store: RocksStore, tmp_path: Path) -> None:
+    """A deletion is on the changelog, and a volume that has the key loses it."""
+    client: dict[str, object] = {"bootstrap.servers": fresh_kafka}
+    stores = {PARCELS_CHANGELOG: store}
+    committer = Committer({**client, "transaction.timeout.ms": 10_000}, uuid.uuid4().hex, stores)
+    committer.start()
+    member = Consumer({**client, "group.id": uuid.uuid4().hex})
+    store.open(0)
+    elsewhere = RocksStore("parcels", tmp_path / "elsewhere", CACHE, hot_bytes_max=1 << 20)
+    for gone in (False, True):
+        if gone:
+            store.delete([0], [b"a"])
+        else:
+            store.put([0, 0], [b"a", b"b"], [state("1"), state("1")])
+        deltas = {PARCELS_CHANGELOG: store.close_epoch()}
+        committer.commit(Epoch(), deltas, member.consumer_group_metadata())
+        bring(fresh_kafka, elsewhere)
+        for each in (store, elsewhere):
+            assert values(each, "a", "b") == [None if gone else b"1", b"1"]
+        elsewhere.close_all()
+    member.close()
