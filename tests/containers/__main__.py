@@ -1,0 +1,27 @@
+"""`make test-containers`: have a Docker engine, then run the tests of containers, then stop what was started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.containers import engine
+
+
+def main() -> int:
+    """Returns pytest's exit code, or 1 with one message when there is nothing to run the tests on."""
+    try:
+        with engine.running() as where:
+            if not engine.compose():
+                raise engine.SetupError("there is no Compose: neither `docker compose` nor `docker-compose`")
+            print(f"Docker {engine.version()}: {where}; Compose: {' '.join(engine.compose())}", flush=True)
+            return int(pytest.main(["tests/containers", "-m", "containers", "--durations=0", *sys.argv[1:]]))
+    except (engine.SetupError, subprocess.SubprocessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
