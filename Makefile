@@ -16,7 +16,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
 	@echo 'make test    lint, types, and every test, with a real broker'
-	@echo 'make test-containers   the tests of images and Compose; as root on Debian it sets up what they need'
+	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'

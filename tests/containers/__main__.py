@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 from tests.containers import engine
+
+PYTEST = (sys.executable, "-m", "pytest", "tests/containers", "-m", "containers", "-v", "-rP", "--durations=0")
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
             if not engine.compose():
                 raise engine.SetupError("there is no Compose: neither `docker compose` nor `docker-compose`")
             print(f"Docker {engine.version()}: {where}; Compose: {' '.join(engine.compose())}", flush=True)
-            return int(pytest.main(["tests/containers", "-m", "containers", "--durations=0", *sys.argv[1:]]))
+            return subprocess.call([*PYTEST, *sys.argv[1:]])
     except (engine.SetupError, subprocess.SubprocessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -53,7 +53,10 @@ def running() -> Iterator[str]:
         yield "the engine of Debian's package"
         return
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            # A session of its own: Ctrl-C is for the tests, which still need it to remove what they started.
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             _wait(process)
             yield "dockerd of Debian's package, started for this"
