@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,8 +44,10 @@ def built() -> images.Images:
 
 
 @pytest.fixture
-def stack(built: images.Images, tmp_path: Path) -> Iterator[Stack]:
-    """Kafka and one worker, started from deploy/compose.yaml."""
+def stack(built: images.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """Kafka and one worker, started from deploy/compose.yaml; no setting of the machine that runs the test reaches it."""
+    for name in [name for name in os.environ if name.startswith(("COMPOSE_", "KAFKA_", "WAYBILL_"))]:
+        monkeypatch.delenv(name)
     project = f"waybill-test-{_free_port()}"
     settings = {
         "COMPOSE_PROJECT_NAME": project,
