@@ -45,7 +45,7 @@ def built() -> images.Images:
 
 @pytest.fixture
 def stack(built: images.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """Kafka and one worker, started from deploy/compose.yaml; no setting of the machine that runs the test reaches it."""
+    """Kafka and one worker, started from deploy/compose.yaml; no setting of this machine reaches them."""
     for name in [name for name in os.environ if name.startswith(("COMPOSE_", "KAFKA_", "WAYBILL_"))]:
         monkeypatch.delenv(name)
     project = f"waybill-test-{_free_port()}"

@@ -58,7 +58,7 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
         every = [each for service in ("kafka", "topics", "worker") for each in self.containers(service, ended=True)]
         return "\n\n".join(f"{each.name} ({each.status}):\n{said(each)[-6_000:]}" for each in every)
 
-    def until(self, done: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+    def until(self, done: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
         """Wait until `done` holds; fails with what the containers said."""
         deadline = time.monotonic() + timeout_s
         while not done():
