@@ -48,6 +48,7 @@ def stack(built: images.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Kafka and one worker, started from deploy/compose.yaml; no setting of this machine reaches them."""
     for name in [name for name in os.environ if name.startswith(("COMPOSE_", "KAFKA_", "WAYBILL_"))]:
         monkeypatch.delenv(name)
+    assert engine.compose(), "there is no Compose here: neither `docker compose` nor `docker-compose`"
     project = f"waybill-test-{_free_port()}"
     settings = {
         "COMPOSE_PROJECT_NAME": project,
