@@ -11,11 +11,12 @@ export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup demo test chaos simulate bench lock clean
+.PHONY: help setup demo test test-containers chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
 	@echo 'make test    lint, types, and every test, with a real broker'
+	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
@@ -34,6 +35,10 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
+test-containers: setup
+	$(BIN)/python -m tests.containers
 
 # One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m.
 chaos: setup

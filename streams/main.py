@@ -5,5 +5,6 @@ from __future__ import annotations
 from streams.app import build
 from streams.preflight import checked
 from streams.settings import load
+from streams.slots import claimed
 
-app = build(checked(load()))
+app = build(claimed(checked(load())))

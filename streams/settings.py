@@ -92,7 +92,11 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
     replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
     group: Name = Field("waybill-sentinel", description="Consumer group; also the prefix of transactional ids.")
-    instance: Name = Field("0", description="Name of this worker's slot: static member id, and its folder of state.")
+    instance: Name = Field(
+        "0",
+        description="Name of this worker's slot: static member id, and its folder of state; auto or NAME-auto: the "
+        "lowest number that no other worker of this state_dir has.",
+    )
     group_protocol: Literal["classic", "consumer"] = Field(
         "classic", description="Group membership: classic (range, static members), or consumer (KIP-848)."
     )

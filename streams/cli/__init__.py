@@ -138,5 +138,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     # Errors of our packages, of the system and of Kafka say what and where by themselves.
     if kind.__module__.split(".")[0] in OWN_PACKAGES or isinstance(error, OSError) or kind.__name__ == "KafkaException":
         return f"waybill: error: {error}", FAILED
+    if isinstance(error, ModuleNotFoundError):  # the image of containers leaves out what workers do not need
+        return f"waybill: error: the Python package {error.name} is not installed here, and this needs it", FAILED
     line = str(error).splitlines()[0] if str(error) else ""
     return f"waybill: error: unexpected {kind.__name__}: {line} (waybill --debug … shows where)", FAILED

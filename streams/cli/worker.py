@@ -52,9 +52,9 @@ def worker(
     It then commits what is in hand, leaves the group and exits with 0; after a crash it exits with 1 and says why.
     Without a broker given it looks for one at 127.0.0.1:9092, where `waybill broker run` listens.
 
-    With --processes N, N workers run as instances 0 to N-1 (NAME-0 … with --instance NAME), with pages on web_port + n;
-    one that dies is started anew, until that has not helped for give_up_after_ms. Partitions are shared among all
-    workers of a group, wherever they run.
+    With --processes N, N workers run as instances 0 to N-1 (NAME-0 … with --instance NAME; those that are free with
+    auto), with pages on web_port + n; one that dies is started anew, until that has not helped for give_up_after_ms.
+    Partitions are shared among all workers of a group, wherever they run.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped_early)
@@ -68,6 +68,10 @@ def worker(
     settings = checked(settings)
     if processes > 1:
         raise typer.Exit(_supervise(processes, settings, config, assignments or []))
+
+    from streams.slots import claimed
+
+    settings = claimed(settings)
     log_to_stderr(settings.log_level, f"worker {settings.instance}")
     # Frames here are small, and the other cores are for other workers: polars' threads would only wait for each other.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
@@ -144,6 +148,7 @@ _KINDS_MAX = 1_000
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
+    from streams.slots import open_ended
     from streams.supervisor import STABLE_S, WAYBILL, Child, supervise
 
     log_to_stderr(settings.log_level, "supervisor")
@@ -153,9 +158,10 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
     children = []
     for number in range(count):
         name = str(number) if settings.instance == "0" else f"{settings.instance}-{number}"
+        instance = settings.instance if open_ended(settings.instance) else name
         port = settings.web_port + number if settings.web_port else 0
         own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
-               "--instance", name, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
+               "--instance", instance, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
         children.append(Child(name, [*WAYBILL, "worker", *shared, *own]))
     # Longer than the longest that a worker may live to no purpose: waiting for a changelog that does not come.
     stable_s = STABLE_S + 3 * settings.transaction_timeout_ms / 1000

