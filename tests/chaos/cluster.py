@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import heapq
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +23,8 @@ from streams.broker.errors import BrokerError
 from streams.broker.private import PrivateKafka
 from streams.supervisor import STOP_S, start
 from tests.chaos.schedule import SESSION_S, Fault
-from tests.workers import WAYBILL, Worker
+from tests.hurt import damage
+from tests.workers import READY, WAYBILL, Worker
 
 GROUP = "waybill-sentinel"
 # A small cache, so that the store itself is read, and a session that faults can outlast. Partitions fall idle at once:
@@ -34,22 +38,34 @@ SETTINGS: dict[str, object] = {
     "idle_partition_s": 1,
     "flood_share_max": 0,  # alerts are held against `waybill judge`, which holds none back
 }
+# How long a member of KIP-848 may be silent is the broker's to say.
+OF_BROKER = {
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": str(int(SESSION_S * 1_000)),
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": str(int(SESSION_S * 250)),
+}
+JUMPING = (sys.executable, "-m", "tests.hurt", "clock")
+JOINS_AFTER = 0.1  # of a fault: another worker, which takes away what is being restored
 STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
 _WORDS_MAX = 240
+LET_GO = "gave its partitions back"  # what a worker says when they are taken from it
 BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
 Say = Callable[[str], None]
+Settings = Mapping[str, object]
 
 
 class Slot(Worker):
     """A worker that is to run: `waybill worker` under one name, with folder and log, process after process."""
 
-    def __init__(self, servers: str, folder: Path, name: str, settings: Mapping[str, int]) -> None:
+    def __init__(self, servers: str, folder: Path, name: str, settings: Settings) -> None:
         super().__init__(servers, folder, command=WAYBILL, instance=name, **{**SETTINGS, **settings})
         self.name = name
         self.folder = folder
         self.wanted = False  # it is to run now
         self.due_at = 0.0  # when to start it
         self.killed = False  # by a fault, without its process having been taken away yet
+        self.jumps = False  # its wall clock
 
     @property
     def state(self) -> Path:
@@ -64,7 +80,9 @@ class Slot(Worker):
     def start(self) -> Self:
         """Start it. Should this process be killed, it dies as well."""
         with self.log.open("ab") as log:
-            self._process = start(self._command, env={**self._env, "PYTHONFAULTHANDLER": "1"}, output=log)
+            self._process = start(
+                JUMPING if self.jumps else WAYBILL, env={**self._env, "PYTHONFAULTHANDLER": "1"}, output=log
+            )
         return self
 
     def send(self, number: signal.Signals) -> None:
@@ -89,6 +107,11 @@ class Slot(Worker):
         process, self._process = self._process, None
         return process
 
+    def revoked_in_restore(self) -> int:
+        """How often its partitions were taken from it before their state was there."""
+        said = re.findall(f"starting: group|{READY}|{LET_GO}", self.told(10**9))
+        return sum(last == LET_GO and before != READY for before, last in pairwise(said))
+
     def last_words(self) -> str:
         """Why it ended, as its log says."""
         found = re.findall(r"(?:error:| ERROR .*?:) (?!FAIL)(\S.*)", self.told(12))
@@ -98,12 +121,13 @@ class Slot(Worker):
 class Cluster:
     """The broker and the workers. `tend` is to be called all the time; it raises nothing, `wrong` says what was."""
 
-    def __init__(self, folder: Path, *, slots: int, partitions: int, settings: list[dict[str, int]], say: Say) -> None:
+    def __init__(self, folder: Path, *, slots: int, partitions: int, settings: Sequence[Settings], say: Say) -> None:
         self.folder = folder
         self.partitions = partitions
         self.ended: Counter[str] = Counter()  # why workers ended by themselves
         self.wrong: list[str] = []
-        self.kafka = PrivateKafka(folder / "kafka", heap_mb=400)
+        self.harmed: set[Path] = set()  # state folders that were damaged, which shows when they are read
+        self.kafka = PrivateKafka(folder / "kafka", settings=OF_BROKER, heap_mb=400)
         self.slots: list[Slot] = []
         self._count = slots
         self._settings = settings
@@ -143,11 +167,19 @@ class Cluster:
         slot = self.slots[fault.slot] if fault.slot >= 0 else self.slots[0]
         back = time.monotonic() + fault.hold_s
         match fault.kind:
-            case "kill" | "wipe":
+            case "kill" | "wipe" | "damage" | "clock":
                 slot.end()
-                if fault.kind == "wipe":
-                    shutil.rmtree(slot.state, ignore_errors=True)
+                self._hurt(slot, fault)
                 slot.due_at = back
+            case "delete":
+                shutil.rmtree(slot.state, ignore_errors=True)
+                self._at(back, slot.end)
+            case "revoke in restore":
+                slot.end()
+                shutil.rmtree(slot.state, ignore_errors=True)
+                slot.due_at = 0.0
+                self._at(back - (1 - JOINS_AFTER) * fault.hold_s, lambda: self._visit(back))
+                self._broker_work = self._broker.submit(self._stutter, back)
             case "kill in commit":
                 self._broker_work = self._broker.submit(self._stutter, back, slot)
             case "kill all":
@@ -156,6 +188,11 @@ class Cluster:
                 for each in self.slots[: self._count]:
                     each.end()
                     each.due_at = back
+            case "alone":
+                for each in self.slots[: self._count]:
+                    if each is not slot:
+                        self._terminate(each)
+                        each.due_at = back
             case "stop" | "scale down":
                 self._terminate(slot)
                 slot.due_at = back
@@ -163,9 +200,7 @@ class Cluster:
                 slot.send(signal.SIGSTOP)
                 self._at(back, lambda: slot.send(signal.SIGCONT))
             case "scale up":
-                self._extra += 1
-                extra = self._join(f"extra-{self._extra}", self._settings[0])
-                self._at(back, lambda: self._leave(extra))
+                self._visit(back)
             case "takeover":
                 self._take_over(slot, back)
             case "broker stop":
@@ -221,12 +256,29 @@ class Cluster:
 
     # Parts of them
 
-    def _join(self, name: str, settings: dict[str, int]) -> Slot:
+    def _join(self, name: str, settings: Settings) -> Slot:
         slot = Slot(self.servers, self.folder / f"worker-{name}", name, settings)
         slot.wanted = True
         slot.start()
         self.slots.append(slot)
         return slot
+
+    def _visit(self, until: float) -> None:
+        """Another worker for a while."""
+        self._extra += 1
+        extra = self._join(f"extra-{self._extra}", self._settings[0])
+        self._at(until, lambda: self._leave(extra))
+
+    def _hurt(self, slot: Slot, fault: Fault) -> None:
+        """What is done to a worker that was killed, before it is started anew."""
+        match fault.kind:
+            case "wipe":
+                shutil.rmtree(slot.state, ignore_errors=True)
+            case "damage":
+                if damage(slot.state, random.Random(fault.at_s)):
+                    self.harmed.add(slot.state)
+            case "clock":
+                slot.jumps = not slot.jumps
 
     def _leave(self, slot: Slot) -> None:
         slot.wanted = False
@@ -257,16 +309,17 @@ class Cluster:
 
         self._at(back, wake)
 
-    def _stutter(self, until: float, slot: Slot) -> None:
-        """Let the broker stutter, then kill the worker while the broker stands."""
+    def _stutter(self, until: float, slot: Slot | None = None) -> None:
+        """Let the broker stutter, then kill the worker, if any, while the broker stands."""
         try:
             while time.monotonic() < until:
                 self._signal_broker(signal.SIGCONT)
                 time.sleep(STUTTER_S[0])
                 self._signal_broker(signal.SIGSTOP)
                 time.sleep(STUTTER_S[1])
-            slot.killed = True
-            slot.send(signal.SIGKILL)
+            if slot is not None:
+                slot.killed = True
+                slot.send(signal.SIGKILL)
         finally:
             self._signal_broker(signal.SIGCONT)
 
