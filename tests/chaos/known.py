@@ -60,11 +60,11 @@ def _change(rng: random.Random, rows: list[Row], start_at: int, days: float) -> 
     if chance < REPEATED + GARBAGE:
         return [_garbage(rng, row)]
     during = start_at + int(rng.random() * days * DAY_MS)
-    row = rows[number] = {**row, **_CHANGES[row["kind"]](rng, row, rng.choice(rows), during)}
-    said = _said(row)
-    # One that was deleted comes back at once: files cannot say that a record is gone. What it speaks of is what it
-    # spoke of before, or the revision would tell. Versions of an enterprise go with it, which no file can say either.
-    if rng.random() < DELETED and row["kind"] != "enterprise":
+    now = rows[number] = {**row, **_CHANGES[row["kind"]](rng, row, rng.choice(rows), during)}
+    said = _said(now)
+    # One that was deleted comes back at once: files cannot say that a record is gone. It is of whom it was of before,
+    # and says something else, or the revision would tell.
+    if rng.random() < DELETED and any(now.get(name) != row.get(name) for name in _DELETED_FOR[row["kind"]]):
         return [(said[0], None, True), said]
     return [said]
 
@@ -110,6 +110,8 @@ def _of_courier(rng: random.Random, row: Row, other: Row, during: int) -> Row:
     return rng.choice(({"left_at": during}, {"left_at": None}, {"certificate_to": during}))
 
 
+# Versions of an enterprise go with its record, which no file can say either.
+_DELETED_FOR = {"enterprise": (), "outlet": ("enterprise_id",), "courier": ("left_at",)}
 _CHANGES: dict[str, Callable[[random.Random, Row, Row, int], Row]] = {
     "enterprise": _of_enterprise,
     "outlet": _of_outlet,

@@ -61,7 +61,7 @@ _SAID: dict[Kind, str] = {
     "takeover": "worker {slot} is stopped, another takes its place, and after {hold:.1f} s the first goes on",
     "kill all": "kill -9 of all workers, started anew after {hold:.1f} s",
     "alone": "SIGTERM to all workers but {slot}, which stay away for {hold:.1f} s",
-    "revoke in restore": "wipe worker {slot}, and another joins while it restores; the broker stutters for {hold:.1f} s",
+    "revoke in restore": "wipe worker {slot}, another joins while it restores, the broker stutters for {hold:.1f} s",
     "delete": "the state folder of worker {slot} is removed under it, and kill -9 {hold:.1f} s later",
     "damage": "kill -9 of worker {slot}, its state overwritten in places, started anew after {hold:.1f} s",
     "clock": "kill -9 of worker {slot}, started anew after {hold:.1f} s with a clock that jumps, or a good one again",
