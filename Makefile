@@ -16,7 +16,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
 	@echo 'make test    lint, types, and every test, with a real broker'
-	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m)'
+	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
 	@echo 'make lock    resolve the versions anew (requirements.txt, Kafka jars)'
@@ -34,9 +34,11 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m.
+# One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m, PROTOCOL=classic or consumer
+# (without it the seed decides). Ends with one line of counts.
 chaos: setup
-	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES))
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(PROTOCOL),--protocol $(PROTOCOL))
 
 bench: setup
 	$(BIN)/python -m benchmarks
