@@ -9,35 +9,21 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
-from typing import Self
 
 from streams.broker.errors import BrokerError
 from streams.broker.private import PrivateKafka
-from streams.supervisor import STOP_S, start
+from streams.supervisor import STOP_S
 from tests.chaos.schedule import SESSION_S, Fault
+from tests.chaos.slot import Settings, Slot
 from tests.hurt import damage
-from tests.workers import READY, WAYBILL, Worker
+from tests.workers import READY
 
-GROUP = "waybill-sentinel"
-# A small cache, so that the store itself is read, and a session that faults can outlast. Partitions fall idle at once:
-# what is missing is then decided in the middle of all this, taken back, and in the end decided as `judge` does.
-SETTINGS: dict[str, object] = {
-    "group": GROUP,
-    "session_timeout_ms": int(SESSION_S * 1_000),
-    "transaction_timeout_ms": 10_000,
-    "hot_bytes_max": 1 << 20,
-    "state_cache_mb": 8,
-    "idle_partition_s": 1,
-    "flood_share_max": 0,  # alerts are held against `waybill judge`, which holds none back
-}
 # How long a member of KIP-848 may be silent is the broker's to say.
 OF_BROKER = {
     "group.consumer.min.session.timeout.ms": "1000",
@@ -45,77 +31,11 @@ OF_BROKER = {
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.heartbeat.interval.ms": str(int(SESSION_S * 250)),
 }
-JUMPING = (sys.executable, "-m", "tests.hurt", "clock")
 JOINS_AFTER = 0.1  # of a fault: another worker, which takes away what is being restored
 STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
-_WORDS_MAX = 240
-LET_GO = "gave its partitions back"  # what a worker says when they are taken from it
+_LOOK_EVERY_S = 0.5
 BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
 Say = Callable[[str], None]
-Settings = Mapping[str, object]
-
-
-class Slot(Worker):
-    """A worker that is to run: `waybill worker` under one name, with folder and log, process after process."""
-
-    def __init__(self, servers: str, folder: Path, name: str, settings: Settings) -> None:
-        super().__init__(servers, folder, command=WAYBILL, instance=name, **{**SETTINGS, **settings})
-        self.name = name
-        self.folder = folder
-        self.wanted = False  # it is to run now
-        self.due_at = 0.0  # when to start it
-        self.killed = False  # by a fault, without its process having been taken away yet
-        self.jumps = False  # its wall clock
-
-    @property
-    def state(self) -> Path:
-        """Its local state."""
-        return self.folder / GROUP / self.name
-
-    @property
-    def process(self) -> subprocess.Popen[bytes] | None:
-        """The process, if it was started and not taken away."""
-        return self._process
-
-    def start(self) -> Self:
-        """Start it. Should this process be killed, it dies as well."""
-        with self.log.open("ab") as log:
-            self._process = start(
-                JUMPING if self.jumps else WAYBILL, env={**self._env, "PYTHONFAULTHANDLER": "1"}, output=log
-            )
-        return self
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal, if there is anything to receive it."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
-
-    def end(self) -> None:
-        """kill -9, if it still runs."""
-        self.send(signal.SIGKILL)
-        self.take()
-
-    def take(self) -> subprocess.Popen[bytes] | None:
-        """Its process, which is no longer this slot's; waited for where it was killed."""
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.wait(10)
-        return process
-
-    def give_up(self) -> subprocess.Popen[bytes] | None:
-        """The running process, for someone else to see to."""
-        process, self._process = self._process, None
-        return process
-
-    def revoked_in_restore(self) -> int:
-        """How often its partitions were taken from it before their state was there."""
-        said = re.findall(f"starting: group|{READY}|{LET_GO}", self.told(10**9))
-        return sum(last == LET_GO and before != READY for before, last in pairwise(said))
-
-    def last_words(self) -> str:
-        """Why it ended, as its log says."""
-        found = re.findall(r"(?:error:| ERROR .*?:) (?!FAIL)(\S.*)", self.told(12))
-        return found[-1].strip()[:_WORDS_MAX] if found else "nothing said"
 
 
 class Cluster:
@@ -134,6 +54,8 @@ class Cluster:
         self._say = say
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._stopping: list[tuple[float, Slot, subprocess.Popen[bytes]]] = []
+        self._ousted: list[tuple[Slot, subprocess.Popen[bytes]]] = []  # must see for themselves that they have to end
+        self._looked_at = 0.0
         self._broker = ThreadPoolExecutor(1, thread_name_prefix="broker")
         self._broker_work: Future[None] | None = None
         self._extra = 0
@@ -154,7 +76,7 @@ class Cluster:
         """End everything at once."""
         for slot in self.slots:
             slot.end()
-        for _, _, process in self._stopping:
+        for process in (*(each[-1] for each in self._stopping), *(each[-1] for each in self._ousted)):
             process.kill()
             process.wait(10)
         self._broker.shutdown(wait=True)
@@ -213,17 +135,18 @@ class Cluster:
         """No fault is under way, and every worker that should run does."""
         broker_busy = self._broker_work is not None and not self._broker_work.done()
         running = all(slot.alive for slot in self.slots if slot.wanted)
-        return running and not broker_busy and not self._later and not self._stopping
+        return running and not broker_busy and not (self._later or self._stopping or self._ousted)
 
     def tend(self) -> None:
         """Do what is due: mend faults, start workers that are to run, note how they ended."""
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             heapq.heappop(self._later)[2]()
+        self._look_for_successors(now)
         for deadline, slot, process in list(self._stopping):
             code = process.poll()
             if code is None and now > deadline:
-                self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s of SIGTERM: {slot.log}")
+                self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s: {slot.log}")
                 process.send_signal(signal.SIGABRT)  # writes into its log where it hangs
                 code = process.wait(10)
             if code is not None:
@@ -305,9 +228,20 @@ class Cluster:
 
         def wake() -> None:
             old.send_signal(signal.SIGCONT)
-            self._stopping.append((time.monotonic() + STOP_S, slot, old))  # it must see for itself that it has to end
+            self._ousted.append((slot, old))
 
         self._at(back, wake)
+
+    def _look_for_successors(self, now: float) -> None:
+        """Who was ousted has to end once another is at work in its place: until then its place is its own."""
+        if now - self._looked_at < _LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        for slot, process in list(self._ousted):
+            at_work = any(each.name == slot.name and each.says(READY) for each in self.slots)
+            if at_work or process.poll() is not None:
+                self._ousted.remove((slot, process))
+                self._stopping.append((now + STOP_S, slot, process))
 
     def _stutter(self, until: float, slot: Slot | None = None) -> None:
         """Let the broker stutter, then kill the worker, if any, while the broker stands."""

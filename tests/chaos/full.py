@@ -11,8 +11,9 @@ from collections.abc import Callable
 from confluent_kafka import Consumer
 
 from schemas.topics import INSPECTIONS, SCANS, SHIPMENTS
-from tests.chaos.cluster import GROUP, Cluster
+from tests.chaos.cluster import Cluster
 from tests.chaos.logs import client, places
+from tests.chaos.slot import GROUP
 from tests.chaos.traffic import Player
 
 INPUTS = (SHIPMENTS, SCANS, INSPECTIONS)

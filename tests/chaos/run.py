@@ -12,10 +12,11 @@ from pathlib import Path
 from schemas.topics import ALERTS, HISTORIES_CHANGELOG, PARCELS_CHANGELOG, REJECTS
 from streams import topics
 from tests.chaos import verdict
-from tests.chaos.cluster import GROUP, Cluster
+from tests.chaos.cluster import Cluster
 from tests.chaos.full import kills
 from tests.chaos.logs import Listener, ends, unread, whole
 from tests.chaos.schedule import Fault, schedule
+from tests.chaos.slot import GROUP
 from tests.chaos.traffic import Player, lines
 from tests.chaos.verdict import Outcome
 from tests.runs import Alerts
