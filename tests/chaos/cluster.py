@@ -34,6 +34,7 @@ OF_BROKER = {
 JOINS_AFTER = 0.1  # of a fault: another worker, which takes away what is being restored
 STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
 _LOOK_EVERY_S = 0.5
+_TERMINATED = 128 + signal.SIGTERM  # of a worker that was not up yet
 BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
 Say = Callable[[str], None]
 
@@ -151,7 +152,7 @@ class Cluster:
                 code = process.wait(10)
             if code is not None:
                 self._stopping.remove((deadline, slot, process))
-                if code > 0:  # less: killed just now
+                if code > 0 and code != _TERMINATED:  # less: killed just now
                     self._note(slot, "after SIGTERM: ")
         busy = {id(slot) for _, slot, _ in self._stopping}
         for slot in self.slots:
