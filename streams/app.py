@@ -17,6 +17,7 @@ from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables import TableManager
 from mode import Service
 from mode.supervisors import CrashingSupervisor
 
@@ -76,6 +77,16 @@ class Boot(BootStrategy):
         return [Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)]
 
 
+class Tables(TableManager):
+    """Faust's, without the second that it gives tables to register: there are none."""
+
+    logger = logging.getLogger("faust.tables")
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class App(faust.App):
     """A Faust app with the worker's own parts: `work` (states, epochs) and `link` (what its transport needs)."""
 
@@ -98,6 +109,7 @@ class App(faust.App):
             stream_wait_empty=False,
             stream_buffer_maxsize=4,
             agent_supervisor=CrashingSupervisor,
+            TableManager=Tables,
             **options,
         )
 
@@ -107,6 +119,7 @@ class App(faust.App):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
+        self.work.prepare()
         await super().on_first_start()
 
 

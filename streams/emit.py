@@ -61,13 +61,13 @@ def emit(
     due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~deferred)
     if len(due) == 0:
         return []
-    frame = verdicts.frame[due].to_dicts()
+    evidence = verdicts.evidence(due)
     answers = verdicts.answers[due].rows()
     revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        reasons, unknown = explained(catalogue, answers[position], frame[position])
+        reasons, unknown = explained(catalogue, answers[position], evidence[position])
         alert = _alert(
             dossiers,
             i,

@@ -28,13 +28,19 @@ class Verdicts:
     """Answers, score and tier of the judged dossiers; `rows` are their positions among the dossiers."""
 
     rows: NDArray[np.int64]
-    frame: pl.DataFrame
     answers: pl.DataFrame
     score: NDArray[np.int32]
     tier: NDArray[np.uint8]
     absent: NDArray[np.int64]  # how many absences are decided
     due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
     touched: NDArray[np.int64]  # what reference data and rule sets add to the revision
+    read: pl.DataFrame  # the columns that rules read
+    show: Callable[[NDArray[np.int64]], pl.DataFrame]  # those that are evidence alone, for few: most are never asked
+
+    def evidence(self, at: NDArray[np.int64]) -> list[dict[str, object]]:
+        """The columns that rules read or show, of the verdicts at these positions."""
+        read, shown = self.read[at], self.show(at)
+        return read.hstack([column for column in shown if column.name not in read.columns]).to_dicts()
 
 
 def judge(
@@ -57,18 +63,24 @@ def judge(
     sent = (heads["emitted"] != 0) | (heads["shadowed"] != 0)
     due = dossiers.judge | (dossiers.moved & (asked | sent | (heads["present"] == 0)))
     rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
-    tails = [dossiers.tails[row] for row in rows.tolist()] if catalogue.columns & _TAIL.keys() else []
+    tails = [dossiers.tails[row] for row in rows.tolist()]
     movements = [dossiers.movements[row] for row in rows.tolist()]
-    judged = heads[rows]
-    journeys = Journeys(judged, movements, event_time[rows], home=home, wanted=catalogue.columns)
-    read = columns(judged, tails, journeys, catalogue.columns, reference)
+    judged, now = heads[rows], event_time[rows]
+    journeys = Journeys(judged, movements, now, home=home, wanted=catalogue.columns)
+    read = columns(judged, tails, journeys, catalogue.reads, reference)
+
+    def show(at: NDArray[np.int64]) -> pl.DataFrame:
+        few = at.tolist()
+        part = Journeys(judged[at], [movements[i] for i in few], now[at], home=home, wanted=catalogue.columns)
+        return columns(judged[at], [tails[i] for i in few], part, catalogue.columns - catalogue.reads, reference)
+
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
     touched = np.full(len(rows), rule_set * BETWEEN_FACTS)  # other rules may decide fewer absences
     if rule_set or joins(catalogue):  # what a set before this one counted must not be missed
         touched += dossiers.touched(reference, rows)
-    return Verdicts(rows, read, answers, points, tier, journeys.absent, journeys.due_at, touched)
+    return Verdicts(rows, answers, points, tier, journeys.absent, journeys.due_at, touched, read, show)
 
 
 def tally(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
@@ -93,7 +105,7 @@ def columns(
     heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], reference: Reference = EMPTY
 ) -> pl.DataFrame:
     """The documented columns named in `wanted`, of HEAD rows, their tails and their journeys."""
-    strings = [untail(tail) for tail in tails]
+    strings = [untail(tail) for tail in tails] if wanted & _TAIL.keys() else []
     joined = reference.columns(heads) if wanted & _JOINED else {}
     lacking = None if journeys.present.all() else pl.Series(~journeys.present)
     out = []

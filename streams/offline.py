@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import xxhash
 
 from rules import Catalogue
@@ -113,7 +114,8 @@ class Offline:
         if self.keep_answers and judged.verdicts is not None:
             found = judged.named_answers()
             self.answers.update(found)
-            self.evidence.update(zip(found, judged.verdicts.frame.iter_rows(named=True), strict=True))
+            every = judged.verdicts.evidence(np.arange(len(judged.verdicts.rows)))
+            self.evidence.update(zip(found, every, strict=True))
 
     def batches(self, records: Iterable[Record]) -> list[Batch]:
         """Records as raw batches, each parcel on a partition of its own choice. Reference records are numbered on."""

@@ -188,7 +188,7 @@ class Parcels:
 
     def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
         """Conclude about these dossiers, save them, and note what they wait for."""
-        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.partitions))
+        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.numbers))
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.deadlines.set(

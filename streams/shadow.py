@@ -60,7 +60,7 @@ def shadow(
     due = np.flatnonzero(holds | (heads["shadowed"][verdicts.rows] != 0))
     if len(due) == 0:
         return []
-    frame = verdicts.frame[due].to_dicts()
+    evidence = verdicts.evidence(due)
     answers = verdicts.answers[due].rows()
     revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
     out = []
@@ -71,7 +71,7 @@ def shadow(
             dossiers.tails[i],
             catalogue,
             answers[position],
-            frame[position],
+            evidence[position],
             held=held if waits else (),
             # An alert that was held back comes out upon the same facts, and this message goes with it.
             revision=2 * revisions[position] + (not waits),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from streams.commit import Epoch
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import Judged
+from streams.pipeline import SOURCES, Judged
 
 
 class Turn:
@@ -18,6 +18,11 @@ class Turn:
         self.fresh = fresh
         self._epoch = epoch
         self._metrics = metrics
+
+    @property
+    def sources(self) -> set[int]:
+        """Partitions that brought events; what agents send each other comes from elsewhere."""
+        return {batch.partition for batch in self.fresh if batch.topic in SOURCES.values()}
 
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""

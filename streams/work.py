@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rules import Catalogue
 from schemas import topics
@@ -23,7 +23,8 @@ from streams.flood import Flood
 from streams.fold.deadlines import Calendar
 from streams.frames import Batch
 from streams.metrics import Metrics
-from streams.pipeline import SOURCES, Histories, Parcels
+from streams.patience import Patience
+from streams.pipeline import Histories, Parcels
 from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
@@ -34,6 +35,7 @@ from streams.transport.consumer import Consumer, Link
 from streams.transport.membership import membership
 from streams.transport.poller import Partition
 from streams.turn import Turn
+from streams.warm import warm
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -70,6 +72,7 @@ class Work:
         self.reference = Keeper(self)
         self.broker = Broker(self._client({}))
         self._committer: Committer | None = None
+        self._prepared: asyncio.Future[Any] | None = None
         self._consumer: Consumer | None = None
         self._epoch = Epoch()
         self._filled = asyncio.Event()
@@ -89,8 +92,7 @@ class Work:
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._broken = False  # a step was cut short: nothing may be committed any more
         self._aborted = False  # an epoch was: nothing may be committed before its input is read again
-        self._aborts = 0  # in a row
-        self._aborting_since = 0.0
+        self._patience = Patience(settings.give_up_after_ms / 1000)
 
     @property
     def ready(self) -> bool:
@@ -120,7 +122,7 @@ class Work:
                 self._broken = True
                 raise
             if turn.fresh:
-                self.arrived_at |= dict.fromkeys(_sources(turn.fresh), time.monotonic())
+                self.arrived_at |= dict.fromkeys(turn.sources, time.monotonic())
                 self._epoch.read(turn.fresh)
                 for batch in turn.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
@@ -162,14 +164,8 @@ class Work:
                 self._filled.set()
 
     async def _read_again(self, error: AbortedError) -> None:
-        """Begin anew at the committed offsets, after a while that grows; not for ever."""
-        now = time.monotonic()
-        if not self._aborts:
-            self._aborting_since = now
-        if now - self._aborting_since > self.settings.give_up_after_ms / 1000:
-            raise error
-        self._aborts += 1
-        wait = min(_AGAIN_S * 2 ** (self._aborts - 1), _AGAIN_S_MAX)
+        """Begin anew at the committed offsets, after a while."""
+        wait = self._patience.after(error)
         log.warning("%s; aborted, and read again in %.1f s", error, wait)
         await asyncio.sleep(wait)
         if self._aborted and self._consumer is not None:  # else a rebalance has done it meanwhile
@@ -201,7 +197,7 @@ class Work:
                 self.metrics.aborts.inc()
                 raise
             self.commits += 1
-            self._aborts = 0
+            self._patience.renew()
             self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
             for since in epoch.alerted_since:
@@ -226,17 +222,29 @@ class Work:
             after_assign=self._after_assign,
         )
 
-    async def start(self, consumer: Consumer) -> None:
-        """Take the transactional id: aborts what an earlier worker of this slot left open."""
-        self._consumer = consumer
-        settings = self.settings
+    def prepare(self) -> None:
+        """Begin what takes its time, while the group is joined.
+
+        Take the transactional id, which aborts what an earlier worker of this slot left open, and read what the first
+        event would have to wait for.
+        """
+        settings, loop = self.settings, asyncio.get_running_loop()
         self._committer = Committer(
             self._client({"transaction.timeout.ms": settings.transaction_timeout_ms}),
             f"{settings.group}-{settings.instance}",
             self._stores,
         )
+        self._prepared = asyncio.gather(
+            loop.run_in_executor(self._effects, self._committer.start),
+            loop.run_in_executor(self._steps, warm, settings, self.parcels.catalogue),
+        )
+
+    async def start(self, consumer: Consumer) -> None:
+        """Follow what concerns all partitions, and let those be restored that were assigned."""
+        self._consumer = consumer
         self.reference.start(self._client({}), consumer)
-        await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.start)
+        assert self._prepared is not None
+        await self._prepared
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
@@ -335,13 +343,7 @@ class Work:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
 
 
-def _sources(batches: Sequence[Batch]) -> set[int]:
-    """Partitions of which these have events; what agents send each other comes from elsewhere."""
-    return {batch.partition for batch in batches if batch.topic in SOURCES.values()}
-
-
 _EPOCH_BATCHES_MAX = 4
 _SCAN_ROWS = 10_000
-_AGAIN_S, _AGAIN_S_MAX = 0.1, 5.0  # before input is read again: after the first abort, and at most
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out

@@ -121,7 +121,7 @@ class _Judged:
 
     def verdict(self, row: int) -> Verdict:
         answers = self.verdicts.answers.row(row)
-        reasons, _ = explained(self.catalogue, answers, self.verdicts.frame.row(row, named=True))
+        reasons, _ = explained(self.catalogue, answers, self.verdicts.evidence(np.array([row]))[0])
         return Verdict(TIERS[self.verdicts.tier[row]], int(self.verdicts.score[row]), tuple(reasons))
 
     def _answer(self, rule: str) -> pl.Series:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import polars as pl
 import xxhash
+from msgspec.structs import astuple, fields
 from numpy.typing import NDArray
 
 from schemas.columns import REFERENCE
-from schemas.records import Inspection, Scan, Shipment
+from schemas.records import Inspection, Record, Scan, Shipment
 from streams import layout
 from streams.describe.goods import describe_goods
 from streams.describe.identity import describe_ids
@@ -68,8 +68,8 @@ class Describer:
         """SHIPMENT rows of shipment records."""
         if not records:
             return Uploads.none()
-        raw = {name: list(map(value, records)) for name, value in _VALUES.items()}
-        parcels = [record.parcel for record in records]
+        raw = _raw(records, _SHIPMENT_NAMES)
+        parcels = _names(raw)
         rows = np.zeros(len(records), dtype=SHIPMENT)
         rows["offset"] = offsets
         rows["event"] = [
@@ -154,26 +154,32 @@ class Describer:
 
 def scans(records: Sequence[Scan], partitions: list[int], offsets: Sequence[int]) -> Movements:
     """MOVEMENT rows of scans."""
+    if not records:
+        return Movements.none()
+    raw = _raw(records, _SCAN_NAMES)
     rows = np.zeros(len(records), dtype=MOVEMENT)
-    rows["at"] = [record.scanned_at for record in records]
-    rows["value"] = [-1 if record.weight_g is None else record.weight_g for record in records]
-    rows["kind"] = [_SCAN[record.scan_type] for record in records]
-    rows["seal"] = [_SEAL[record.seal_state] for record in records]
+    rows["at"] = raw["scanned_at"]
+    rows["value"] = [-1 if weight is None else weight for weight in raw["weight_g"]]
+    rows["kind"] = [_SCAN[each] for each in raw["scan_type"]]
+    rows["seal"] = [_SEAL[state] for state in raw["seal_state"]]
     rows["result"] = rows["stage"] = NONE
-    return _movements(rows, records, partitions, offsets)
+    return _movements(rows, raw, partitions, offsets)
 
 
 def inspections(records: Sequence[Inspection], partitions: list[int], offsets: Sequence[int]) -> Movements:
     """MOVEMENT rows of inspections."""
+    if not records:
+        return Movements.none()
+    raw = _raw(records, _INSPECTION_NAMES)
     rows = np.zeros(len(records), dtype=MOVEMENT)
-    rows["at"] = [record.started_at for record in records]
-    spent = [record.ended_at - record.started_at for record in records]
-    rows["value"] = np.clip(np.array(spent, dtype=np.int64), -(2**31), 2**31 - 1)
-    rows["kind"] = [layout.INSPECTION + _INSPECTION[record.inspection_type] for record in records]
-    rows["result"] = [_RESULT[record.result] for record in records]
-    rows["stage"] = [_STAGE[record.stage] for record in records]
+    rows["at"] = raw["started_at"]
+    spent = np.array(raw["ended_at"], dtype=np.int64) - rows["at"]
+    rows["value"] = np.clip(spent, -(2**31), 2**31 - 1)
+    rows["kind"] = [layout.INSPECTION + _INSPECTION[each] for each in raw["inspection_type"]]
+    rows["result"] = [_RESULT[result] for result in raw["result"]]
+    rows["stage"] = [_STAGE[stage] for stage in raw["stage"]]
     rows["seal"] = NONE
-    return _movements(rows, records, partitions, offsets, seed=1)
+    return _movements(rows, raw, partitions, offsets, seed=1)
 
 
 def joined(parts: Sequence[Movements]) -> Movements:
@@ -186,21 +192,25 @@ def joined(parts: Sequence[Movements]) -> Movements:
     )
 
 
-def _movements(
-    rows: Rows,
-    records: Sequence[Scan] | Sequence[Inspection],
-    partitions: list[int],
-    offsets: Sequence[int],
-    seed: int = 0,
-) -> Movements:
+def _movements(rows: Rows, raw: Raw, partitions: list[int], offsets: Sequence[int], seed: int = 0) -> Movements:
     # Scans and inspections may be numbered by different systems: a seed of their own keeps equal ids apart.
-    rows["id"] = [xxhash.xxh3_64_intdigest(record.event_id.encode(), seed) for record in records]
+    rows["id"] = [xxhash.xxh3_64_intdigest(event_id.encode(), seed) for event_id in raw["event_id"]]
     rows["offset"] = offsets
-    rows["adcode"] = [int(record.facility_adcode) for record in records]
-    names = [record.parcel for record in records]
+    rows["adcode"] = [int(code) for code in raw["facility_adcode"]]
+    names = _names(raw)
     parcels = [parcel_ref(name) for name in names]
     cut = {short: name for short, name in zip(parcels, names, strict=True) if len(short) == layout.PARCEL_BYTES}
     return Movements(partitions, parcels, rows, cut)
+
+
+def _raw(records: Sequence[Record], names: Sequence[str]) -> Raw:
+    """The values of records, by field."""
+    return dict(zip(names, zip(*map(astuple, records), strict=True), strict=True))
+
+
+def _names(raw: Raw) -> list[str]:
+    """The parcel of each record."""
+    return [f"{carrier}:{number}" for carrier, number in zip(raw["carrier_code"], raw["waybill_no"], strict=True)]
 
 
 def _codes(labels: tuple[str, ...]) -> dict[str | None, int]:
@@ -232,12 +242,9 @@ _TEXTS = (
     *("carrier_code", "outlet_id", "courier_id", "pickup_adcode", "dest_adcode", "goods_name", "goods_form"),
     *("sender_name", "sender_phone", "sender_id_type", "sender_id_no", "recipient_phone"),
 )
-_FIELDS = tuple(
-    dict.fromkeys(
-        (*TAIL, *_NUMBERS, *_OPTIONAL, *_ADCODES, *_LABELS, *_TEXTS, "recorded_at", "dest_country", "agent_submitted")
-    )
+_SHIPMENT_NAMES, _SCAN_NAMES, _INSPECTION_NAMES = (
+    tuple(field.name for field in fields(record)) for record in (Shipment, Scan, Inspection)
 )
-_VALUES = {name: attrgetter(name) for name in _FIELDS}
 
 
 def _plain(rows: Rows, raw: Raw) -> None:

@@ -86,10 +86,13 @@ class Deadlines:
         for number in self._calendars.keys() & set(partitions):
             self._at_least(number, event_time)
 
-    def event_time(self, partitions: Sequence[int]) -> Ints:
+    def event_time(self, partitions: NDArray[np.uint16]) -> Ints:
         """How far event time has come in each of these."""
-        at = {number: calendar.event_time for number, calendar in self._calendars.items()}
-        return np.array([at.get(number, 0) for number in partitions], dtype=np.int64)
+        at = np.zeros(int(partitions.max(initial=0)) + 1, dtype=np.int64)
+        for number, calendar in self._calendars.items():
+            if number < len(at):
+                at[number] = calendar.event_time
+        return at[partitions]
 
     def due(self, most: int) -> Waiting:
         """Take out the parcels whose deadline has passed, so many at most."""

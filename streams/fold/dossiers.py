@@ -83,6 +83,8 @@ class Dossiers:
 
     def touched(self, reference: Reference, rows: Ints) -> Ints:
         """How far reference data speak of each dossier, by any upload that it had; see `Reference.touched`."""
+        if not reference.changed:
+            return np.zeros(len(rows), dtype=np.int64)
         heads = self.heads[rows]
         found = reference.touched(heads, heads["entity"][:, layout.PHONE])
         for position in np.flatnonzero(heads["versions"]).tolist():
@@ -188,13 +190,17 @@ def _fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
         return
     by = np.lexsort((rows["at"], owner))
     rows, owner = rows[by], owner[by]
-    raw, ids, size = rows.tobytes(), rows["id"].tobytes(), MOVEMENT.itemsize
-    movements, full = dossiers.movements, MOVEMENTS_MAX * size
+    raw, ids, times, size = rows.tobytes(), rows["id"].tobytes(), rows["at"].tolist(), MOVEMENT.itemsize
+    movements, full, from_bytes = dossiers.movements, MOVEMENTS_MAX * size, int.from_bytes
     careful = set()
-    for k, (i, at) in enumerate(zip(owner.tolist(), rows["at"].tolist(), strict=True)):
+    for k, i in enumerate(owner.tolist()):
         kept = movements[i]
         # An id found across the border of two fields is no repetition; the careful way will see.
-        if kept and (ids[8 * k : 8 * k + 8] in kept or at <= _last_at(kept) or len(kept) >= full):
+        if kept and (
+            ids[8 * k : 8 * k + 8] in kept
+            or times[k] <= from_bytes(kept[-size : 8 - size], "little")  # of the last one, whose time comes first
+            or len(kept) >= full
+        ):
             careful.add(i)
         elif i not in careful:
             movements[i] = kept + raw[size * k : size * k + size]
@@ -205,10 +211,6 @@ def _fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
     grown = touched[sizes > dossiers.heads["movements"][touched]]
     dossiers.heads["movements"][touched] = sizes
     dossiers.changed[grown] = dossiers.moved[grown] = True
-
-
-def _last_at(movements: bytes) -> int:
-    return int.from_bytes(movements[-MOVEMENT.itemsize : 8 - MOVEMENT.itemsize], "little")
 
 
 def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[int]) -> None:

@@ -62,17 +62,16 @@ def distinct(group: Ints, lo: Ints, value: NDArray[np.uint64], mask: Mask) -> In
     """
     n = len(lo)
     rows = np.flatnonzero(mask)
-    change = np.zeros(n + 1, dtype=np.int64)
     if len(rows) == 0:
-        return change[:n]
+        return np.zeros(n, dtype=np.int64)
     by = np.lexsort((value[rows], group[rows]))
     ranked = rows[by]
     again = (group[ranked[1:]] == group[ranked[:-1]]) & (value[ranked[1:]] == value[ranked[:-1]])
     until = np.searchsorted(lo, ranked, side="right")
     until[:-1][again] = np.minimum(until[:-1][again], ranked[1:][again])
-    np.add.at(change, ranked, 1)
-    np.subtract.at(change, until, 1)
-    return np.cumsum(change)[:n]
+    change = -np.bincount(until, minlength=n + 1)
+    change[ranked] += 1
+    return np.cumsum(change[:n])
 
 
 def previous(group: Ints, mask: Mask) -> Ints:

@@ -59,7 +59,8 @@ class RocksStore:
     def get(self, partitions: Sequence[int], keys: Sequence[bytes]) -> list[bytes | None]:
         """The newest value of each key: hot, of an open epoch, or from RocksDB."""
         open_ = self._partitions
-        values = [open_[partition].hot.get(key) for partition, key in zip(partitions, keys, strict=True)]
+        hot = {number: partition.hot for number, partition in open_.items()}
+        values = [hot[partition][key] for partition, key in zip(partitions, keys, strict=True)]
         cold: defaultdict[int, list[int]] = defaultdict(list)
         for i, value in enumerate(values):
             if value is None and not open_[partitions[i]].complete:
@@ -174,28 +175,30 @@ class RocksStore:
         return found
 
 
-class _Hot:
-    """A bounded map that forgets its older half when the younger is full."""
+class _Hot(dict[bytes, "bytes | None"]):
+    """A bounded map that forgets its older half when the younger, the dict itself, is full; None for what is not there.
+
+    It is asked several times an event, so a key that is there costs a dict's own lookup and no more.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self._half = bytes_max // 2
         self._size = 0
-        self._young: dict[bytes, bytes] = {}
-        self._old: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes | None] = {}
 
-    def get(self, key: bytes) -> bytes | None:
-        value = self._young.get(key)
-        return value if value is not None else self._old.get(key)
+    def __missing__(self, key: bytes) -> bytes | None:
+        return self._old.get(key)
 
     def put(self, key: bytes, value: bytes) -> bool:
         """Remember a value; True where older ones had to be forgotten."""
-        before = self._young.get(key)
-        self._young[key] = value
+        before = self.get(key)
+        self[key] = value
         self._size += len(value) - len(before) if before is not None else len(key) + len(value) + _OBJECTS_BYTES
         if self._size < self._half:
             return False
         forgot = bool(self._old)
-        self._young, self._old, self._size = {}, self._young, 0
+        self._old, self._size = self.copy(), 0
+        self.clear()
         return forgot
 
 

@@ -159,7 +159,7 @@ def test_a_decision_outlives_the_worker_that_made_it() -> None:
     assert recorded.answers["SF:W"][rule] is True
     revision = recorded.alerts[b"SF:W"].revision
     forget(recorded)
-    assert recorded._parcels.deadlines.event_time([0]).tolist() == [START + HOUR]
+    assert recorded._parcels.deadlines.event_time(np.zeros(1, dtype=np.uint16)).tolist() == [START + HOUR]
     assert feed(recorded, scan(START + HOUR + 1, "arrived"))[rule] is True
     assert recorded.alerts[b"SF:W"].revision > revision
 
