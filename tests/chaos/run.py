@@ -157,7 +157,7 @@ def _check(cluster: Cluster, listener: Listener, player: Player, wanted: Alerts,
         outputs, {place: message for log in every.values() for place, message in log.items()}, listener.seen, outcome
     )
     verdict.check_alerts(committed[ALERTS], wanted, outcome)
-    verdict.count_astray(every[ALERTS], wanted, outcome)
+    verdict.count_astray(every[ALERTS], committed[ALERTS], wanted, outcome)
     verdict.check_rejects(committed[REJECTS], player.garbage, outcome)
     folders = {slot.folder.name: slot.state for slot in cluster.slots}
     verdict.check_state(

@@ -74,10 +74,13 @@ def test_a_reader_who_saw_an_aborted_message_is_told_on() -> None:
 
 def test_an_aborted_revision_beyond_the_last_is_counted() -> None:
     outcome = Outcome()
-    count_astray(log(FIRST, SECOND, FIRST), WANTED, outcome)
+    count_astray(log(FIRST, SECOND, FIRST), log(FIRST, SECOND), WANTED, outcome)
     assert outcome.astray == 0, "an older revision that comes late changes nothing"
-    count_astray(log(FIRST, SECOND, msgspec.structs.replace(FIRST, revision=3)), WANTED, outcome)
+    count_astray(log(msgspec.structs.replace(FIRST, revision=3)), {}, {}, outcome)
+    assert (outcome.astray, outcome.wrong) == (1, []), "what was opened by an aborted transaction alone stays"
+    count_astray(log(FIRST, SECOND, msgspec.structs.replace(FIRST, revision=3)), log(FIRST, SECOND), WANTED, outcome)
     assert outcome.astray == 1
+    assert "1 committed alerts are not the highest revision written" in outcome.wrong[0]
 
 
 @pytest.mark.parametrize(("offsets", "lost", "doubled"), [((4, 9), 0, 0), ((4,), 1, 0), ((4, 9, 9), 0, 1)])

@@ -91,14 +91,23 @@ def check_readers(committed: Log, all_of_it: Log, listened: Log, outcome: Outcom
     outcome.aborted += len(all_of_it) - len(committed)
 
 
-def count_astray(all_of_it: Log, wanted: Alerts, outcome: Outcome) -> None:
-    """How many parcels look otherwise to a reader of uncommitted records that keeps the highest revision of each."""
+def count_astray(all_of_it: Log, committed: Log, wanted: Alerts, outcome: Outcome) -> None:
+    """How many parcels look otherwise to a reader of uncommitted records that keeps the highest revision of each.
+
+    None of which an alert was committed, open or withdrawn: an aborted verdict knew no more.
+    """
     kept: dict[bytes, Alert] = {}
     for key, alert in _alerts(all_of_it):
         if key not in kept or alert.revision >= kept[key].revision:
             kept[key] = _plain(alert)
     found = {alert.alert_id: alert for alert in kept.values() if alert.status == "open"}
     outcome.astray = sum(found.get(key) != wanted.get(key) for key in found.keys() | wanted.keys())
+    newest = {key: _plain(alert) for key, alert in _alerts(committed)}
+    strayed = [alert.alert_id for key, alert in newest.items() if kept[key] != alert]
+    if strayed:
+        first = next(key for key, alert in newest.items() if kept[key] != alert)
+        differs = difference({"": kept[first]}, {"": newest[first]})
+        outcome.wrong.append(f"{len(strayed)} committed alerts are not the highest revision written: {differs}")
 
 
 def check_rejects(log: Log, garbage: Iterable[traffic.Place], outcome: Outcome) -> None:
