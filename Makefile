@@ -17,7 +17,7 @@ help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
-	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m)'
+	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
@@ -40,9 +40,11 @@ test: setup
 test-containers: setup
 	$(BIN)/python -m tests.containers
 
-# One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m.
+# One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m, PROTOCOL=classic or consumer
+# (without it the seed decides). Ends with one line of counts.
 chaos: setup
-	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES))
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(PROTOCOL),--protocol $(PROTOCOL))
 
 # Seeds of the simulator: SEEDS=n of them (500), counting up from SEED=n (without it from a fresh one).
 simulate: setup

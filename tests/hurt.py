@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from rocksdict import Options
 
@@ -65,10 +66,20 @@ def _clock() -> None:
     real = time.time
 
     def jumping() -> float:
-        return real() + random.choice((0.0, JUMP_S))
+        return real() + random.choice((0.0, JUMP_S, -JUMP_S))
 
     time.time = jumping
     time.time_ns = lambda: int(jumping() * 1e9)
+
+
+def damage(state: Path, rng: random.Random) -> int:
+    """Random bytes over the middle of every file of data in a state folder; how many."""
+    files = [path for path in sorted(state.rglob("*.sst")) if path.stat().st_size]
+    for path in files:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 4 : len(data) // 2] = rng.randbytes(len(data) // 2 - len(data) // 4)
+        path.write_bytes(data)
+    return len(files)
 
 
 JUMP_S = 6e8

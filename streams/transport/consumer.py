@@ -93,6 +93,7 @@ class Consumer(base.Consumer):
     def read_again(self) -> None:
         """Take all partitions anew, at their committed offsets; obsolete once they are taken back."""
         self._read_again = True
+        self._taken.set()  # polling may rest for agents that wait for this
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker: it cannot go on."""
@@ -133,7 +134,7 @@ class Consumer(base.Consumer):
                 self._waiting.extend(found)
                 self._rows += sum(len(batch.values) for batch in found)
                 self._arrived.set()
-            while self._rows > self.link.waiting_rows_max and not self.should_stop:
+            while self._rows > self.link.waiting_rows_max and not (self.should_stop or self._read_again):
                 self._taken.clear()
                 await self.wait_first(self._taken.wait(), timeout=1.0)
 

@@ -18,7 +18,7 @@ from schemas.records import Alert
 from streams.commit import AbortedError, CommitError, Committer, Epoch
 from tests.hurt import outdated
 from tests.runs import open_alerts, run
-from tests.workers import Reader, Stream, Worker, expect
+from tests.workers import Publisher, Reader, Stream, Worker, expect
 from tests.worlds import world
 
 pytestmark = pytest.mark.broker
@@ -101,6 +101,18 @@ def test_a_worker_whose_commits_are_refused_now_and_then_loses_and_doubles_nothi
         assert uncommitted.until(lambda: len(uncommitted.values) > len(reader.values), 10), "nothing was aborted"
         code, _ = worker.stop()
         assert code == 0
+
+
+def test_an_abort_with_more_waiting_than_is_taken_at_once(fresh_kafka: str, tmp_path: Path) -> None:
+    """The agents wait for a commit, polling for the agents; the abort is what ends both."""
+    records = world(23, 300)
+    Publisher(fresh_kafka)(records)
+    command = (sys.executable, "-m", "tests.hurt", "outdated")
+    with Worker(fresh_kafka, tmp_path / "state", command, batch_rows_max=10, epoch_ms_max=20) as worker:
+        expect(fresh_kafka, open_alerts(run(records)), worker, timeout_s=60)
+        assert worker.says("aborted, and read again") >= 3, worker.told()
+        assert worker.says("starting:") == 1, "it went on in the same process"
+        assert worker.stop()[0] == 0
 
 
 @pytest.mark.chaos

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hurt import damage
 from tests.runs import Alerts, open_alerts, run
 from tests.workers import Publisher, Worker, expect
 from tests.worlds import Record, events_of, world
@@ -31,16 +32,6 @@ def hurt(servers: str, state: Path, command: tuple[str, ...]) -> Worker:
     return Worker(servers, state, command, partitions=1, hot_bytes_max=1 << 20, state_cache_mb=8)
 
 
-def harm(state: Path) -> int:
-    """Random bytes over the middle of every file of data; how many."""
-    files = [path for path in state.rglob("*.sst") if path.stat().st_size]
-    for path in files:
-        data = bytearray(path.read_bytes())
-        data[len(data) // 4 : len(data) // 2] = random.randbytes(len(data) // 2 - len(data) // 4)
-        path.write_bytes(data)
-    return len(files)
-
-
 def test_damaged_files_are_built_from_the_changelog(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:
     """What shows at the start, and what shows when a block is read: the worker ends, and the next start mends it."""
     servers = fresh_topics(1)
@@ -51,7 +42,7 @@ def test_damaged_files_are_built_from_the_changelog(fresh_topics: Callable[[int]
         publish(first)
         expect(servers, open_alerts(run(first)), worker)
         assert worker.stop()[0] == 0
-        assert harm(state) >= 2
+        assert damage(state, random.Random(41)) >= 2
         publish([*first, *second])  # all that is known is asked for again
         for _ in range(4):
             worker.start()

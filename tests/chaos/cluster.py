@@ -4,112 +4,59 @@ from __future__ import annotations
 
 import heapq
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from streams.broker.errors import BrokerError
 from streams.broker.private import PrivateKafka
-from streams.supervisor import STOP_S, start
+from streams.supervisor import STOP_S
 from tests.chaos.schedule import SESSION_S, Fault
-from tests.workers import WAYBILL, Worker
+from tests.chaos.slot import Settings, Slot
+from tests.hurt import damage
+from tests.workers import READY
 
-GROUP = "waybill-sentinel"
-# A small cache, so that the store itself is read, and a session that faults can outlast. Partitions fall idle at once:
-# what is missing is then decided in the middle of all this, taken back, and in the end decided as `judge` does.
-SETTINGS: dict[str, object] = {
-    "group": GROUP,
-    "session_timeout_ms": int(SESSION_S * 1_000),
-    "transaction_timeout_ms": 10_000,
-    "hot_bytes_max": 1 << 20,
-    "state_cache_mb": 8,
-    "idle_partition_s": 1,
-    "flood_share_max": 0,  # alerts are held against `waybill judge`, which holds none back
+# How long a member of KIP-848 may be silent is the broker's to say.
+OF_BROKER = {
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": str(int(SESSION_S * 1_000)),
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": str(int(SESSION_S * 250)),
 }
+JOINS_AFTER = 0.1  # of a fault: another worker, which takes away what is being restored
 STUTTER_S = (0.01, 0.05)  # a broker that stutters runs, then stands, for so long at a time
-_WORDS_MAX = 240
+_LOOK_EVERY_S = 0.5
+_TERMINATED = 128 + signal.SIGTERM  # of a worker that was not up yet
 BACK_OFF_S = 1.0  # before a worker that ended by itself is started anew, as a supervisor would
 Say = Callable[[str], None]
-
-
-class Slot(Worker):
-    """A worker that is to run: `waybill worker` under one name, with folder and log, process after process."""
-
-    def __init__(self, servers: str, folder: Path, name: str, settings: Mapping[str, int]) -> None:
-        super().__init__(servers, folder, command=WAYBILL, instance=name, **{**SETTINGS, **settings})
-        self.name = name
-        self.folder = folder
-        self.wanted = False  # it is to run now
-        self.due_at = 0.0  # when to start it
-        self.killed = False  # by a fault, without its process having been taken away yet
-
-    @property
-    def state(self) -> Path:
-        """Its local state."""
-        return self.folder / GROUP / self.name
-
-    @property
-    def process(self) -> subprocess.Popen[bytes] | None:
-        """The process, if it was started and not taken away."""
-        return self._process
-
-    def start(self) -> Self:
-        """Start it. Should this process be killed, it dies as well."""
-        with self.log.open("ab") as log:
-            self._process = start(self._command, env={**self._env, "PYTHONFAULTHANDLER": "1"}, output=log)
-        return self
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal, if there is anything to receive it."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
-
-    def end(self) -> None:
-        """kill -9, if it still runs."""
-        self.send(signal.SIGKILL)
-        self.take()
-
-    def take(self) -> subprocess.Popen[bytes] | None:
-        """Its process, which is no longer this slot's; waited for where it was killed."""
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.wait(10)
-        return process
-
-    def give_up(self) -> subprocess.Popen[bytes] | None:
-        """The running process, for someone else to see to."""
-        process, self._process = self._process, None
-        return process
-
-    def last_words(self) -> str:
-        """Why it ended, as its log says."""
-        found = re.findall(r"(?:error:| ERROR .*?:) (?!FAIL)(\S.*)", self.told(12))
-        return found[-1].strip()[:_WORDS_MAX] if found else "nothing said"
 
 
 class Cluster:
     """The broker and the workers. `tend` is to be called all the time; it raises nothing, `wrong` says what was."""
 
-    def __init__(self, folder: Path, *, slots: int, partitions: int, settings: list[dict[str, int]], say: Say) -> None:
+    def __init__(self, folder: Path, *, slots: int, partitions: int, settings: Sequence[Settings], say: Say) -> None:
         self.folder = folder
         self.partitions = partitions
         self.ended: Counter[str] = Counter()  # why workers ended by themselves
         self.wrong: list[str] = []
-        self.kafka = PrivateKafka(folder / "kafka", heap_mb=400)
+        self.harmed: set[Path] = set()  # state folders that were damaged, which shows when they are read
+        self.kafka = PrivateKafka(folder / "kafka", settings=OF_BROKER, heap_mb=400)
         self.slots: list[Slot] = []
         self._count = slots
         self._settings = settings
         self._say = say
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._stopping: list[tuple[float, Slot, subprocess.Popen[bytes]]] = []
+        self._ousted: list[tuple[Slot, subprocess.Popen[bytes]]] = []  # must see for themselves that they have to end
+        self._looked_at = 0.0
         self._broker = ThreadPoolExecutor(1, thread_name_prefix="broker")
         self._broker_work: Future[None] | None = None
         self._extra = 0
@@ -130,7 +77,7 @@ class Cluster:
         """End everything at once."""
         for slot in self.slots:
             slot.end()
-        for _, _, process in self._stopping:
+        for process in (*(each[-1] for each in self._stopping), *(each[-1] for each in self._ousted)):
             process.kill()
             process.wait(10)
         self._broker.shutdown(wait=True)
@@ -143,11 +90,19 @@ class Cluster:
         slot = self.slots[fault.slot] if fault.slot >= 0 else self.slots[0]
         back = time.monotonic() + fault.hold_s
         match fault.kind:
-            case "kill" | "wipe":
+            case "kill" | "wipe" | "damage" | "clock":
                 slot.end()
-                if fault.kind == "wipe":
-                    shutil.rmtree(slot.state, ignore_errors=True)
+                self._hurt(slot, fault)
                 slot.due_at = back
+            case "delete":
+                shutil.rmtree(slot.state, ignore_errors=True)
+                self._at(back, slot.end)
+            case "revoke in restore":
+                slot.end()
+                shutil.rmtree(slot.state, ignore_errors=True)
+                slot.due_at = 0.0
+                self._at(back - (1 - JOINS_AFTER) * fault.hold_s, lambda: self._visit(back))
+                self._broker_work = self._broker.submit(self._stutter, back)
             case "kill in commit":
                 self._broker_work = self._broker.submit(self._stutter, back, slot)
             case "kill all":
@@ -156,6 +111,11 @@ class Cluster:
                 for each in self.slots[: self._count]:
                     each.end()
                     each.due_at = back
+            case "alone":
+                for each in self.slots[: self._count]:
+                    if each is not slot:
+                        self._terminate(each)
+                        each.due_at = back
             case "stop" | "scale down":
                 self._terminate(slot)
                 slot.due_at = back
@@ -163,9 +123,7 @@ class Cluster:
                 slot.send(signal.SIGSTOP)
                 self._at(back, lambda: slot.send(signal.SIGCONT))
             case "scale up":
-                self._extra += 1
-                extra = self._join(f"extra-{self._extra}", self._settings[0])
-                self._at(back, lambda: self._leave(extra))
+                self._visit(back)
             case "takeover":
                 self._take_over(slot, back)
             case "broker stop":
@@ -178,22 +136,23 @@ class Cluster:
         """No fault is under way, and every worker that should run does."""
         broker_busy = self._broker_work is not None and not self._broker_work.done()
         running = all(slot.alive for slot in self.slots if slot.wanted)
-        return running and not broker_busy and not self._later and not self._stopping
+        return running and not broker_busy and not (self._later or self._stopping or self._ousted)
 
     def tend(self) -> None:
         """Do what is due: mend faults, start workers that are to run, note how they ended."""
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             heapq.heappop(self._later)[2]()
+        self._look_for_successors(now)
         for deadline, slot, process in list(self._stopping):
             code = process.poll()
             if code is None and now > deadline:
-                self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s of SIGTERM: {slot.log}")
+                self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s: {slot.log}")
                 process.send_signal(signal.SIGABRT)  # writes into its log where it hangs
                 code = process.wait(10)
             if code is not None:
                 self._stopping.remove((deadline, slot, process))
-                if code > 0:  # less: killed just now
+                if code > 0 and code != _TERMINATED:  # less: killed just now
                     self._note(slot, "after SIGTERM: ")
         busy = {id(slot) for _, slot, _ in self._stopping}
         for slot in self.slots:
@@ -221,12 +180,29 @@ class Cluster:
 
     # Parts of them
 
-    def _join(self, name: str, settings: dict[str, int]) -> Slot:
+    def _join(self, name: str, settings: Settings) -> Slot:
         slot = Slot(self.servers, self.folder / f"worker-{name}", name, settings)
         slot.wanted = True
         slot.start()
         self.slots.append(slot)
         return slot
+
+    def _visit(self, until: float) -> None:
+        """Another worker for a while."""
+        self._extra += 1
+        extra = self._join(f"extra-{self._extra}", self._settings[0])
+        self._at(until, lambda: self._leave(extra))
+
+    def _hurt(self, slot: Slot, fault: Fault) -> None:
+        """What is done to a worker that was killed, before it is started anew."""
+        match fault.kind:
+            case "wipe":
+                shutil.rmtree(slot.state, ignore_errors=True)
+            case "damage":
+                if damage(slot.state, random.Random(fault.at_s)):
+                    self.harmed.add(slot.state)
+            case "clock":
+                slot.jumps = not slot.jumps
 
     def _leave(self, slot: Slot) -> None:
         slot.wanted = False
@@ -253,20 +229,32 @@ class Cluster:
 
         def wake() -> None:
             old.send_signal(signal.SIGCONT)
-            self._stopping.append((time.monotonic() + STOP_S, slot, old))  # it must see for itself that it has to end
+            self._ousted.append((slot, old))
 
         self._at(back, wake)
 
-    def _stutter(self, until: float, slot: Slot) -> None:
-        """Let the broker stutter, then kill the worker while the broker stands."""
+    def _look_for_successors(self, now: float) -> None:
+        """Who was ousted has to end once another is at work in its place: until then its place is its own."""
+        if now - self._looked_at < _LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        for slot, process in list(self._ousted):
+            at_work = any(each.name == slot.name and each.says(READY) for each in self.slots)
+            if at_work or process.poll() is not None:
+                self._ousted.remove((slot, process))
+                self._stopping.append((now + STOP_S, slot, process))
+
+    def _stutter(self, until: float, slot: Slot | None = None) -> None:
+        """Let the broker stutter, then kill the worker, if any, while the broker stands."""
         try:
             while time.monotonic() < until:
                 self._signal_broker(signal.SIGCONT)
                 time.sleep(STUTTER_S[0])
                 self._signal_broker(signal.SIGSTOP)
                 time.sleep(STUTTER_S[1])
-            slot.killed = True
-            slot.send(signal.SIGKILL)
+            if slot is not None:
+                slot.killed = True
+                slot.send(signal.SIGKILL)
         finally:
             self._signal_broker(signal.SIGCONT)
 

@@ -67,15 +67,27 @@ def unread(servers: str, group: str, partitions: int) -> dict[tuple[str, int], i
         all_of_it.close()
 
 
+def ends(servers: str, topics: Iterable[str], partitions: int) -> list[int]:
+    """The ends of all partitions of these topics: whatever is written there moves them, marks of transactions too."""
+    asker = client(servers, "read_uncommitted")
+    try:
+        return [asker.get_watermark_offsets(each, timeout=_TIMEOUT_S)[1] for each in places(topics, partitions)]
+    finally:
+        asker.close()
+
+
 def _to_the_ends(reader: Consumer, at: Sequence[TopicPartition]) -> Log:
     found: Log = {}
     waiting = {(each.topic, each.partition) for each in at}
     reader.assign(list(at))
     deadline = time.monotonic() + _TIMEOUT_S
     while waiting:
-        for message in reader.consume(10_000, 0.2):
+        messages = reader.consume(10_000, 0.2)
+        for message in messages:
             if _kept(message, found):
                 waiting.discard((str(message.topic()), int(message.partition() or 0)))
+        if messages:
+            deadline = time.monotonic() + _TIMEOUT_S
         if time.monotonic() > deadline:
             raise TimeoutError(f"the end of {sorted(waiting)[:3]} was not reached within {_TIMEOUT_S:.0f} s")
     return found

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 Kind = Literal[
     "kill", "kill in commit", "wipe", "stop", "short pause", "long pause", "scale down", "scale up", "takeover",
-    "kill all", "broker stop", "broker kill",
+    "kill all", "alone", "revoke in restore", "delete", "damage", "clock", "broker stop", "broker kill",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -19,7 +19,8 @@ SETTLE_S = 1.5  # a worker that came back is left alone so long; less than it ne
 
 _WEIGHTS: dict[Kind, int] = {
     "kill": 4, "kill in commit": 8, "wipe": 3, "stop": 3, "short pause": 3, "long pause": 4, "scale down": 2,
-    "scale up": 2, "takeover": 2, "kill all": 1, "broker stop": 1, "broker kill": 2,
+    "scale up": 2, "takeover": 2, "kill all": 1, "alone": 1, "revoke in restore": 3, "delete": 1, "damage": 2,
+    "clock": 2, "broker stop": 1, "broker kill": 2,
 }  # fmt: skip
 # How long each lasts, seconds. Pauses and absences are on either side of the session time-out, on purpose.
 _HOLD_S: dict[Kind, tuple[float, float]] = {
@@ -33,10 +34,17 @@ _HOLD_S: dict[Kind, tuple[float, float]] = {
     "scale up": (1.5 * SESSION_S, 4.0 * SESSION_S),
     "takeover": (1.0, 2.0 * SESSION_S),
     "kill all": (0.0, 1.0),
+    "alone": (1.3 * SESSION_S, 3.0 * SESSION_S),
+    "revoke in restore": (4.0, 7.0),
+    "delete": (1.0, 4.0),
+    "damage": (0.0, 2.0),
+    "clock": (0.0, 2.0),
     "broker stop": (0.0, 4.0),
     "broker kill": (0.0, 4.0),
 }
 _OF_BROKER: tuple[Kind, ...] = ("broker stop", "broker kill")
+_OF_ALL: tuple[Kind, ...] = ("kill all", "alone")
+_STUTTERED: tuple[Kind, ...] = ("kill in commit", "revoke in restore")
 # Where the broker takes a twentieth of a second for each answer, a worker is nearly always in the middle of a
 # transaction, at any step of it. What it had sent already is done after its death: the commit, too, of which it never
 # learns.
@@ -52,6 +60,11 @@ _SAID: dict[Kind, str] = {
     "scale up": "another worker for {hold:.1f} s, then SIGTERM",
     "takeover": "worker {slot} is stopped, another takes its place, and after {hold:.1f} s the first goes on",
     "kill all": "kill -9 of all workers, started anew after {hold:.1f} s",
+    "alone": "SIGTERM to all workers but {slot}, which stay away for {hold:.1f} s",
+    "revoke in restore": "wipe worker {slot}, another joins while it restores, the broker stutters for {hold:.1f} s",
+    "delete": "the state folder of worker {slot} is removed under it, and kill -9 {hold:.1f} s later",
+    "damage": "kill -9 of worker {slot}, its state overwritten in places, started anew after {hold:.1f} s",
+    "clock": "kill -9 of worker {slot}, started anew after {hold:.1f} s with a clock that jumps, or a good one again",
     "broker stop": "the broker is stopped in order and started anew after {hold:.1f} s",
     "broker kill": "kill -9 of the broker, started anew after {hold:.1f} s",
 }
@@ -89,11 +102,12 @@ def schedule(seed: int, *, faults: int, slots: int, minutes: float | None = None
         if kind in _OF_BROKER:
             at = max(at, broker_free)
             broker_free = at + hold + _BROKER_START_S + 2 * SETTLE_S
-        elif kind == "kill all":
+        elif kind in _OF_ALL:
             at = max(at, *free)
             free = [at + hold + SETTLE_S] * slots
+            slot = rng.randrange(slots) if kind == "alone" else -1
         elif kind != "scale up":
-            if kind == "kill in commit":
+            if kind in _STUTTERED:
                 at = max(at, broker_free)
                 broker_free = at + hold + SETTLE_S
             slot = min(rng.sample(range(slots), slots), key=lambda one: max(free[one], at))

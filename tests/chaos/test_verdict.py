@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from schemas.records import Alert, Reject, encode
-from schemas.topics import ALERTS, REJECTS, SHIPMENTS
+from schemas.topics import ALERTS, PARCELS_CHANGELOG, REJECTS, SHIPMENTS
 from tests.chaos.logs import Log
-from tests.chaos.verdict import Outcome, check_alerts, check_readers, check_rejects, count_astray
+from tests.chaos.verdict import (
+    BESIDE_BYTES,
+    OVERHEAD,
+    Outcome,
+    check_alerts,
+    check_readers,
+    check_rejects,
+    check_state,
+    count_astray,
+)
 from tests.runs import comparable
 
 FIRST = Alert(
@@ -63,10 +74,13 @@ def test_a_reader_who_saw_an_aborted_message_is_told_on() -> None:
 
 def test_an_aborted_revision_beyond_the_last_is_counted() -> None:
     outcome = Outcome()
-    count_astray(log(FIRST, SECOND, FIRST), WANTED, outcome)
+    count_astray(log(FIRST, SECOND, FIRST), log(FIRST, SECOND), WANTED, outcome)
     assert outcome.astray == 0, "an older revision that comes late changes nothing"
-    count_astray(log(FIRST, SECOND, msgspec.structs.replace(FIRST, revision=3)), WANTED, outcome)
+    count_astray(log(msgspec.structs.replace(FIRST, revision=3)), {}, {}, outcome)
+    assert (outcome.astray, outcome.wrong) == (1, []), "what was opened by an aborted transaction alone stays"
+    count_astray(log(FIRST, SECOND, msgspec.structs.replace(FIRST, revision=3)), log(FIRST, SECOND), WANTED, outcome)
     assert outcome.astray == 1
+    assert "1 committed alerts are not the highest revision written" in outcome.wrong[0]
 
 
 @pytest.mark.parametrize(("offsets", "lost", "doubled"), [((4, 9), 0, 0), ((4,), 1, 0), ((4, 9, 9), 0, 1)])
@@ -78,3 +92,15 @@ def test_rejects_are_one_for_one(offsets: tuple[int, ...], lost: int, doubled: i
     found: Log = {(REJECTS, 1, number): (None, encode(each)) for number, each in enumerate(rejects)}
     check_rejects(found, [(SHIPMENTS, 1, 4), (SHIPMENTS, 1, 9)], outcome)
     assert (outcome.lost, outcome.doubled, bool(outcome.wrong)) == (lost, doubled, bool(lost or doubled))
+
+
+def test_a_state_folder_that_outgrows_its_changelog_is_told_on(tmp_path: Path) -> None:
+    changelogs: dict[str, Log] = {PARCELS_CHANGELOG: {(PARCELS_CHANGELOG, 0, 0): (b"SF:1", b"x" * 100)}}
+    quiet, loud = Outcome(), Outcome()
+    file = tmp_path / "LOG"
+    for outcome, size in ((quiet, 2 * BESIDE_BYTES), (loud, 2 * BESIDE_BYTES + OVERHEAD * 104 + 1)):
+        file.write_bytes(bytes(size))
+        check_state({"0": tmp_path}, changelogs, "nobody is asked", 1, outcome)
+        assert outcome.state_bytes == size
+    assert not quiet.wrong
+    assert "state of worker 0: 3,000,417 bytes, more than 3,000,416" in loud.wrong[0]

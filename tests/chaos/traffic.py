@@ -1,4 +1,5 @@
-"""What is played: generated traffic with planted cases, a small crowded world, repetitions, and garbage.
+"""What is played: generated traffic with planted cases, a small crowded world, repetitions, and garbage; among them
+what is known of outlets, licences and couriers, which changes meanwhile.
 
 Playing is what any producer may do: idempotent, keyed by parcel, and unaware of whether the broker is there.
 """
@@ -18,11 +19,12 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import topics
-from schemas.records import encode
+from schemas.records import ReferenceRecord, encode
 from streams import files
-from streams.generate import generate
+from streams.generate import Traffic, generate
 from streams.generate.flow import Kind
 from streams.offline import TOPIC_OF
+from tests.chaos import known
 from tests.worlds import events_of, world
 
 Place = tuple[str, int, int]  # topic, partition, offset
@@ -34,15 +36,16 @@ CHUNKS = 60
 SLICES = 24  # of the time, each with a pace of its own
 _TOPICS: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 _DELIVERY_S = 300
+_GONE = b'{"kind":"holiday"}'  # has a line, as what deletes a record has an offset, and changes nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message to publish. `readable`: a worker must not reject it."""
+    """One message to publish. `value` None: deletes a record. `readable`: a worker must not reject it."""
 
     topic: str
     key: bytes | None
-    value: bytes
+    value: bytes | None
     readable: bool = True
 
 
@@ -50,9 +53,10 @@ def lines(seed: int, events: int) -> list[Line]:
     """About `events` messages in the order in which they are published, the same for the same seed."""
     rng = random.Random(f"traffic {seed}")
     parcels = max(int(events * (1 - WORLD_SHARE - REPEATED_SHARE - GARBAGE_SHARE) / EVENTS_PER_PARCEL), 600)
-    found = _generated(rng, parcels, seed)
-    crowd = events_of(world(seed, min(max(int(events * WORLD_SHARE / 3), 40), WORLD_PARCELS_MAX)))
-    more = [Line(TOPIC_OF[type(each)], each.parcel.encode(), encode(each)) for each in crowd]
+    traffic = generate(parcels, seed % 2**32, days=3.0, planted_share=0.3, chunk_parcels=max(parcels // CHUNKS, 10))
+    found = _generated(rng, traffic)
+    crowd = world(seed, min(max(int(events * WORLD_SHARE / 3), 40), WORLD_PARCELS_MAX))
+    more = [Line(TOPIC_OF[type(each)], each.parcel.encode(), encode(each)) for each in events_of(crowd)]
     more += rng.sample(found, int(len(found) * REPEATED_SHARE))
     more += [_garbage(rng, rng.choice(found)) for _ in range(max(int(events * GARBAGE_SHARE), 20))]
     rng.shuffle(more)
@@ -60,11 +64,26 @@ def lines(seed: int, events: int) -> list[Line]:
     turns = [True] * len(more) + [False] * len(found)
     rng.shuffle(turns)
     from_more, from_found = iter(more), iter(found)
-    return [next(from_more if turn else from_found) for turn in turns]
+    return _with_known(
+        [next(from_more if turn else from_found) for turn in turns],
+        known.published(
+            rng, traffic, [(each.key.encode(), encode(each)) for each in crowd if isinstance(each, ReferenceRecord)]
+        ),
+    )
 
 
-def _generated(rng: random.Random, parcels: int, seed: int) -> list[Line]:
-    traffic = generate(parcels, seed % 2**32, days=3.0, planted_share=0.3, chunk_parcels=max(parcels // CHUNKS, 10))
+def _with_known(events: list[Line], said: Iterable[tuple[float, known.Message]]) -> list[Line]:
+    """Reference records put among the events; of these, more than of any event, the order counts."""
+    out: list[Line] = []
+    done = 0
+    for at, (key, value, readable) in said:
+        out += events[done : int(at * len(events))]
+        done = max(done, int(at * len(events)))
+        out.append(Line(topics.REFERENCE, key, value, readable))
+    return out + events[done:]
+
+
+def _generated(rng: random.Random, traffic: Traffic) -> list[Line]:
     out: list[Line] = []
     for chunk in traffic:
         part = [
@@ -79,6 +98,7 @@ def _generated(rng: random.Random, parcels: int, seed: int) -> list[Line]:
 
 def _garbage(rng: random.Random, near: Line) -> Line:
     """Something that no worker can read, often much like a record."""
+    assert near.value is not None
     fields = json.loads(near.value)
     value = rng.choice(
         (
@@ -103,7 +123,7 @@ def write(played: Iterable[Line], folder: Path) -> None:
     folder.mkdir(parents=True)
     by_topic: defaultdict[str, list[bytes]] = defaultdict(list)
     for line in played:
-        by_topic[line.topic].append(line.value + b"\n")
+        by_topic[line.topic].append((_GONE if line.value is None else line.value) + b"\n")
     for topic, name in files.NAMES.items():
         with (folder / f"{name}.ndjson").open("wb") as file:
             file.writelines(by_topic[topic])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Outcome:
     rejects: int = 0
     aborted: int = 0  # alerts and rejects of transactions that were aborted
     astray: int = 0  # parcels of which a reader of uncommitted records is left with something else
+    unrestored: int = 0  # workers that lost their partitions while they restored them
     state_bytes: int = 0  # of the largest folder
     wrong: list[str] = field(default_factory=list)
 
@@ -90,14 +91,23 @@ def check_readers(committed: Log, all_of_it: Log, listened: Log, outcome: Outcom
     outcome.aborted += len(all_of_it) - len(committed)
 
 
-def count_astray(all_of_it: Log, wanted: Alerts, outcome: Outcome) -> None:
-    """How many parcels look otherwise to a reader of uncommitted records that keeps the highest revision of each."""
+def count_astray(all_of_it: Log, committed: Log, wanted: Alerts, outcome: Outcome) -> None:
+    """How many parcels look otherwise to a reader of uncommitted records that keeps the highest revision of each.
+
+    None of which an alert was committed, open or withdrawn: an aborted verdict knew no more.
+    """
     kept: dict[bytes, Alert] = {}
     for key, alert in _alerts(all_of_it):
         if key not in kept or alert.revision >= kept[key].revision:
             kept[key] = _plain(alert)
     found = {alert.alert_id: alert for alert in kept.values() if alert.status == "open"}
     outcome.astray = sum(found.get(key) != wanted.get(key) for key in found.keys() | wanted.keys())
+    newest = {key: _plain(alert) for key, alert in _alerts(committed)}
+    strayed = [alert.alert_id for key, alert in newest.items() if kept[key] != alert]
+    if strayed:
+        first = next(key for key, alert in newest.items() if kept[key] != alert)
+        differs = difference({"": kept[first]}, {"": newest[first]})
+        outcome.wrong.append(f"{len(strayed)} committed alerts are not the highest revision written: {differs}")
 
 
 def check_rejects(log: Log, garbage: Iterable[traffic.Place], outcome: Outcome) -> None:
@@ -116,11 +126,17 @@ def check_rejects(log: Log, garbage: Iterable[traffic.Place], outcome: Outcome) 
 
 
 def check_state(
-    folders: Mapping[str, Path], logs: Mapping[str, Log], servers: str, partitions: int, outcome: Outcome
+    folders: Mapping[str, Path],
+    logs: Mapping[str, Log],
+    servers: str,
+    partitions: int,
+    outcome: Outcome,
+    harmed: Collection[Path] = (),
 ) -> None:
     """Every folder is small, and brought to the end of the changelog it holds what the changelog holds.
 
-    folders: of workers that have ended, by name. logs: the changelogs, by topic.
+    folders: of workers that have ended, by name. logs: the changelogs, by topic. harmed: folders of which a file may be
+    found damaged, in a partition that the worker did not read any more.
     """
     newest: dict[str, dict[int, dict[bytes, bytes]]] = {}
     for topic, log in logs.items():
@@ -134,11 +150,16 @@ def check_state(
         outcome.state_bytes = max(outcome.state_bytes, used)
         if used > bound:
             outcome.wrong.append(f"state of worker {name}: {used:,} bytes, more than {bound:,}: {folder}")
-        outcome.wrong += _contents(name, folder, newest, servers)
+        outcome.wrong += _contents(name, folder, newest, servers, may_be_damaged=folder in harmed)
 
 
 def _contents(
-    name: str, folder: Path, newest: Mapping[str, Mapping[int, Mapping[bytes, bytes]]], servers: str
+    name: str,
+    folder: Path,
+    newest: Mapping[str, Mapping[int, Mapping[bytes, bytes]]],
+    servers: str,
+    *,
+    may_be_damaged: bool,
 ) -> list[str]:
     cache = shared_cache(8)
     names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
@@ -158,6 +179,8 @@ def _contents(
                 if differ:
                     wrong.append(f"state of worker {name}: {differ} of {len(wanted)} keys of {topic}[{number}] differ")
     except Exception as error:
+        if may_be_damaged and "is damaged" in str(error):
+            return wrong
         wrong.append(f"state of worker {name} cannot be brought up to date: {error}")
     finally:
         for store in stores.values():
