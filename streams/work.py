@@ -247,7 +247,9 @@ class Work:
     async def _before_revoke(self, lost: bool) -> None:
         self._cancelled = True
         if self._restoring is not None:
-            await self._restoring
+            if not self._started.is_set():  # and never will be, where the worker is stopped while it starts
+                self._restoring.cancel()
+            await asyncio.gather(self._restoring, return_exceptions=True)  # `_restored` tells of its error
         self._generation = _NO_GENERATION
         if not lost:
             try:

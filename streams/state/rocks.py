@@ -305,7 +305,10 @@ class _Partition:
         return StateError(f"state folder {self.path} is damaged ({why}); the next start builds it anew")
 
     def bulk(self, begins: bool) -> None:
-        self._db.set_options(BULK if begins else NOT_BULK)
+        try:
+            self._db.set_options(BULK if begins else NOT_BULK)
+        except Exception as error:
+            raise self._failed(error) from error
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)

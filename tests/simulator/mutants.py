@@ -53,8 +53,6 @@ MUTANTS = (
            "batch.offsets[-1] + 1", "batch.offsets[-1]"),
     Mutant("after an abort the next epoch is committed", work, _WORK, "_commit",
            "self._aborted, self._generation = True, _NO_GENERATION", "return"),
-    Mutant("agents wait for commits that will not come", work, _WORK, "_room",
-           "self.ready and ", "", 30),
     Mutant("an epoch is closed in the middle of a step", work, _WORK, "_commit",
            "async with self._stepping:", "if True:"),
     Mutant("batches of an earlier assignment are read", work, _WORK, "epoch",

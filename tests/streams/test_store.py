@@ -502,3 +502,11 @@ def test_memory_alone_keeps_partitions_apart_too() -> None:
     store = MemoryStore()
     store.put([0, 1], [b"k", b"k"], [b"zero", b"one"])
     assert store.get([1, 0, 2], [b"k", b"k", b"k"]) == [b"one", b"zero", None]
+
+
+def test_a_folder_removed_under_a_restore_is_told_of(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    shutil.rmtree(tmp_path)
+    with pytest.raises(StateError, match="No such file"):
+        store.bulk(0, True)
+    store.close_all()
