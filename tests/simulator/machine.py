@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import itertools
 import random
+import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,7 @@ from tests.simulator.loop import Loop
 from tests.simulator.threads import Thread
 
 _TURNS_MAX = 20_000  # without a moment's passing
+_FOLDER = re.compile(r"/\S*waybill-simulator-\w+")
 WALL_S = 1_800_000_000.0  # the wall clock when a run begins: far behind all events, so that every deadline can pass
 
 
@@ -100,8 +102,8 @@ class World:
         self.changes += 1
 
     def note(self, text: str) -> None:
-        """Add a line to what happened."""
-        self.trace.append(f"{self.now - 1_000.0:9.3f}  {text}")
+        """Add a line to what happened. The folder of this run has a name of its own, which errors tell."""
+        self.trace.append(f"{self.now - 1_000.0:9.3f}  {_FOLDER.sub('', text)}")
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Have something happen by itself."""

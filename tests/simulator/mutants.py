@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
            "deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not"
            " be missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
-           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 20),
+           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 150),
 )  # fmt: skip
 
 
