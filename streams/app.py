@@ -8,6 +8,7 @@ sender, phones, courier and outlet; `histories` answers with facts; `parcels` re
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import time
 import traceback
@@ -191,6 +192,7 @@ class Runner(faust.Worker):
     def __init__(self, app: App) -> None:
         super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
         self.spinner = None
+        self._stop_s = _STOP_TIMEOUTS * app.settings.transaction_timeout_ms / 1000
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises what the worker crashed of."""
@@ -200,13 +202,29 @@ class Runner(faust.Worker):
         except asyncio.CancelledError:
             pass  # stopped while it started
         finally:
+            self._end_in_time()
             self.stop_and_shutdown()
+            faulthandler.cancel_dump_traceback_later()
 
     def _on_sigint(self) -> None:
         self._on_sigterm()
 
+    def _on_sigterm(self) -> None:
+        self._end_in_time()
+        super()._on_sigterm()
+
+    def _end_in_time(self) -> None:
+        """Exit with 1 if stopping takes for ever, having said where each thread stands.
+
+        librdkafka may wait for itself with the interpreter's lock in hand, so that no thread of Python could say so.
+        """
+        faulthandler.dump_traceback_later(self._stop_s, exit=True)
+
     async def _sentinel_task(self) -> None:
         await asyncio.sleep(0)
+
+
+_STOP_TIMEOUTS = 5  # time-outs of a transaction: a commit gives up after fewer
 
 
 def run(app: App) -> None:

@@ -3,11 +3,13 @@
 outdated    every fourth commit names a generation of the group that has passed, so the broker refuses it
 full        state is written to disk early, and no file may grow past FILE_BYTES_MAX
 early       the same without the limit
+stuck       leaving the group never ends, and nothing else of the interpreter goes on meanwhile
 clock       the wall clock jumps by years, ahead and back again, at every look
 """
 
 from __future__ import annotations
 
+import ctypes
 import random
 import resource
 import struct
@@ -22,6 +24,7 @@ from streams import cli
 from streams.commit import Committer, Epoch
 from streams.state import rocks, tuning
 from streams.state.rocks import Delta
+from streams.transport.poller import Poller
 
 _MAGIC = b"CGMDv2:"  # of librdkafka's group metadata; a generation of four bytes follows
 
@@ -72,6 +75,10 @@ def _clock() -> None:
     time.time_ns = lambda: int(jumping() * 1e9)
 
 
+def _stuck() -> None:
+    Poller.close = lambda self: ctypes.PyDLL(None).sleep(3_600)  # type: ignore[method-assign]
+
+
 def damage(state: Path, rng: random.Random) -> int:
     """Random bytes over the middle of every file of data in a state folder; how many."""
     files = [path for path in sorted(state.rglob("*.sst")) if path.stat().st_size]
@@ -85,7 +92,7 @@ def damage(state: Path, rng: random.Random) -> int:
 JUMP_S = 6e8
 BUFFER_BYTES = 64 * 1024  # the least that RocksDB takes
 FILE_BYTES_MAX = 30_000  # above that of its own notes
-HOW = {"outdated": _outdated, "full": _full, "early": _early, "clock": _clock}
+HOW = {"outdated": _outdated, "full": _full, "early": _early, "stuck": _stuck, "clock": _clock}
 
 if __name__ == "__main__":
     HOW[sys.argv[1]]()

@@ -24,7 +24,7 @@ Waiting = list[tuple[int, bytes]]
 """Partition and parcel."""
 
 AHEAD_MS_MAX: Final = 5 * MINUTE_MS
-"""An event dated further ahead of the clock moves event time only so far."""
+"""An event dated further ahead of the clock moves event time only so far, until the clock has come there too."""
 
 
 @dataclass(slots=True)
@@ -32,9 +32,15 @@ class Calendar:
     """One partition: event time, and the next deadline of each parcel that has one, epoch ms."""
 
     event_time: int = 0
+    newest: int = 0  # that was seen, even if the clock has not come there yet
     deadlines: dict[bytes, int] = field(default_factory=dict)
     # Entries are not taken out when a deadline moves or goes; they are passed over when they come up.
     queue: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def see(self, at: int, now_ms: int) -> None:
+        """Let event time come to an event, as far as the clock lets it."""
+        self.newest = max(self.newest, at)
+        self.event_time = max(self.event_time, min(self.newest, now_ms + AHEAD_MS_MAX))
 
     def set(self, parcel: bytes, at: int) -> None:
         """Note the next deadline of a parcel."""
@@ -79,12 +85,13 @@ class Deadlines:
         newest = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
         np.maximum.at(newest, numbers, at)
         for number in np.flatnonzero(newest).tolist():
-            self._at_least(number, min(int(newest[number]), now_ms + AHEAD_MS_MAX))
+            self._calendars[number].see(int(newest[number]), now_ms)
 
-    def let_pass(self, partitions: Iterable[int], event_time: int) -> None:
-        """Let event time come to `event_time` where nothing comes."""
-        for number in self._calendars.keys() & set(partitions):
-            self._at_least(number, event_time)
+    def let_pass(self, partitions: Iterable[int], now_ms: int) -> None:
+        """Let event time come to the clock where nothing comes, elsewhere to what was seen and lay ahead of it."""
+        idle = set(partitions)
+        for number, calendar in self._calendars.items():
+            calendar.see(now_ms if number in idle else 0, now_ms)
 
     def event_time(self, partitions: NDArray[np.uint16]) -> Ints:
         """How far event time has come in each of these."""
@@ -141,10 +148,6 @@ class Deadlines:
         """Forget all partitions."""
         self._calendars.clear()
 
-    def _at_least(self, number: int, event_time: int) -> None:
-        calendar = self._calendars[number]
-        calendar.event_time = max(calendar.event_time, event_time)
-
 
 def recall(
     pieces: Iterable[Sequence[tuple[bytes, bytes]]],
@@ -169,7 +172,7 @@ def recall(
         ends = starts + heads["movements"].astype(np.int64) * MOVEMENT.itemsize
         movements = [value[start:end] for value, start, end in zip(values, starts.tolist(), ends.tolist(), strict=True)]
         journeys = Journeys(heads, movements, np.zeros(len(heads), dtype=np.int64), home=home, wanted=wanted)
-        calendar.event_time = max(calendar.event_time, min(journeys.newest, now_ms + AHEAD_MS_MAX))
+        calendar.see(journeys.newest, now_ms)
         due_at = journeys.due_at
         for row in np.flatnonzero(due_at != NEVER).tolist():
             calendar.set(parcels[row], int(due_at[row]))

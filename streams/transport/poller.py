@@ -83,7 +83,9 @@ class Poller:
         )
 
     def fetch(self, rows_max: int, timeout_s: float, generation: int) -> list[Batch]:
-        """What is there, grouped by (topic, partition). Serves rebalances too."""
+        """What is there, grouped by (topic, partition), and nothing any more after `close`. Serves rebalances too."""
+        if self._closing:
+            return []
         messages = self._client.consume(rows_max, timeout_s)
         self._check_callbacks()
         if self.assigned:
@@ -137,8 +139,13 @@ class Poller:
         }
 
     def close(self) -> None:
-        """Leave the group; the revocation is served on the way. Raises what went wrong in it."""
+        """Leave the group; the revocation is served on the way. Raises what went wrong in it.
+
+        An assignment that waits to be served when the group is left is served by librdkafka after it has ended, and
+        then waits for ever, with the interpreter's lock: it is served before.
+        """
         self._closing = True
+        self._client.consume(_ALL, 0)
         self._client.close()
         self._check_callbacks()
 
@@ -255,6 +262,7 @@ class Poller:
             self._ends.pop(place, None)
 
 
+_ALL = 1_000_000  # the most that may be asked for
 _COMMITTED_S = 30.0
 _WATERMARKS_S = 10.0
 

@@ -35,7 +35,7 @@ RECORDS = worlds.world(11, 120)
 
 def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "KAFKA_", "LC_"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "COLUMNS": "80", **more}
+    return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "COLUMNS": "80", "PYTHONFAULTHANDLER": "1", **more}
 
 
 def waybill(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +78,16 @@ class Worker:
 
     def said(self) -> str:
         return self._log.read_text()
+
+    def ended(self, number: signal.Signals, timeout_s: float = 30) -> int:
+        """The exit code after a signal; one that does not end says where each of its threads stands."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(10)
+            raise AssertionError(self.said()) from None
 
     def has_loaded(self, library: str) -> bool:
         return library in Path(f"/proc/{self.process.pid}/maps").read_text()
@@ -211,8 +221,7 @@ def test_a_signal_at_any_moment_of_the_start_is_a_clean_end(
         with running(fresh_kafka, tmp_path) as worker:
             worker.until(partial(reached, worker))
             family = worker.family()
-            worker.process.send_signal(number)
-            assert worker.process.wait(30) == 0, worker.said()
+            assert worker.ended(number) == 0, worker.said()
             assert gone(family)
 
 
@@ -229,8 +238,7 @@ def test_two_processes_share_the_partitions_and_one_that_dies_comes_back(fresh_k
         worker.until(lambda: worker.get("/ready", 1)[0] == 200)
         family = worker.family()
         assert len(family) == 3
-        worker.process.send_signal(signal.SIGINT)
-        assert worker.process.wait(30) == 0, worker.said()
+        assert worker.ended(signal.SIGINT) == 0, worker.said()
         assert gone(family)
 
 

@@ -99,6 +99,16 @@ def test_a_wall_clock_that_jumps_changes_no_alert(fresh_kafka: str, tmp_path: Pa
         assert worker.stop()[0] == 0
 
 
+def test_one_that_cannot_stop_ends_in_time_and_says_where_it_stands(fresh_kafka: str, tmp_path: Path) -> None:
+    stuck = (sys.executable, "-m", "tests.hurt", "stuck")
+    with Worker(fresh_kafka, tmp_path / "state", stuck, transaction_timeout_ms=2_000) as worker:
+        worker.ready()
+        code, seconds = worker.stop(30)
+        assert (code, 10 <= seconds < 20) == (1, True)
+        assert "Timeout (0:00:10)!" in worker.told()
+        assert "hurt.py" in worker.told()
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("state", ["kept", "lost"])
 @pytest.mark.parametrize("how", ["kill", "stop"])

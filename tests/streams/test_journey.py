@@ -133,6 +133,16 @@ def test_an_event_from_the_future_moves_time_to_the_clock_and_no_further() -> No
         assert feed(recorded, shipment(), marker(START + 900 * DAY))["journey.ghost"] is answer
 
 
+def test_what_lay_ahead_of_the_clock_counts_when_the_clock_has_come_there() -> None:
+    """A clock that was wrong for a moment hides nothing for good, though no event comes after."""
+    recorded = Recorded()
+    recorded._now_ms = START - 7_000 * DAY
+    assert feed(recorded, shipment(), marker(START + 3 * DAY))["journey.ghost"] is None
+    for clock, answer in ((START + 2 * DAY - AHEAD_MS_MAX, None), (START + 3 * DAY, True)):
+        recorded._keep(recorded._parcels.let_pass([], clock))
+        assert recorded.answers["SF:W"]["journey.ghost"] is answer
+
+
 @pytest.mark.parametrize("rest", [1, 7])
 def test_those_too_many_for_one_step_come_in_the_next(monkeypatch: pytest.MonkeyPatch, rest: int) -> None:
     monkeypatch.setattr(pipeline, "DUE_MAX", 5)
