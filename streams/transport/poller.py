@@ -139,13 +139,11 @@ class Poller:
         }
 
     def close(self) -> None:
-        """Leave the group; the revocation is served on the way. Raises what went wrong in it.
-
-        An assignment that waits to be served when the group is left is served by librdkafka after it has ended, and
-        then waits for ever, with the interpreter's lock: it is served before.
-        """
-        self._closing = True
-        self._client.consume(_ALL, 0)
+        """Leave the group; the revocation is served on the way. Raises what went wrong in it."""
+        if not self._closing:
+            self._closing = True
+            # An assignment that waits now librdkafka would serve after its end, and wait for ever with Python's lock.
+            self._client.consume(1_000_000, 0)
         self._client.close()
         self._check_callbacks()
 
@@ -262,7 +260,6 @@ class Poller:
             self._ends.pop(place, None)
 
 
-_ALL = 1_000_000  # the most that may be asked for
 _COMMITTED_S = 30.0
 _WATERMARKS_S = 10.0
 
@@ -306,9 +303,10 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
         if error is not None:
             if error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise _GoneError((message.topic(), message.partition()))  # type: ignore[arg-type]
-            _check(error)
             if error.code() == KafkaError._PARTITION_EOF:
                 ends[message.topic(), message.partition()] = message.offset() or 0  # type: ignore[index]
+            else:
+                _check(error)
             continue
         groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
     out = []
@@ -346,8 +344,6 @@ _FINAL = {KafkaError._FATAL, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
 
 def _check(error: KafkaError) -> None:
-    if error.code() == KafkaError._PARTITION_EOF:
-        return
     if error.fatal() or error.code() in _FINAL:
         raise KafkaException(error)
     log.warning("kafka: %s", error.str())

@@ -103,12 +103,15 @@ class Reader:
         pass
 
     def _woken(self) -> bool:
-        return any(self._news(place) for place in self._at if place not in self._paused)
+        if self._paused:
+            return any(self._news(place) for place in self._at if place not in self._paused)
+        return any(map(self._news, self._at))
 
     def _news(self, place: Place) -> bool:
-        at, end = self._at[place], self._end(place)
-        gone = at > self._broker.logs[place].end
-        return at < end or gone or (at == end and self._ends and self._told.get(place) != at)
+        at, log = self._at[place], self._broker.logs[place]
+        last = len(log.records)
+        end = log.stable if self._committed_only and log.open else last
+        return at < end or at > last or (at == end and self._ends and self._told.get(place) != at)
 
     def _take(self, rows: int) -> list[Message]:
         places = sorted(place for place in self._at if place not in self._paused and self._news(place))

@@ -1,8 +1,8 @@
 """Processes that take turns, in a time of their own: whatever could happen at once happens in an order the seed gives.
 
 A process has an event loop and threads. The loop is an asyncio loop without sockets or clock; what shipped code hands
-to an executor becomes a simulated thread: a thread of the system that runs only while it holds the turn, and gives it
-up at every effect. So one seed is one sequence of steps, the same on every machine.
+to an executor becomes a simulated thread: a stack of its own (a greenlet) that runs only while it has the turn, and
+gives it up at every effect. So one seed is one sequence of steps, the same on every machine.
 """
 
 from __future__ import annotations
@@ -137,15 +137,16 @@ class World:
 
     def _turns(self) -> list[Callable[[], None]]:
         turns: list[Callable[[], None]] = []
+        now = self.now
         for process in self.processes:
             if process.stopped:
                 continue
             loop = process.loop
-            if loop.timers and loop.timers[0][0] <= self.now:
+            if loop.timers and loop.timers[0][0] <= now:
                 loop.wake()
             if loop.handles:
                 turns.append(loop.step)
-            turns += [thread.turn for thread in process.threads if thread.ready()]
+            turns += [thread.turn for thread in process.threads if thread.ends_at <= now or thread.ready()]
         return turns
 
     def _next(self) -> float:

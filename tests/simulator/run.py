@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import random
 import shutil
 import tempfile
@@ -230,3 +232,11 @@ def play(seed: int, *, judging: bool = False) -> Outcome:
         return Run(seed, judging=judging, folder=folder).play()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def alone(trace: bool) -> None:
+    """A process that plays seeds and does nothing else: what is there now stays, and little of what comes does."""
+    if not trace:
+        logging.disable()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

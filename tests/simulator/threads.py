@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from greenlet import getcurrent, greenlet
 
 if TYPE_CHECKING:
     from tests.simulator.machine import Process
@@ -12,39 +13,6 @@ if TYPE_CHECKING:
 
 class Killed(BaseException):
     """The process is dead: nothing of it goes on, and no handler of its code may stop this."""
-
-
-class Carrier(threading.Thread):
-    """A thread of the system that runs simulated ones, one after the other."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.work: Callable[[], None] | None = None
-        self._go, self._back = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._back.acquire()
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self._go.acquire()
-            assert self.work is not None
-            self.work()
-            self.work = None
-            self._back.release()
-
-    def turn(self) -> None:
-        """Let it run until it gives up its turn, or ends."""
-        self._go.release()
-        self._back.acquire()
-
-    def rest(self) -> None:
-        """Give up the turn; for itself."""
-        self._back.release()
-        self._go.acquire()
-
-
-_idle: list[Carrier] = []
 
 
 class Thread:
@@ -57,8 +25,7 @@ class Thread:
         self.done = False
         self._call = call
         self._seen = -1
-        self._carrier = _idle.pop() if _idle else Carrier()
-        self._carrier.work = self._run
+        self._stack = greenlet(self._run)
 
     def _run(self) -> None:
         try:
@@ -71,10 +38,8 @@ class Thread:
         self.done = True
 
     def ready(self) -> bool:
-        """Whether it could go on now."""
+        """Whether it could go on before its time is over."""
         world = self.process.world
-        if world.now >= self.ends_at:
-            return True
         if self.until is None or self._seen == world.changes:
             return False
         self._seen = world.changes
@@ -87,17 +52,17 @@ class Thread:
         """Run to its next effect or to its end."""
         world = self.process.world
         world.current, world.here = self, self.process
-        self._carrier.turn()
+        self._stack.parent = getcurrent()
+        self._stack.switch()
         world.current = world.here = None
         if self.done:
             world.ended = True
-            _idle.append(self._carrier)
 
     def wait(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
         """Give up the turn, until that holds or so much time has passed; for itself."""
         if self.process.dead:
             raise Killed
         self.ends_at, self.until, self._seen = self.process.world.now + seconds, until, -1
-        self._carrier.rest()
+        self._stack.parent.switch()
         if self.process.dead:
             raise Killed
