@@ -205,7 +205,8 @@ class _Partition:
         try:
             offset = self._begin()
         except Exception:
-            self._db.close()
+            with suppress(Exception):  # of the same damage, which is what is to be told
+                self._db.close()
             raise
         self.offset = int.from_bytes(offset, "big") if offset else 0
         self.complete = offset is None

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
+
+from schemas.topics import REFERENCE
 
 _ANSWER_S = 5.0
 
@@ -23,8 +25,10 @@ class Broker:
         """Whether any broker of the cluster answers within some seconds."""
         if self._client is None:
             self._client = AdminClient(cast("dict[str, Any]", self._config))
+        # Not `describe_cluster`: where a broker that starts knows of no broker yet, librdkafka aborts the process.
+        (asked,) = self._client.describe_topics(TopicCollection([REFERENCE]), request_timeout=_ANSWER_S).values()
         try:
-            await asyncio.wrap_future(self._client.describe_cluster(request_timeout=_ANSWER_S))
-        except KafkaException:
-            return False
+            await asyncio.wrap_future(asked)
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART)
         return True

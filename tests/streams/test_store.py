@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rocksdict import Rdict
 
 from streams.layout import FORMAT
 from streams.state.rocks import Delta, RocksStore, StateError, shared_cache
@@ -306,6 +308,19 @@ def test_a_damaged_folder_is_thrown_away(
     store.close_all()
     assert "removed, to be built from the changelog" in caplog.text
     assert store.open(0) == 3
+    store.close_all()
+
+
+def test_damage_that_is_met_again_on_closing_is_damage_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path)
+    corruption = Exception("Corruption: block checksum mismatch")
+    damaged = Mock(get=Mock(side_effect=corruption), close=Mock(side_effect=corruption))
+    monkeypatch.setattr("streams.state.rocks.Rdict", Mock(wraps=Rdict, side_effect=[damaged, DEFAULT]))
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 0
+    assert "removed, to be built from the changelog" in caplog.text
     store.close_all()
 
 
