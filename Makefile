@@ -46,7 +46,7 @@ chaos: setup
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(PROTOCOL),--protocol $(PROTOCOL))
 
-# Seeds of the simulator: SEEDS=n of them (500), counting up from SEED=n (without it from a fresh one).
+# Seeds of the simulator: SEEDS=n of them (1,000), counting up from SEED=n (without it from a fresh one).
 simulate: setup
 	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
