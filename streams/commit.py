@@ -21,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -140,9 +141,10 @@ class Committer:
             offsets = [TopicPartition(topic, partition, at) for (topic, partition), at in epoch.offsets.items()]
             self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4
             self._resolve()  # 5
-        except KafkaException as error:
-            what = f"transaction of {epoch.rows} records failed: {error.args[0].str()}"
-            if error.args[0].fatal():
+        except (KafkaException, SystemError) as error:
+            cause = _said(error)
+            what = f"transaction of {epoch.rows} records failed: {cause.str()}"
+            if cause.fatal():
                 raise CommitError(what) from error
             self._abort(what)
             self._unfinished = False
@@ -210,6 +212,19 @@ class Committer:
                 cause = error.args[0]
                 if not cause.retriable() or time.monotonic() > deadline:
                     raise
+
+
+def _said(error: BaseException) -> KafkaError:
+    """What librdkafka said.
+
+    A fatal error is raised by confluent-kafka while callbacks are served. Where a delivery report or a line of the log
+    is called in the same turn, the interpreter makes a SystemError of it, with the error as its cause.
+    """
+    if isinstance(error, KafkaException):
+        return cast(KafkaError, error.args[0])
+    if error.__cause__ is None:
+        raise error
+    return _said(error.__cause__)
 
 
 _PRODUCE_ROWS = 50_000

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas import topics
 from schemas.records import Alert
 from streams.commit import AbortedError, CommitError, Committer, Epoch
+from streams.state.rocks import Delta
 from tests.hurt import outdated
 from tests.runs import open_alerts, run
 from tests.workers import Publisher, Reader, Stream, Worker, expect
@@ -78,6 +79,26 @@ def test_a_producer_whose_place_was_taken_does_not_try_again(fresh_kafka: str, m
         old.commit(epoch(5, b"of a zombie"), {}, member.consumer_group_metadata())
     assert not isinstance(failed.value, AbortedError)
     assert committed(member) < 0
+
+
+def test_a_producer_whose_place_is_taken_in_mid_transaction_says_so(fresh_kafka: str, member: Consumer) -> None:
+    """Each partition that is refused writes a line to the log, upon the fatal error that the first one raised."""
+    config = {"bootstrap.servers": fresh_kafka, "transaction.timeout.ms": 10_000}
+    name = uuid.uuid4().hex
+    old = Committer(config, name, {})
+    old.start()
+    facts: Delta = {partition: {b"%d" % key: b"value" for key in range(200)} for partition in range(4)}
+
+    class TakenBetween(dict[str, Delta]):
+        def items(self) -> Iterator[tuple[str, Delta]]:  # type: ignore[override]
+            yield topics.FACTS, facts
+            time.sleep(0.5)  # they are on the broker, so that the transaction holds their partitions
+            Committer(config, name, {}).start()
+            yield topics.FACTS, facts
+
+    with pytest.raises(CommitError, match="old epoch") as failed:
+        old.commit(epoch(5, b"of a zombie"), TakenBetween(), member.consumer_group_metadata())
+    assert not isinstance(failed.value, AbortedError)
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
