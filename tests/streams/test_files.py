@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -109,6 +110,32 @@ def test_parquet_gives_the_lines_of_ndjson(tmp_path: Path) -> None:
 def test_parquet_without_rows_has_no_lines(tmp_path: Path) -> None:
     pl.DataFrame({"event_id": []}, schema={"event_id": pl.String}).write_parquet(tmp_path / "scans.parquet")
     assert lines_of(tmp_path / "scans.parquet") == []
+
+
+def test_bytes_in_parquet_are_text_of_a_field_and_left_out_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "scans.parquet"
+    frame = pl.DataFrame({"event_id": [b"1", "站".encode(), None, b"\xff"], "photo": [b"\xff\xd8"] * 4, "n": range(4)})
+    frame.with_columns(more=pl.struct(photo=pl.col("photo"))).write_parquet(path)
+    ids = b'"1"', '"站"'.encode(), b"null", b'"\xff"'  # as from a column marked as text; decoding refuses the last
+    assert lines_of(path) == [b'{"event_id":%b,"n":%d}' % (name, row) for row, name in enumerate(ids)]
+
+    path = tmp_path / "reference.parquet"
+    pl.DataFrame({"kind": [b"outlet"], "licence_adcodes": [[b"43", b"44"]], "scan_type": [b"x"]}).write_parquet(path)
+    assert lines_of(path) == [b'{"kind":"outlet","licence_adcodes":["43","44"]}']
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"weight_g": [{"photo": b"1"}]}, r"column weight_g: struct<photo: \S+> is not text$"),
+        ({"key": [b"1"], "value": [b"{}"]}, r"no column is a field of ours: key, value$"),
+    ],
+)
+def test_parquet_without_what_is_needed_is_named(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
+    path = tmp_path / "scans.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(FilesError, match=rf"^[^\n]*scans\.parquet: {message}"):
+        lines_of(path)
 
 
 def test_files_are_found_by_name(tmp_path: Path) -> None:
