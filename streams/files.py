@@ -227,11 +227,16 @@ def _bytes(kind: Any) -> bool:
 
 
 def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
-    """Raise FilesError if what is to be written would replace events to read."""
+    """Raise FilesError if what is to be written would replace events to read, or what else is to be written."""
     events = {path.resolve() for path in paths.values()}
+    written: set[Path] = set()
     for target in targets:
-        if target.resolve() in events:
+        real = target.resolve()
+        if real in events:
             raise FilesError(f"{target}: holds events to judge, and would be replaced")
+        if real in written:
+            raise FilesError(f"{target}: would be written twice, and hold only the latter; name another file")
+        written.add(real)
 
 
 @contextmanager
