@@ -59,17 +59,19 @@ class Block:
 def find(folder: Path) -> dict[str, Path]:
     """The files of reference records and events in `folder`, by topic, at least one.
 
-    Raises FilesError if there is none, or one in both formats.
+    Raises FilesError if there is none, one in both formats, or something of such a name that is no file.
     """
     if not folder.is_dir():
         raise FilesError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
     found: dict[str, Path] = {}
     for topic, name in NAMES.items():
-        paths = [path for form in FORMS if (path := folder / f"{name}.{form}").is_file()]
+        paths = [path for form in FORMS if os.path.lexists(path := folder / f"{name}.{form}")]
         if len(paths) > 1:
             raise FilesError(f"{folder}: both {paths[0].name} and {paths[1].name}: which of them? Move one away")
-        if paths:
-            found[topic] = paths[0]
+        for path in paths:
+            if not path.is_file():
+                raise FilesError(f"{path}: {'not a regular file' if path.exists() else 'a link to nothing'}")
+            found[topic] = path
     if not found:
         names = ", ".join([*EVENTS.values(), NAMES[topics.REFERENCE]])
         raise FilesError(f"{folder}: no {names} here (.ndjson or .parquet)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +143,32 @@ def test_parquet_without_what_is_needed_is_named(tmp_path: Path, columns: dict[s
 def test_files_are_found_by_name(tmp_path: Path) -> None:
     for name in ("scans.ndjson", "inspections.parquet", "reference.ndjson", "truth.ndjson"):
         (tmp_path / name).touch()
-    (tmp_path / "shipments.ndjson").mkdir()
+    (tmp_path / "shipments.ndjson").symlink_to("truth.ndjson")
     assert list(find(tmp_path).items()) == [
         (topics.REFERENCE, tmp_path / "reference.ndjson"),
+        (topics.SHIPMENTS, tmp_path / "shipments.ndjson"),
         (topics.SCANS, tmp_path / "scans.ndjson"),
         (topics.INSPECTIONS, tmp_path / "inspections.parquet"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda path: path.mkdir(), "not a regular file"),
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.symlink_to("gone"), "a link to nothing"),
+        (lambda path: path.symlink_to(path.parent), "not a regular file"),
+    ],
+    ids=["folder", "fifo", "dangling", "link to a folder"],
+)
+def test_what_is_named_like_a_file_and_is_none_is_told(
+    tmp_path: Path, put: Callable[[Path], None], message: str
+) -> None:
+    (tmp_path / "shipments.ndjson").touch()
+    put(tmp_path / "scans.ndjson")
+    with pytest.raises(FilesError, match=rf"^[^\n]*/scans\.ndjson: {message}$"):
+        find(tmp_path)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
