@@ -243,7 +243,9 @@ def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears under its name when the block ends, complete, or not at all."""
+    """A file to write that appears under its name when the block ends, complete, or not at all; links stay links."""
+    if path.is_symlink():
+        path = path.resolve()
     if not path.parent.is_dir():
         raise FilesError(f"{path.parent}: no such folder")
     if path.exists() and not path.is_file():

@@ -209,3 +209,21 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         pass
     with pytest.raises(FilesError, match=r"not a regular file"), files.whole(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "dangling"])
+def test_a_file_is_written_through_a_link(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "to").mkdir()
+    target, link = tmp_path / "disk" / "alerts.ndjson", tmp_path / "to" / "link"
+    link.symlink_to("../disk/alerts.ndjson")
+    if there:
+        target.write_bytes(b"old")
+    with files.whole(link) as file:
+        file.write(b"new")
+        assert target.exists() == there  # not before it is whole
+        assert list(link.parent.iterdir()) == [link]  # the part lies where a rename can take it to the target
+    assert link.is_symlink()
+    assert not target.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
