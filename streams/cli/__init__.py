@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
 from types import FrameType
 from typing import Annotated, Any
 
@@ -66,7 +67,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing is raised but what `--debug` asks for."""
-    debug = "--debug" in arguments
+    debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)  # a command has no such option
     try:
         command = typer.main.get_command(build())
         code = command.main(args=list(arguments), prog_name="waybill", standalone_mode=False)

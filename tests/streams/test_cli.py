@@ -73,6 +73,7 @@ def test_shell_completion_knows_the_commands() -> None:
     [
         (["nothing"], 2, "No such command 'nothing'"),
         (["generate"], 2, "waybill generate: error: Missing argument 'DIR'"),
+        (["judge", "--debug", "in", "--out", "out"], 2, "waybill judge: error: No such option: --debug"),
         (["generate", "out", "--parcels", "many"], 2, "Invalid value for '--parcels': "),
         (["generate", "out", "--days", "0"], 2, "days: from 0.01 to 366, not 0"),
         (["generate", "out", "--start", "soon"], 2, "'soon' is not a date or time in ISO 8601"),
