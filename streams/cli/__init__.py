@@ -56,12 +56,19 @@ order; [bold]waybill settings[/bold] lists them.
 
 
 def main() -> None:
-    """Entry point of the console script. SIGTERM unwinds like Ctrl-C, so that commands clean up after themselves."""
+    """Entry point of the console script.
+
+    SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C, so that commands clean up after themselves.
+    """
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    if signum == signal.SIGHUP:  # it may come twice, of the shell and of the terminal, and the second amid cleaning up
+        signal.signal(signum, signal.SIG_IGN)
     raise SystemExit(128 + signum)
 
 

@@ -168,7 +168,7 @@ def test_home_places_of_the_settings_reach_the_planted_cases(monkeypatch: pytest
     assert {r["dest_adcode"] for r in shipments if f"{r['carrier_code']}:{r['waybill_no']}" in missing} == {"500113"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_half_way_it_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     child = waybill("generate", "out", "--parcels", "2000000")
     deadline = time.monotonic() + 30
@@ -180,6 +180,21 @@ def test_stopped_half_way_it_leaves_nothing(number: signal.Signals, code: int, t
     out, error = child.communicate(timeout=30)
     assert (child.returncode, out, error) == (code, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hangup_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None:
+    """As nohup does it."""
+    hold = "import sys, streams.cli as cli; cli.run = lambda _: print('ready', flush=True) or len(sys.stdin.read())"
+    child = subprocess.Popen(
+        ["nohup", sys.executable, "-c", f"{hold}; cli.main()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGHUP)
+    child.communicate("abc", timeout=30)
+    assert child.returncode == 3
 
 
 @pytest.mark.broker
