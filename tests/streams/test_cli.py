@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -94,6 +95,16 @@ def test_an_error_is_one_line(
     assert captured.err.startswith("waybill")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+@pytest.mark.parametrize("action", ["create", "show"])
+def test_a_broker_that_is_away_is_told_in_one_line(
+    action: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """librdkafka writes its log to standard error by itself, past Python."""
+    monkeypatch.setattr("streams.topics._TIMEOUT_S", 0.3)
+    assert run(["topics", action, "--bootstrap-servers", "127.0.0.1:1"]) == 1
+    assert re.fullmatch(r"waybill: error: the broker does not answer: [^\n]*\n", capfd.readouterr().err)
 
 
 def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(
