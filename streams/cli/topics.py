@@ -38,7 +38,9 @@ def create(
     settings = settings_of(
         config, assignments, bootstrap_servers=bootstrap_servers, partitions=partitions, replication=replication
     )
-    created = topics.create(broker_of(settings), settings.partitions, settings.replication, client=preflight.client(settings))
+    created = topics.create(
+        broker_of(settings), settings.partitions, settings.replication, client=preflight.client(settings)
+    )
     for name in created:
         print(f"created {name}")
     if not created:
