@@ -11,6 +11,7 @@ changes than allowed, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
         signal.signal(signal.SIGHUP, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where standard output is closed
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is no reason to fail
     sys.exit(run(sys.argv[1:]))
 
 

@@ -60,6 +60,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[] 0"
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["rules", "list"]])
+def test_what_standard_output_cannot_show_is_replaced(arguments: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *arguments], env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert b"?" in done.stdout
+
+
 def test_shell_completion_knows_the_commands() -> None:
     asked = {"_WAYBILL_COMPLETE": "complete_bash", "COMP_WORDS": "waybill ", "COMP_CWORD": "1"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked}
