@@ -127,7 +127,7 @@ HISTORY = (
         "outlet_prefix_ids_24h",
         "integer",
         "Distinct IDs with the same first 14 digits at this outlet in 24 h.",
-        f"no unmasked resident ID; {_PENDING}",
+        f"no unmasked resident ID that begins with 14 digits; {_PENDING}",
     ),
     Column("saturated", "boolean", "An entity of this parcel overflowed: its counts are lower bounds.", _PENDING),
 )

@@ -259,8 +259,9 @@ class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
     """An express enterprise and its licence.
 
     The records of one enterprise are the versions of its licence: at any time that one holds which is in force from the
-    latest date until then, of equal ones the newest record. One without a date replaces all before it. A licence that
-    is published more than a week ahead needs an `id` of its own, or compaction takes the present one away.
+    latest date until then, of equal ones the newest record. One without a date replaces all before it that have its
+    `id`. A licence that is published more than a week ahead needs an `id` of its own, or compaction takes the present
+    one away.
     """
 
     enterprise_id: Id

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import msgspec
 import polars as pl
@@ -95,7 +95,8 @@ class _Reader(Generic[T]):
     """Reads one kind of record; the forms of its fields come from its published schema."""
 
     def __init__(self, record: type[T]) -> None:
-        self._decode = msgspec.json.Decoder(record).decode
+        either = record | _Other if record.__struct_config__.tag else record
+        self._decode = msgspec.json.Decoder(cast("type[T]", either)).decode
         patterns, self._integers = _forms(record)
         self._forms = {field: re.compile(pattern) for field, pattern in patterns.items()}
         self._ids = [attrgetter(field) for field, pattern in patterns.items() if pattern == ID_FORM]
@@ -175,6 +176,12 @@ class _Reader(Generic[T]):
             return self._decode(msgspec.json.encode(fields))
         except (ValueError, RecursionError) as error:
             raise explain(error) from None
+
+
+class _Other(msgspec.Struct, tag_field="kind", tag="(none)"):
+    """Makes a union of a kind of reference record, as msgspec lets one that stands alone go without its tag."""
+
+    nothing: Annotated[int, msgspec.Meta(gt=0, lt=0)]  # no record is one of these
 
 
 class _Codes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
 
-FORMAT = 4
+FORMAT = 5
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
@@ -94,7 +94,7 @@ FACT = np.dtype(
         ("event", "<u8"),
         ("known", "<u4"),
         ("counts", "<u4", (COUNTS_MAX,)),
-        ("previous_km", "<f4"),  # sender only; NaN: no previous parcel or unknown place
+        ("previous_km", "<f8"),  # sender only; NaN: no previous parcel or unknown place
         ("previous_ms", "<i8"),  # sender only; -1: no previous parcel
         ("kind", "u1"),
         ("saturated", "u1"),
@@ -120,7 +120,7 @@ OBSERVATION = np.dtype(
 
 # The shipment that stands for a parcel, as columns. Strings that only an alert shows are in the dossier's tail.
 SHIPMENT_FIELDS = [
-    ("event", "<u8"),
+    ("event", "<u8"),  # hash of all the others but `offset`, and of the tail
     ("version_at", "<i8"),  # recorded_at, else picked_up_at
     ("picked_up_at", "<i8"),
     ("offset", "<i8"),
@@ -188,7 +188,7 @@ HEAD = np.dtype(
         ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was; or PARTLY_KNOWN
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
-        ("previous_km", "<f4"),
+        ("previous_km", "<f8"),
         ("previous_ms", "<i8"),
         *SHIPMENT_FIELDS,
     ]

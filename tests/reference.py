@@ -82,7 +82,10 @@ class Facts:
 
 
 def standing(records: Iterable[Record]) -> dict[str, Shipment]:
-    """The newest upload of each parcel by (recorded_at, else picked_up_at; then event_id)."""
+    """The newest upload of each parcel by (recorded_at, else picked_up_at; then event_id).
+
+    Of equal ones that say something else the first: which of them stands is not said, only that it is one.
+    """
     newest: dict[str, Shipment] = {}
     for record in records:
         if isinstance(record, Shipment):
@@ -250,7 +253,7 @@ def _with_history(me: Facts, retail: list[Facts]) -> dict[str, Answer]:
 
 def _prefix(facts: Facts) -> tuple[str, str, str] | None:
     s, person = facts.shipment, facts.person
-    if s.sender_id_type != "resident_id" or person is None or len(person) != 18 or not person[:14].isdigit():
+    if s.sender_id_type != "resident_id" or person is None or not re.match("[0-9]{14}", person):
         return None
     return s.carrier_code, s.outlet_id, person[:14]
 

@@ -71,14 +71,15 @@ class Describer:
         raw = _raw(records, _SHIPMENT_NAMES)
         parcels = _names(raw)
         rows = np.zeros(len(records), dtype=SHIPMENT)
-        rows["offset"] = offsets
-        rows["event"] = [
-            xxhash.xxh3_64_intdigest(f"{parcel}\x1f{event_id}".encode())
-            for parcel, event_id in zip(parcels, raw["event_id"], strict=True)
-        ]
         _plain(rows, raw)
         self._flags_and_persons(rows, raw)
         tails = list(map(tail, *(raw[name] for name in TAIL)))
+        # All that an upload says makes it the event that it is, so that of two with one id none is taken for the other.
+        said, size = rows.tobytes(), SHIPMENT.itemsize
+        rows["event"] = [
+            xxhash.xxh3_64_intdigest(said[size * i : size * (i + 1)] + strings) for i, strings in enumerate(tails)
+        ]
+        rows["offset"] = offsets
         return Uploads(partitions, [parcel_ref(parcel) for parcel in parcels], rows, tails)
 
     def _flags_and_persons(self, rows: Rows, raw: Raw) -> None:

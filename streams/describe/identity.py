@@ -19,7 +19,7 @@ from streams.describe.place import CODES, assigned_regions
 from streams.describe.text import MASK, nfkc, normalised
 
 LENGTH = 18
-PREFIX_LENGTH = 14  # region and birth date: what numbers made up in one sitting share
+PREFIX = "^([0-9]{14})"  # region and birth date: what numbers made up in one sitting share
 AGE_YEARS_MAX = 110
 CHINA_TIME_MS = 8 * 3_600_000  # UTC+8 all year
 
@@ -44,7 +44,7 @@ def describe_ids(id_no: pl.Series, id_type: pl.Series, picked_up_at: pl.Series) 
     id_masked (Boolean): part of it is hidden.
     id_valid (Boolean): the number can exist. Null unless it is given in full and `id_type` is resident_id or
     hmt_permit; also null if all but its age is right and `picked_up_at` is null.
-    id_prefix14 (String): region and birth date of a resident ID of 18 characters, valid or not; else null.
+    id_prefix14 (String): region and birth date of a resident ID, valid or not, that begins with 14 digits; else null.
     """
     norm = normalised(id_no, r"^[0-9A-Z*]+$", _repair)
     # One query for all that polars does: at batches of some thousand rows each further one costs as much as its rows.
@@ -54,7 +54,7 @@ def describe_ids(id_no: pl.Series, id_type: pl.Series, picked_up_at: pl.Series) 
         length=pl.col("norm").str.len_bytes().fill_null(0),
         resident=(pl.col("type") == "resident_id").fill_null(False),
         permit=(pl.col("type") == "hmt_permit").fill_null(False),
-        prefix=pl.col("norm").str.head(PREFIX_LENGTH),
+        prefix=pl.col("norm").str.extract(PREFIX, 1),
     )
     length = frame["length"].to_numpy()
     given = (length > 0) & ~frame["masked"].to_numpy()
@@ -72,13 +72,11 @@ def describe_ids(id_no: pl.Series, id_type: pl.Series, picked_up_at: pl.Series) 
     undecided = ~(resident | permit)
     if pickup.null_count():
         undecided[rows[can_exist & pickup.is_null().to_numpy()]] = True
-    bare = np.ones(len(norm), dtype=np.bool_)
-    bare[rows] = ~resident[rows] | (digits[:, :PREFIX_LENGTH] > 9).any(axis=1)
-    return frame.with_columns(valid=pl.Series(valid), undecided=pl.Series(undecided), bare=pl.Series(bare)).select_seq(
+    return frame.with_columns(valid=pl.Series(valid), undecided=pl.Series(undecided)).select_seq(
         id_norm="norm",
         id_masked="masked",
         id_valid=pl.when(~pl.col("undecided")).then("valid"),
-        id_prefix14=pl.when(~pl.col("bare")).then("prefix"),
+        id_prefix14=pl.when("resident", ~pl.col("masked")).then("prefix"),
     )
 
 

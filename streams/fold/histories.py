@@ -64,7 +64,10 @@ def fold(
         new = [i for i in np.unique(place[changed]).tolist() if values[i] is None]
         begun([bucket.partitions[i] for i in new], [bucket.keys[i] for i in new], bucket.kind[new], bucket.ends[new])
     stays = changed & ~_lost(place, bucket_rows_max)
-    return _answer(rows, group, bucket.kind[place], changed, stays, bucket.reached(full)[place])
+    was_full = np.array(lengths) >= bucket_rows_max
+    reached = bucket.reached(full)
+    again = reached & ~bucket.reached(was_full)
+    return _answer(rows, group, bucket.kind[place], changed, stays, reached[place], again[place])
 
 
 class _Buckets:
@@ -171,11 +174,13 @@ def _answer(
     changed: NDArray[np.bool_],
     stays: NDArray[np.bool_],
     full: NDArray[np.bool_],
+    again: NDArray[np.bool_],
 ) -> Facts:
     """The facts of every row that has changed, and of every row whose window holds a change that stays.
 
     What a full bucket has no room for is answered, and moves nothing else: or each latecomer of an entity with very
-    many observations would bring up all that is kept of it.
+    many observations would bring up all that is kept of it. So all that it holds is told once more when it gets full
+    (`again`): from then on counts are lower bounds.
     """
     at = rows["at"]
     live = rows["live"].astype(np.bool_)
@@ -188,8 +193,8 @@ def _answer(
         part, part_group = rows[mine], group[mine]
         lo = windows.starts(part_group, at[mine], int(SPAN_MS[each]))
         everything = np.ones(len(mine), dtype=np.bool_)
-        facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine])
-        send[mine] = changed[mine] | (windows.count(lo, stays[mine]) > 0)
+        facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine]) + full[mine]
+        send[mine] = changed[mine] | again[mine] | (windows.count(lo, stays[mine]) > 0)
         counts = np.zeros((len(mine), layout.COUNTS_MAX), dtype=np.uint32)
         columns = _COUNT[each](part, part_group, lo, live[mine])
         for position, column in enumerate(FACT_COLUMNS[each]):

@@ -99,9 +99,9 @@ _APART = np.uint64(0x9E3779B97F4A7C15)
 _COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
 
 
-def _rank(row: Any, raw_tail: bytes) -> tuple[int, str]:
-    """Which upload stands: the newest, by the time of its record and then by its event id."""
-    return int(row["version_at"]), untail(raw_tail)[0]
+def _rank(row: Any, raw_tail: bytes) -> tuple[int, str, int]:
+    """Which upload stands: the newest, by the time of its record, its event id, and then by what else it says."""
+    return int(row["version_at"]), untail(raw_tail)[0], int(row["event"])
 
 
 def _parcels(dossiers: Dossiers, rows: Ints) -> NDArray[np.bytes_]:

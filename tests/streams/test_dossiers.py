@@ -110,6 +110,28 @@ def test_the_newest_upload_stands_whatever_the_order(crowd: Crowd, batched: bool
     assert len(left) == 1
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_uploads_that_share_an_event_id_but_not_what_they_say_are_several(crowd: Crowd, batched: bool) -> None:
+    """The newest stands, and of those of one time always the same."""
+    ones = [
+        upload(crowd, "a", recorded_at=START + HOUR, weight_g=100),
+        upload(crowd, "a", recorded_at=START + 2 * HOUR, weight_g=200),
+        upload(crowd, "a", recorded_at=START + 2 * HOUR, weight_g=300),
+    ]
+    left = set()
+    for order in permutations(ones):
+        store = MemoryStore()
+        given = [*order, *order]
+        for batch in [given] if batched else [[each] for each in given]:
+            step(store, batch)
+        left.add(tuple(kept(store).items()))
+        (value,) = store._values[0].values()
+        head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD)[0]
+        assert int(head["versions"]) == 2
+        assert int(head["weight_g"]) in (200, 300)
+    assert len(left) == 1
+
+
 def test_what_a_superseded_upload_said_is_taken_back(crowd: Crowd) -> None:
     store = MemoryStore()
     first = upload(crowd, "a", sender_id_no="440000198001010015", sender_phone="16800000001")

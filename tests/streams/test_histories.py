@@ -174,7 +174,7 @@ def _brute(me: Observation, everything: list[Observation]) -> Fact:
         "sender_names_90d": ids,
         "sender_outlets_90d": len({o.b for o in live}),
         "sender_provinces_24h": len({o.place // 10_000 for o in day}),
-        "previous_km": None if np.isnan(km) else round(float(np.float32(km)), 1),
+        "previous_km": None if np.isnan(km) else round(float(km), 1),
         "previous_ms": me.at - before[-1].at if before else None,
     }
 
@@ -245,6 +245,18 @@ def test_a_window_that_reaches_into_a_full_bucket_is_a_lower_bound_too() -> None
     assert told["saturated"] == 1
     later = Observation(PHONE, 1, start + 3 * span, parcel=100, a=100)
     assert run.feed([later]).facts[PHONE, later.event]["saturated"] == 0
+
+
+def test_what_a_history_holds_is_told_again_when_it_gets_full() -> None:
+    """Or what has no room in it later would be missing in counts that do not say so."""
+    run = Run(rows_max=2)
+    early, middle, late = (Observation(SENDER, 2, 1_764_000_000_000 + i, parcel=i, a=1) for i in range(3))
+    run.feed([middle])
+    assert run.facts[SENDER, middle.event]["saturated"] == 0
+    run.feed([late])
+    assert run.facts[SENDER, middle.event]["saturated"] == 1
+    run.feed([early])
+    assert run.facts[SENDER, middle.event]["sender_parcels_24h"] == 1
 
 
 @given(observations(), st.randoms(use_true_random=False), st.integers(2, 4), st.integers(1, 5))

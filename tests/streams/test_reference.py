@@ -162,12 +162,15 @@ def test_what_cannot_be_read_is_rejected_and_what_is_not_read_is_not() -> None:
         encode(courier("C2")).replace(b'"SF"', b'"S:F"'),
         b'{"kind":"courier","id":"' + b"x" * 70_000 + b'"}',
         b"\0\0\0\0\1" + encode(outlet("O9")),
+        encode(enterprise()).replace(b'"kind":"enterprise",', b""),
+        encode(outlet("O1")).replace(b'"kind":"outlet",', b""),
     ]
     table = reader()
     bad = table.add(values, range(5, 5 + len(values)))
     assert [(each.index, each.reason) for each in bad] == [
         (3, "unknown_value"), (4, "empty"), (5, "empty"), (6, "invalid_json"), (7, "invalid_utf8"),
         (8, "missing_field"), (9, "out_of_range"), (10, "oversized"),
+        (12, "missing_field"), (13, "missing_field"),
     ]  # fmt: skip
     reference = table.build()
     assert dict(reference.sizes) == {"enterprise": 0, "outlet": 1, "courier": 1}

@@ -280,14 +280,14 @@ def test_every_unicode_dash_and_space_is_a_separator() -> None:
     assert set(frame["id_norm"]) == {"440000"}
 
 
-def test_prefix_is_of_resident_ids_of_full_length_valid_or_not() -> None:
+def test_prefix_is_of_resident_ids_that_begin_with_14_digits_valid_or_not() -> None:
     wrong = "440000199001010010"
-    kinds = ["resident_id", "hmt_permit", "resident_id", "resident_id", None]
-    numbers = [wrong, wrong, wrong[:15], "4400001990010A0010", wrong]
+    kinds = ["resident_id", "hmt_permit", "resident_id", "resident_id", None, "resident_id", "resident_id"]
+    numbers = [wrong, wrong, wrong[:15], "4400001990010A0010", wrong, wrong[:13], f"{wrong[:14]}****"]
     frame = describe_ids(
-        pl.Series(numbers), pl.Series(kinds, dtype=pl.String), pl.Series([ms(PICKUP)] * 5, dtype=pl.Int64)
+        pl.Series(numbers), pl.Series(kinds, dtype=pl.String), pl.Series([ms(PICKUP)] * 7, dtype=pl.Int64)
     )
-    assert frame["id_prefix14"].to_list() == [wrong[:14], None, None, None, None]
+    assert frame["id_prefix14"].to_list() == [wrong[:14], None, wrong[:14], None, None, None, None]
 
 
 def test_other_kinds_are_not_judged() -> None:
