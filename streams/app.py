@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import logging
+import signal
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterable
@@ -195,7 +196,7 @@ class Runner(faust.Worker):
         self._stop_s = _STOP_TIMEOUTS * app.settings.transaction_timeout_ms / 1000
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT. Raises what the worker crashed of."""
+        """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
         self._starting_fut = asyncio.ensure_future(self.start(), loop=self.loop)
         try:
             self.loop.run_until_complete(self._starting_fut)
@@ -205,6 +206,12 @@ class Runner(faust.Worker):
             self._end_in_time()
             self.stop_and_shutdown()
             faulthandler.cancel_dump_traceback_later()
+
+    def install_signal_handlers(self) -> None:
+        """Those of Faust, and for a terminal that is closed, unless that is ignored."""
+        super().install_signal_handlers()
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            self.loop.add_signal_handler(signal.SIGHUP, self._on_sigterm)
 
     def _on_sigint(self) -> None:
         self._on_sigterm()
@@ -228,7 +235,7 @@ _STOP_TIMEOUTS = 5  # time-outs of a transaction: a commit gives up after fewer
 
 
 def run(app: App) -> None:
-    """Run a worker until SIGTERM or SIGINT: it commits what is in hand and leaves the group. Raises WorkerError."""
+    """Run a worker until SIGTERM, SIGINT or SIGHUP: it commits what is in hand and leaves. Raises WorkerError."""
     log.info(
         "starting: group %s, instance %s, broker %s, %s partitions, %s rules (%s)",
         app.settings.group, app.settings.instance, app.settings.bootstrap_servers, app.settings.partitions,

@@ -1,7 +1,8 @@
 """Steps of a long computation on all cores: calls out in order, results back in the same order, few under way at once.
 
-The processes are spawned, so nothing of this one reaches them but what they are given. Ctrl-C is this process's affair:
-the others never see it, finish the call they are at, and end; they also end by themselves when this process is gone.
+The processes are spawned, so nothing of this one reaches them but what they are given. Ctrl-C and a terminal that is
+closed are this process's affair: the others see neither, finish the call they are at, and end; they also end by
+themselves when this process is gone.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def crew(processes: int, tool: Callable[..., object], *arguments: object) -> Ite
         yield _Alone(tool(*arguments))
         return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(processes, context, _begin, (tool, arguments))
+    with _deaf_to_interrupts():  # multiprocessing's own process, that removes what is left, is spawned here
+        executor = ProcessPoolExecutor(processes, context, _begin, (tool, arguments))
     try:
         with _one_polars_thread():
             yield _Many(executor, processes)
@@ -102,7 +104,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

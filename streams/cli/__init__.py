@@ -11,10 +11,12 @@ changes than allowed, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
 from types import FrameType
 from typing import Annotated, Any
 
@@ -55,18 +57,27 @@ order; [bold]waybill settings[/bold] lists them.
 
 
 def main() -> None:
-    """Entry point of the console script. SIGTERM unwinds like Ctrl-C, so that commands clean up after themselves."""
+    """Entry point of the console script.
+
+    SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C, so that commands clean up after themselves.
+    """
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where standard output is closed
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is no reason to fail
     sys.exit(run(sys.argv[1:]))
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    if signum == signal.SIGHUP:  # it may come twice, of the shell and of the terminal, and the second amid cleaning up
+        signal.signal(signum, signal.SIG_IGN)
     raise SystemExit(128 + signum)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing is raised but what `--debug` asks for."""
-    debug = "--debug" in arguments
+    debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)  # a command has no such option
     try:
         command = typer.main.get_command(build())
         code = command.main(args=list(arguments), prog_name="waybill", standalone_mode=False)

@@ -33,12 +33,14 @@ def create(
 
     A topic with another number of partitions is an error: a parcel's events must meet in one partition.
     """
-    from streams import topics
+    from streams import preflight, topics
 
     settings = settings_of(
         config, assignments, bootstrap_servers=bootstrap_servers, partitions=partitions, replication=replication
     )
-    created = topics.create(broker_of(settings), settings.partitions, settings.replication, client=settings.kafka)
+    created = topics.create(
+        broker_of(settings), settings.partitions, settings.replication, client=preflight.client(settings)
+    )
     for name in created:
         print(f"created {name}")
     if not created:
@@ -52,10 +54,10 @@ def show(
     assignments: SetOption = None,
 ) -> None:
     """Show each topic: partitions, replicas, records held. Exit code 1 if one is missing."""
-    from streams import topics
+    from streams import preflight, topics
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
-    states = topics.show(broker_of(settings), client=settings.kafka)
+    states = topics.show(broker_of(settings), client=preflight.client(settings))
     width = max(len(state.topic.name) for state in states)
     if not as_json:
         print(f"{'topic':{width}}  partitions  replicas     records")

@@ -58,6 +58,8 @@ def worker(
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped_early)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _stopped_early)
     settings = settings_of(
         config, assignments, bootstrap_servers=bootstrap_servers, state_dir=state_dir, instance=instance,
         web_port=web_port, log_level=log_level,

@@ -206,7 +206,7 @@ def test_follow_shows_an_alert_when_it_comes(fresh_kafka: str, tmp_path: Path) -
         assert follower.returncode == 130
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_at_any_moment_of_the_start_is_a_clean_end(
     fresh_kafka: str, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[] 0"
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["rules", "list"]])
+def test_what_standard_output_cannot_show_is_replaced(arguments: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *arguments], env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert b"?" in done.stdout
+
+
 def test_shell_completion_knows_the_commands() -> None:
     asked = {"_WAYBILL_COMPLETE": "complete_bash", "COMP_WORDS": "waybill ", "COMP_CWORD": "1"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked}
@@ -73,6 +85,7 @@ def test_shell_completion_knows_the_commands() -> None:
     [
         (["nothing"], 2, "No such command 'nothing'"),
         (["generate"], 2, "waybill generate: error: Missing argument 'DIR'"),
+        (["judge", "--debug", "in", "--out", "out"], 2, "waybill judge: error: No such option: --debug"),
         (["generate", "out", "--parcels", "many"], 2, "Invalid value for '--parcels': "),
         (["generate", "out", "--days", "0"], 2, "days: from 0.01 to 366, not 0"),
         (["generate", "out", "--start", "soon"], 2, "'soon' is not a date or time in ISO 8601"),
@@ -93,6 +106,16 @@ def test_an_error_is_one_line(
     assert captured.err.startswith("waybill")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+@pytest.mark.parametrize("action", ["create", "show"])
+def test_a_broker_that_is_away_is_told_in_one_line(
+    action: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """librdkafka writes its log to standard error by itself, past Python."""
+    monkeypatch.setattr("streams.topics._TIMEOUT_S", 0.3)
+    assert run(["topics", action, "--bootstrap-servers", "127.0.0.1:1"]) == 1
+    assert re.fullmatch(r"waybill: error: the broker does not answer: [^\n]*\n", capfd.readouterr().err)
 
 
 def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(
@@ -167,7 +190,7 @@ def test_home_places_of_the_settings_reach_the_planted_cases(monkeypatch: pytest
     assert {r["dest_adcode"] for r in shipments if f"{r['carrier_code']}:{r['waybill_no']}" in missing} == {"500113"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_half_way_it_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     child = waybill("generate", "out", "--parcels", "2000000")
     deadline = time.monotonic() + 30
@@ -179,6 +202,21 @@ def test_stopped_half_way_it_leaves_nothing(number: signal.Signals, code: int, t
     out, error = child.communicate(timeout=30)
     assert (child.returncode, out, error) == (code, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hangup_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None:
+    """As nohup does it."""
+    hold = "import sys, streams.cli as cli; cli.run = lambda _: print('ready', flush=True) or len(sys.stdin.read())"
+    child = subprocess.Popen(
+        ["nohup", sys.executable, "-c", f"{hold}; cli.main()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGHUP)
+    child.communicate("abc", timeout=30)
+    assert child.returncode == 3
 
 
 @pytest.mark.broker

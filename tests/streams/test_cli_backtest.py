@@ -211,9 +211,9 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_leaves_nothing(number: signal.Signals, folder: Path, changed: Path, tmp_path: Path) -> None:
-    """As a terminal does it, every process of the group gets the signal."""
+    """As a terminal does it, every process of the group gets the signal; SIGHUP twice, also from the shell."""
     (tmp_path / "spill").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "spill"), "PYTHONPATH": str(ROOT)}
     arguments = ["backtest", str(folder), "--rules", str(changed), "--processes", "2", "--out", "d.ndjson"]
@@ -227,10 +227,13 @@ def test_an_interrupt_leaves_nothing(number: signal.Signals, folder: Path, chang
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.01)
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)
-        else:
+        if number == signal.SIGTERM:
             process.send_signal(number)
+        else:
+            os.killpg(process.pid, number)
+        if number == signal.SIGHUP:
+            time.sleep(0.01)
+            os.killpg(process.pid, number)
         out, error = process.communicate(timeout=60)
     assert (process.returncode, out) == (130 if number == signal.SIGINT else 128 + number, "")
     # multiprocessing's own words, of a process that was cut off while it started

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -111,15 +114,61 @@ def test_parquet_without_rows_has_no_lines(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "scans.parquet") == []
 
 
+def test_bytes_in_parquet_are_text_of_a_field_and_left_out_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "scans.parquet"
+    frame = pl.DataFrame({"event_id": [b"1", "站".encode(), None, b"\xff"], "photo": [b"\xff\xd8"] * 4, "n": range(4)})
+    frame.with_columns(more=pl.struct(photo=pl.col("photo"))).write_parquet(path)
+    ids = b'"1"', '"站"'.encode(), b"null", b'"\xff"'  # as from a column marked as text; decoding refuses the last
+    assert lines_of(path) == [b'{"event_id":%b,"n":%d}' % (name, row) for row, name in enumerate(ids)]
+
+    path = tmp_path / "reference.parquet"
+    pl.DataFrame({"kind": [b"outlet"], "licence_adcodes": [[b"43", b"44"]], "scan_type": [b"x"]}).write_parquet(path)
+    assert lines_of(path) == [b'{"kind":"outlet","licence_adcodes":["43","44"]}']
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"weight_g": [{"photo": b"1"}]}, r"column weight_g: struct<photo: \S+> is not text$"),
+        ({"key": [b"1"], "value": [b"{}"]}, r"no column is a field of ours: key, value$"),
+    ],
+)
+def test_parquet_without_what_is_needed_is_named(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
+    path = tmp_path / "scans.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(FilesError, match=rf"^[^\n]*scans\.parquet: {message}"):
+        lines_of(path)
+
+
 def test_files_are_found_by_name(tmp_path: Path) -> None:
     for name in ("scans.ndjson", "inspections.parquet", "reference.ndjson", "truth.ndjson"):
         (tmp_path / name).touch()
-    (tmp_path / "shipments.ndjson").mkdir()
+    (tmp_path / "shipments.ndjson").symlink_to("truth.ndjson")
     assert list(find(tmp_path).items()) == [
         (topics.REFERENCE, tmp_path / "reference.ndjson"),
+        (topics.SHIPMENTS, tmp_path / "shipments.ndjson"),
         (topics.SCANS, tmp_path / "scans.ndjson"),
         (topics.INSPECTIONS, tmp_path / "inspections.parquet"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda path: path.mkdir(), "not a regular file"),
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.symlink_to("gone"), "a link to nothing"),
+        (lambda path: path.symlink_to(path.parent), "not a regular file"),
+    ],
+    ids=["folder", "fifo", "dangling", "link to a folder"],
+)
+def test_what_is_named_like_a_file_and_is_none_is_told(
+    tmp_path: Path, put: Callable[[Path], None], message: str
+) -> None:
+    (tmp_path / "shipments.ndjson").touch()
+    put(tmp_path / "scans.ndjson")
+    with pytest.raises(FilesError, match=rf"^[^\n]*/scans\.ndjson: {message}$"):
+        find(tmp_path)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -160,3 +209,21 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         pass
     with pytest.raises(FilesError, match=r"not a regular file"), files.whole(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "dangling"])
+def test_a_file_is_written_through_a_link(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "to").mkdir()
+    target, link = tmp_path / "disk" / "alerts.ndjson", tmp_path / "to" / "link"
+    link.symlink_to("../disk/alerts.ndjson")
+    if there:
+        target.write_bytes(b"old")
+    with files.whole(link) as file:
+        file.write(b"new")
+        assert target.exists() == there  # not before it is whole
+        assert list(link.parent.iterdir()) == [link]  # the part lies where a rename can take it to the target
+    assert link.is_symlink()
+    assert not target.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]

@@ -336,6 +336,9 @@ def test_rules_and_settings_of_the_command_line_hold(
         (["full", "--out", "gone/a.ndjson"], "gone: no such folder"),
         (["full", "--out", "full"], "full: not a regular file"),
         (["full", "--out", "full/scans.ndjson"], "full/scans.ndjson: holds events to judge"),
+        (["full", "--out", "a.ndjson", "--shadow", "full/../a.ndjson"], "full/../a.ndjson: would be written twice"),
+        (["full", "--out", "a.ndjson", "--shadow", "link"], "link: would be written twice"),
+        (["full", "--out", "full/a.ndjson", "--shadow", "full/a.rejects.ndjson"], "full/a.rejects.ndjson: would be"),
     ],
 )
 def test_an_error_is_one_line_and_leaves_no_file(
@@ -343,6 +346,7 @@ def test_an_error_is_one_line_and_leaves_no_file(
 ) -> None:
     (tmp_path / "empty").mkdir()
     put(tmp_path / "full", {"scans": [b"{}"]})
+    (tmp_path / "link").symlink_to("a.ndjson")
     assert run(["judge", *arguments]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith(f"waybill: error: {message}")
