@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from typing import Literal, NamedTuple
+from itertools import accumulate
+from typing import NamedTuple
 
 import polars as pl
 
@@ -20,7 +21,6 @@ from streams.describe.lexicon import Hit, Lexicon, read_terms
 from streams.describe.sounds import DISGUISED, HINTED, strength
 from streams.describe.spelling import breaks, compact, normal_form, read_variants, spaced
 
-GoodsClass = Literal["powder", "liquid", "solid", "gas", "mixed", "unknown"]
 DECLARABLE = ("powder", "liquid", "solid", "gas", "mixed")
 NAMES_CACHED_MAX = 65_536
 
@@ -86,8 +86,8 @@ def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
     """What a name that holds no controlled term as it is holds of those written to be missed: DISGUISED, HINTED."""
     found: set[str] = set()
     if like := list(_disguises().hits(text)):
-        ordinary = list(_ordinary().hits(norm))
-        like = [hit for hit in like if not any(hit.meets(word) for word in ordinary)]
+        ordinary = _Cover(norm, _ordinary().hits(norm))
+        like = [hit for hit in like if not ordinary.meets(hit)]
         found.update(hit.kind for hit in _standing(norm, [*hits, *_pattern_hits(norm), *like]))
     for other in _disguises().readings(norm):
         read_so = list(_lexicon().hits(other))
@@ -99,31 +99,55 @@ def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
 
 def _class_by_words(norm: str, hits: list[Hit]) -> str:
     """The class of the last word that counts: the head of a Chinese compound is at its end (豆浆粉, 粉底液)."""
-    masks = [hit for hit in hits if hit.kind != CONTROLLED]
+    words = [hit for hit in hits if hit.kind in (POWDER, LIQUID)]
+    if not words:
+        return "unknown"
+    # A longer word hides a term inside it. A term that is an exception too (硫酸铜) is powder, but not controlled.
+    masks = _Cover(norm, (hit for hit in hits if hit.kind != CONTROLLED))
+    patterns = _Cover(norm, (hit for hit in hits if hit.kind == PATTERN))
     counting = [
         hit
-        for hit in masks
-        if hit.kind in (POWDER, LIQUID)
-        and not any(hit.inside(mask) and _outranks(mask, hit) for mask in masks)
+        for hit in words
+        if not masks.outreaches(hit)
+        and not patterns.holds(hit)
         and not _objects().match(norm, hit.end)
         and not _negated(norm, hit.start)
     ]
     return max(counting, key=lambda hit: (hit.end, hit.end - hit.start)).kind if counting else "unknown"
 
 
-def _outranks(mask: Hit, hit: Hit) -> bool:
-    """A longer word hides a term inside it. A term that is an exception too (硫酸铜) is powder, but not controlled."""
-    return mask.kind == PATTERN or mask.end - mask.start > hit.end - hit.start
+class _Cover:
+    """How far hits reach. Names made of hundreds of terms are no reason to hold each against each."""
+
+    def __init__(self, norm: str, hits: Iterable[Hit]) -> None:
+        ends = [0] * (len(norm) + 1)
+        for hit in hits:
+            ends[hit.start] = max(ends[hit.start], hit.end)
+        self._reach = list(accumulate(ends, max))  # by place: the furthest end of those that begin up to there
+
+    def holds(self, hit: Hit) -> bool:
+        """One of them has `hit` inside it, or is the same piece of text."""
+        return self._reach[hit.start] >= hit.end
+
+    def meets(self, hit: Hit) -> bool:
+        """One of them has a character in common with `hit`."""
+        return self._reach[hit.end - 1] > hit.start
+
+    def outreaches(self, hit: Hit) -> bool:
+        """One of them is longer, and has `hit` inside it."""
+        return self._reach[hit.start] > hit.end or (hit.start > 0 and self._reach[hit.start - 1] >= hit.end)
 
 
 def _standing(norm: str, hits: list[Hit]) -> Iterator[Hit]:
     """Terms, plain or not, that no exception, mention or negation undoes."""
-    exceptions = [hit for hit in hits if hit.kind in (EXCEPTION, PATTERN)]
-    return (
+    terms = [hit for hit in hits if hit.kind in (CONTROLLED, DISGUISED, HINTED)]
+    if not terms:
+        return
+    exceptions = _Cover(norm, (hit for hit in hits if hit.kind in (EXCEPTION, PATTERN)))
+    yield from (
         hit
-        for hit in hits
-        if hit.kind in (CONTROLLED, DISGUISED, HINTED)
-        and not any(hit.inside(exception) for exception in exceptions)
+        for hit in terms
+        if not exceptions.holds(hit)
         and not _mentions().match(norm, hit.end)
         and not _negated(norm, hit.start)
     )

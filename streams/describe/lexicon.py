@@ -22,14 +22,6 @@ class Hit(NamedTuple):
     end: int
     kind: str
 
-    def inside(self, other: Hit) -> bool:
-        """Lies within `other`, or is the same piece of text."""
-        return other.start <= self.start and self.end <= other.end
-
-    def meets(self, other: Hit) -> bool:
-        """Has a character in common with `other`."""
-        return self.start < other.end and other.start < self.end
-
 
 class Lexicon:
     """Finds terms of several kinds in compact text: lower case, nothing but letters and digits.

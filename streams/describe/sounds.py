@@ -31,6 +31,7 @@ _TELLING = frozenset("氯胺酮咪酯唑仑羟哌啶啡")  # of the names of dru
 _NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
 _NEAR_ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 INITIALS_MIN = 4  # shorter ones are too often something else's (LAT, MST)
+_CHINESE_FROM = "\u3007"  # nothing before it has a reading, and looking for one costs more than all else
 CHARS_SURE = 3  # of a term: a disguise of a shorter one is only a hint
 NEAR_SHARED_MIN = 2
 
@@ -172,7 +173,7 @@ class _Syllables(dict[str, str]):
     """Each character's most common reading, no tone; a character that has none stands for itself."""
 
     def __missing__(self, char: str) -> str:
-        if char in LATIN:
+        if char in LATIN or char < _CHINESE_FROM:
             return char
         syllable = _pinyin(char)[0].replace("ü", "v")
         if syllable != char:  # Only Chinese characters are kept: they are not many.
