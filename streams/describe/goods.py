@@ -147,9 +147,7 @@ def _standing(norm: str, hits: list[Hit]) -> Iterator[Hit]:
     yield from (
         hit
         for hit in terms
-        if not exceptions.holds(hit)
-        and not _mentions().match(norm, hit.end)
-        and not _negated(norm, hit.start)
+        if not exceptions.holds(hit) and not _mentions().match(norm, hit.end) and not _negated(norm, hit.start)
     )
 
 

@@ -10,7 +10,9 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from rules import RuleError, load_catalogue
 from streams.describe import tokens
@@ -43,7 +45,7 @@ def _rules(settings: Settings) -> Finding:
     except RuleError as error:
         return fail("rules", str(error).splitlines()[0], "mend that rule, or take it out of rules_dir")
     live = sum(rule.mode == "live" for rule in catalogue.rules)
-    says = f"{live} live, {len(catalogue.rules) - live} shadow or off; catalogue {catalogue.fingerprint}"
+    says = f"{live} live, {len(catalogue.shadow)} in shadow; catalogue {catalogue.fingerprint}"
     if not live:
         return fail("rules", says, "nothing will ever alert: set mode: live in some rule")
     return ok("rules", says)
@@ -92,11 +94,12 @@ def _state(settings: Settings) -> Iterator[Finding]:
 
 
 def _memory(settings: Settings, processes: int) -> Finding:
-    each = settings.hot_bytes_max + settings.state_cache_mb * 1024 * 1024 + BASE_BYTES
+    caches_mb = settings.state_cache_mb + settings.state_buffers_mb + settings.fetch_queue_mb
+    each = settings.hot_bytes_max + caches_mb * 1024 * 1024 + BASE_BYTES
     needed, there = each * processes, memory_available()
     says = f"{there / GB:.1f} GB available, {needed / GB:.1f} GB needed for {processes} worker(s)"
     if there < needed:
-        return warn("memory", says, "lower hot_bytes_max and state_cache_mb, or run fewer processes")
+        return warn("memory", says, "lower hot_bytes_max, state_cache_mb and state_buffers_mb, or run fewer processes")
     return ok("memory", says)
 
 
@@ -129,14 +132,14 @@ def _pages(settings: Settings) -> Finding:
 
 
 def _worker_at(url: str) -> str:
+    """What a worker says of itself there; empty if none answers, or something else does."""
     try:
-        with urllib.request.urlopen(url, timeout=2.0) as answer:
-            return str(json.load(answer)["why"])
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            try:
-                return str(json.load(refusal)["why"])
-            except (ValueError, KeyError):
-                return ""
-    except (OSError, ValueError, KeyError):
+        try:
+            answer: Any = urllib.request.urlopen(url, timeout=2.0)
+        except urllib.error.HTTPError as refusal:  # of a worker that is not ready
+            answer = refusal
+        with answer:
+            said = json.load(answer)
+    except (OSError, HTTPException, ValueError):
         return ""
+    return str(said.get("why", "")) if isinstance(said, dict) else ""

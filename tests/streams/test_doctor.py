@@ -62,6 +62,15 @@ def test_little_disk_and_little_memory(tmp_path: Path, monkeypatch: pytest.Monke
     assert report(tmp_path, processes=100_000)["memory"].status == "WARN"
 
 
+@pytest.mark.parametrize("name", ["hot_bytes_max", "state_cache_mb", "state_buffers_mb", "fetch_queue_mb"])
+def test_memory_counts_what_settings_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    available = machine.BASE_BYTES + 1_000 * machine.MB
+    monkeypatch.setattr(machine, "memory_available", lambda: available)
+    assert report(tmp_path)["memory"].status == "OK"
+    more: dict[str, Any] = {name: available if name == "hot_bytes_max" else 1_000}
+    assert report(tmp_path, **more)["memory"].status == "WARN"
+
+
 def test_a_broken_rule_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "rules" / "route"
     folder.mkdir(parents=True)
@@ -107,3 +116,20 @@ def test_a_port_held_by_a_worker_is_fine_by_another_program_not(tmp_path: Path, 
         found = report(tmp_path, web_port=other_port)["pages"]
     assert found.status == "FAIL"
     assert "web_port" in found.advice
+
+
+@pytest.mark.parametrize("answer", [b"-ERR unknown command 'GET'\r\n", b"HTTP/1.0 200 OK\r\n\r\n[]", b""])
+def test_a_port_held_by_what_is_no_worker_of_ours(tmp_path: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            taken, _ = other.accept()
+            with taken:
+                taken.recv(4096)
+                taken.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        found = report(tmp_path, web_port=other.getsockname()[1])["pages"]
+        thread.join()
+    assert found.status == "FAIL"
