@@ -20,7 +20,7 @@ from schemas.records import Inspection, Record, Scan, Shipment
 from streams import layout
 from streams.describe.goods import describe_goods
 from streams.describe.identity import describe_ids
-from streams.describe.people import describe_names, describe_phones
+from streams.describe.people import describe_names, mobiles
 from streams.describe.place import starts_with_any
 from streams.describe.tokens import Tokeniser, load_keys
 from streams.frames import TAIL, Movements, Uploads, tail
@@ -107,8 +107,8 @@ class Describer:
         rows["goods_class"] = goods["goods_class"].cast(pl.Enum(layout.GOODS_CLASSES)).to_physical()
         token = self.tokens.tokens
         rows["person"] = token("id", _where(ids["id_norm"], ~ids["id_masked"]))
-        phone = token("phone", describe_phones(text["sender_phone"])["phone_norm"].to_list())
-        rows["recipient"] = token("phone", describe_phones(text["recipient_phone"])["phone_norm"].to_list())
+        phone = token("phone", mobiles(text["sender_phone"]).to_list())
+        rows["recipient"] = token("phone", mobiles(text["recipient_phone"]).to_list())
         rows["sender"] = np.where(rows["person"] != 0, rows["person"], phone)
         self._entities(rows, text, phone, ids["id_prefix14"], names, goods["goods_norm"])
 

@@ -47,23 +47,16 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
     )
 
 
-def describe_phones(phone: pl.Series) -> pl.DataFrame:
-    """Columns of phone numbers, row by row.
+def mobiles(phone: pl.Series) -> pl.Series:
+    """Mobile numbers in one form, row by row (String): 11 digits, without +86 or 0086; null for anything else.
 
-    phone_norm (String): 11 digits of a mobile, without +86 or 0086; null for anything else: masked, landline, or a
-    virtual number (mobile and extension), which stands for many people. The shape 1[3-9] and 9 digits is deliberately
-    wider than the ranges assigned today: new ones open every year, and history should link them from the first day.
-    phone_masked (Boolean): part of it is hidden (131****1907).
+    That is a masked number (131****1907), a landline, or a virtual number (mobile and extension), which stands for many
+    people. The shape 1[3-9] and 9 digits is deliberately wider than the ranges assigned today: new ones open every
+    year, and history should link them from the first day.
     """
     norm = normalised(phone, r"^[0-9]+$", nfkc)
     masked = norm.str.contains(MASK).fill_null(False)
-    mobile = norm.str.replace_all(r"[^0-9]", "").str.extract(_MOBILE)
-    return pl.DataFrame(
-        [
-            mobile.set(masked, None).alias("phone_norm"),
-            masked.alias("phone_masked"),
-        ]
-    )
+    return norm.str.replace_all(r"[^0-9]", "").str.extract(_MOBILE).set(masked, None)
 
 
 def _fold(name: str) -> str:

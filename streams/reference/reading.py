@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas.records import Courier, Enterprise, Outlet
 from streams.decode import Kind, Limits, Rejected, decode
 from streams.describe.identity import CHINA_TIME_MS, describe_ids
-from streams.describe.people import describe_phones
+from streams.describe.people import mobiles
 from streams.describe.tokens import Tokeniser
 from streams.layout import DAY_MS, text_ref
 from streams.reference import ALWAYS, NEVER, SCOPES
@@ -120,8 +120,8 @@ def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
     none = pl.Series([None] * len(records), dtype=pl.String)
     ids = describe_ids(pl.Series([record.id_no for record in records], dtype=pl.String), none, none.cast(pl.Int64))
     rows["person"] = tokens.tokens("id", ids["id_norm"].set(ids["id_masked"], None).to_list())
-    phones = describe_phones(pl.Series([record.phone for record in records], dtype=pl.String))
-    rows["phone"] = tokens.tokens("phone", phones["phone_norm"].to_list())
+    phones = mobiles(pl.Series([record.phone for record in records], dtype=pl.String))
+    rows["phone"] = tokens.tokens("phone", phones.to_list())
     return rows
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.describe.lexicon import read_terms
-from streams.describe.people import describe_names, describe_phones
+from streams.describe.people import describe_names, mobiles
 
 
 def name(text: str | None) -> tuple[str | None, bool, bool]:
@@ -20,10 +20,9 @@ def name(text: str | None) -> tuple[str | None, bool, bool]:
     return norm, masked, placeholder
 
 
-def phone(text: str | None) -> tuple[str | None, bool]:
-    """phone_norm, phone_masked."""
-    norm, masked = describe_phones(pl.Series([text], dtype=pl.String)).row(0)
-    return norm, masked
+def mobile(text: str | None) -> str | None:
+    norm: str | None = mobiles(pl.Series([text], dtype=pl.String)).item()
+    return norm
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_every_word_of_the_list_is_a_placeholder_and_is_there_once() -> None:
     ],
 )  # fmt: skip
 def test_mobiles_have_one_form(text: str) -> None:
-    assert phone(text) == ("15400000000", False)
+    assert mobile(text) == "15400000000"
 
 
 @pytest.mark.parametrize(
@@ -101,19 +100,19 @@ def test_mobiles_have_one_form(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_mobile_or_a_virtual_number_links_nothing(text: str | None) -> None:
-    assert phone(text) == (None, False)
+    assert mobile(text) is None
 
 
 @pytest.mark.parametrize(
     "text", ["154****0000", "154＊＊＊＊0000", "154●●●●0000", "154••••0000", "*" * 11, "15400000000*"]
 )
-def test_masked_phones(text: str) -> None:
-    assert phone(text) == (None, True)
+def test_masked_phones_link_nothing(text: str) -> None:
+    assert mobile(text) is None
 
 
 def test_every_second_and_third_digit_of_a_mobile() -> None:
     numbers = [f"1{digit}{rest:09d}" for digit in range(10) for rest in (0, 123_456_789)]
-    norm = describe_phones(pl.Series(numbers))["phone_norm"].to_list()
+    norm = mobiles(pl.Series(numbers)).to_list()
     assert norm == [number if number[1] in "3456789" else None for number in numbers]
 
 
@@ -122,7 +121,7 @@ def test_no_rows() -> None:
     assert describe_names(empty).schema == {
         "name_norm": pl.String, "name_masked": pl.Boolean, "name_placeholder": pl.Boolean
     }  # fmt: skip
-    assert describe_phones(empty).schema == {"phone_norm": pl.String, "phone_masked": pl.Boolean}
+    assert mobiles(empty).dtype == pl.String
 
 
 texts = st.none() | st.text(max_size=12) | st.text("王张三先生 *•·.-1aAＡ", max_size=6)
@@ -141,6 +140,6 @@ def test_any_name_has_an_answer_and_the_batch_does_not_matter(values: list[str |
 @given(st.lists(st.none() | st.text(max_size=20) | st.text("0123456789+- *转６", max_size=18), max_size=30))
 @settings(deadline=None, max_examples=200)
 def test_any_phone_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
-    frame = describe_phones(pl.Series(values, dtype=pl.String))
-    assert frame.rows() == [phone(value) for value in values]
-    assert all(re.fullmatch(r"1[3-9][0-9]{9}", norm) for norm in frame["phone_norm"].drop_nulls().to_list())
+    found = mobiles(pl.Series(values, dtype=pl.String))
+    assert found.to_list() == [mobile(value) for value in values]
+    assert all(re.fullmatch(r"1[3-9][0-9]{9}", norm) for norm in found.drop_nulls().to_list())
