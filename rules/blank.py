@@ -13,7 +13,7 @@ from schemas.terms import RULE_FORM
 
 def write_blank(folder: Path, rule_id: str) -> Path:
     """Write `folder/family/name.yaml`. Raises RuleError for a wrong id, FileExistsError if the file is there."""
-    if not re.fullmatch(RULE_FORM.strip("^$"), rule_id):
+    if not re.fullmatch(RULE_FORM, rule_id):
         raise RuleError(rule_id, "", "not FAMILY.NAME: lower case letters, digits and underscores")
     family, _, name = rule_id.partition(".")
     path = folder / family / f"{name}.yaml"

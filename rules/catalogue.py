@@ -20,18 +20,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rules.contract import Rule, RuleError
+from rules.contract import SETTABLE, Rule, RuleError
 from rules.reach import reach
 from rules.reading import read_yaml
 from rules.sql import compile_when
 from schemas.columns import COLUMNS
+from schemas.terms import WORD_FORM
 
 SHIPPED: Final = Path(__file__).parent
 """Where the catalogue of the package lies, in a checkout and in a wheel."""
 
 _OVERRIDES = "overrides"
-_SET: Final = ("points", "mode", "budget")  # what a deployment may change beside the limits
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+_NAME: Final = re.compile(WORD_FORM)
 _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
 
@@ -174,7 +174,7 @@ def check_rule(rule: Rule, file: str) -> None:
         if language not in rule.title:
             raise RuleError(file, f"title.{language}", "missing")
     for name, limit in rule.limits.items():
-        if not _NAME.fullmatch(name) or name in _SET:
+        if not _NAME.fullmatch(name) or name in SETTABLE:
             raise RuleError(file, f"limits.{name}", "not a name for a limit")
         _check_limit(limit, file, f"limits.{name}")
     for name in rule.evidence:
@@ -207,11 +207,11 @@ def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
     limits = dict(rule.limits)
     for name, value in overrides.items():
         field = f"{rule.id}.{name}"
-        if name in _SET:
+        if name in SETTABLE:
             changes[name] = value
             continue
         if name not in limits:
-            known = ", ".join([*limits, *_SET])
+            known = ", ".join([*limits, *SETTABLE])
             raise RuleError(_OVERRIDES, field, f"no such limit, the rule has {known}")
         _check_limit(value, _OVERRIDES, field)
         before = limits[name]

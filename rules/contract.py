@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 Action = Literal["hold", "open_box", "second_xray", "identity_check", "visit_outlet"]
+"""In the order in which alerts name them."""
 Answer = Literal["yes", "no", "unknown"]
 Limit = int | float | str | list[int | float | str]
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+SETTABLE: Final = ("points", "mode", "budget")
+"""What a deployment may change of a rule beside its limits."""
 
 
 class RuleError(ValueError):

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from rules.catalogue import Catalogue
+from rules.contract import Action
+from schemas.terms import Level
 
-TIERS: Final = ("none", "low", "medium", "high", "extreme")
+TIERS: Final[tuple[Level, ...]] = get_args(Level)
 """In Chinese practice 低危, 中危, 高危, 特危; none is below all of them."""
 THRESHOLDS: Final = (20, 40, 60, 80)
 """Score from which each tier but the first begins."""
 SCORE_MAX: Final = 100
 
-ACTIONS: Final = ("hold", "open_box", "second_xray", "identity_check", "visit_outlet")
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 """The order in which actions are named: what stops the parcel comes first, what can wait last."""
 _TIER_ADDS: Final = {"medium": "open_box", "high": "second_xray", "extreme": "hold"}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rules.contract import Answer, Case, Event, Rule
+from rules.contract import SETTABLE, Answer, Case, Event, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def value(item: object) -> str:
 def changes(written: Rule, rule: Rule) -> dict[str, tuple[Any, Any]]:
     """What a deployment's overrides change, by name: the value written in the file, and that in force."""
     found = {name: (limit, rule.limits[name]) for name, limit in written.limits.items() if rule.limits[name] != limit}
-    for name in ("points", "mode", "budget"):
+    for name in SETTABLE:
         if getattr(written, name) != getattr(rule, name):
             found[name] = getattr(written, name), getattr(rule, name)
     return found

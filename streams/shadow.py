@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import get_args
 
 import msgspec
 import numpy as np
@@ -16,16 +15,14 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from rules import SCORE_MAX, Catalogue, tier_of
+from rules import SCORE_MAX, TIERS, Catalogue, tier_of
 from schemas.apart import Shadow
-from schemas.terms import Level
 from streams.emit import alert_id, reason
 from streams.fold.dossiers import Dossiers
 from streams.frames import untail
 from streams.judge import Verdicts
 from streams.layout import HELD, OPEN, WITHDRAWN
 
-_LEVELS: tuple[Level, ...] = get_args(Level)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -111,9 +108,9 @@ def _said(
         status="open" if apart else "withdrawn",
         opens=before < emit_from <= after,
         rises=before < after,
-        tier=_LEVELS[before],
+        tier=TIERS[before],
         score=score,
-        tier_with=_LEVELS[after],
+        tier_with=TIERS[after],
         score_with=score_with,
         reasons=tuple(reason(rule, columns) for rule in apart),
         held=tuple(rule.id for rule in apart if rule.id in held),

@@ -162,5 +162,5 @@ def written(item: object) -> str:
 
 def by_tier(tiers: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, int], dict[str, int]]:
     """Parcels in each tier under the old rules, and under the new ones."""
-    old = {tier: sum(tiers[tier].values()) for tier in TIERS}
+    old: dict[str, int] = {tier: sum(tiers[tier].values()) for tier in TIERS}
     return old, {tier: sum(row[tier] for row in tiers.values()) for tier in TIERS}

@@ -23,10 +23,10 @@ from streams.generate import journey, planted
 from streams.generate.journey import Rates, inspection_columns, scan_columns, travel
 from streams.generate.patterns import PATTERNS
 from streams.generate.people import People
-from streams.generate.planted import PRIORITY_ORIGINS
 from streams.generate.shipments import HOUR_MS, Parcels, Shares, corrected, ordinary, shipments
 from streams.generate.wire import SHIPMENT
 from streams.generate.world import DAY_MS, World
+from streams.settings import PRIORITY_ORIGINS
 
 START_AT = 1_762_099_200_000  # 2025-11-03 00:00 in China
 HOME_ADCODES = ("430421",)

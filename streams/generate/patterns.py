@@ -10,10 +10,10 @@ from streams.generate import journey
 from streams.generate.people import id_numbers
 from streams.generate.planted import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Pattern, Plant, Stage
 from streams.generate.world import enterprise
+from streams.settings import PRIORITY_COUNTRIES
 
 GUANGZHOU, HANGZHOU, SHANGHAI, NANJING, BEIJING = 440111, 330102, 310104, 320102, 110105
 FULL_WIDTH = {ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789X"}
-LANES = ("AU", "MX", "US", "CA", "NZ")
 POWDERS = (
     ("奶粉", None),
     ("蛋 白 粉", None),
@@ -41,7 +41,7 @@ def priority_origin(stage: Stage) -> Iterator[Plant]:
 
 
 def priority_lane(stage: Stage) -> Iterator[Plant]:
-    country = stage.turn("lane", LANES)
+    country = stage.turn("lane", PRIORITY_COUNTRIES)
     yield stage.plant(fields=_export(country), rules=("route.priority_lane",), quiet=("route.priority_origin",))
     yield stage.plant(fields=_export("JP"), quiet=("route.priority_lane",))
 
@@ -55,7 +55,7 @@ def powder_or_liquid(stage: Stage) -> Iterator[Plant]:
 
 def ants(stage: Stage) -> Iterator[Plant]:
     """A ring: small lots of powder from one priority origin to one lane, each sender once, through agents."""
-    outlet, country = stage.outlet(priority=True), stage.turn("ants", LANES)
+    outlet, country = stage.outlet(priority=True), stage.turn("ants", PRIORITY_COUNTRIES)
     rules = ("route.priority_origin", "route.priority_lane", "goods.powder_or_liquid", "goods.on_priority_route",
              "sender.first_seen", "sender.agent_or_street")  # fmt: skip
     for n in range(3):

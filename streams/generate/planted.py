@@ -18,14 +18,11 @@ from streams.generate.people import People
 from streams.generate.shipments import DOMESTIC, EXPORT, RETAIL, Parcels, shipments, waybill_numbers
 from streams.generate.wire import SHIPMENT
 from streams.generate.world import CARRIERS, PLANTED_SLOT, World
+from streams.settings import PRIORITY_ORIGINS
 
 T = TypeVar("T")
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
-PRIORITY_ORIGINS = (
-    "5101", "4401", "4413", "4502", "4501", "3508", "3306", "4201",
-    "120111", "5305", "5331", "5301", "5309", "5326", "5308", "5328",
-)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.terms import Scope
 from streams import layout
 
 Ints = NDArray[np.int64]
@@ -20,7 +22,7 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.void]
 
 ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-SCOPES = ("domestic", "international", "hmt")
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 # What a direction asks of a licence, by its code: a bit of SCOPES.
 _SERVICE = np.array(
     [1 << SCOPES.index("international" if name in ("export", "import") else name) for name in layout.DIRECTIONS],

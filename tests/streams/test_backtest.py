@@ -85,7 +85,7 @@ def test_the_difference_is_that_of_two_judges(folder: Path, changed: Path) -> No
             else:
                 assert verdict.score < THRESHOLDS[0]
     for side, alerts in ((difference.old, old), (difference.new, new)):
-        assert side.alerts == {tier: Counter(a.tier for a in alerts.values())[tier] for tier in TIERS[1:]}
+        assert side.alerts == {tier: Counter[str](a.tier for a in alerts.values())[tier] for tier in TIERS[1:]}
 
 
 def _points(alert: Alert) -> dict[str, int]:

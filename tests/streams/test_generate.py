@@ -21,8 +21,7 @@ from stdnum.iso7064 import mod_11_2
 from schemas.records import Inspection, Reference, Scan, Shipment
 from streams.generate import NotEmptyError, Plan, Traffic, generate, write
 from streams.generate.patterns import PATTERNS
-from streams.generate.planted import PRIORITY_ORIGINS
-from streams.settings import PRIORITY_ORIGINS as SET_ORIGINS
+from streams.settings import PRIORITY_ORIGINS
 
 Row = dict[str, Any]
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -132,10 +131,6 @@ def test_persons_cannot_exist(rows: dict[str, list[Row]], traffic: Traffic) -> N
                 assert number[2:6] == "0000", row["event_id"]
                 assert number[:2] not in ("81", "82", "83"), row["event_id"]
                 assert "*" in number or mod_11_2.is_valid(number), row["event_id"]
-
-
-def test_priority_origins_are_those_of_the_settings() -> None:
-    assert PRIORITY_ORIGINS == SET_ORIGINS
 
 
 def test_each_pattern_is_planted_and_each_planted_parcel_listed(traffic: Traffic, rows: dict[str, list[Row]]) -> None:
