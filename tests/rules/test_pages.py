@@ -14,6 +14,7 @@ from rules import load_catalogue
 from rules.markup import Markup, join, tag
 from rules.pages import pages
 from rules.pagewords import word
+from rules.wording import lines
 from schemas.columns import COLUMNS
 
 CATALOGUE = load_catalogue(with_off=True)
@@ -86,8 +87,10 @@ def test_each_language_has_its_own_words() -> None:
     zh, en = Read(PAGES["rules.zh.html"]).text, Read(PAGES["rules.en.html"]).text
     assert '<html lang="zh-CN">' in PAGES["rules.zh.html"]
     assert '<html lang="en">' in PAGES["rules.en.html"]
-    for key in ("why", "when", "limits", "cases", "column_reference", "hold", "unknown"):
+    for key in ("why", "when", "limits", "case", "column_reference", "hold", "unknown"):
         assert word(key, "zh") != word(key, "en")
+    kinds = {line.kind for rule in CATALOGUE.rules for case in rule.cases for line in lines(case)}
+    assert [kind for kind in kinds if word(kind, "zh") not in zh or word(kind, "zh") == kind] == []
     for rule in CATALOGUE.rules:
         for action in rule.actions:
             assert word(action, "zh") in zh
