@@ -114,6 +114,7 @@ class _Player:
     def __init__(self, rule: str) -> None:
         self.rule = rule
         self.parcels: dict[str, str] = {}  # waybill number -> CARRIER:NUMBER, in order of appearance
+        self.numbers: dict[str, int] = {}  # of these, from 1
         self.latest: str | None = None  # waybill of the shipment written last
         self.count = 0
 
@@ -152,12 +153,12 @@ class _Player:
                 raise RuleError(self.rule, f"{field}.{name}", f"a {kind} has no such field")
         waybill = overrides.get("waybill_no") or (kind != "shipment" and self.latest) or f"W{len(self.parcels) + 1:04d}"
         if waybill not in self.parcels:
+            self.numbers[waybill] = len(self.numbers) + 1
             self.parcels[waybill] = f"{overrides.get('carrier_code', _CARRIER)}:{waybill}"
         if kind == "shipment":
             self.latest = waybill
         self.count += 1
-        number = list(self.parcels).index(waybill) + 1
-        values = {**_defaults(kind, number, at), **self.spelled_out(overrides, field)}
+        values = {**_defaults(kind, self.numbers[waybill], at), **self.spelled_out(overrides, field)}
         values |= {"event_id": overrides.get("event_id", f"e{self.count:05d}"), "waybill_no": waybill}
         try:
             return msgspec.convert(values, record)
