@@ -38,8 +38,9 @@ from streams.offline import Offline, raw
 from streams.pipeline import Parcels
 from streams.restore import restore
 from streams.settings import Settings
-from streams.state.rocks import RocksStore, shared_cache
+from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore, whole
+from streams.state.tuning import Shared
 from streams.topics import create
 
 PARTITIONS = 4
@@ -137,7 +138,7 @@ def many(topic: str, some: list[Pair], count: int) -> Iterator[Pair]:
 def timed(servers: str, folder: Path) -> dict[str, float]:
     """The restore itself, as a worker does it."""
     settings = Settings()
-    cache = shared_cache(settings.state_cache_mb, settings.state_buffers_mb)
+    cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
     stores = {
         topic: RocksStore(name, folder, cache, hot_bytes_max=settings.hot_bytes_max // (2 * PARTITIONS))
         for topic, name in ((PARCELS_CHANGELOG, "parcels"), (HISTORIES_CHANGELOG, "histories"))

@@ -29,8 +29,9 @@ from streams.pipeline import Histories, Parcels
 from streams.reference.keeping import Keeper
 from streams.restore import restore
 from streams.settings import Settings
-from streams.state.rocks import RocksStore, shared_cache
+from streams.state.rocks import RocksStore
 from streams.state.store import whole
+from streams.state.tuning import Shared
 from streams.transport.broker import Broker
 from streams.transport.consumer import Consumer, Link
 from streams.transport.membership import membership, producing
@@ -51,7 +52,7 @@ class Work:
         self.settings = settings
         self.metrics = Metrics()
         folder = settings.state_dir / settings.group / settings.instance
-        cache = shared_cache(settings.state_cache_mb, settings.state_buffers_mb)
+        cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
         hot = settings.hot_bytes_max // (2 * settings.partitions)
         self._stores = {
             topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),

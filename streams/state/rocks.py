@@ -328,8 +328,3 @@ class _Partition:
             with suppress(Exception):  # it says the same again
                 self._db.close()
             del self._db  # lets go of the folder
-
-
-def shared_cache(megabytes: int, buffers_mb: int = 64) -> Shared:
-    """The memory that all partitions of a worker share: block cache and write buffers, MiB."""
-    return Shared.of(megabytes, buffers_mb)

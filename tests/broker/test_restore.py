@@ -14,10 +14,11 @@ from schemas.topics import PARCELS_CHANGELOG
 from streams import layout, topics
 from streams.commit import Committer, Epoch
 from streams.restore import RestoreError, restore
-from streams.state.rocks import RocksStore, shared_cache
+from streams.state.rocks import RocksStore
+from streams.state.tuning import Shared
 
 pytestmark = pytest.mark.broker
-CACHE = shared_cache(8)
+CACHE = Shared.of(8, 64)
 
 
 @pytest.fixture

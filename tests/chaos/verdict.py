@@ -15,7 +15,8 @@ from schemas.records import Alert, Reject
 from streams.bulk import judge_folder
 from streams.restore import restore
 from streams.settings import Settings
-from streams.state.rocks import RocksStore, shared_cache
+from streams.state.rocks import RocksStore
+from streams.state.tuning import Shared
 from tests.chaos import traffic
 from tests.chaos.logs import Log
 from tests.runs import Alerts, catalogue, comparable, difference
@@ -161,7 +162,7 @@ def _contents(
     *,
     may_be_damaged: bool,
 ) -> list[str]:
-    cache = shared_cache(8)
+    cache = Shared.of(8, 64)
     names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
     stores = {topic: RocksStore(names[topic], folder, cache, hot_bytes_max=1 << 20) for topic in names}
     # Only partitions that it has had, which have folders; the others would be read from the start.

@@ -28,8 +28,9 @@ from streams.layout import FORMAT
 from streams.offline import Offline
 from streams.pipeline import SOURCES
 from streams.settings import Settings
-from streams.state.rocks import RocksStore, shared_cache
+from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore
+from streams.state.tuning import Shared
 from tests.runs import catalogue, comparable, difference
 from tests.schemas.samples import SCAN, SHIPMENT
 from tests.workbench import Workbench, workbench
@@ -295,7 +296,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
     with workbench(tmp_path / "a") as bench:
         asyncio.run(scenario(bench))
         for topic, store in bench.work._stores.items():
-            restored = RocksStore("again", tmp_path / topic, shared_cache(8), hot_bytes_max=1 << 20)
+            restored = RocksStore("again", tmp_path / topic, Shared.of(8, 64), hot_bytes_max=1 << 20)
             for number in range(4):
                 restored.open(number)
                 records = bench.effects.changelogs[topic, number]

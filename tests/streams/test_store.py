@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from rocksdict import Rdict
 
 from streams.layout import FORMAT
-from streams.state.rocks import Delta, RocksStore, StateError, shared_cache
+from streams.state.rocks import Delta, RocksStore, StateError
 from streams.state.store import MemoryStore, whole
+from streams.state.tuning import Shared
 
-CACHE = shared_cache(8)
+CACHE = Shared.of(8, 64)
 HOT = 1 << 20
 Store = RocksStore
 
