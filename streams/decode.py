@@ -107,7 +107,7 @@ class _Reader(Generic[T]):
         texts = [value or b"" for value in values]
         whole = b"\n".join(texts)
         if _FRAME_MAGIC in whole:
-            texts = [_unframed(text) for text in texts]
+            texts = [unframed(text) for text in texts]
             whole = b"\n".join(texts)
         rows, suspects = self._quick(texts)
         suspects |= _over(texts, whole, limits, all_objects=not suspects) | self._misformed(rows, whole)
@@ -238,7 +238,7 @@ def _plain(value: bytes | None, limits: Limits) -> bytes:
         raise UnreadableError("empty", "no value")
     if len(value) > limits.bytes_max:
         raise UnreadableError("oversized", f"{len(value)} bytes, at most {limits.bytes_max}")
-    text = _unframed(value)
+    text = unframed(value)
     if not text:
         raise UnreadableError("empty", "nothing behind the frame")
     try:
@@ -250,7 +250,8 @@ def _plain(value: bytes | None, limits: Limits) -> bytes:
     return text
 
 
-def _unframed(value: bytes) -> bytes:
+def unframed(value: bytes) -> bytes:
+    """A message value without the frame that Confluent's serializers put before it, if it has one."""
     return value[_FRAME_BYTES:] if value[:1] == b"\0" else value
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -50,7 +50,7 @@ class Child:
 @dataclass(slots=True)
 class _Outcome:
     code: int = 0
-    stopping: bool = field(default=False)
+    stopping: bool = False
 
 
 def supervise(

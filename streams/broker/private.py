@@ -36,18 +36,15 @@ _STOP_S = 15.0  # asked to stop in its first second, Kafka now and then does not
 
 
 @contextmanager
-def bootstrap(
-    data_dir: Path | None = None, *, port: int = 0, settings: Mapping[str, str] | None = None, fast_start: bool = True
-) -> Iterator[str]:
+def bootstrap() -> Iterator[str]:
     """Yield bootstrap servers: those of `KAFKA_BOOTSTRAP_SERVERS`, else of a private broker that lives as long.
 
-    The arguments are those of `PrivateKafka` and mean nothing to a broker that is already there.
     Raises `BrokerError` when a private broker is needed and cannot be had.
     """
     if servers := os.environ.get(BOOTSTRAP_ENV, "").strip():
         yield servers
         return
-    with PrivateKafka(data_dir, port=port, settings=settings, fast_start=fast_start) as kafka:
+    with PrivateKafka() as kafka:
         yield kafka.bootstrap_servers
 
 
@@ -61,7 +58,7 @@ class PrivateKafka:
     fast_start    use only the JVM's first compiler: the broker answers a third sooner. A million records in and out
                   took no longer than with both compilers; runs of many minutes may do better with False.
     heap_mb       Java heap, MiB.
-    timeout_s     how long `start()` waits for an answer, and `stop()` for an orderly end before it kills.
+    timeout_s     how long `start()` waits for an answer.
     image         what to start from; None: the one in the cache.
 
     The process ends when this object's process does, by whatever death, and takes a temporary directory with it.

@@ -16,8 +16,6 @@ from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, s
 if TYPE_CHECKING:
     from streams.replay import Replay
 
-SERVERS = "127.0.0.1:9092"  # where `waybill broker run` listens
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -47,12 +45,13 @@ def replay(
         raise typer.BadParameter("the order of the files has no time to keep: --order time", param_hint="--speed")
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
+    from streams import preflight
     from streams.replay import Replay, ReplayError, opened
 
     began = time.monotonic()
     with bar(progress) as advance, opened(folder, order, advance) as index:
         try:
-            run = Replay(index, settings.bootstrap_servers or SERVERS, settings.kafka)
+            run = Replay(index, preflight.servers(settings), settings.kafka)
         except ReplayError as error:
             if settings.bootstrap_servers is None:
                 hint = "start one with `waybill broker run`, or name yours by --bootstrap-servers"

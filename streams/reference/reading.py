@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from schemas.records import Courier, Enterprise, Outlet
-from streams.decode import Kind, Limits, Rejected, decode
+from streams.decode import Kind, Limits, Rejected, decode, unframed
 from streams.describe.identity import CHINA_TIME_MS, describe_ids
 from streams.describe.people import mobiles
 from streams.describe.tokens import Tokeniser
@@ -23,7 +23,6 @@ Rows = NDArray[np.void]
 
 _KINDS: Final[tuple[Kind, ...]] = ("enterprise", "outlet", "courier", "machine")
 _UNREAD: Final = "holiday"  # of no form that is settled: taken as it is
-_FRAME_BYTES: Final = 5
 
 
 class _Tagged(msgspec.Struct):
@@ -129,7 +128,7 @@ def _kind(value: bytes | None, limits: Limits) -> Kind | None:
     """Which decoder a value is for; None for one that is taken as it is. One of no known kind is for it to refuse."""
     text = value or b""
     try:
-        kind = _tagged(text[_FRAME_BYTES:] if text[:1] == b"\0" else text).kind
+        kind = _tagged(unframed(text)).kind
     except (ValueError, RecursionError):
         return "enterprise"
     if kind == _UNREAD and len(text) <= limits.bytes_max:

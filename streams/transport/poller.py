@@ -31,7 +31,7 @@ class InputError(RuntimeError):
 
 
 class Poller:
-    """librdkafka's consumer. All methods are for the polling thread, but `committed` and `lag`."""
+    """librdkafka's consumer. All methods are for the polling thread; what it knows may be read by others."""
 
     def __init__(
         self,

@@ -263,7 +263,7 @@ def test_a_kafka_that_does_not_answer_is_named(
 ) -> None:
     put_scans(tmp_path / "some", [scan(1, START)])
     monkeypatch.setattr("streams.replay.ANSWER_S", 0.2)
-    monkeypatch.setattr("streams.cli.replay.SERVERS", "127.0.0.1:9")  # discard: nobody listens there
+    monkeypatch.setattr("streams.preflight.DEFAULT_SERVERS", "127.0.0.1:9")  # discard: nobody listens there
     assert run(["replay", "some"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("waybill: error: no Kafka answers at 127.0.0.1:9 (")
