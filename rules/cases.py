@@ -1,4 +1,4 @@
-"""Turns the cases of a rule into events, and says what its answers should have been.
+"""Turns the cases of a rule into events, and says what its answers should be.
 
 A case is a list of events, each written as what differs from a default that is valid and quiet: a retail parcel of
 books from Jinan to Beijing, with a sender and a recipient of its own. Events are sent in the order written, whatever
@@ -21,7 +21,7 @@ their times, so an event that comes late is one that is written late.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -29,13 +29,10 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.catalogue import Catalogue
 from rules.contract import Answer, Case, Event, Rule, RuleError
 from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, ReferenceRecord, Scan, Shipment, encode
 
 Fact = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
-Judge = Callable[["Timeline", Catalogue], Mapping[str, Mapping[str, bool | None]]]
-"""The real functions: final answers of every rule, by parcel (CARRIER:NUMBER), once all events are known."""
 
 FIRST_MS: Final = 1_741_140_000_000
 """When a case begins: 2025-03-05 10:00 in China, a working day long enough ago for every deadline to have passed."""
@@ -68,19 +65,7 @@ def timelines(rule: Rule) -> tuple[Timeline, ...]:
     return tuple(_timeline(rule, case, f"cases[{i}]") for i, case in enumerate(rule.cases))
 
 
-def failures(timeline: Timeline, judge: Judge, catalogue: Catalogue) -> list[str]:
-    """Plays a timeline: one line per parcel whose answer is not the one expected, none if all is well."""
-    answers = judge(timeline, catalogue)
-    missing = [parcel for parcel in timeline.expected if timeline.rule not in answers.get(parcel, {})]
-    wrong = [f"{parcel}: not judged" for parcel in missing]
-    for parcel, expected in timeline.expected.items():
-        if parcel not in missing and (given := answers[parcel][timeline.rule]) is not expected:
-            wrong.append(f"{parcel}: {_WORDS[given]}, expected {_WORDS[expected]}")
-    return wrong
-
-
 _ANSWERS: Final[dict[Answer, bool | None]] = {"yes": True, "no": False, "unknown": None}
-_WORDS: Final = {True: "yes", False: "no", None: "unknown"}
 
 
 def _timeline(rule: Rule, case: Case, field: str) -> Timeline:

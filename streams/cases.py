@@ -9,7 +9,7 @@ from typing import Any
 from rules import Catalogue, Rule
 from rules.cases import HOME_ADCODES, Timeline, timelines
 from streams.fold.journey import END
-from streams.offline import Answers, Offline, settled
+from streams.offline import settled
 from streams.settings import Settings
 
 
@@ -57,11 +57,6 @@ def play(catalogue: Catalogue, settings: Settings | None = None) -> Iterator[Pla
             yield _play(rule, timeline, columns, catalogue, chosen)
 
 
-def answers(timeline: Timeline, catalogue: Catalogue) -> Answers:
-    """What each rule of the catalogue says in the end about each parcel of a case."""
-    return _run(timeline, catalogue, _settings()).answers
-
-
 def count(catalogue: Catalogue) -> int:
     """How many cases there are."""
     return sum(len(rule.cases) for rule in catalogue.rules)
@@ -71,12 +66,8 @@ def _settings() -> Settings:
     return Settings.model_construct(home_adcodes=HOME_ADCODES)
 
 
-def _run(timeline: Timeline, catalogue: Catalogue, settings: Settings) -> Offline:
-    return settled(timeline.events, catalogue, settings, END if timeline.until is None else timeline.until)
-
-
 def _play(rule: Rule, timeline: Timeline, columns: list[str], catalogue: Catalogue, settings: Settings) -> Played:
-    run = _run(timeline, catalogue, settings)
+    run = settled(timeline.events, catalogue, settings, END if timeline.until is None else timeline.until)
     parcels = []
     for parcel, wanted in timeline.expected.items():
         answers, seen = run.answers.get(parcel, {}), run.evidence.get(parcel, {})

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from rules import Catalogue, load_catalogue
-from rules.cases import FIRST_MS, HOME_ADCODES, Timeline, failures, timelines
+from rules.cases import FIRST_MS, HOME_ADCODES, Timeline, timelines
 from schemas.records import ReferenceRecord
-from streams.cases import answers
 from streams.fold.journey import END
 from streams.offline import Answers, Offline
 from streams.settings import Settings
+from tests.rules.playing import answers, failures
 
 CATALOGUE = load_catalogue()
 CASES = [timeline for rule in CATALOGUE.rules for timeline in timelines(rule)]

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from rules import Catalogue, RuleError, load_catalogue
-from rules.cases import FIRST_MS, Timeline, failures, timelines
+from rules.cases import FIRST_MS, Timeline, timelines
 from schemas.records import Inspection, ParcelEvent, Scan, Shipment
+from tests.rules.playing import failures
 from tests.rules.rulefile import Load
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1)
