@@ -245,7 +245,10 @@ def run(app: App) -> None:
         Runner(app).run()
     except Exception as error:
         log.debug("the worker crashed", exc_info=error)
-        raise WorkerError(reason(error)) from error
+        said = reason(error)
+        if "fenced" in said.lower():
+            said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
+        raise WorkerError(said) from error
     log.info("stopped")
 
 

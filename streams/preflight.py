@@ -27,6 +27,14 @@ def servers(settings: Settings) -> str:
     return settings.bootstrap_servers or DEFAULT_SERVERS
 
 
+def reached(settings: Settings) -> str:
+    """The bootstrap servers, of which one at least listens. Raises PreflightError."""
+    at = servers(settings)
+    if not answers(at):
+        raise PreflightError(silence(at))
+    return at
+
+
 def client(settings: Settings) -> Mapping[str, KafkaProperty]:
     """Properties of clients that ask once and report errors themselves, so librdkafka need not log them."""
     return {**settings.kafka, "log_level": 0}
@@ -37,9 +45,7 @@ def checked(settings: Settings) -> Settings:
 
     Raises PreflightError when no broker answers, topics are missing, or their counts differ.
     """
-    at = servers(settings)
-    if not answers(at):
-        raise PreflightError(silence(at))
+    at = reached(settings)
     states = topics.show(at, client=client(settings))
     if wrong := faults(states):
         raise PreflightError("; ".join(wrong))

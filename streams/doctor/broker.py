@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import ConfigResource
 
 from schemas.topics import INSPECTIONS, RULES, SCANS, SHIPMENTS, TOPICS
 from streams import preflight, topics
@@ -17,7 +17,7 @@ from streams.doctor.findings import Finding, fail, ok, warn
 from streams.rulesets.board import Board, BoardError
 from streams.rulesets.reading import Standing, standing
 from streams.settings import Settings
-from streams.topics import TopicError, TopicState
+from streams.topics import Admin, TopicError, TopicState
 
 SAMPLE_ROWS = 200  # newest records of each partition
 SAMPLE_S = 5.0
@@ -45,13 +45,13 @@ def checks(settings: Settings) -> Iterator[Finding]:
         )
         return
     client = preflight.client(settings)
-    admin = AdminClient({**client, "bootstrap.servers": servers})
+    admin = Admin(servers, client)
     try:
         began = time.monotonic()
         cluster = admin.list_topics(timeout=_TIMEOUT_S)
         states = topics.show(servers, client=client)
     except (KafkaException, TopicError) as error:
-        says = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        says = admin.why(error) if isinstance(error, KafkaException) else str(error)
         yield fail("broker", f"{servers}: {says}", "check address, listener and the security properties in kafka")
         return
     brokers = len(cluster.brokers)
@@ -79,7 +79,7 @@ def _topics(states: list[TopicState], brokers: int) -> Iterator[Finding]:
         yield warn("replicas", says, "a broker that is lost takes their records with it: raise the replication factor")
 
 
-def _cleanup(admin: AdminClient, there: Mapping[str, int]) -> Iterator[Finding]:
+def _cleanup(admin: Admin, there: Mapping[str, int]) -> Iterator[Finding]:
     """Topics whose cleanup would lose state: a changelog that is not compacted, or deleted by age as well."""
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in there]
     if not resources:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import Future
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from schemas.topics import TOPICS
-from streams import preflight
+from streams import preflight, topics
 from streams.settings import Settings
 from streams.topics import TopicState, expected_partitions
 
@@ -42,6 +44,22 @@ def test_addresses_are_read_as_kafka_writes_them() -> None:
             assert preflight.answers(servers)
     for servers in ("127.0.0.1:1", "[::1]:1", "no such host:9092", "127.0.0.1:99999999", ""):
         assert not preflight.answers(servers)
+
+
+def test_why_nobody_answers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "_TIMEOUT_S", 0.3)
+    with pytest.raises(topics.TopicError, match=r"does not answer: .*127\.0\.0\.1:1/bootstrap: .*Connection refused"):
+        topics.show("127.0.0.1:1", client={"log_level": 0})
+
+
+def test_one_reason_for_all_topics_is_said_once() -> None:
+    futures: dict[str, Future[None]] = {topic.name: Future() for topic in TOPICS}
+    for future in futures.values():
+        future.set_exception(KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR, "no 2 brokers")))
+    with pytest.raises(topics.TopicError) as refused:
+        topics._await(futures, ok=KafkaError.TOPIC_ALREADY_EXISTS)
+    assert str(refused.value).count("no 2 brokers") == 1
+    assert all(name in str(refused.value) for name in futures)
 
 
 def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
