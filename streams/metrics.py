@@ -13,8 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 NAMESPACE = "waybill"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# starting: not yet joined; restoring: reading the changelog; running: assigned and caught up; stopping: leaving.
-WORKER_STATES = ("starting", "restoring", "running", "stopping", "failed")
+# starting: without partitions; restoring: reading the changelog; running: assigned and caught up.
+WORKER_STATES = ("starting", "restoring", "running")
 
 ROWS_BUCKETS = (1, 10, 100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 COMMIT_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0, 30.0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from schemas.topics import TOPICS
+from schemas.topics import REFERENCE, TOPICS
 from streams import preflight, topics
 from streams.settings import Settings
 from streams.topics import TopicState, expected_partitions
@@ -33,6 +35,15 @@ def test_faults_say_what_to_do() -> None:
     assert missing == ["missing topics: waybill.rejects; run `waybill topics create --partitions 6`"]
     (differ,) = preflight.faults(states(4, waybill_scans=3))
     assert differ.startswith("partition counts differ (waybill.shipments 4, waybill.scans 3, ")
+
+
+def test_a_topic_that_is_read_whole_has_one_partition() -> None:
+    """A broker that creates topics by itself, for the first who writes to them, gives each the same count."""
+    split = [replace(state, partitions=4) if state.topic.name == REFERENCE else state for state in states(4)]
+    (found,) = preflight.faults(split)
+    assert found.startswith(
+        "topics of one partition have more (waybill.reference 4), of which only the first is read; "
+    )
 
 
 def test_addresses_are_read_as_kafka_writes_them() -> None:
@@ -60,6 +71,17 @@ def test_one_reason_for_all_topics_is_said_once() -> None:
         topics._await(futures, ok=KafkaError.TOPIC_ALREADY_EXISTS)
     assert str(refused.value).count("no 2 brokers") == 1
     assert all(name in str(refused.value) for name in futures)
+
+
+def test_a_worker_says_what_it_should_not_be_run_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("WAYBILL_")]:
+        monkeypatch.delenv(name)
+    assert ["development keys" in each for each in preflight.cautions(Settings())] == [True]
+    keys = {"token_key": "k1:" + "ab" * 32, "token_state_key": "cd" * 32}
+    assert preflight.cautions(Settings.model_validate(keys)) == []
+    monkeypatch.setenv("WAYBILL_TOKEN_KEY_FIEL", "/etc/key")
+    (misspelt,) = preflight.cautions(Settings.model_validate(keys))
+    assert misspelt.startswith("WAYBILL_TOKEN_KEY_FIEL names no setting")
 
 
 def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
