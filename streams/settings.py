@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -272,24 +272,17 @@ def config_file(config: Path | None = None) -> Path | None:
 
 
 def _in_file(path: Path | None) -> dict[str, Any]:
-    """What a file sets. Without quotes TOML reads `security.protocol = "SSL"` as tables, which Kafka's properties never
-    are."""
-    if path is None:
-        return {}
-    said = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {
-        name: _flat(value) if name == "kafka" and isinstance(value, dict) else value for name, value in said.items()
-    }
+    """What a file sets. Without quotes TOML reads `security.protocol = "SSL"` as tables, which properties never are."""
+    said = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+    return said | {name: dict(_flat(table)) for name, table in said.items() if name == "kafka" and type(table) is dict}
 
 
-def _flat(table: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
         if isinstance(value, dict):
-            flat |= {f"{name}.{rest}": each for rest, each in _flat(value).items()}
+            yield from _flat(value, f"{prefix}{name}.")
         else:
-            flat[name] = value
-    return flat
+            yield f"{prefix}{name}", value
 
 
 def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
