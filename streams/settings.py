@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
     replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
-    group: Name = Field("waybill-sentinel", description="Consumer group; also the prefix of transactional ids.")
+    group: Name = Field("waybill-sentinel", description="Consumer group. Topics serve one: their state is its own.")
     instance: Name = Field(
         "0",
         description="Name of this worker's slot: static member id, and its folder of state; auto or NAME-auto: the "
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         "classic", description="Group membership: classic (range, static members), or consumer (KIP-848)."
     )
     session_timeout_ms: int = Field(
-        10_000, ge=1_000, le=1_800_000, description="A worker silent for so long loses its partitions (milliseconds)."
+        10_000, ge=1_000, le=300_000, description="A worker silent for so long loses its partitions (milliseconds)."
     )
     transaction_timeout_ms: int = Field(
         15_000, ge=1_000, le=900_000, description="The broker aborts a transaction open for so long (milliseconds)."

@@ -92,11 +92,11 @@ def _state(settings: Settings) -> Iterator[Finding]:
 
 
 def _memory(settings: Settings, processes: int) -> Finding:
-    each = settings.hot_bytes_max + settings.state_cache_mb * 1024 * 1024 + BASE_BYTES
+    each = settings.hot_bytes_max + (settings.state_cache_mb + settings.state_buffers_mb) * 1024 * 1024 + BASE_BYTES
     needed, there = each * processes, memory_available()
     says = f"{there / GB:.1f} GB available, {needed / GB:.1f} GB needed for {processes} worker(s)"
     if there < needed:
-        return warn("memory", says, "lower hot_bytes_max and state_cache_mb, or run fewer processes")
+        return warn("memory", says, "lower hot_bytes_max, state_cache_mb and state_buffers_mb, or run fewer processes")
     return ok("memory", says)
 
 
@@ -121,10 +121,13 @@ def _pages(settings: Settings) -> Finding:
         try:
             probe.bind((host, port))
         except OSError as error:
-            running = _worker_at(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/ready")
+            at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+            running = _worker_at(f"http://{f'[{at}]' if ':' in at else at}:{port}/ready")
             if running:
                 return ok("pages", f"a worker runs on port {port}: {running}")
-            return fail("pages", f"{host}:{port} cannot be had: {error.strerror}", "set web_port to another")
+            return fail(
+                "pages", f"{host}:{port} cannot be had: {error.strerror}", "set web_port, or web_host, to another"
+            )
     return ok("pages", f"port {port} is free" if port else "any free port")
 
 

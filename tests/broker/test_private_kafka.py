@@ -54,6 +54,18 @@ def test_topics_are_not_created_by_accident(kafka: str) -> None:
     assert "nobody-made-this" not in producer.list_topics(timeout=30).topics
 
 
+def test_a_port_or_folder_that_another_has_is_said_in_one_line(tmp_path: Path) -> None:
+    with PrivateKafka(tmp_path / "data") as kafka:
+        port = int(kafka.bootstrap_servers.rpartition(":")[2])
+        with pytest.raises(BrokerError, match=rf"^[^\n]*127\.0\.0\.1:{port}: Address already in use\.$"):
+            PrivateKafka(port=port).start()
+        with pytest.raises(BrokerError, match=r"^a private Kafka runs on .*/data already$"):
+            PrivateKafka(tmp_path / "data").start()
+        time.sleep(1)  # in which Kafka died of what the other had written
+        assert kafka.running
+        kafka.restart()
+
+
 def test_stop_leaves_no_process_and_no_directory() -> None:
     kafka = PrivateKafka()
     kafka.start()

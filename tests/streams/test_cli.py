@@ -121,6 +121,15 @@ def test_a_broker_that_is_away_is_told_in_one_line(
     assert re.fullmatch(r"waybill: error: the broker does not answer: [^\n]*\n", capfd.readouterr().err)
 
 
+def test_a_property_that_kafka_does_not_have_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("streams.preflight.answers", lambda servers: True)
+    assert run(["topics", "show", "--set", "kafka.securty.protocol=SSL"]) == 1
+    said = capsys.readouterr().err
+    assert said == 'waybill: error: kafka: No such configuration property: "securty.protocol"\n'
+
+
 def test_topics_are_asked_of_the_kafka_for_development_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     asked: list[str] = []

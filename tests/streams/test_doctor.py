@@ -62,6 +62,11 @@ def test_little_disk_and_little_memory(tmp_path: Path, monkeypatch: pytest.Monke
     assert report(tmp_path, processes=100_000)["memory"].status == "WARN"
 
 
+def test_memory_counts_all_that_settings_grant(tmp_path: Path) -> None:
+    assert report(tmp_path, state_buffers_mb=1_000_000)["memory"].status == "WARN"
+    assert report(tmp_path)["memory"].status == "OK"
+
+
 def test_a_broken_rule_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "rules" / "route"
     folder.mkdir(parents=True)

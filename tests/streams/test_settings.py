@@ -110,6 +110,7 @@ def test_kafkas_own_variable_is_read_below_ours(monkeypatch: pytest.MonkeyPatch,
         ("REJECT_RAW", "encrypt", "reject_key_file: needed"),
         ("TRANSACTION_TIMEOUT_MS", "5", "transaction_timeout_ms: "),
         ("EPOCH_MS_MAX", "60000", "epoch_ms_max: must be less than transaction_timeout_ms"),
+        ("SESSION_TIMEOUT_MS", "300001", "session_timeout_ms: Input should be less than"),  # max.poll.interval.ms
         ("INSTANCE", "../up", "instance: String should match pattern"),
     ],
 )
