@@ -153,14 +153,19 @@ def expected_partitions(topic: Topic, partitions: int) -> int:
     return 1 if topic.single else partitions
 
 
-def _request(topic: Topic, partitions: int, replication: int) -> NewTopic:
+def declared(topic: Topic) -> dict[str, str]:
+    """The configuration with which a topic is created."""
     changelog = topic.internal and topic.cleanup == "compact"
     config = {"cleanup.policy": topic.cleanup, **(_CHANGELOG if changelog else _CONFIG.get(topic.name, {}))}
+    return {key: str(value) for key, value in config.items()}
+
+
+def _request(topic: Topic, partitions: int, replication: int) -> NewTopic:
     return NewTopic(
         topic.name,
         num_partitions=expected_partitions(topic, partitions),
         replication_factor=replication,
-        config={key: str(value) for key, value in config.items()},
+        config=declared(topic),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
@@ -80,24 +80,40 @@ def _topics(states: list[TopicState], brokers: int) -> Iterator[Finding]:
 
 
 def _cleanup(admin: Admin, there: Mapping[str, int]) -> Iterator[Finding]:
-    """Topics whose cleanup would lose state: a changelog that is not compacted, or deleted by age as well."""
+    """Topics that are not as they are made: cleanup would lose state, or records be refused or misdated."""
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in there]
     if not resources:
         return
-    declared = {topic.name: set(topic.cleanup.split(",")) for topic in TOPICS}
-    wrong = []
+    declared = {topic.name: topics.declared(topic) for topic in TOPICS}
+    lost, otherwise = [], []
     for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
         try:
-            found = set(str(future.result(_TIMEOUT_S)["cleanup.policy"].value).split(","))
+            found = {name: str(entry.value) for name, entry in future.result(_TIMEOUT_S).items()}
         except (KafkaException, TimeoutError):
             yield warn("cleanup", "may not be asked for", "grant DescribeConfigs on the topics to check it")
             return
-        if found != declared[resource.name]:
-            wrong.append(f"{resource.name} {','.join(sorted(found))} instead of {','.join(declared[resource.name])}")
-    if wrong:
-        yield fail("cleanup", "; ".join(wrong), "set cleanup.policy as it was made by `waybill topics create`")
+        wanted = declared[resource.name]
+        if set(found["cleanup.policy"].split(",")) != set(wanted["cleanup.policy"].split(",")):
+            lost.append(f"{resource.name} {found['cleanup.policy']} instead of {wanted['cleanup.policy']}")
+        otherwise += [
+            f"{resource.name} {name}={found[name]} instead of {wanted[name]}"
+            for name, worse in _MATTER.items()
+            if name in wanted and worse(found[name], wanted[name])
+        ]
+    if lost:
+        yield fail("cleanup", "; ".join(lost), "set cleanup.policy as it was made by `waybill topics create`")
     else:
         yield ok("cleanup", "each topic keeps what it must")
+    if otherwise:
+        advice = "set it by kafka-configs.sh: a batch would be refused, or records be dated by a worker's clock"
+        yield warn("topics", "; ".join(otherwise), advice)
+
+
+# Configuration besides that workers rest on, and what is worse than it was made.
+_MATTER: dict[str, Callable[[str, str], bool]] = {
+    "max.message.bytes": lambda found, wanted: int(found) < int(wanted),
+    "message.timestamp.type": lambda found, wanted: found != wanted,
+}
 
 
 def _rules(settings: Settings, board: Board) -> Finding:
