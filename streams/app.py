@@ -29,6 +29,7 @@ from streams.forgetting import forget
 from streams.frames import Batch
 from streams.health import Health
 from streams.passing import keep_up, pass_time
+from streams.preflight import cautions
 from streams.progress import Progress
 from streams.settings import Settings
 from streams.work import Work
@@ -241,11 +242,16 @@ def run(app: App) -> None:
         app.settings.group, app.settings.instance, app.settings.bootstrap_servers, app.settings.partitions,
         len(app.work.parcels.catalogue.rules), app.work.parcels.catalogue.fingerprint,
     )  # fmt: skip
+    for caution in cautions(app.settings):
+        log.warning("%s", caution)
     try:
         Runner(app).run()
     except Exception as error:
         log.debug("the worker crashed", exc_info=error)
-        raise WorkerError(reason(error)) from error
+        said = reason(error)
+        if "fenced" in said.lower():
+            said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
+        raise WorkerError(said) from error
     log.info("stopped")
 
 

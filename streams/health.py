@@ -5,7 +5,8 @@
         or no broker has answered, for a time (`streams.progress`). A worker that is not ready for another reason counts
         as live: restoring may take long, and a kill starts it anew.
 
-Both answer JSON: {"ok": bool, "why": text, "lag_records": int, "partitions": int}.
+Both answer JSON: {"ok": bool, "why": text, "lag_records": int or null, "partitions": int}; lag is null while it is not
+known, because the worker is not ready.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Health:
     async def _live(self, request: web.Request) -> web.Response:
         if wrong := self._progress.stalled:
             return self._answer(False, wrong)
+        if not self._work.ready:
+            return self._answer(True, f"waits for {self._work.waits_for}")
         return self._answer(True, "working" if self._progress.behind else "nothing to do")
 
     async def _ready(self, request: web.Request) -> web.Response:
@@ -75,5 +78,6 @@ class Health:
 
     def _answer(self, ok: bool, why: str) -> web.Response:
         partitions = len(self._work.assigned)
-        body = {"ok": ok, "why": why, "lag_records": self._progress.behind, "partitions": partitions}
+        lag = self._progress.behind if self._work.ready else None
+        body = {"ok": ok, "why": why, "lag_records": lag, "partitions": partitions}
         return web.json_response(body, status=200 if ok else 503, dumps=lambda each: json.dumps(each) + "\n")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from schemas.topics import PARCELS_CHANGELOG, TOPICS
 from streams import topics
-from streams.settings import KafkaProperty, Settings
+from streams.settings import KafkaProperty, Settings, unknown_variables
 from streams.topics import TopicState
 
 DEFAULT_SERVERS = "127.0.0.1:9092"  # where `waybill broker run` listens
@@ -27,6 +27,14 @@ def servers(settings: Settings) -> str:
     return settings.bootstrap_servers or DEFAULT_SERVERS
 
 
+def reached(settings: Settings) -> str:
+    """The bootstrap servers, of which one at least listens. Raises PreflightError."""
+    at = servers(settings)
+    if not answers(at):
+        raise PreflightError(silence(at))
+    return at
+
+
 def client(settings: Settings) -> Mapping[str, KafkaProperty]:
     """Properties of clients that ask once and report errors themselves, so librdkafka need not log them."""
     return {**settings.kafka, "log_level": 0}
@@ -37,14 +45,20 @@ def checked(settings: Settings) -> Settings:
 
     Raises PreflightError when no broker answers, topics are missing, or their counts differ.
     """
-    at = servers(settings)
-    if not answers(at):
-        raise PreflightError(silence(at))
+    at = reached(settings)
     states = topics.show(at, client=client(settings))
     if wrong := faults(states):
         raise PreflightError("; ".join(wrong))
     count = next(state.partitions for state in states if state.topic.name == PARCELS_CHANGELOG)
     return settings.model_copy(update={"bootstrap_servers": at, "partitions": count})
+
+
+def cautions(settings: Settings) -> list[str]:
+    """What a worker can start with, and should not in earnest."""
+    found = [f"{name} names no setting: see `waybill settings`" for name in unknown_variables()]
+    if settings.token_key is None and settings.token_key_file is None:
+        found.append("tokens are made with the development keys, which everyone knows: they protect nobody")
+    return found
 
 
 def faults(states: list[TopicState]) -> list[str]:
@@ -62,6 +76,14 @@ def faults(states: list[TopicState]) -> list[str]:
         found.append(
             f"partition counts differ ({listed}), so a parcel's events would not meet; "
             "delete the topics that are wrong, then run `waybill topics create`"
+        )
+    split = [
+        f"{state.topic.name} {state.partitions}" for state in states if state.topic.single and state.partitions > 1
+    ]
+    if split:
+        found.append(
+            f"topics of one partition have more ({', '.join(split)}), of which only the first is read; "
+            "delete them, then run `waybill topics create`, and publish again what they held"
         )
     return found
 

@@ -12,8 +12,9 @@ Tables (`kafka`, `rule_overrides`) are merged key by key across these sources; a
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -26,7 +27,6 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as SourceError
 
@@ -49,7 +49,7 @@ KAFKA_RESERVED = frozenset({
     "transaction.timeout.ms",
 })  # fmt: skip
 
-SECRET_WORDS = ("password", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
+SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
 
 
 class SettingsError(ValueError):
@@ -65,12 +65,18 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _home(value: object) -> object:
+    """`~` of files and variables, which no shell has seen."""
+    return Path(value).expanduser() if isinstance(value, str | Path) else value
+
+
 AdcodePrefix = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]([0-9]{2}([0-9]{2})?)?$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AdcodePrefixes = Annotated[tuple[AdcodePrefix, ...], NoDecode, BeforeValidator(_split)]
 Countries = Annotated[tuple[Country, ...], NoDecode, BeforeValidator(_split)]
 KafkaProperty = str | int | float | bool
+HomePath = Annotated[Path, BeforeValidator(_home)]
 
 _file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
 
@@ -91,7 +97,7 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
     replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
-    group: Name = Field("waybill-sentinel", description="Consumer group; also the prefix of transactional ids.")
+    group: Name = Field("waybill-sentinel", description="Consumer group. Topics serve one: their state is its own.")
     instance: Name = Field(
         "0",
         description="Name of this worker's slot: static member id, and its folder of state; auto or NAME-auto: the "
@@ -101,7 +107,7 @@ class Settings(BaseSettings):
         "classic", description="Group membership: classic (range, static members), or consumer (KIP-848)."
     )
     session_timeout_ms: int = Field(
-        10_000, ge=1_000, le=1_800_000, description="A worker silent for so long loses its partitions (milliseconds)."
+        10_000, ge=1_000, le=300_000, description="A worker silent for so long loses its partitions (milliseconds)."
     )
     transaction_timeout_ms: int = Field(
         15_000, ge=1_000, le=900_000, description="The broker aborts a transaction open for so long (milliseconds)."
@@ -116,7 +122,7 @@ class Settings(BaseSettings):
     )
     priority_origins: AdcodePrefixes = Field(PRIORITY_ORIGINS, description="Priority origins, GB/T 2260 prefixes.")
     priority_countries: Countries = Field(PRIORITY_COUNTRIES, description="Priority export lanes, ISO 3166-1 alpha-2.")
-    rules_dir: Path | None = Field(None, description="Folder of rule files. Empty: the catalogue as shipped.")
+    rules_dir: HomePath | None = Field(None, description="Folder of rule files. Empty: the catalogue as shipped.")
     rules_from: Literal["topic", "files"] = Field(
         "topic", description="Rules in force: the newest set pushed, files while there is none (topic), or files alone."
     )
@@ -169,7 +175,7 @@ class Settings(BaseSettings):
     )
 
     # State
-    state_dir: Path = Field(
+    state_dir: HomePath = Field(
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
         description="Folder of local state; may be lost, the changelog restores it.",
     )
@@ -180,14 +186,16 @@ class Settings(BaseSettings):
     state_buffers_mb: int = Field(256, ge=8, description="Written state that is not yet in files, per worker (MiB).")
 
     # Keys and rejects
-    token_key_file: Path | None = Field(None, description="File with the keys of published tokens.")
-    token_state_key_file: Path | None = Field(None, description="File with the key of state tokens; never rotated.")
+    token_key_file: HomePath | None = Field(None, description="File with the keys of published tokens.")
+    token_state_key_file: HomePath | None = Field(None, description="File with the key of state tokens; never rotated.")
     token_key: SecretStr | None = Field(None, description="Keys of published tokens, instead of token_key_file.")
     token_state_key: SecretStr | None = Field(None, description="Key of state tokens, instead of token_state_key_file.")
     reject_raw: Literal["drop", "encrypt"] = Field(
         "drop", description="Raw bytes of rejected records: drop, or encrypt with reject_key_file."
     )
-    reject_key_file: Path | None = Field(None, description="File with Fernet keys, one a line, for rejected records.")
+    reject_key_file: HomePath | None = Field(
+        None, description="File with Fernet keys, one a line, for rejected records."
+    )
 
     # Operations
     web_host: str = Field("127.0.0.1", min_length=1, description="Address of /metrics, /live and /ready.")
@@ -230,7 +238,7 @@ class Settings(BaseSettings):
         """Sources, strongest first; see the module's docstring."""
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         kafka = InitSettingsSource(settings_cls, {"bootstrap_servers": servers} if servers else {})
-        return init_settings, env_settings, kafka, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
+        return init_settings, env_settings, kafka, InitSettingsSource(settings_cls, _in_file(_file.get()))
 
 
 def load(config: Path | None = None, options: Mapping[str, Any] | None = None) -> Settings:
@@ -246,7 +254,7 @@ def load(config: Path | None = None, options: Mapping[str, Any] | None = None) -
     except ValidationError as error:
         raise SettingsError(_one_line(error, given, path)) from None
     except SourceError as error:
-        raise SettingsError(f"{str(error).splitlines()[0]}: not valid JSON") from None
+        raise SettingsError(f"{_variable_of(error)}: not valid JSON") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -261,6 +269,20 @@ def config_file(config: Path | None = None) -> Path | None:
     if named is not None and not named.is_file():
         raise SettingsError(f"config: no such file: {named}")
     return named or (CONFIG_DEFAULT if CONFIG_DEFAULT.is_file() else None)
+
+
+def _in_file(path: Path | None) -> dict[str, Any]:
+    """What a file sets. Without quotes TOML reads `security.protocol = "SSL"` as tables, which properties never are."""
+    said = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+    return said | {name: dict(_flat(table)) for name, table in said.items() if name == "kafka" and type(table) is dict}
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
@@ -299,6 +321,12 @@ def unknown_variables() -> list[str]:
     """WAYBILL_ variables that name no setting: probably misspelt. Not an error, as Kubernetes adds its own."""
     known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_ENV, "WAYBILL_DEBUG"}
     return sorted(name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+
+
+def _variable_of(error: SourceError) -> str:
+    """The variable that pydantic-settings could not read; it names the field."""
+    field = re.search(r'field "(\w+)"', str(error))
+    return f"{field[1]}: {ENV_PREFIX}{field[1].upper()}" if field else str(error).splitlines()[0]
 
 
 def _one_line(error: ValidationError, given: Mapping[str, Any], path: Path | None) -> str:

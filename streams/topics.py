@@ -7,9 +7,11 @@ co-partitioned, so equal counts are part of the contract, and a topic that diffe
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
@@ -100,7 +102,7 @@ def create(bootstrap: str, partitions: int = 4, replication: int = 1, *, client:
     Idempotent. `client`: further librdkafka properties. Raises `TopicError` when a topic exists with another partition
     count, before anything is created, or when the broker refuses or does not answer.
     """
-    admin = _admin(bootstrap, client)
+    admin = Admin(bootstrap, client)
     there = _described(admin)
     _check_counts(there, partitions)
     missing = [topic for topic in TOPICS if topic.name not in there]
@@ -120,7 +122,7 @@ def create(bootstrap: str, partitions: int = 4, replication: int = 1, *, client:
 
 def show(bootstrap: str, *, client: Client | None = None) -> list[TopicState]:
     """The state of every topic, in the order of `TOPICS`. Raises `TopicError` when the broker does not answer."""
-    admin = _admin(bootstrap, client)
+    admin = Admin(bootstrap, client)
     there = _described(admin)
     offsets = _offsets(admin, there)
     states = []
@@ -134,7 +136,7 @@ def show(bootstrap: str, *, client: Client | None = None) -> list[TopicState]:
 
 def delete(bootstrap: str, *, client: Client | None = None) -> list[str]:
     """Delete every topic of ours with all that it holds, and wait until they are gone; returns the names deleted."""
-    admin = _admin(bootstrap, client)
+    admin = Admin(bootstrap, client)
     names = list(_described(admin))
     if names:
         _await(admin.delete_topics(names, operation_timeout=_TIMEOUT_S), ok=KafkaError.UNKNOWN_TOPIC_OR_PART)
@@ -151,14 +153,19 @@ def expected_partitions(topic: Topic, partitions: int) -> int:
     return 1 if topic.single else partitions
 
 
-def _request(topic: Topic, partitions: int, replication: int) -> NewTopic:
+def declared(topic: Topic) -> dict[str, str]:
+    """The configuration with which a topic is created."""
     changelog = topic.internal and topic.cleanup == "compact"
     config = {"cleanup.policy": topic.cleanup, **(_CHANGELOG if changelog else _CONFIG.get(topic.name, {}))}
+    return {key: str(value) for key, value in config.items()}
+
+
+def _request(topic: Topic, partitions: int, replication: int) -> NewTopic:
     return NewTopic(
         topic.name,
         num_partitions=expected_partitions(topic, partitions),
         replication_factor=replication,
-        config={key: str(value) for key, value in config.items()},
+        config=declared(topic),
     )
 
 
@@ -173,12 +180,12 @@ def _check_counts(there: Mapping[str, TopicMetadata], partitions: int) -> None:
         raise TopicError(f"partition counts differ, and parcels would not meet: {'; '.join(wrong)}")
 
 
-def _described(admin: AdminClient) -> dict[str, TopicMetadata]:
+def _described(admin: Admin) -> dict[str, TopicMetadata]:
     """Those of our topics that exist. Asks for all topics: asking for one by name may create it."""
     try:
         listed = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException as error:
-        raise TopicError(f"the broker does not answer: {error.args[0].str()}") from error
+        raise TopicError(f"the broker does not answer: {admin.why(error)}") from error
     return {topic.name: listed[topic.name] for topic in TOPICS if topic.name in listed}
 
 
@@ -195,7 +202,7 @@ def _leaderless(there: Mapping[str, TopicMetadata]) -> list[str]:
     return [topic.name for topic in TOPICS if topic.name not in led]
 
 
-def _offsets(admin: AdminClient, there: Mapping[str, TopicMetadata]) -> dict[str, int]:
+def _offsets(admin: Admin, there: Mapping[str, TopicMetadata]) -> dict[str, int]:
     """Sum of end minus start offsets by topic, waiting for partitions whose leader does not serve them yet."""
     partitions = [TopicPartition(name, number) for name, topic in there.items() for number in topic.partitions]
     latest, earliest = OffsetSpec.latest(), OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -218,16 +225,32 @@ def _offsets(admin: AdminClient, there: Mapping[str, TopicMetadata]) -> dict[str
 
 
 def _await(futures: Mapping[str, Future[None]], *, ok: int) -> None:
-    refused = []
+    refused: defaultdict[str, list[str]] = defaultdict(list)  # by reason: it is mostly the same for all
     for name, future in futures.items():
         try:
             future.result(_TIMEOUT_S)
         except KafkaException as error:
             if error.args[0].code() != ok:
-                refused.append(f"{name}: {error.args[0].str()}")
+                refused[error.args[0].str()].append(name)
     if refused:
-        raise TopicError(f"the broker refused: {'; '.join(refused)}")
+        said = [f"{', '.join(names)}: {why}" for why, names in refused.items()]
+        raise TopicError(f"the broker refused {'; '.join(said)}")
 
 
-def _admin(bootstrap: str, client: Client | None) -> AdminClient:
-    return AdminClient({**(client or {}), "bootstrap.servers": bootstrap})
+class Admin(AdminClient):
+    """librdkafka's, which can say why nothing was answered: of a call that fails the error says only that it did."""
+
+    def __init__(self, bootstrap: str, client: Client | None) -> None:
+        self._last: KafkaError | None = None
+        config: dict[str, Any] = {**(client or {}), "bootstrap.servers": bootstrap, "error_cb": self._note}
+        super().__init__(config)
+
+    def why(self, error: KafkaException) -> str:
+        """What a call failed of, and the last trouble with a connection before it."""
+        self.poll(0)
+        said = error.args[0].str()
+        return str(said) if self._last is None else f"{said} ({self._last.str()})"
+
+    def _note(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # which says no more than the call's own
+            self._last = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -89,6 +90,7 @@ class PrivateKafka:
         self._keeper: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._cluster = ""
+        self._log_from = 0  # where the log of this start begins, bytes
 
     def __enter__(self) -> Self:
         self.start()
@@ -175,6 +177,25 @@ class PrivateKafka:
             self._ports = (self._port_given or _free_port(), _free_port())
 
     def _launch(self, image: Image) -> None:
+        with self._locked() as lock:
+            self._log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
+            self._run(image, lock)
+
+    def _locked(self) -> BinaryIO:
+        """The data directory's lock. The keeper inherits it, and so has it until the broker has ended.
+
+        Kafka has one of its own, but writes into its metadata before it asks for it, of which the other one dies.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (self.data_dir / ".lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise BrokerError(f"a private Kafka runs on {self.data_dir} already") from None
+        return lock
+
+    def _run(self, image: Image, lock: BinaryIO) -> None:
         properties, self._cluster = image.install(self.data_dir, self._ports, self._settings)
         command = image.command(properties, self._jvm_options, fast_start=self._fast_start, heap_mb=self._heap_mb)
         remove = "" if self._kept_dir else str(self.data_dir)
@@ -184,6 +205,7 @@ class PrivateKafka:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=(lock.fileno(),),
         )
         assert self._keeper.stdout is not None
         with self._keeper.stdout as answer:
@@ -223,10 +245,18 @@ class PrivateKafka:
 
     def _lost_a_port(self) -> bool:
         """Whether the failed start was for a port that something else took, and another can be chosen."""
-        return not self._port_given and "Address already in use" in _tail(self.log_path)
+        return not self._port_given and _PORT_TAKEN in _tail(self.log_path, self._log_from)
 
     def _failure(self, what: str) -> str:
-        return f"{what}. The end of {self.log_path}:\n{_tail(self.log_path) or '(empty)'}"
+        """What happened, and why: in one line where the log has it so, else by the end of the log."""
+        tail = _tail(self.log_path, self._log_from)
+        for line in tail.splitlines():
+            if _PORT_TAKEN in line:
+                return f"{what}: {line.rpartition('Exception: ')[2].strip()}"
+        return f"{what}. The end of {self.log_path}:\n{tail or '(empty)'}"
+
+
+_PORT_TAKEN = "Address already in use"
 
 
 def prepare() -> Image:
@@ -270,10 +300,10 @@ def _cluster_at(servers: str) -> str | None:
         return None
 
 
-def _tail(path: Path) -> str:
+def _tail(path: Path, since: int) -> str:
     try:
         with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
+            log.seek(max(since, path.stat().st_size - _LOG_TAIL_BYTES))
             return log.read().decode("utf-8", "replace").strip()
     except OSError:
         return ""

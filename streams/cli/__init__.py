@@ -146,8 +146,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"waybill: error: {error}", WRONG_USE
     if isinstance(error, OSError) and error.filename:
         return f"waybill: error: {error.filename}: {error.strerror}", FAILED
-    # Errors of our packages, of the system and of Kafka say what and where by themselves.
-    if kind.__module__.split(".")[0] in OWN_PACKAGES or isinstance(error, OSError) or kind.__name__ == "KafkaException":
+    if kind.__name__ == "KafkaException":
+        return f"waybill: error: kafka: {error.args[0].str()}", FAILED
+    # Errors of our packages and of the system say what and where by themselves.
+    if kind.__module__.split(".")[0] in OWN_PACKAGES or isinstance(error, OSError):
         return f"waybill: error: {error}", FAILED
     if isinstance(error, ModuleNotFoundError):  # the image of containers leaves out what workers do not need
         return f"waybill: error: the Python package {error.name} is not installed here, and this needs it", FAILED

@@ -58,10 +58,7 @@ def alerts(
     from streams.alerts import AlertReader, Newest, NewestShadows
     from streams.cli.show import language
 
-    servers = preflight.servers(settings)
-    if not preflight.answers(servers):
-        raise preflight.PreflightError(preflight.silence(servers))
-    with AlertReader(servers, client=preflight.client(settings), shadow=shadow) as reader:
+    with AlertReader(preflight.reached(settings), client=preflight.client(settings), shadow=shadow) as reader:
         output = _Output(as_json, lang or language())
         most = limit if limit is not None else (0 if as_json else TABLE_ROWS)
         try:

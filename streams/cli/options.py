@@ -1,4 +1,4 @@
-"""What commands share: the options that settings are made of, and how the broker is found."""
+"""What commands share: the options that settings are made of."""
 
 from __future__ import annotations
 
@@ -66,18 +66,6 @@ def settings_of(config: Path | None, assignments: list[str] | None, **options: A
     from streams.settings import load
 
     return load(config, given(assignments, **options))
-
-
-def broker_of(settings: Settings) -> str:
-    """Bootstrap servers for a command that needs a broker that is there already. Raises SettingsError."""
-    from streams.settings import SettingsError
-
-    if settings.bootstrap_servers is None:
-        raise SettingsError(
-            "bootstrap_servers: not set; give --bootstrap-servers HOST:PORT or KAFKA_BOOTSTRAP_SERVERS, "
-            "or start a Kafka with `waybill broker run`"
-        )
-    return settings.bootstrap_servers
 
 
 def _table(name: str, value: str) -> dict[str, Any]:

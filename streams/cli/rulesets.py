@@ -116,13 +116,10 @@ def status(
 
 
 def _board(settings: Settings) -> Board:
-    from streams.preflight import PreflightError, answers, client, servers, silence
+    from streams.preflight import client, reached
     from streams.rulesets.board import Board
 
-    at = servers(settings)
-    if not answers(at):
-        raise PreflightError(silence(at))
-    return Board(at, client(settings))
+    return Board(reached(settings), client(settings))
 
 
 def _show_check(checked: Checked, folder: Path, as_json: bool) -> None:

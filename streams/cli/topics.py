@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, broker_of, settings_of
+from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def create(
         config, assignments, bootstrap_servers=bootstrap_servers, partitions=partitions, replication=replication
     )
     created = topics.create(
-        broker_of(settings), settings.partitions, settings.replication, client=preflight.client(settings)
+        preflight.reached(settings), settings.partitions, settings.replication, client=preflight.client(settings)
     )
     for name in created:
         print(f"created {name}")
@@ -57,7 +57,7 @@ def show(
     from streams import preflight, topics
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
-    states = topics.show(broker_of(settings), client=preflight.client(settings))
+    states = topics.show(preflight.reached(settings), client=preflight.client(settings))
     width = max(len(state.topic.name) for state in states)
     if not as_json:
         print(f"{'topic':{width}}  partitions  replicas     records")

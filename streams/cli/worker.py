@@ -131,7 +131,7 @@ class Calm(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is written."""
         text = record.getMessage()
-        if "rdkafka#" not in text:
+        if _CLIENT.search(text) is None:
             return True
         kind = re.sub(r"\d+|\(.*?\)", "", text)
         now = self._clock()
@@ -147,6 +147,7 @@ class Calm(logging.Filter):
 
 
 _KINDS_MAX = 1_000
+_CLIENT = re.compile(r"#(?:consumer|producer)-\d")  # librdkafka's name of a client, after its client.id
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:

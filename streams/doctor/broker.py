@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import ConfigResource
 
 from schemas.topics import INSPECTIONS, RULES, SCANS, SHIPMENTS, TOPICS
 from streams import preflight, topics
@@ -17,7 +17,7 @@ from streams.doctor.findings import Finding, fail, ok, warn
 from streams.rulesets.board import Board, BoardError
 from streams.rulesets.reading import Standing, standing
 from streams.settings import Settings
-from streams.topics import TopicError, TopicState
+from streams.topics import Admin, TopicError, TopicState
 
 SAMPLE_ROWS = 200  # newest records of each partition
 SAMPLE_S = 5.0
@@ -45,13 +45,13 @@ def checks(settings: Settings) -> Iterator[Finding]:
         )
         return
     client = preflight.client(settings)
-    admin = AdminClient({**client, "bootstrap.servers": servers})
+    admin = Admin(servers, client)
     try:
         began = time.monotonic()
         cluster = admin.list_topics(timeout=_TIMEOUT_S)
         states = topics.show(servers, client=client)
     except (KafkaException, TopicError) as error:
-        says = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        says = admin.why(error) if isinstance(error, KafkaException) else str(error)
         yield fail("broker", f"{servers}: {says}", "check address, listener and the security properties in kafka")
         return
     brokers = len(cluster.brokers)
@@ -79,25 +79,41 @@ def _topics(states: list[TopicState], brokers: int) -> Iterator[Finding]:
         yield warn("replicas", says, "a broker that is lost takes their records with it: raise the replication factor")
 
 
-def _cleanup(admin: AdminClient, there: Mapping[str, int]) -> Iterator[Finding]:
-    """Topics whose cleanup would lose state: a changelog that is not compacted, or deleted by age as well."""
+def _cleanup(admin: Admin, there: Mapping[str, int]) -> Iterator[Finding]:
+    """Topics that are not as they are made: cleanup would lose state, or records be refused or misdated."""
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in there]
     if not resources:
         return
-    declared = {topic.name: set(topic.cleanup.split(",")) for topic in TOPICS}
-    wrong = []
+    declared = {topic.name: topics.declared(topic) for topic in TOPICS}
+    lost, otherwise = [], []
     for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
         try:
-            found = set(str(future.result(_TIMEOUT_S)["cleanup.policy"].value).split(","))
+            found = {name: str(entry.value) for name, entry in future.result(_TIMEOUT_S).items()}
         except (KafkaException, TimeoutError):
             yield warn("cleanup", "may not be asked for", "grant DescribeConfigs on the topics to check it")
             return
-        if found != declared[resource.name]:
-            wrong.append(f"{resource.name} {','.join(sorted(found))} instead of {','.join(declared[resource.name])}")
-    if wrong:
-        yield fail("cleanup", "; ".join(wrong), "set cleanup.policy as it was made by `waybill topics create`")
+        wanted = declared[resource.name]
+        if set(found["cleanup.policy"].split(",")) != set(wanted["cleanup.policy"].split(",")):
+            lost.append(f"{resource.name} {found['cleanup.policy']} instead of {wanted['cleanup.policy']}")
+        otherwise += [
+            f"{resource.name} {name}={found[name]} instead of {wanted[name]}"
+            for name, worse in _MATTER.items()
+            if name in wanted and worse(found[name], wanted[name])
+        ]
+    if lost:
+        yield fail("cleanup", "; ".join(lost), "set cleanup.policy as it was made by `waybill topics create`")
     else:
         yield ok("cleanup", "each topic keeps what it must")
+    if otherwise:
+        advice = "set it by kafka-configs.sh: a batch would be refused, or records be dated by a worker's clock"
+        yield warn("topics", "; ".join(otherwise), advice)
+
+
+# Configuration besides that workers rest on, and what is worse than it was made.
+_MATTER: dict[str, Callable[[str, str], bool]] = {
+    "max.message.bytes": lambda found, wanted: int(found) < int(wanted),
+    "message.timestamp.type": lambda found, wanted: found != wanted,
+}
 
 
 def _rules(settings: Settings, board: Board) -> Finding:

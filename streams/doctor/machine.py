@@ -124,10 +124,13 @@ def _pages(settings: Settings) -> Finding:
         try:
             probe.bind((host, port))
         except OSError as error:
-            running = _worker_at(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/ready")
+            at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+            running = _worker_at(f"http://{f'[{at}]' if ':' in at else at}:{port}/ready")
             if running:
                 return ok("pages", f"a worker runs on port {port}: {running}")
-            return fail("pages", f"{host}:{port} cannot be had: {error.strerror}", "set web_port to another")
+            return fail(
+                "pages", f"{host}:{port} cannot be had: {error.strerror}", "set web_port, or web_host, to another"
+            )
     return ok("pages", f"port {port} is free" if port else "any free port")
 
 

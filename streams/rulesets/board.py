@@ -111,6 +111,9 @@ class Board:
             logger=log,
         )
         try:
+            # Of all: asking by name may create it. And one that is missing librdkafka would go on waiting for.
+            if topic not in client.list_topics(timeout=_TIMEOUT_S).topics:
+                raise BoardError(f"{topic}: no such topic; `waybill topics create` makes it")
             client.assign([TopicPartition(topic, 0, 0)])
             deadline = time.monotonic() + _TIMEOUT_S
             while time.monotonic() < deadline:

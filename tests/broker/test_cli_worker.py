@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from rules import load_catalogue
 from schemas import topics
@@ -230,7 +231,8 @@ def test_two_processes_share_the_partitions_and_one_that_dies_comes_back(fresh_k
         worker.until_ready(0)
         worker.until_ready(1)
         worker.until(lambda: all('"partitions": 10' in worker.get("/ready", offset)[1] for offset in (0, 1)))
-        assert sorted(path.name for path in (tmp_path / "state" / "waybill-sentinel").iterdir()) == ["0", "1"]
+        names = [path.name for path in (tmp_path / "state" / "waybill-sentinel").glob("[!.]*")]
+        assert sorted(names) == ["0", "1"]
         family = worker.family()
         victim = next(process for process in family[1:] if _option(process, "--instance") == "1")
         victim.kill()
@@ -315,6 +317,32 @@ def test_the_doctor_finds_good_producers_good_and_others_not(fresh_kafka: str, t
     assert "have no key" in text
     assert "have a key other than CARRIER:NUMBER" in text
     assert "partitioner=murmur2_random" in text
+
+
+def test_the_doctor_sees_topics_that_are_not_as_they_are_made(fresh_kafka: str, tmp_path: Path) -> None:
+    wrong = {
+        topics.FACTS: ("max.message.bytes", "100000"),
+        topics.ALERTS: ("message.timestamp.type", "CreateTime"),
+        topics.PARCELS_CHANGELOG: ("cleanup.policy", "delete"),
+        topics.HISTORIES_CHANGELOG: ("max.message.bytes", "9000000"),  # more is fine
+    }
+    resources = [
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            name,
+            incremental_configs=[ConfigEntry(*pair, incremental_operation=AlterConfigOpType.SET)],
+        )
+        for name, pair in wrong.items()
+    ]
+    admin = AdminClient({"bootstrap.servers": fresh_kafka})
+    for future in admin.incremental_alter_configs(resources).values():
+        future.result(10)
+    done = waybill("doctor", "--state-dir", str(tmp_path), cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
+    assert done.returncode == 1
+    assert "FAIL cleanup     waybill.internal.parcels-changelog delete instead of compact\n" in done.stdout
+    assert "waybill.alerts message.timestamp.type=CreateTime instead of LogAppendTime" in done.stdout
+    assert "waybill.internal.facts max.message.bytes=100000 instead of 4194304" in done.stdout
+    assert "9000000" not in done.stdout
 
 
 def test_the_doctor_sees_missing_topics_and_no_broker(fresh_kafka: str, tmp_path: Path) -> None:

@@ -54,6 +54,13 @@ def test_topics_are_not_created_by_accident(kafka: str) -> None:
     assert "nobody-made-this" not in producer.list_topics(timeout=30).topics
 
 
+def test_a_port_that_another_has_is_said_in_one_line() -> None:
+    with PrivateKafka() as kafka:
+        port = int(kafka.bootstrap_servers.rpartition(":")[2])
+        with pytest.raises(BrokerError, match=rf"^[^\n]*127\.0\.0\.1:{port}: Address already in use\.$"):
+            PrivateKafka(port=port).start()
+
+
 def test_stop_leaves_no_process_and_no_directory() -> None:
     kafka = PrivateKafka()
     kafka.start()
@@ -133,8 +140,12 @@ def test_port_in_use_is_an_error(tmp_path: Path) -> None:
 
 
 def test_one_directory_serves_one_broker(tmp_path: Path) -> None:
-    with PrivateKafka(tmp_path), pytest.raises(BrokerError, match="lock"):
-        PrivateKafka(tmp_path).start()
+    with PrivateKafka(tmp_path) as kafka:
+        with pytest.raises(BrokerError, match=r"^a private Kafka runs on .* already$"):
+            PrivateKafka(tmp_path).start()
+        time.sleep(1)  # in which it died of what the other had written, before Kafka asked for its own lock
+        assert kafka.running
+        kafka.restart()
 
 
 def test_environment_names_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:

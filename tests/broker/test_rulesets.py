@@ -19,8 +19,10 @@ from rules import load_catalogue
 from rules.catalogue import SHIPPED, rule_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_key
+from streams import topics as _topics
 from streams.fold.dossiers import BETWEEN_FACTS
 from streams.offline import Offline
+from streams.rulesets.board import Board, BoardError
 from streams.settings import Settings
 from tests.runs import Alerts, Recorded, comparable
 from tests.workers import ROOT, Publisher, Reader, Worker, expect
@@ -47,6 +49,14 @@ cases:
     events: [{shipment: {customer_type: agreement}}]
     expect: "no"
 """
+
+
+def test_a_broker_without_topics_is_said_at_once(fresh_kafka: str) -> None:
+    _topics.delete(fresh_kafka)
+    began = time.monotonic()
+    with pytest.raises(BoardError, match=r"waybill\.rules: no such topic; `waybill topics create` makes it"):
+        Board(fresh_kafka, {"log_level": 0}).sets()
+    assert time.monotonic() - began < 10
 
 
 def copied(folder: Path, **more: str) -> Path:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -94,7 +95,7 @@ def test_shell_completion_knows_the_commands() -> None:
         (["settings", "--set", "partitions=x"], 2, "partitions: Input should be a valid integer"),
         (["settings", "--set", "rule_overrides=1"], 2, "rule_overrides: not a JSON object"),
         (["settings", "--config", "missing.toml"], 2, "config: no such file: missing.toml"),
-        (["topics", "show"], 2, "bootstrap_servers: not set; give --bootstrap-servers"),
+        (["topics", "show", "--bootstrap-servers", "127.0.0.1:1"], 1, "nobody answers at 127.0.0.1:1; start a Kafka"),
     ],
 )
 def test_an_error_is_one_line(
@@ -114,8 +115,33 @@ def test_a_broker_that_is_away_is_told_in_one_line(
 ) -> None:
     """librdkafka writes its log to standard error by itself, past Python."""
     monkeypatch.setattr("streams.topics._TIMEOUT_S", 0.3)
-    assert run(["topics", action, "--bootstrap-servers", "127.0.0.1:1"]) == 1
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        servers = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert run(["topics", action, "--bootstrap-servers", servers]) == 1
     assert re.fullmatch(r"waybill: error: the broker does not answer: [^\n]*\n", capfd.readouterr().err)
+
+
+def test_a_property_that_kafka_does_not_have_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("streams.preflight.answers", lambda servers: True)
+    assert run(["topics", "show", "--set", "kafka.securty.protocol=SSL"]) == 1
+    said = capsys.readouterr().err
+    assert said == 'waybill: error: kafka: No such configuration property: "securty.protocol"\n'
+
+
+def test_topics_are_asked_of_the_kafka_for_development_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    asked: list[str] = []
+
+    def nobody(servers: str) -> bool:
+        asked.append(servers)
+        return False
+
+    monkeypatch.setattr("streams.preflight.answers", nobody)
+    for action in ("create", "show"):
+        assert run(["topics", action]) == 1
+    assert asked == ["127.0.0.1:9092"] * 2
 
 
 def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(

@@ -82,7 +82,8 @@ def test_ready_is_assigned_and_caught_up() -> None:
         worker.ready = False
         status, text = await get("/ready")
         assert (status, "waits for its state" in text) == (503, True)
-        assert (await get("/live"))[0] == 200
+        status, text = await get("/live")
+        assert (status, "waits for its state" in text, '"lag_records": null' in text) == (200, True, True)
 
     asyncio.run(serve(worker, visit))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from schemas.topics import TOPICS
-from streams import preflight
+from schemas.topics import REFERENCE, TOPICS
+from streams import preflight, topics
 from streams.settings import Settings
 from streams.topics import TopicState, expected_partitions
 
@@ -33,6 +37,15 @@ def test_faults_say_what_to_do() -> None:
     assert differ.startswith("partition counts differ (waybill.shipments 4, waybill.scans 3, ")
 
 
+def test_a_topic_that_is_read_whole_has_one_partition() -> None:
+    """A broker that creates topics by itself, for the first who writes to them, gives each the same count."""
+    split = [replace(state, partitions=4) if state.topic.name == REFERENCE else state for state in states(4)]
+    (found,) = preflight.faults(split)
+    assert found.startswith(
+        "topics of one partition have more (waybill.reference 4), of which only the first is read; "
+    )
+
+
 def test_addresses_are_read_as_kafka_writes_them() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -42,6 +55,33 @@ def test_addresses_are_read_as_kafka_writes_them() -> None:
             assert preflight.answers(servers)
     for servers in ("127.0.0.1:1", "[::1]:1", "no such host:9092", "127.0.0.1:99999999", ""):
         assert not preflight.answers(servers)
+
+
+def test_why_nobody_answers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "_TIMEOUT_S", 0.3)
+    with pytest.raises(topics.TopicError, match=r"does not answer: .*127\.0\.0\.1:1/bootstrap: .*Connection refused"):
+        topics.show("127.0.0.1:1", client={"log_level": 0})
+
+
+def test_one_reason_for_all_topics_is_said_once() -> None:
+    futures: dict[str, Future[None]] = {topic.name: Future() for topic in TOPICS}
+    for future in futures.values():
+        future.set_exception(KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR, "no 2 brokers")))
+    with pytest.raises(topics.TopicError) as refused:
+        topics._await(futures, ok=KafkaError.TOPIC_ALREADY_EXISTS)
+    assert str(refused.value).count("no 2 brokers") == 1
+    assert all(name in str(refused.value) for name in futures)
+
+
+def test_a_worker_says_what_it_should_not_be_run_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("WAYBILL_")]:
+        monkeypatch.delenv(name)
+    assert ["development keys" in each for each in preflight.cautions(Settings())] == [True]
+    keys = {"token_key": "k1:" + "ab" * 32, "token_state_key": "cd" * 32}
+    assert preflight.cautions(Settings.model_validate(keys)) == []
+    monkeypatch.setenv("WAYBILL_TOKEN_KEY_FIEL", "/etc/key")
+    (misspelt,) = preflight.cautions(Settings.model_validate(keys))
+    assert misspelt.startswith("WAYBILL_TOKEN_KEY_FIEL names no setting")
 
 
 def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

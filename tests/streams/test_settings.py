@@ -63,6 +63,29 @@ def test_lists_and_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert settings.rule_overrides == {"x.y": {"n_min": 3}}
 
 
+def test_kafkas_properties_need_no_quotes_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "waybill.toml").write_text(
+        '[kafka]\nsecurity.protocol = "SSL"\nssl.ca.location = "ca"\n"ssl.key.password" = "p"\n'
+    )
+    assert load(options={"kafka": {"client.rack": "r1"}}).kafka == {
+        "security.protocol": "SSL", "ssl.ca.location": "ca", "ssl.key.password": "p", "client.rack": "r1",
+    }  # fmt: skip
+    assert load(options={"kafka": {"security.protocol": "PLAINTEXT"}}).kafka["security.protocol"] == "PLAINTEXT"
+    (tmp_path / "waybill.toml").write_text("[kafka]\ngroup.id = 'x'\n")
+    with pytest.raises(SettingsError, match=r"group\.id follows from other settings"):
+        load()
+
+
+def test_the_home_folder_is_known_where_no_shell_has_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WAYBILL_STATE_DIR", "~/state")
+    (tmp_path / "waybill.toml").write_text("rules_dir = '~/rules'\n")
+    settings = load(options={"token_key_file": Path("~/key")})
+    assert settings.state_dir == tmp_path / "state"
+    assert settings.rules_dir == tmp_path / "rules"
+    assert settings.token_key_file == tmp_path / "key"
+
+
 def test_kafkas_own_variable_is_read_below_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "waybill.toml").write_text("bootstrap_servers = 'file:1'\n")
     assert load().bootstrap_servers == "file:1"
@@ -82,11 +105,12 @@ def test_kafkas_own_variable_is_read_below_ours(monkeypatch: pytest.MonkeyPatch,
         ("HOME_ADCODES", "43042", "home_adcodes.0: String should match pattern"),
         ("PRIORITY_COUNTRIES", "AU,usa", "priority_countries.1: String should match pattern"),
         ("EMIT_FROM", "none", "emit_from: Input should be 'low', 'medium', 'high' or 'extreme'"),
-        ("KAFKA", "{", "not valid JSON"),
+        ("KAFKA", "{", "kafka: WAYBILL_KAFKA: not valid JSON"),
         ("KAFKA", '{"group.id": "x"}', "kafka: group.id follows from other settings"),
         ("REJECT_RAW", "encrypt", "reject_key_file: needed"),
         ("TRANSACTION_TIMEOUT_MS", "5", "transaction_timeout_ms: "),
         ("EPOCH_MS_MAX", "60000", "epoch_ms_max: must be less than transaction_timeout_ms"),
+        ("SESSION_TIMEOUT_MS", "300001", "session_timeout_ms: Input should be less than"),  # max.poll.interval.ms
         ("INSTANCE", "../up", "instance: String should match pattern"),
     ],
 )
@@ -125,7 +149,9 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 def test_secrets_stay_out_of_text_and_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAYBILL_TOKEN_KEY", "hush-hush")
-    monkeypatch.setenv("WAYBILL_KAFKA", '{"sasl.password": "hush-hush", "sasl.username": "bob"}')
+    monkeypatch.setenv(
+        "WAYBILL_KAFKA", '{"sasl.password": "hush-hush", "sasl.username": "bob", "a.passphrase": "hush"}'
+    )
     settings = load()
     assert settings.token_key is not None
     assert settings.token_key.get_secret_value() == "hush-hush"

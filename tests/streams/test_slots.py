@@ -60,10 +60,24 @@ def test_a_worker_that_is_merely_stopped_keeps_its_slot(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_given_stays(tmp_path: Path) -> None:
-    for name in ("0", "automat", "auto-0"):
-        assert not open_ended(name)
-        assert claimed(Settings(instance=name, state_dir=tmp_path / "none")).instance == name
-    assert not (tmp_path / "none").exists()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path, tmp_path / "file"):  # one that cannot be had is not told of here
+        for name in ("0", "automat", "auto-0"):
+            assert not open_ended(name)
+            assert claimed(Settings(instance=name, state_dir=folder)).instance == name
+
+
+def test_a_name_that_is_given_twice_is_refused_and_auto_leaves_it_alone(tmp_path: Path) -> None:
+    """Or the second would put the first out of the group, and then itself fail at the folder that the first has."""
+    settings = Settings(instance="0", state_dir=tmp_path, group="g")
+    with worker(tmp_path, "0") as (first, one), worker(tmp_path) as (other, _):
+        assert (first, other) == ("0", "1")
+        with pytest.raises(SlotError, match=r"instance 0 runs already.*/g; give each worker an `instance` of its own"):
+            claimed(settings)
+        claimed(settings.model_copy(update={"group": "other"}))
+        one.kill()
+        one.wait(10)
+        assert claimed(settings).instance == "0"
 
 
 def test_a_folder_that_takes_no_lock_is_said(tmp_path: Path) -> None:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from streams.app import reason
 from streams.cli.worker import Calm
 from streams.health import HealthError
 
-AWAY = "FAIL [rdkafka#consumer-2] 127.0.0.1:9092: Connect failed: Connection refused (after %sms in state CONNECT)"
+AWAY = "FAIL [%s] 127.0.0.1:9092: Connect failed: Connection refused (after %sms in state CONNECT)"
 
 
 def record(text: str) -> logging.LogRecord:
     return logging.LogRecord("streams", logging.ERROR, "", 0, text, (), None)
 
 
-def test_a_broker_that_is_away_is_reported_now_and_then() -> None:
+@pytest.mark.parametrize("client", ["rdkafka#consumer-2", "waybill-sentinel-0#consumer-2", "rdkafka#producer-1"])
+def test_a_broker_that_is_away_is_reported_now_and_then(client: str) -> None:
     now = 0.0
     calm = Calm(every_s=30, clock=lambda: now)
     passed = []
     for tick in range(1_000):
         now = tick / 20
-        each = record(AWAY % tick)
+        each = record(AWAY % (client, tick))
         if calm.filter(each):
             passed.append(each.getMessage())
     assert len(passed) == 2
     assert passed[1].endswith("(599 more like it held back)")
-    assert calm.filter(record("another thing from rdkafka#consumer-2"))
+    assert calm.filter(record(f"another thing from {client}"))
 
 
 def test_what_we_say_ourselves_is_never_held_back() -> None:
