@@ -231,7 +231,7 @@ def test_going_back(history: str, ends: list[dict[str, str]]) -> None:
 def test_what_cannot_be_gone_back_to() -> None:
     with pytest.raises(pushing.PushError, match="no set was pushed"):
         pushing.earlier(Sets(), None)
-    with pytest.raises(pushing.PushError, match="there is no set before"):
+    with pytest.raises(pushing.PushError, match="are those of files; name the set"):
         pushing.earlier(sets(pushed(1, A), pushed(2, {})), None)
     with pytest.raises(pushing.PushError, match="not kept any more"):
         pushing.earlier(sets(pushed(5, A)), None)
