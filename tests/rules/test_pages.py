@@ -20,6 +20,7 @@ CATALOGUE = load_catalogue(with_off=True)
 PAGES = pages(CATALOGUE, CATALOGUE)
 every_page = pytest.mark.parametrize("name", ["rules.zh.html", "rules.en.html"])
 EMPTY = {"meta", "br", "hr", "link"}
+KINDS = ("shipment", "scan", "inspection", "reference")  # of events in cases
 
 
 class Read(HTMLParser):
@@ -86,7 +87,7 @@ def test_each_language_has_its_own_words() -> None:
     zh, en = Read(PAGES["rules.zh.html"]).text, Read(PAGES["rules.en.html"]).text
     assert '<html lang="zh-CN">' in PAGES["rules.zh.html"]
     assert '<html lang="en">' in PAGES["rules.en.html"]
-    for key in ("why", "when", "limits", "cases", "column_reference", "hold", "unknown"):
+    for key in ("why", "when", "limits", "cases", "column_reference", "hold", "unknown", *KINDS):
         assert word(key, "zh") != word(key, "en")
     for rule in CATALOGUE.rules:
         for action in rule.actions:
