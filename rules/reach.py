@@ -182,8 +182,7 @@ def _without_record(frame: pl.DataFrame) -> pl.DataFrame:
     """Where a parcel is scanned and not registered, nothing of its shipment has a value."""
     if "unregistered_24h" not in frame.columns:
         return frame
-    unknown = [name for name in frame.columns if COLUMNS[name] not in JOURNEY and name != "carrier_code"]
-    unknown += [name for name in frame.columns if COLUMNS[name] in JOURNEY and NO_RECORD in COLUMNS[name].null]
+    unknown = [name for name in frame.columns if COLUMNS[name] not in JOURNEY or NO_RECORD in COLUMNS[name].null]
     return frame.with_columns(pl.when(~pl.col("unregistered_24h").fill_null(False)).then(pl.col(unknown)))
 
 
