@@ -35,7 +35,8 @@ Value = str | bool | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which answers were seen, over how many combinations. `certain` is False if a text could not be made up."""
+    """Which answers were seen, over how many combinations. `certain` is False if there may be others: a text or a
+    number could not be made up, or not all combinations were tried."""
 
     yes: bool
     no: bool
@@ -48,7 +49,9 @@ def reach(rule: Rule, expression: pl.Expr) -> Reach:
     """The answers that `expression`, the compiled `when` of the rule, can give."""
     texts, numbers, certain = _constants(rule)
     names = sorted(set(expression.meta.root_names()))
-    frame = _combinations({name: _values(COLUMNS[name], texts, numbers) for name in names})
+    values = {name: _values(COLUMNS[name], texts, numbers) for name in names}
+    certain = certain and math.prod(map(len, values.values())) <= ROWS_MAX
+    frame = _combinations(values)
     frame = _without_record(frame.filter(*_occurs(names)))
     answers = frame.select(expression.alias("answer"))["answer"]
     yes = bool(answers.any(ignore_nulls=True))

@@ -180,6 +180,9 @@ def test_a_rule_that_can_never_fire(found: Found, when: str) -> None:
         "(picked_up_at // 3600000 + 8) % 24 <= 2",
         "weight_g / 1000 BETWEEN 2 AND 3",
         "weight_g * 2.0 = 30",
+        "dest_country = 'NZ' AND direction = 'export' AND pickup_place = 'locker' AND weight_g BETWEEN 100 AND 101 "
+        "AND goods_class = 'powder' AND realname_method = 'manual' AND customer_type = 'retail' AND pieces = 1 "
+        "AND sender_parcels_24h = 3 AND declared_value_fen = 500",  # so many that it is only drawn from
         "unregistered_24h AND COALESCE(weight_g, 0) = 0",
         "unregistered_24h AND scans > 3",
         "licence_covers_place AND NOT licence_covers_service AND outlet_known",
