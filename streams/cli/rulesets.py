@@ -181,7 +181,7 @@ def _put(
         if not total:
             print(f"no worker of group {settings.group} runs; those that start take it")
         elif taken.by_all:
-            print(f"in force on all {total} workers")
+            print(f"in force on all {total} workers" if total > 1 else "in force on the only worker")
         elif taken.overtaken:
             print(f"{pushed.name} is no longer the newest: another was pushed meanwhile; "
                   "`waybill rules status` shows both")  # fmt: skip

@@ -121,7 +121,9 @@ class Misspelt:
         return any(each in self._names or self._is_one_off(each) for each in plain)
 
     def _is_one_off(self, word: str) -> bool:
-        if word in self._swapped or _spoken(word) in self._spoken:
+        if word in self._swapped:
+            return True
+        if len(word) >= LETTERS_ONE_OFF_MIN - 1 and _spoken(word) in self._spoken:  # kokain
             return True
         near = self._near.get((word[:1], len(word)), ())
         return any(OSA.distance(word, name, score_cutoff=1) <= 1 for name in near)
