@@ -230,6 +230,8 @@ def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
 def told(error: msgspec.ValidationError) -> tuple[str, str]:
     """What msgspec found, and the field it found it in: "Expected `int`, got `str` - at `$.points`"."""
     problem, _, path = str(error).partition(" - at ")
+    if path.startswith("`key` in ") and (name := problem.partition("Invalid enum value ")[2]):
+        problem = f"{name} is no name here; a text with a comma in it stands in quotes"  # {en: Scanned, and gone}
     return problem, path.removeprefix("`key` in ").strip("`").removeprefix("$").removeprefix(".")
 
 

@@ -123,7 +123,8 @@ class Draft:
         except RuleError as error:
             self.findings.append(Finding(OVERRIDES, self.id, error.field, "error", error.problem))
             return
-        if changed.limits != rule.limits and not reach(changed, expression).yes and reach(rule, written).yes:
+        can = reach(changed, expression)
+        if changed.limits != rule.limits and not can.yes and can.certain and reach(rule, written).yes:
             message = "with these limits the rule never says yes"
             self.findings.append(Finding(OVERRIDES, self.id, self.id, "warning", message))
 
@@ -155,11 +156,12 @@ class Draft:
     def _limits(self, rule: Rule) -> None:
         if not {"when", "limits"} & self.values.keys():
             return
-        asked = {text[1:] for kind, text, _ in self._words(rule) if kind == "limit"}
+        words = self._words(rule)
+        asked = {text[1:] for kind, text, _ in words if kind == "limit"}
         for name in sorted(asked - rule.limits.keys()):
             self.add("error", f"limits.{name}", "missing, `when` asks for it")
         for name, limit in rule.limits.items():
-            if "when" in self.values and name not in asked:
+            if "when" in self.values and words and name not in asked:
                 self.add("error", f"limits.{name}", "unused, `when` does not ask for it")
             if name.upper().startswith(TODO):
                 self.add(
@@ -172,10 +174,12 @@ class Draft:
 
     def _when(self, rule: Rule) -> None:
         """Compile it, and see what it can say."""
-        asked = {text[1:] for kind, text, _ in self._words(rule) if kind == "limit"}
+        words = self._words(rule)
+        asked = {text[1:] for kind, text, _ in words if kind == "limit"}
         if "when" not in self.values or asked - rule.limits.keys():
             return
-        rule = msgspec.structs.replace(rule, limits={name: rule.limits[name] for name in asked})
+        if words:  # else which limits it asks for is not known
+            rule = msgspec.structs.replace(rule, limits={name: rule.limits[name] for name in asked})
         try:
             expression = compile_when(rule.when, rule.limits, self.file)
         except RuleError as error:
@@ -249,5 +253,5 @@ _COMPARED: Final = re.compile(r"(\w+)\s*(?:>=|<=|>|<)\s*:")
 
 def _perhaps(names: list[str]) -> str:
     """The documented columns that these names may be meant for."""
-    close = [match for name in names for match in difflib.get_close_matches(name, COLUMNS, n=1)]
+    close = [match for name in names for match in difflib.get_close_matches(name.lower(), COLUMNS, n=1)]
     return f"; perhaps {', '.join(close)}" if close else ""

@@ -77,7 +77,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "shipment": ("收寄", "shipment"),
     "scan": ("扫描", "scan"),
     "inspection": ("查验", "inspection"),
-    "reference": ("参考数据", "reference data"),
+    "reference": ("基础数据", "reference record"),
     "family route": ("线路", "Route"),
     "family goods": ("物品", "Goods"),
     "family identity": ("身份", "Identity"),

@@ -22,7 +22,7 @@ import polars as pl
 
 from rules.contract import Limit, Rule
 from rules.sql import DTYPES, INTEGER_MAX, tokens
-from schemas.columns import COLUMNS, HISTORY, Column
+from schemas.columns import COLUMNS, HISTORY, JOURNEY, NO_RECORD, Column
 from schemas.records import Shipment
 
 ROWS_MAX: Final = 2**19
@@ -35,7 +35,8 @@ Value = str | bool | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which answers were seen, over how many combinations. `certain` is False if a text could not be made up."""
+    """Which answers were seen, over how many combinations. `certain` is False if there may be others: a text or a
+    number could not be made up, or not all combinations were tried."""
 
     yes: bool
     no: bool
@@ -48,8 +49,10 @@ def reach(rule: Rule, expression: pl.Expr) -> Reach:
     """The answers that `expression`, the compiled `when` of the rule, can give."""
     texts, numbers, certain = _constants(rule)
     names = sorted(set(expression.meta.root_names()))
-    frame = _combinations({name: _values(COLUMNS[name], texts, numbers) for name in names})
-    frame = frame.filter(*_occurs(names))
+    values = {name: _values(COLUMNS[name], texts, numbers) for name in names}
+    certain = certain and math.prod(map(len, values.values())) <= ROWS_MAX
+    frame = _combinations(values)
+    frame = _without_record(frame.filter(*_occurs(names)))
     answers = frame.select(expression.alias("answer"))["answer"]
     yes = bool(answers.any(ignore_nulls=True))
     no = bool((~answers).any(ignore_nulls=True))
@@ -90,6 +93,9 @@ class _Form:
 _SAME_VALUES: Final = {"goods_class": "goods_form"}  # column: the field it takes its words from
 
 
+_COUNTED: Final = {"scans", "inspections", "doubtful_departures", "weight_change_g"}
+
+
 @cache
 def _forms() -> dict[str, _Form]:
     """By text column, what is known from the record that it comes from."""
@@ -108,7 +114,8 @@ def _bounds(column: Column) -> tuple[int, int]:
     if isinstance(about, msgspec.inspect.IntType):
         high = about.le if about.le is not None else about.lt - 1 if about.lt is not None else INTEGER_MAX
         return about.ge if about.ge is not None else -INTEGER_MAX, high
-    return (0 if column in HISTORY else -INTEGER_MAX), INTEGER_MAX  # history counts, and measures gaps
+    never_less = column in HISTORY or column.name in _COUNTED  # history counts, and measures gaps
+    return (0 if never_less else -INTEGER_MAX), INTEGER_MAX
 
 
 @cache
@@ -129,8 +136,9 @@ def _field(name: str) -> tuple[Any, str]:
 
 
 def _occurs(names: list[str]) -> Iterator[pl.Expr]:
-    """What always holds between columns; True or null keeps a row."""
+    """What always holds between columns."""
     given = set(names)
+    yield from (holds for one, other, holds in _BETWEEN if {one, other} <= given)
     retail = pl.col("customer_type") == "retail" if "customer_type" in given else None
     if "retail" in given:
         if retail is not None:
@@ -145,14 +153,53 @@ def _occurs(names: list[str]) -> Iterator[pl.Expr]:
                 yield ~retail | pl.col(name).is_not_null()
 
 
+def _given(one: str, other: str) -> tuple[str, str, pl.Expr]:
+    """`other` has a value just where `one` is true."""
+    return one, other, pl.col(one).fill_null(False) == pl.col(other).is_not_null()
+
+
+_BETWEEN: Final = (
+    ("goods_controlled", "goods_hinted", ~(pl.col("goods_controlled") & pl.col("goods_hinted"))),
+    ("sender_id_given", "sender_id_masked", pl.col("sender_id_given") | ~pl.col("sender_id_masked")),
+    ("sender_id_given", "sender_id_valid", pl.col("sender_id_given") | pl.col("sender_id_valid").is_null()),
+    ("sender_id_masked", "sender_id_valid", ~pl.col("sender_id_masked") | pl.col("sender_id_valid").is_null()),
+    _given("sender_name_given", "sender_name_masked"),
+    _given("sender_name_given", "sender_name_placeholder"),
+    ("couriers_loaded", "courier_registered", pl.col("couriers_loaded") | ~pl.col("courier_registered")),
+    _given("outlet_known", "licence_in_force"),
+    _given("licence_in_force", "licence_covers_place"),
+    _given("licence_in_force", "licence_covers_service"),
+    ("outlet_known", "licence_covers_place", pl.col("outlet_known") | pl.col("licence_covers_place").is_null()),
+    ("outlet_known", "licence_covers_service", pl.col("outlet_known") | pl.col("licence_covers_service").is_null()),
+    _given("delivered_elsewhere", "delivered_elsewhere_h"),
+    (
+        "departed_at",
+        "departed_uninspected",
+        pl.col("departed_at").is_not_null() | ~pl.col("departed_uninspected").fill_null(False),
+    ),
+)
+"""What holds between two columns: (one, other, never null)."""
+
+
+def _without_record(frame: pl.DataFrame) -> pl.DataFrame:
+    """Where a parcel is scanned and not registered, nothing of its shipment has a value."""
+    if "unregistered_24h" not in frame.columns:
+        return frame
+    unknown = [name for name in frame.columns if COLUMNS[name] not in JOURNEY or NO_RECORD in COLUMNS[name].null]
+    return frame.with_columns(pl.when(~pl.col("unregistered_24h").fill_null(False)).then(pl.col(unknown)))
+
+
 # --- values to try --------------------------------------------------------------------------------------------------
 
 _STEPS: Final = (0, 1, 2, 10, 1_000, 1_000_000, 2**31 - 1, 2**40)
-_REGULAR: Final = {"~", "~*", "!~", "!~*", "REGEXP_LIKE", "RLIKE", "REGEXP"}
+_UNTOLD: Final = {"~", "~*", "!~", "!~*", "REGEXP_LIKE", "RLIKE", "REGEXP", "%", "MOD"}
+"""Where one of these stands, values that make a condition true cannot be made up from what is written."""
+_SCALES: Final = {"*", "/", "//", "DIV"}
+_SCALED_MAX: Final = 6
 
 
 def _constants(rule: Rule) -> tuple[set[str], set[float], bool]:
-    """Texts and numbers in `when` and the limits, and whether the texts are all there is: no regular expressions."""
+    """Texts and numbers in `when` and the limits, and whether they are all there is: no pattern, and no remainder."""
     texts: set[str] = set()
     numbers: set[float] = set()
     words = list(tokens(rule.when, rule.id))
@@ -163,7 +210,13 @@ def _constants(rule: Rule) -> tuple[set[str], set[float], bool]:
             numbers.add(float(text))
     for limit in rule.limits.values():
         _collect(limit, texts, numbers)
-    return texts, numbers, not _REGULAR & {text.upper() for _, text, _ in words}
+    used = {text.upper() for _, text, _ in words}
+    if _SCALES & used:  # weight_g / 1000 BETWEEN 2 AND 3 is true of 2000
+        if len(numbers) > _SCALED_MAX:
+            return texts, numbers, False
+        numbers |= {one * other for one in numbers for other in numbers}
+        numbers |= {one / other for one in numbers for other in numbers if other}
+    return texts, numbers, not _UNTOLD & used
 
 
 def _collect(limit: Limit, texts: set[str], numbers: set[float]) -> None:

@@ -89,6 +89,9 @@ _TOKENS: Final = re.compile(
 _IS_TRUTH: Final = re.compile(r"\bIS\s+(?:NOT\s+)?(?:TRUE|FALSE|UNKNOWN)\b", re.IGNORECASE)
 
 
+_AFTER_IN: Final = re.compile(r"\bIN\s*(?:\([^()]*)?$", re.IGNORECASE)
+
+
 def tokens(when: str, file: str) -> Iterator[tuple[str, str, int]]:
     """The words of `when`, one after the other: kind, text, position. Joined they are `when` again.
 
@@ -129,6 +132,8 @@ def _substitute(when: str, limits: Mapping[str, Limit], file: str) -> str:
             if name not in limits:
                 raise RuleError(file, f"limits.{name}", "missing, `when` asks for it")
             used.add(name)
+            if isinstance(limits[name], list) and not _AFTER_IN.search(when[:position]):
+                raise RuleError(file, f"limits.{name}", "a list, which is looked into with IN")
             literal = _literal(limits[name], inside=_in_parentheses(when, position))
         elif kind == "number":
             literal = _float64(text)

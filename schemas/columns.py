@@ -166,7 +166,7 @@ REFERENCE = (
     ),
 )
 
-_SHIPMENT_LACKS = "no shipment record"
+NO_RECORD = "no shipment record"
 
 # What is missing is known only when event time has passed a deadline; null until then. The deadlines are part of the
 # columns, since somebody has to come back to the parcel when they pass: `streams.fold.journey` has them.
@@ -196,13 +196,13 @@ JOURNEY = (
         "second_xray_missing",
         "boolean",
         "From a priority origin, out for delivery in a home place, and no second_xray started before.",
-        f"none has come, and event time is not yet more than 10 min past home_delivery_at; {_SHIPMENT_LACKS}",
+        f"none has come, and event time is not yet more than 10 min past home_delivery_at; {NO_RECORD}",
     ),
     Column(
         "weight_change_g",
         "integer",
         "Largest difference between the weight of a scan and weight_g, grams; 0 if no scan has a weight.",
-        _SHIPMENT_LACKS,
+        NO_RECORD,
     ),
     Column(
         "unregistered_24h",
@@ -214,19 +214,19 @@ JOURNEY = (
         "unmoved_48h",
         "boolean",
         "No scan but picked_up ones, dated up to 48 h after picked_up_at.",
-        f"none has come, and event time is not yet more than 48 h past picked_up_at; {_SHIPMENT_LACKS}",
+        f"none has come, and event time is not yet more than 48 h past picked_up_at; {NO_RECORD}",
     ),
     Column(
         "delivered_elsewhere",
         "boolean",
         "A delivered scan in another province than pickup_adcode, by the first two digits.",
-        _SHIPMENT_LACKS,
+        NO_RECORD,
     ),
     Column(
         "delivered_elsewhere_h",
         "number",
         "Time from picked_up_at to the first delivered scan in another province, hours.",
-        f"no such scan; {_SHIPMENT_LACKS}",
+        f"no such scan; {NO_RECORD}",
     ),
     Column("open_box_s", "number", "Duration of the shortest open_box inspection, seconds.", "no open_box inspection"),
 )

@@ -112,7 +112,7 @@ def _matrix(difference: Difference) -> Markup:
 def _rules(difference: Difference) -> Markup:
     differing = [line for line in difference.rules if line.differs]
     same = len(difference.rules) - len(differing)
-    told = tag("p", f"其余 {same} 条规则及其结果相同 · {same} rules are and answer the same", class_="dim")
+    told = tag("p", f"其余 {same} 条规则及其结果相同 · {same} more rules and their answers are equal", class_="dim")
     if not differing:
         return told
     heads = ["", "旧命中 old yes", "新命中 new yes", "增加 gained", "减少 lost", "无法判定 unknown"]

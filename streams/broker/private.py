@@ -77,8 +77,8 @@ class PrivateKafka:
         timeout_s: float = 60.0,
         image: Image | None = None,
     ) -> None:
-        self._kept_dir = data_dir
-        self._dir = data_dir
+        self._kept_dir = data_dir.absolute() if data_dir else None  # Kafka runs in a folder of its own
+        self._dir = self._kept_dir
         self._ports = (port, 0)
         self._port_given = port
         self._settings = dict(settings or {})

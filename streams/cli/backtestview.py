@@ -77,7 +77,7 @@ def _sides(console: Console, difference: Difference) -> None:
 def _rules(console: Console, difference: Difference) -> None:
     differing = [line for line in difference.rules if line.differs]
     same = len(difference.rules) - len(differing)
-    told = f"{same} rules are and answer the same" if differing else "every rule is and answers the same"
+    told = f"{same} more and their answers are equal" if differing else "every rule and its answers are equal"
     console.print(Text(f"\nRules that differ, in parcels; {told}" if differing else f"\n{told}", "dim"))
     if not differing:
         return

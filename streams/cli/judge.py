@@ -30,7 +30,10 @@ def judge(
         str | None, typer.Option(help="Home places, codes or prefixes by commas (default: setting home_adcodes).")
     ] = None,
     rules: Annotated[
-        Path | None, typer.Option("--rules", metavar="DIR", help="Folder of rule files (default: as shipped).")
+        Path | None,
+        typer.Option(
+            "--rules", metavar="DIR", help="Folder of rule files (default: setting rules_dir, else as shipped)."
+        ),
     ] = None,
     processes: ProcessesOption = None,
     progress: ProgressOption = None,

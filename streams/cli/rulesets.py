@@ -108,7 +108,7 @@ def status(
     for instance in sorted(members):
         said = acks.get(instance)
         state = _state(said, newest)
-        late = late or state != "applied"
+        late = late or state in {"missing", "refused"}
         _worker(instance, said, state, as_json)
     _history(sets, as_json)
     if late:
@@ -178,7 +178,10 @@ def _put(
         if not total:
             print(f"no worker of group {settings.group} runs; those that start take it")
         elif taken.by_all:
-            print(f"in force on all {total} workers")
+            print(f"in force on all {total} workers" if total > 1 else "in force on the only worker")
+        elif taken.overtaken:
+            print(f"{pushed.name} is no longer the newest: another was pushed meanwhile; "
+                  "`waybill rules status` shows both")  # fmt: skip
         else:
             print(f"in force on {total - len(taken.missing) - len(taken.refused)} of {total} workers; "
                   "`waybill rules rollback` goes back to the rules before")  # fmt: skip
@@ -189,6 +192,8 @@ def _put(
 def _state(said: Ack | None, number: int) -> str:
     if said is None or (said.newest < number and said.follows):
         return "missing"
+    if said.follows and said.in_force > number > 0:
+        return "overtaken"
     return "applied" if said.applied or not number else "refused"
 
 
@@ -205,7 +210,7 @@ def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
         print(f"  {instance:12} missing   has said nothing yet")
         return
     by = f"set {said.in_force}" if said.in_force else "its rule files"
-    print(f"  {instance:12} {state:8}  judges by {by}, catalogue {said.fingerprint}")
+    print(f"  {instance:12} {state:9} judges by {by}, catalogue {said.fingerprint}")
     for reason in [said.reason] if said.reason else [] if said.follows else ["its setting rules_from is files"]:
         print(f"  {'':12} because   {reason}")
     for warning in said.warnings:

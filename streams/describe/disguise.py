@@ -18,13 +18,17 @@ from streams.describe.sounds import CHARS_SURE, DISGUISED, HINTED, Sounds
 LETTERS_ONE_OFF_MIN = 7  # of a Latin name: shorter ones have ordinary words one letter away (heroin, heron)
 LETTERS_SWAPPED_MIN = 5
 WORDS_MAX = 12  # of a name, searched for misspellings
-FILLERS_MAX = 2  # letters or digits that may stand between two Chinese characters of a term
+FILLERS_MAX = 2  # letters, digits or signs that may stand between two Chinese characters of a term
 
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]+")
+# What is a letter by its class, and may stand for a line or a dot (冰丨毒, 大の麻): strokes, kana, bopomofo, jamo.
+_SIGNS = "丨丶丿乀乁〇々卍卐\u3041-\u30ff\u3105-\u312f\u1100-\u11ff"
 # Not a size of clothes: 大XL麻料裤 is of linen.
 _FILLER = re.compile(
-    rf"(?<=[\u3400-\u9fff])(?!(?<=大)x{{0,3}}[sml][^a-z0-9])[a-z0-9]{{1,{FILLERS_MAX}}}(?=[\u3400-\u9fff])"
+    rf"(?<=[\u3400-\u9fff])(?!(?<=大)x{{0,3}}[sml][^a-z0-9])"
+    rf"(?:[a-z0-9]{{1,{FILLERS_MAX}}}|[{_SIGNS}]{{1,{FILLERS_MAX}}})(?=[\u3400-\u9fff])"
 )
+_DIGITS = str.maketrans("一二三四五六七八九", "123456789")
 _DOUBLED = re.compile(r"(.)\1+")
 _WORD = re.compile(r"[a-z0-9]+")
 _LEET = str.maketrans("0134578", "oieastb")
@@ -37,8 +41,9 @@ class Disguises:
         """`names`: compact. `shapes`: a character to the one that it looks like. `parts`: what a character falls into,
         to the character."""
         terms = sorted(names)
-        self._parts = parts
-        self._part = re.compile("|".join(sorted(map(re.escape, parts), key=len, reverse=True)))
+        counted = {term.translate(_DIGITS): term for term in terms if term.translate(_DIGITS) != term}  # 3唑仑
+        self._parts = parts | counted
+        self._part = re.compile("|".join(sorted(map(re.escape, self._parts), key=len, reverse=True)))
         chinese = [term for term in terms if _HAN.search(term)]
         self._sounds = Sounds(chinese)
         long = [term for term in chinese if len(term) >= CHARS_SURE]
@@ -75,7 +80,8 @@ class Disguises:
 
 
 class Misspelt:
-    """Latin names with a letter wrong, missing, too many, or two swapped; digits for letters; cut in two."""
+    """Latin names with a letter wrong, missing, too many, or two swapped; by ear, backwards, cut in two; digits for
+    letters."""
 
     def __init__(self, terms: Iterable[str]) -> None:
         names = sorted(terms)
@@ -92,6 +98,8 @@ class Misspelt:
             if LETTERS_SWAPPED_MIN <= len(name) < LETTERS_ONE_OFF_MIN
             for place in range(len(name) - 1)
         } - self._names
+        self._swapped |= {name[::-1] for name in names if len(name) >= LETTERS_SWAPPED_MIN}
+        self._spoken = frozenset(_spoken(name) for name in names if len(name) >= LETTERS_ONE_OFF_MIN)
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Places in the compact form of `text` of what is nearly a name."""
@@ -115,8 +123,26 @@ class Misspelt:
     def _is_one_off(self, word: str) -> bool:
         if word in self._swapped:
             return True
+        if len(word) >= LETTERS_ONE_OFF_MIN - 1 and _spoken(word) in self._spoken:  # kokain
+            return True
         near = self._near.get((word[:1], len(word)), ())
         return any(OSA.distance(word, name, score_cutoff=1) <= 1 for name in near)
+
+
+def _spoken(word: str) -> str:
+    """A Latin word as one who writes by ear has it: phentanyl and fentanil are one."""
+    for written, heard in _HEARD:
+        word = written.sub(heard, word)
+    return word
+
+
+_HEARD = [
+    (re.compile(written), heard)
+    for written, heard in (
+        ("ph", "f"), ("th", "t"), ("ck|qu|q", "k"), ("c(?=[eiy])|z", "s"), ("c", "k"), ("y", "i"),
+        (r"(.)\1+", r"\1"), ("e$", ""),
+    )
+]  # fmt: skip
 
 
 def _reordered(term: str) -> Iterator[str]:

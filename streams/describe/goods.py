@@ -86,7 +86,7 @@ def _in_disguise(text: str, norm: str, hits: list[Hit]) -> set[str]:
     """What a name that holds no controlled term as it is holds of those written to be missed: DISGUISED, HINTED."""
     found: set[str] = set()
     if like := list(_disguises().hits(text)):
-        ordinary = _Cover(norm, _ordinary().hits(norm))
+        ordinary = _Cover(norm, _ordinary().hits(norm, breaks(text)))
         like = [hit for hit in like if not ordinary.meets(hit)]
         found.update(hit.kind for hit in _standing(norm, [*hits, *_pattern_hits(norm), *like]))
     for other in _disguises().readings(norm):

@@ -111,7 +111,7 @@ class RuleKeeper:
             log.info("rule set %s in force (%s)", standing.newest, fingerprint)
             metrics.rule_sets.labels("applied").inc()
         for warning in warnings:
-            log.warning("rule set %s: %s", standing.newest, warning)
+            log.warning("rule set %s: %s", taken.in_force, warning)
         if self._acker is not None:
             self._acker.say(
                 Ack(

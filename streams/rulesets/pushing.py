@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rules import RuleError, load_catalogue
+from rules import RuleError
 from rules.catalogue import load_files, read_files
 from rules.lint import Report, lint
 from schemas.rulesets import Ack, RuleSet
@@ -59,7 +59,7 @@ def check(folder: Path, settings: Settings, advance: Callable[[float, int], None
     if report.count("error"):
         return Checked(files, report)
     catalogue = load_files(data, settings.rule_overrides, folder=folder)
-    written = load_catalogue(folder, with_off=True)
+    written = load_files(data, folder=folder, with_off=True)  # what is pushed, though a file be saved meanwhile
     total, played = count(written), []
     for outcome in play(written):
         played.append(outcome)
@@ -120,7 +120,7 @@ def earlier(sets: Sets, to: str | None) -> RuleSet | None:
     found = sets.kept[newest]
     place = (found.restores or newest) if isinstance(found, RuleSet) else newest
     if isinstance(found, RuleSet) and not found.files:
-        raise PushError("the rules are those of files, and there is no set before them; name one with --to")
+        raise PushError("the rules are those of files; name the set to go back to with --to")
     for each in known:
         if each.number < place:
             return each if each.files else None
@@ -137,15 +137,21 @@ def current(sets: Sets) -> RuleSet | None:
 
 @dataclass(slots=True)
 class Taken:
-    """Who has said what of a set. `missing`: members of the group that have said nothing of it."""
+    """Who has said what of set `number`. `missing`: members of the group that have said nothing of it."""
 
+    number: int
     acks: dict[str, Ack] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
 
     @property
     def refused(self) -> list[Ack]:
-        """Those that judge by other rules."""
-        return [ack for ack in self.acks.values() if not ack.applied]
+        """Those that judge by other rules: of a set before it, of files, or of one that was pushed meanwhile."""
+        return [ack for ack in self.acks.values() if not ack.follows or ack.in_force != self.number]
+
+    @property
+    def overtaken(self) -> bool:
+        """A worker judges by a set that was pushed after it."""
+        return any(ack.follows and ack.in_force > self.number for ack in self.acks.values())
 
     @property
     def by_all(self) -> bool:
@@ -169,7 +175,7 @@ def wait(board: Board, group: str, number: int, timeout_s: float, told: Callable
                 told(ack)
         missing = members - said.keys()
         if not missing or time.monotonic() > deadline:
-            return Taken({name: ack for name, ack in said.items() if name in members}, missing)
+            return Taken(number, {name: ack for name, ack in said.items() if name in members}, missing)
         time.sleep(_ASK_S)
 
 

@@ -34,6 +34,13 @@ def test_records_survive_kill_and_restart(tmp_path: Path) -> None:
     assert (tmp_path / "kafka.log").exists()
 
 
+def test_its_folder_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with PrivateKafka(Path("data")) as kafka:
+        assert AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).list_topics(timeout=30).brokers
+    assert (tmp_path / "data" / "kafka.log").exists()
+
+
 def test_aborted_records_are_hidden() -> None:
     """The reason for a real broker: stand-ins for one show aborted records."""
     with PrivateKafka() as kafka:

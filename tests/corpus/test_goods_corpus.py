@@ -16,9 +16,10 @@ WRITTEN_MIN = {
     "invisible": 1.0, "emoji": 1.0, "filler": 0.95, "doubled": 1.0, "homophone": 0.75, "near_sound": 0.75,
     "pinyin": 0.95, "pinyin_two": 0.85, "mixed": 0.9, "initial_in": 0.7, "shape": 0.75, "parts": 0.9, "order": 0.9,
     "misspelt": 0.85, "leet": 0.95, "two_tricks": 0.9,
+    "signs": 0.95, "radicals": 1.0, "numerals": 1.0, "reversed": 1.0, "symbols": 0.7,
 }  # fmt: skip
 DRAWN_MIN = {
-    "homophone": 0.9, "pinyin": 0.8, "half_pinyin": 0.95, "initials": 0.1, "swapped": 0.9, "filled": 0.95,
+    "homophone": 0.9, "pinyin": 0.8, "half_pinyin": 0.95, "initials": 0.05, "swapped": 0.9, "filled": 0.95,
     "doubled": 0.95, "misspelt (Latin)": 0.85, "digits_for_letters (Latin)": 0.95, "swapped (Latin)": 0.95,
 } | {trick.__name__: 0.98 for trick in tricks.SPELLINGS}  # fmt: skip
 
@@ -109,6 +110,13 @@ def test_the_report_is_fresh(measured: Measured) -> None:
         ("ketamime", True, False),
         ("ytmz 5g", False, True),
         ("YTMZ轴承", False, False),
+        ("冰丨毒", False, True),
+        ("氯の胺の酮", True, False),
+        ("3唑仑", True, False),
+        ("metamfetamin", True, False),  # by ear
+        ("enimatek", True, False),
+        ("piperonyl butoxide", False, False),  # an insecticide
+        ("安娜咖啡豆", False, False),  # 安钠咖 is not
         ("冰毒检测试纸", False, False),
         ("冰du检测试纸", False, False),
     ],

@@ -68,6 +68,7 @@ def test_nothing_is_found_in_a_sound_rule(found: Found) -> None:
     [
         ({"title": {"zh": "规则"}}, "title.en", "missing"),
         ({"title": DROP}, "title", "missing"),
+        ({"title": {"zh": "规则", "en": "Scanned", "and gone": None}}, "title", "'and gone' is no name here; a text"),
         ({"title": {"zh": "规则", "en": " "}}, "title.en", "says nothing"),
         ({"why": ""}, "why", "Expected `str` of length >= 1"),
         ({"why": "  "}, "why", "says nothing"),
@@ -80,6 +81,8 @@ def test_nothing_is_found_in_a_sound_rule(found: Found) -> None:
         ({"limits": {"names_90d_min": [3, "x"]}}, "limits.names_90d_min", "a list holds one kind of value"),
         ({"when": "retail AND sender_name_90d >= :names_90d_min"}, "when", "perhaps sender_names_90d"),
         ({"when": "retail AND (sender_names_90d >= :names_90d_min"}, "when", ""),
+        ({"when": 'retail AND sender_names_90d >= :names_90d_min AND direction = "export"'}, "when", "cannot read"),
+        ({"when": "RETAIL AND sender_names_90d >= :names_90d_min"}, "when", "perhaps retail"),
         ({"when": "sender_names_90d + :names_90d_min"}, "when", "not a predicate"),
         ({"evidence": []}, "evidence", "Expected `array` of length >= 1"),
         ({"evidence": ["sender_names_90d", "weight"]}, "evidence", "perhaps weight_g"),
@@ -137,6 +140,15 @@ def test_a_warning(found: Found, fields: dict[str, Any], field: str, message: st
         "sender_previous_km > :n_min AND sender_previous_km < 0.5",
         "retail AND courier_ids_60s IS NULL AND weight_g > :n_min",
         "pickup_adcode LIKE '53%' AND pickup_adcode LIKE '%x' AND weight_g > :n_min",
+        "scans < 0 AND weight_g > :n_min",
+        "goods_controlled AND goods_hinted AND weight_g > :n_min",
+        "sender_id_masked AND sender_id_valid AND weight_g > :n_min",
+        "NOT outlet_known AND NOT licence_in_force AND weight_g > :n_min",
+        "NOT licence_in_force AND NOT licence_covers_place AND weight_g > :n_min",
+        "courier_registered AND NOT couriers_loaded AND weight_g > :n_min",
+        "unregistered_24h AND weight_g > :n_min",
+        "unregistered_24h AND NOT outlet_known AND scans > :n_min",
+        "weight_g / 1000 > :n_min AND weight_g < 90000",
     ],
 )
 def test_a_rule_that_can_never_fire(found: Found, when: str) -> None:
@@ -165,6 +177,16 @@ def test_a_rule_that_can_never_fire(found: Found, when: str) -> None:
         "CASE WHEN pieces > 1 THEN weight_g > 50 ELSE weight_g > 500 END",
         "picked_up_at > 1700000000000",
         "retail AND sender_id_valid IS NULL AND sender_id_type = 'passport'",
+        "(picked_up_at // 3600000 + 8) % 24 <= 2",
+        "weight_g / 1000 BETWEEN 2 AND 3",
+        "weight_g * 2.0 = 30",
+        "dest_country = 'NZ' AND direction = 'export' AND pickup_place = 'locker' AND weight_g BETWEEN 100 AND 101 "
+        "AND goods_class = 'powder' AND realname_method = 'manual' AND customer_type = 'retail' AND pieces = 1 "
+        "AND sender_parcels_24h = 3 AND declared_value_fen = 500",  # so many that it is only drawn from
+        "unregistered_24h AND COALESCE(weight_g, 0) = 0",
+        "unregistered_24h AND scans > 3",
+        "licence_covers_place AND NOT licence_covers_service AND outlet_known",
+        "delivered_elsewhere AND delivered_elsewhere_h < 12",
     ],
 )
 def test_a_rule_that_can_fire_is_left_alone(found: Found, when: str) -> None:

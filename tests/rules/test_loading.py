@@ -19,7 +19,7 @@ Write = Callable[..., Path]
     ("fields", "field", "problem"),
     [
         ({"title": {"zh": "规则"}}, "title.en", "missing"),
-        ({"title": {"zh": "规则", "en": "A", "fr": "R"}}, "title", "Invalid enum value"),
+        ({"title": {"zh": "规则", "en": "A", "fr": "R"}}, "title", "no name here"),
         ({"title": "A rule"}, "title", "Expected `object`"),
         ({"category": "hunch"}, "category", "Invalid enum value"),
         ({"points": 0}, "points", ">= 1"),

@@ -222,6 +222,7 @@ def test_refused(when: str, problem: str) -> None:
         ("goods_class = ':a'", {"a": "x"}, "limits.a", "unused"),
         ("weight_g > :a", {"a": "x"}, "when", "compares integer with string"),
         ("weight_g IN :a", {"a": ["x"]}, "when", "integer IN a list of string"),
+        ("dest_country = :a", {"a": ["US", "MX"]}, "limits.a", "a list, which is looked into with IN"),
         ("weight_g > :a", {"a": 2**53 + 1}, "when", "beyond 2**53"),
     ],
 )

@@ -163,6 +163,17 @@ def test_a_worker_with_rules_of_files_alone_counts_as_one_that_refuses(
     assert "because   its setting rules_from is files" in said
 
 
+def test_a_set_that_another_push_overtook_is_in_force_nowhere(capsys: Captured, topic: Topic, mine: Path) -> None:
+    topic.workers = {"0", "1"}
+    topic.answer = lambda name, made: applied(name, made, newest=2, in_force=2, fingerprint="theirs")
+    code, said = waybill(capsys, "push", "mine")
+    assert code == 1
+    assert "0            overtaken judges by set 2, catalogue theirs" in said
+    assert "is no longer the newest" in said
+    assert "in force on all" not in said
+    assert "rollback" not in said  # that would take the other one back
+
+
 def test_without_workers_the_set_waits_for_them(capsys: Captured, topic: Topic, mine: Path) -> None:
     code, said = waybill(capsys, "push", "mine")
     assert (code, "those that start take it" in said) == (0, True)

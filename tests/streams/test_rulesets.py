@@ -231,7 +231,7 @@ def test_going_back(history: str, ends: list[dict[str, str]]) -> None:
 def test_what_cannot_be_gone_back_to() -> None:
     with pytest.raises(pushing.PushError, match="no set was pushed"):
         pushing.earlier(Sets(), None)
-    with pytest.raises(pushing.PushError, match="there is no set before"):
+    with pytest.raises(pushing.PushError, match="are those of files; name the set"):
         pushing.earlier(sets(pushed(1, A), pushed(2, {})), None)
     with pytest.raises(pushing.PushError, match="not kept any more"):
         pushing.earlier(sets(pushed(5, A)), None)
@@ -425,6 +425,20 @@ def test_a_set_that_cannot_be_used_changes_nothing_but_what_is_said(tmp_path: Pa
             assert f'waybill_catalogue{{fingerprint="{before.fingerprint}"}} 1.0' in metrics
 
     asyncio.run(play())
+
+
+def test_what_is_odd_about_the_set_in_force_is_not_said_of_one_that_was_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play() -> None:
+        with workbench(tmp_path) as bench:
+            odd = msgspec.structs.replace(pushed(1, PLAIN), fingerprint="f" * 16)  # of other overrides
+            show(bench, odd, broken(2))
+            await take(bench)
+
+    asyncio.run(play())
+    assert f"rule set 1: pushed as {'f' * 16}" in caplog.text
+    assert "rule set 2: pushed as" not in caplog.text
 
 
 def test_a_worker_that_starts_takes_the_newest_set_that_can_be_used_or_says_why_not(tmp_path: Path) -> None:
