@@ -10,17 +10,16 @@ stopped keeps it. A name that is given is locked as well, so that a second worke
 from __future__ import annotations
 
 import fcntl
+import os
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
 
 from streams.settings import Settings
 
 AUTO = "auto"
 
 _FOLDER = ".slots"  # no instance can be called so
-_held: list[BinaryIO] = []  # open for as long as the process lives, and so locked
 
 
 class SlotError(RuntimeError):
@@ -58,11 +57,13 @@ def claimed(settings: Settings) -> Settings:
 def _lock(folder: Path, name: str) -> bool:
     """Take a name for as long as this process lives; False if another process has it. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / name).open("ab")
+    # A bare descriptor, as nobody is to close it: the system does, and lets the lock go.
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return False
-    _held.append(file)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return False
+        raise
     return True

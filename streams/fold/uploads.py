@@ -83,7 +83,7 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
         for name in ("known", "saturated", *_COUNT_NAMES):
             head[name] = 0
         head["previous_km"], head["previous_ms"] = np.nan, -1
-    versions = np.concatenate([versions, *past])[:VERSIONS_MAX]
+    versions = _bounded(np.concatenate([versions, *past]))
     dossiers.versions[i] = versions[np.argsort(versions["event"])].tobytes()
     head["versions"] = len(versions)
     dossiers.changed[i] = dossiers.judge[i] = True
@@ -93,6 +93,14 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
         dossiers.observed.append(observe(lost, dossiers.numbers[here], _parcels(dossiers, here), live=False))
     if stands:
         _stand(dossiers, np.array([i]), uploads, np.array([newest]))
+
+
+def _bounded(versions: Rows) -> Rows:
+    """As many as are kept; the last of them goes on for those that are not, so that the revision never falls."""
+    kept, lost = versions[:VERSIONS_MAX], versions[VERSIONS_MAX:]
+    if len(lost):
+        kept["known"][-1, 0] += lost["known"].sum() + len(lost)
+    return kept
 
 
 _APART = np.uint64(0x9E3779B97F4A7C15)

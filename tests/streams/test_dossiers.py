@@ -168,10 +168,14 @@ def test_a_repetition_changes_nothing(crowd: Crowd) -> None:
 
 
 def test_more_corrections_than_are_remembered(crowd: Crowd) -> None:
-    """Whoever corrects a parcel a hundred times gets the newest judged, and no error."""
+    """Whoever corrects a parcel a hundred times gets the newest judged, and no error; the revision rises on."""
     store = MemoryStore()
+    none, revisions = np.zeros(1, dtype=np.int64), []
     for number in range(VERSIONS_MAX + 10):
-        step(store, [upload(crowd, f"{number:04d}", START + number)])
+        corrected = upload(crowd, f"{number:04d}", START + number)
+        for touched in (step(store, [corrected]), step(store, [], facts((corrected, SENDER, 5, 1)))):
+            revisions += touched.revisions(none, none, none)
+    assert revisions == sorted(set(revisions))
     (value,) = store._values[0].values()
     head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD)[0]
     assert (int(head["versions"]), int(head["picked_up_at"])) == (VERSIONS_MAX, START + VERSIONS_MAX + 9)
