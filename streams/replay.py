@@ -82,7 +82,6 @@ class Replay:
                 due = lines if speed is None else self.index.due((time.monotonic() - began) * 1_000 * speed)
                 for row in self.index.rows(self.sent, min(due, self.sent + SLICE_ROWS)):
                     self._send(*row)
-                    self.sent += 1
                 self._producer.poll(0)
                 self._check_broker()
                 progress("publishing", self.sent / lines, self.sent)
@@ -101,6 +100,7 @@ class Replay:
         return self.sent - self.failed.total() - len(self._producer)
 
     def _send(self, topic: str, key: bytes | None, line: bytes | None) -> None:
+        self.sent += 1  # beforehand: Ctrl-C during a call is raised right behind it
         if line is None:
             self.failed["MSG_SIZE_TOO_LARGE"] += 1
             return
@@ -112,8 +112,10 @@ class Replay:
                 self._producer.produce(topic, value=line, key=key, on_delivery=self._undelivered)
                 return
             except BufferError:
+                self.sent -= 1
                 self._producer.poll(_NAP_S)
                 self._check_broker()
+                self.sent += 1
             except KafkaException as error:
                 self._undelivered(error.args[0], None)
                 return
