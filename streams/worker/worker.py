@@ -344,7 +344,6 @@ class Worker:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
 
 
-_EPOCH_BATCHES_MAX = 4
-_SCAN_ROWS = 10_000
+_EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out

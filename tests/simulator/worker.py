@@ -22,9 +22,8 @@ from streams.kafka.transport import poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.rulesets import board
 from streams.state import rocks
-from streams.worker import backoff, commit, expire, idle, inputs
+from streams.worker import backoff, commit, epoch, expire, idle, inputs, worker
 from streams.worker import rules as rule_task
-from streams.worker import worker as worker
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
 from tests.simulator.machine import Clock, World
@@ -227,7 +226,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, global_table, expire, idle, backoff, restore, worker, poller, inputs, rule_task,
+        app, commit, epoch, global_table, expire, idle, backoff, restore, worker, poller, inputs, rule_task,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [

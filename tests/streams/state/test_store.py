@@ -205,7 +205,7 @@ def test_rebuilding_begins_with_nothing(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from tests.streams.test_store import commit, opened
+from tests.streams.state.test_store import commit, opened
 store = opened(Path(sys.argv[1]))
 for number in range(100_000):
     store.put([0], [b"%d" % (number % 7)], [b"%d " % number + b"x" * 200_000])
