@@ -12,7 +12,8 @@ import xxhash
 from rules import Catalogue
 from schemas import topics
 from schemas.apart import Shadow
-from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
+from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.describe import Describer
 from streams.fold.journey import END
 from streams.fold.memory import Kept

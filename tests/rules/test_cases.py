@@ -8,7 +8,7 @@ import pytest
 
 from rules import Catalogue, load_catalogue
 from rules.cases import FIRST_MS, HOME_ADCODES, Timeline, timelines
-from schemas.records import ReferenceRecord
+from schemas.reference import ReferenceRecord
 from streams.fold.journey import END
 from streams.offline import Answers, Offline
 from streams.settings import Settings

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from schemas import topics
-from schemas.records import Courier, Enterprise, Outlet, Shipment, encode
+from schemas.records import Shipment, encode
+from schemas.reference import Courier, Enterprise, Outlet
 from streams import layout
 from streams.decode import Limits
 from streams.describe.tokens import load_keys
