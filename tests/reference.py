@@ -14,7 +14,8 @@ from itertools import pairwise
 from math import asin, cos, inf, radians, sin, sqrt
 from pathlib import Path
 
-from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, Scan, Shipment
+from schemas.records import Inspection, Scan, Shipment
+from schemas.reference import Courier, Enterprise, Machine, Outlet
 from tests.worlds import HOME
 
 Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine

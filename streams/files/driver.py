@@ -12,7 +12,8 @@ import xxhash
 from rules import Catalogue
 from schemas import topics
 from schemas.apart import Shadow
-from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
+from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END

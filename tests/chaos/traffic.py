@@ -19,7 +19,8 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import topics
-from schemas.records import ReferenceRecord, encode
+from schemas.records import encode
+from schemas.reference import ReferenceRecord
 from streams.files import reading
 from streams.files.driver import TOPIC_OF
 from streams.generate import Traffic, generate
@@ -36,7 +37,8 @@ CHUNKS = 60
 SLICES = 24  # of the time, each with a pace of its own
 _TOPICS: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 _DELIVERY_S = 300
-_GONE = b'{"kind":"holiday"}'  # has a line, as what deletes a record has an offset, and changes nothing
+# Has a line, as what deletes a record has an offset, and changes nothing.
+_GONE = b'{"kind":"holiday","id":"2026-01-01"}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from schemas import topics
-from schemas.records import Courier, Enterprise, Outlet, Shipment, encode
+from schemas.records import Shipment, encode
+from schemas.reference import Courier, Enterprise, Outlet
 from streams.files.driver import raw
 from streams.flow import layout
 from streams.flow.batches import Batch
