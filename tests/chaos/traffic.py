@@ -98,17 +98,17 @@ def _generated(rng: random.Random, traffic: Traffic) -> list[Line]:
     return out
 
 
-def _garbage(rng: random.Random, near: Line) -> Line:
+def _garbage(rng: random.Random, co_located: Line) -> Line:
     """Something that no worker can read, often much like a record."""
-    assert near.value is not None
-    fields = json.loads(near.value)
+    assert co_located.value is not None
+    fields = json.loads(co_located.value)
     value = rng.choice(
         (
-            near.value[: rng.randrange(1, len(near.value))],
+            co_located.value[: rng.randrange(1, len(co_located.value))],
             b"{}",
             b"[]",
             b"null",
-            b"\xff\xfe\x00" + near.value,
+            b"\xff\xfe\x00" + co_located.value,
             b"not json at all",
             b"[" * 5_000,
             json.dumps({**fields, "event_id": ""}).encode(),
@@ -117,7 +117,7 @@ def _garbage(rng: random.Random, near: Line) -> Line:
             json.dumps({name: given for name, given in fields.items() if name != "waybill_no"}).encode(),
         )
     )
-    return Line(near.topic, rng.choice((near.key, None, b"?")), value, readable=False)
+    return Line(co_located.topic, rng.choice((co_located.key, None, b"?")), value, readable=False)
 
 
 def write(played: Iterable[Line], folder: Path) -> None:
