@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,8 @@ from rules import TIERS, Catalogue
 from schemas import topics
 from schemas.apart import Notice
 from schemas.records import Reject
-from streams import describe, layout
-from streams.decode import Kind, Limits, Rejected, decode
+from streams import layout
+from streams.decode import Limits, Rejected
 from streams.describe import Describer
 from streams.emit import Emitted, emit
 from streams.flood import Flood
@@ -28,14 +27,14 @@ from streams.fold.deadlines import Calendar, Deadlines, recall
 from streams.fold.journey import ABSENCES
 from streams.fold.memory import Kept, Memory
 from streams.frames import Answers, Batch, Movements, Uploads, pack, unpack, untail
+from streams.front import SOURCES as SOURCES
+from streams.front import Front
 from streams.judge import Verdicts, judge, tally
 from streams.reference import EMPTY
 from streams.reference.reading import Reader
 from streams.sealing import Seal, drop
 from streams.shadow import Shadowed, shadow
 from streams.state.store import Store
-
-SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
 
@@ -54,6 +53,7 @@ class Judged:
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
+    strange: int = 0  # events that the native front end, where it is used, left to Python
     due: int = 0  # parcels that were judged because a deadline has passed
     behind: bool = False  # of such parcels there are more
 
@@ -103,6 +103,7 @@ class Parcels:
         if kept is not None and histories is not None:
             self.memory = histories.memory = Memory(store, histories.store, kept, self.deadlines)
         self._limits = Limits(bytes_max=event_bytes_max)
+        self.front = Front(describer, self._limits)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
@@ -114,6 +115,7 @@ class Parcels:
         """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
         self.catalogue, self.rule_set = catalogue, rule_set
         self._describer = self._describer.reading(catalogue.columns)
+        self.front = Front(self._describer, self._limits)
 
     @property
     def kinds(self) -> frozenset[int]:
@@ -197,11 +199,16 @@ class Parcels:
         return recall(dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled)
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
-        """Decode and describe what these batches hold; rejects and counts go to `out`."""
-        uploads = self._describer.uploads(*self._decode("shipment", batches, out))
-        scans = describe.scans(*self._decode("scan", batches, out))
-        inspections = describe.inspections(*self._decode("inspection", batches, out))
-        return uploads, describe.joined([scans, inspections])
+        """Read and describe what these batches hold; rejects and counts go to `out`."""
+        uploads = self.front.uploads(batches)
+        movements = self.front.movements(batches)
+        for batch, bad in [*uploads.rejected, *movements.rejected]:
+            out.rejects.append(refused(batch, bad, self._describer.seal))
+        for batch in batches:
+            if batch.topic in SOURCES.values():
+                out.events[batch.topic] += len(batch.values)
+        out.strange += uploads.strange + movements.strange
+        return uploads.rows, movements.rows
 
     def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
         """Conclude about these dossiers, save them, and note what they wait for."""
@@ -248,22 +255,6 @@ class Parcels:
         """The verdicts on these dossiers, `event_time` as above."""
         home = self._describer.home_adcodes
         return judge(touched, self.catalogue, self.reference, event_time, home=home, rule_set=self.rule_set)
-
-    def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
-        """The valid records of one kind, with the partition and offset of each; the others become rejects."""
-        records: list[Any] = []
-        partitions: list[int] = []
-        offsets: list[int] = []
-        topic = SOURCES[kind]
-        for batch in batches:
-            if batch.topic == topic:
-                decoded = decode(kind, batch.values, self._limits)
-                records += decoded.rows
-                partitions += [batch.partition] * len(decoded.rows)
-                offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [refused(batch, bad, self._describer.seal) for bad in decoded.rejected]
-                out.events[topic] += len(batch.values)
-        return records, partitions, offsets
 
 
 class Histories:
