@@ -29,19 +29,19 @@ from benchmarks.contract import BenchmarkError
 from rules import load_catalogue
 from schemas import topics
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
-from streams.broker import PrivateKafka
-from streams.describe import Describer
-from streams.fold.memory import Kept
+from streams.files.driver import Offline, raw
+from streams.flow.describe.describer import Describer
+from streams.flow.pipeline import Parcels
+from streams.flow.time.expiry import Kept
 from streams.generate import Chunk, generate
 from streams.generate.flow import Kind
-from streams.offline import Offline, raw
-from streams.pipeline import Parcels
-from streams.restore import restore
+from streams.kafka.admin import create
+from streams.kafka.restore import restore
+from streams.ops.broker import PrivateKafka
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore, whole
 from streams.state.tuning import Shared
-from streams.topics import create
 
 PARTITIONS = 4
 PARCELS = 4_000  # of which the values are

@@ -8,8 +8,8 @@ field may be null or absent, and unknown further fields are ignored. Numbers are
 which JSON Schema calls an integer too.
 
 Three things no schema can say: text is Unicode (an escaped half of a surrogate pair is refused), a message and its
-nesting have limits (`streams.decode.Limits`), and of a name given twice in one object the last value counts while each
-must be valid.
+nesting have limits (`streams.flow.decode.Limits`), and of a name given twice in one object the last value counts
+while each must be valid.
 """
 
 from __future__ import annotations

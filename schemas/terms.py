@@ -2,7 +2,7 @@
 
 Lengths and bounds are checked by msgspec while it decodes. The forms of codes (`pattern`) are published in the JSON
 Schemas but deferred for the types named in `DEFERRED`: a regular expression per field would cost three times the rest
-of decoding, so `streams.decode` checks distinct codes of a batch once, and control characters only where a byte
+of decoding, so `streams.flow.decode` checks distinct codes of a batch once, and control characters only where a byte
 suggests one. Both read the pattern from here.
 """
 

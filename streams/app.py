@@ -2,7 +2,7 @@
 
 The way of an event: `parcels` judges the parcels that a batch touches and sends observations to the histories of their
 sender, phones, courier and outlet; `histories` answers with facts; `parcels` revises. What both do is in
-`streams.pipeline`; what reaches the world, and in which order, is in `streams.commit`.
+`streams.flow.pipeline`; what reaches the world, and in which order, is in `streams.worker.commit`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
-from streams.forgetting import forget
-from streams.frames import Batch
-from streams.health import Health
-from streams.passing import keep_up, pass_time
-from streams.preflight import cautions
-from streams.progress import Progress
+from streams.flow.batches import Batch
+from streams.ops.preflight import cautions
 from streams.settings import Settings
-from streams.work import Work
+from streams.worker.expire import forget
+from streams.worker.health import Health
+from streams.worker.idle import keep_up, pass_time
+from streams.worker.watchdog import Progress
+from streams.worker.worker import Work
 
 PARCEL_TOPICS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS)
 OURS = ("streams", "rules", "schemas")
@@ -44,7 +44,7 @@ class WorkerError(RuntimeError):
 
 
 class Watch(Service):
-    """Ends a worker that gets nowhere, and serves `streams.health`.
+    """Ends a worker that gets nowhere, and serves `streams.worker.health`.
 
     In the place of Faust's own web server, which would start only after the first assignment.
     """

@@ -12,8 +12,8 @@ import msgspec
 from rules import Catalogue, load_catalogue
 from schemas.apart import Shadow
 from schemas.records import Alert
-from streams.offline import Offline
-from streams.pipeline import Judged
+from streams.files.driver import Offline
+from streams.flow.pipeline import Judged
 from streams.settings import Settings
 from tests.worlds import DAY, HOME, START, Record, shuffled
 

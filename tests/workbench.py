@@ -14,14 +14,14 @@ import msgspec
 
 from schemas import topics
 from schemas.records import Alert
-from streams.commit import Committer, Epoch
-from streams.follow import Follower
-from streams.frames import Batch
-from streams.offline import raw
+from streams.files.driver import raw
+from streams.flow.batches import Batch
+from streams.kafka.global_table import Follower
+from streams.kafka.transport.consumer import Consumer
 from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
-from streams.transport.consumer import Consumer
-from streams.work import Work
+from streams.worker.commit import Committer, Epoch
+from streams.worker.worker import Work
 from tests.runs import catalogue, comparable
 from tests.worlds import HOME, START
 

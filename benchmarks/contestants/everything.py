@@ -13,7 +13,7 @@ from benchmarks.traffic import PARTITIONS
 from benchmarks.watch import newest, python, watch
 from schemas import topics
 from schemas.records import Alert
-from streams import topics as broker_topics
+from streams.kafka import admin as broker_topics
 
 NAME = "waybill worker, all topics"
 DOC = "shipments, scans, inspections; whole catalogue; transactions, changelog, RocksDB"

@@ -2,8 +2,8 @@
 what the library does not.
 
 Plain are records that hold each known field at most once, of the right type, form and range, in valid UTF-8 and within
-the limits. All others are *strange*: the library hands them back, and `streams.decode` says what is wrong with them, if
-anything. So what the library accepts is a part of what Python accepts; that both make the same rows is tested.
+the limits. All others are *strange*: the library hands them back, and `streams.flow.decode` says what is wrong with
+them, if anything. So what the library accepts is a part of what Python accepts; that both make the same rows is tested.
 
 The library is built by `make setup` where there is a Rust toolchain (`build.py`). It carries a fingerprint of the
 definitions that it was built with, and is not used with others.
@@ -11,16 +11,19 @@ definitions that it was built with, and is not used with others.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Literal
 
-from streams.native.build import ADVICE
+from streams.native.build import ADVICE as ADVICE
 
+NOT_BUILT = "is not built"
+
+_library: Any | None = None
+_missing = ""
 try:
-    from streams.native import _front as _library
+    _library = import_module("streams.native._front")
 except ImportError as error:
-    _library, _missing = None, "is not built" if error.name == "streams.native._front" else "cannot be loaded"
-else:
-    _missing = ""
+    _missing = NOT_BUILT if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
 
 Switch = Literal["auto", "1", "0"]
 

@@ -21,7 +21,7 @@ from schemas.topics import (
     SHIPMENTS,
     TOPICS,
 )  # fmt: skip
-from streams import topics
+from streams.kafka import admin as topics
 
 pytestmark = pytest.mark.broker
 

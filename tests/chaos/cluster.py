@@ -16,9 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from streams.broker.errors import BrokerError
-from streams.broker.private import PrivateKafka
-from streams.supervisor import STOP_S
+from streams.ops.broker.errors import BrokerError
+from streams.ops.broker.private import PrivateKafka
+from streams.ops.supervisor import STOP_S
 from tests.chaos.schedule import SESSION_S, Fault
 from tests.chaos.slot import Settings, Slot
 from tests.hurt import damage

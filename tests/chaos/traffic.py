@@ -20,10 +20,10 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import topics
 from schemas.records import ReferenceRecord, encode
-from streams import files
+from streams.files import reading
+from streams.files.driver import TOPIC_OF
 from streams.generate import Traffic, generate
 from streams.generate.flow import Kind
-from streams.offline import TOPIC_OF
 from tests.chaos import known
 from tests.worlds import events_of, world
 
@@ -124,7 +124,7 @@ def write(played: Iterable[Line], folder: Path) -> None:
     by_topic: defaultdict[str, list[bytes]] = defaultdict(list)
     for line in played:
         by_topic[line.topic].append((_GONE if line.value is None else line.value) + b"\n")
-    for topic, name in files.NAMES.items():
+    for topic, name in reading.NAMES.items():
         with (folder / f"{name}.ndjson").open("wb") as file:
             file.writelines(by_topic[topic])
 

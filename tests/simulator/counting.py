@@ -16,13 +16,14 @@ import xxhash
 
 from schemas import topics
 from schemas.records import Alert, Reject
-from streams import layout
-from streams.emit import Emitted
-from streams.fold.deadlines import Calendar
-from streams.fold.memory import Memory
-from streams.frames import Batch
-from streams.pipeline import SOURCES, Histories, Judged, Parcels
-from streams.work import Work
+from streams.flow import layout
+from streams.flow.batches import Batch
+from streams.flow.emit import Emitted
+from streams.flow.pipeline import Histories, Judged, Parcels
+from streams.flow.sources import SOURCES
+from streams.flow.time.expiry import Memory
+from streams.flow.time.timers import Calendar
+from streams.worker.worker import Work
 
 _HEAD = bytes([layout.FORMAT])
 _COUNTS = struct.Struct("<IIQ")  # events, answers, and a hash over the events in their order

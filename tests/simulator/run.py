@@ -17,12 +17,12 @@ from confluent_kafka import KafkaException
 
 from rules import Catalogue, load_catalogue
 from schemas import topics
-from streams.commit import CommitError
-from streams.pipeline import SOURCES
+from streams.flow.sources import SOURCES
+from streams.kafka.transport.consumer import RebalanceError
 from streams.settings import Settings
 from streams.state.rocks import StateError
-from streams.transport.consumer import RebalanceError
-from streams.work import Work
+from streams.worker.commit import CommitError
+from streams.worker.worker import Work
 from tests.simulator import verdict
 from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import count

@@ -14,16 +14,18 @@ from unittest import mock
 from faust.transport import consumer as base
 
 from schemas import topics
-from streams import app, commit, follow, forgetting, passing, patience, restore, work
+from streams import app
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
-from streams.frames import Batch
-from streams.reference import keeping as reference_keeping
+from streams.flow.batches import Batch
+from streams.kafka import global_table, restore
+from streams.kafka.transport import poller
+from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.rulesets import board
-from streams.rulesets import keeping as rules_keeping
 from streams.state import rocks
-from streams.transport import poller
-from streams.transport.consumer import Consumer, RebalanceError
-from streams.work import Work
+from streams.worker import backoff, commit, expire, idle, inputs
+from streams.worker import rules as rule_task
+from streams.worker import worker as work
+from streams.worker.worker import Work
 from tests.simulator import clients, disk
 from tests.simulator.machine import Clock, World
 from tests.simulator.node import Node, Place, here
@@ -151,9 +153,9 @@ async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, Base
         lambda: judge_all(made, parcels),
         lambda: answer_all(made, histories),
         made.reference.run,
-        lambda: passing.keep_up(made),
-        lambda: passing.pass_time(made, consumer.lag),
-        *((lambda: forgetting.forget(made, consumer.lag),) if made.parcels.memory else ()),
+        lambda: idle.keep_up(made),
+        lambda: idle.pass_time(made, consumer.lag),
+        *((lambda: expire.forget(made, consumer.lag),) if made.parcels.memory else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]
     await consumer.subscribe([*PARCEL_TOPICS, topics.OBSERVATIONS])
@@ -177,7 +179,7 @@ def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 class _Following:
-    """Stands for the module `threading` in `streams.follow`."""
+    """Stands for the module `threading` in `streams.kafka.global_table`."""
 
     class Event:
         def __init__(self) -> None:
@@ -225,7 +227,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, follow, forgetting, passing, patience, restore, work, poller, reference_keeping, rules_keeping,
+        app, commit, global_table, expire, idle, backoff, restore, work, poller, inputs, rule_task,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
@@ -234,8 +236,8 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (restore, "Consumer", clients.Reader),
         (restore, "AdminClient", clients.Admin),
         (poller, "Client", clients.Member),
-        (follow, "Consumer", clients.Reader),
-        (follow, "threading", _Following),
+        (global_table, "Consumer", clients.Reader),
+        (global_table, "threading", _Following),
         (rocks, "Rdict", disk.Rdict),
         (rocks, "WriteBatch", disk.WriteBatch),
         (rocks, "WriteOptions", disk.WriteOptions),
@@ -243,7 +245,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (restore, "ThreadPoolExecutor", _AtOnce),
         (work, "warm", lambda settings, catalogue: None),
     ]
-    with mock.patch.multiple(follow, _POLL_S=0.5):
+    with mock.patch.multiple(global_table, _POLL_S=0.5):
         patches = [mock.patch.object(module, name, stand) for module, name, stand in stands]
         try:
             for patch in patches:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from streams.kafka.transport.membership import membership, producing
 from streams.settings import Settings, SettingsError, load
-from streams.transport.membership import membership, producing
 from tests.workbench import workbench
 
 

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 const NAMES_MAX: usize = 65_536;
 const BYTES_MAX: usize = 16 << 20;
 
-/// What one name says, as `streams.describe.goods.Goods`.
+/// What one name says, as `streams.flow.describe.goods.Goods`.
 pub struct Said {
     pub norm: String,
     pub class: u8,

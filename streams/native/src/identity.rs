@@ -1,4 +1,4 @@
-//! Identity numbers that are written plainly. See `streams/describe/identity.py` for what is checked and why.
+//! Identity numbers that are written plainly. See `streams/flow/describe/identity.py` for what is checked and why.
 
 const LENGTH: usize = 18;
 const PREFIX: usize = 14;

@@ -1,4 +1,4 @@
-//! Senders and recipients: names and mobile numbers that are written plainly. See `streams/describe/people.py`.
+//! Senders and recipients: names and mobile numbers that are written plainly. See `streams/flow/describe/people.py`.
 
 use std::collections::HashSet;
 

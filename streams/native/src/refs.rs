@@ -1,4 +1,4 @@
-//! References: short names of parcels, and stable hashes of texts that name no person. See `layout.py`.
+//! References: short names of parcels, and stable hashes of texts that name no person. See `streams/flow/layout.py`.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

@@ -1,4 +1,4 @@
-//! Shipments: bytes to SHIPMENT rows and tails. See `streams/describe`.
+//! Shipments: bytes to SHIPMENT rows and tails. See `streams/flow/describe`.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ use crate::tokens::Tokens;
 const SEPARATOR: u8 = 0x1f; // between the strings of a tail
 const NOT_GIVEN: i64 = -1;
 
-/// What describing depends on besides the record, as `streams.describe.Describer`.
+/// What describing depends on besides the record, as `streams.flow.describe.Describer`.
 pub struct Describer {
     pub ids: Tokens,
     pub phones: Tokens,

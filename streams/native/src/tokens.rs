@@ -1,4 +1,4 @@
-//! State tokens: eight bytes of keyed BLAKE2s. See `streams/describe/tokens.py`.
+//! State tokens: eight bytes of keyed BLAKE2s. See `streams/flow/describe/tokens.py`.
 
 use blake2::digest::consts::U8;
 use blake2::digest::{FixedOutput, InvalidLength, Update};
