@@ -27,10 +27,10 @@ WRITTEN = (*ANSWERS, *READ_BACK, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHAN
 
 def run(context: Context) -> Result:
     """Once over all three topics."""
-    return work(context, {})
+    return worker(context, {})
 
 
-def work(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Result:
+def worker(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Result:
     """Run workers with empty state and empty outputs over what lies on the input topics."""
     loaded = context.loaded
     _empty_outputs(loaded.servers)

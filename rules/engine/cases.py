@@ -30,7 +30,8 @@ from typing import Any, Final
 import msgspec
 
 from rules.engine.contract import Answer, Case, Event, Rule, RuleError
-from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, ReferenceRecord, Scan, Shipment, encode
+from schemas.records import Inspection, Scan, Shipment, encode
+from schemas.reference import Courier, Enterprise, Machine, Outlet, ReferenceRecord
 
 Fact = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
 

@@ -28,9 +28,9 @@ from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading
 from streams.files.driver import raw
-from streams.files.pool import Crew, crew
+from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
-from streams.files.shuffle import Cut, Dealt, Piece, deal, hash_slots, parcel_slots, spans
+from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parcel_buckets, spans
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads
 from streams.flow.describe.describer import Describer
@@ -130,7 +130,7 @@ def opened(
     spills = count > 1 or size > HELD_BYTES_MAX
     with (
         TemporaryDirectory(prefix="waybill-") if spills else nullcontext() as folder,
-        crew(count, steps, settings, bare, Path(folder) if folder else None, reference.reference) as hands,
+        pool(count, steps, settings, bare, Path(folder) if folder else None, reference.reference) as hands,
     ):
         yield Bulk(hands, paths, reference)
 
@@ -138,7 +138,7 @@ def opened(
 class Bulk:
     """First `read` everything, then `conclude`."""
 
-    def __init__(self, hands: Crew, paths: dict[str, Path], reference: Known) -> None:
+    def __init__(self, hands: Pool, paths: dict[str, Path], reference: Known) -> None:
         self.events: Counter[str] = Counter({topics.REFERENCE: reference.lines} if reference.lines else {})
         self.rejects: Counter[tuple[str, str]] = Counter()
         self.parcels = 0
@@ -146,8 +146,8 @@ class Bulk:
         self._hands = hands
         self._paths = {topic: path for topic, path in paths.items() if topic != topics.REFERENCE}
         self._reference = reference
-        self._uploads = Dealt([layout.SHIPMENT, _PARCEL, "S1"])
-        self._movements = Dealt([layout.MOVEMENT, _PARCEL, "S1"])
+        self._uploads = Shuffled([layout.SHIPMENT, _PARCEL, "S1"])
+        self._movements = Shuffled([layout.MOVEMENT, _PARCEL, "S1"])
 
     def read(self, bytes_max: int, progress: Progress) -> Iterator[Reject]:
         """Read all files; yields what could not be read, in the order of topics and lines."""
@@ -183,9 +183,9 @@ class Bulk:
             progress("judging", number / len(ends), self.parcels)
             yield found
 
-    def _facts(self, progress: Progress) -> Dealt:
+    def _facts(self, progress: Progress) -> Shuffled:
         """What all histories answer, by parcel."""
-        observed, facts = Dealt([layout.OBSERVATION]), Dealt([layout.FACT])
+        observed, facts = Shuffled([layout.OBSERVATION]), Shuffled([layout.FACT])
         for piece in self._hands.each(Steps.observe, ((self._uploads.cut(*span),) for span in spans(self._uploads))):
             observed.add(piece)
         ends = spans(observed)
@@ -243,8 +243,8 @@ class Steps:
         moved = _parcels(movements)
         moves = np.concatenate([part.rows for part in movements])
         return Read(
-            deal(parcel_slots(parcels), [rows, parcels, tails], self._spill),
-            deal(parcel_slots(moved), [moves, moved, _names(movements)], self._spill),
+            deal(parcel_buckets(parcels), [rows, parcels, tails], self._spill),
+            deal(parcel_buckets(moved), [moves, moved, _names(movements)], self._spill),
             out.events,
             out.rejects,
         )
@@ -253,14 +253,14 @@ class Steps:
         """What these uploads are observations of, by entity."""
         folded = dossiers.fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
         rows = folded.observations()
-        return deal(hash_slots(rows["entity"]), [rows], self._spill)
+        return deal(hash_buckets(rows["entity"]), [rows], self._spill)
 
     def answer(self, observed: Cut) -> Piece:
         """What the histories of these observations answer, by parcel."""
         (rows,) = observed.columns()
         partitions = np.full(len(rows), _PARTITION, dtype=np.int64)
         found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
-        return deal(parcel_slots(found["parcel"]), [found], self._spill)
+        return deal(parcel_buckets(found["parcel"]), [found], self._spill)
 
     def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> dossiers.Dossiers:
         """Everything that is known of these parcels."""

@@ -12,13 +12,14 @@ import xxhash
 from rules import Catalogue
 from schemas import topics
 from schemas.apart import Shadow
-from schemas.records import Alert, Courier, Enterprise, Inspection, Machine, Outlet, Reject, Scan, Shipment, encode
+from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
 from streams.flow.pipeline import Histories, Judged, Parcels, refused
 from streams.flow.rejudge import Sweeper
-from streams.flow.time.expiry import Kept
+from streams.flow.time.expiry import Retention
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
@@ -41,9 +42,9 @@ class Offline:
         catalogue: Catalogue,
         *,
         partitions: int = 1,
-        near: Iterable[int] = (),
+        co_located: Iterable[int] = (),
         now_ms: int = 0,
-        kept: Kept | None = None,
+        kept: Retention | None = None,
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
         kept: how long what is known is kept, see `forget`; None: for ever.
@@ -70,7 +71,7 @@ class Offline:
             event_bytes_max=settings.event_bytes_max,
             kept=kept,
         )
-        self._parcels.near = frozenset(near)
+        self._parcels.co_located = frozenset(co_located)
         self._reference = self._parcels.reference_reader()
         self._references = 0  # reference records made into batches
         self._sweeper = Sweeper(self._parcels)
@@ -101,17 +102,17 @@ class Offline:
 
     def close(self, event_time: int = END) -> None:
         """Let every deadline before `event_time` (epoch ms) pass, by default all: no more events come before it."""
-        deadlines = self._parcels.deadlines
-        deadlines.let_pass(deadlines.partitions, event_time)
-        while deadlines.behind:
+        timers = self._parcels.timers
+        timers.let_pass(timers.partitions, event_time)
+        while timers.behind:
             self._keep(self._parcels.step([], self._now_ms))
 
     def forget(self) -> int:
         """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""
-        memory, partitions, looked = self._parcels.memory, range(self._partitions), 0
-        if memory is not None:
-            until = memory.clocks.low(())
-            for step in (memory.forget_parcels, memory.forget_observations):
+        expiry, partitions, looked = self._parcels.expiry, range(self._partitions), 0
+        if expiry is not None:
+            until = expiry.watermarks.low(())
+            for step in (expiry.expire_parcels, expiry.expire_observations):
                 while rows := step(partitions, until):
                     looked += rows
         return looked

@@ -22,11 +22,11 @@ R = TypeVar("R")
 _AHEAD = 2  # calls that wait beyond those being made, so that no process idles
 
 
-class CrewError(RuntimeError):
+class PoolError(RuntimeError):
     """A process that ended in the middle of its work; the message is one line."""
 
 
-class Crew(Protocol):
+class Pool(Protocol):
     """Who makes the calls."""
 
     def each(self, step: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> Iterator[R]:
@@ -39,7 +39,7 @@ def cores() -> int:
 
 
 @contextmanager
-def crew(processes: int, tool: Callable[..., object], *arguments: object) -> Iterator[Crew]:
+def pool(processes: int, tool: Callable[..., object], *arguments: object) -> Iterator[Pool]:
     """A crew of so many processes, each with a tool of its own: `tool(*arguments)`. One process is this one."""
     if processes == 1:
         yield _Alone(tool(*arguments))
@@ -51,7 +51,7 @@ def crew(processes: int, tool: Callable[..., object], *arguments: object) -> Ite
         with _one_polars_thread():
             yield _Many(executor, processes)
     except BrokenProcessPool as error:
-        raise CrewError(
+        raise PoolError(
             "a process of ours ended in the middle of its work, for want of memory perhaps; --processes names how many"
         ) from error
     finally:

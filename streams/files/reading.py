@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 import polars as pl
 
 from schemas import records, topics
+from schemas.reference import Reference
 
 EVENTS = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
 NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
@@ -25,7 +26,7 @@ RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
     topics.SHIPMENTS: (records.Shipment,),
     topics.SCANS: (records.Scan,),
     topics.INSPECTIONS: (records.Inspection,),
-    topics.REFERENCE: (records.Enterprise, records.Outlet, records.Courier, records.Machine),
+    topics.REFERENCE: get_args(Reference),
 }
 FORMS = ("ndjson", "parquet")
 BLOCK_BYTES = 4 * 1024 * 1024

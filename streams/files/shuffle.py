@@ -59,7 +59,7 @@ class Cut:
 
 
 @dataclass(slots=True)
-class Dealt:
+class Shuffled:
     """Pieces of the same columns."""
 
     dtypes: Sequence[Any]
@@ -95,23 +95,23 @@ def deal(slots: Slots, columns: Sequence[Column], folder: Path | None) -> Piece:
     return Piece(bounds, held if folder is None or len(slots) == 0 else _store(held, folder))
 
 
-def parcel_slots(parcels: NDArray[np.bytes_]) -> Slots:
+def parcel_buckets(parcels: NDArray[np.bytes_]) -> Slots:
     """The slot of each parcel reference: any even-handed function of it will do."""
     words = np.ascontiguousarray(parcels).view("<u8").reshape(len(parcels), len(_ODD))
     mixed = np.bitwise_xor.reduce(words * _ODD, axis=1)
-    return hash_slots((mixed ^ (mixed >> _HALF)) * _ODD[0])
+    return hash_buckets((mixed ^ (mixed >> _HALF)) * _ODD[0])
 
 
-def hash_slots(hashes: NDArray[np.uint64]) -> Slots:
+def hash_buckets(hashes: NDArray[np.uint64]) -> Slots:
     """The slot of what has a hash already."""
     slots: Slots = (hashes >> _TOP).astype(np.uint16)
     return slots
 
 
-def spans(*dealt: Dealt) -> list[tuple[int, int]]:
+def spans(*shuffled: Shuffled) -> list[tuple[int, int]]:
     """Runs of slots that hold `ROWS_MIN` rows at least, together all."""
-    rows_min = max(ROWS_MIN, SLICE_ROWS_MIN * sum(len(each.pieces) for each in dealt))
-    sizes = sum((each.sizes for each in dealt), np.zeros(SLOTS, dtype=np.int64))
+    rows_min = max(ROWS_MIN, SLICE_ROWS_MIN * sum(len(each.pieces) for each in shuffled))
+    sizes = sum((each.sizes for each in shuffled), np.zeros(SLOTS, dtype=np.int64))
     starts, rows = [0], 0
     for slot, size in enumerate(sizes.tolist()):
         if rows >= rows_min:

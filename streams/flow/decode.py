@@ -19,11 +19,14 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast, overl
 import msgspec
 import polars as pl
 
-from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, Record, Scan, Shipment
+from schemas.records import Inspection, Record, Scan, Shipment
+from schemas.reference import Courier, Enterprise, Facility, Holiday, Machine, Outlet, Station
 from schemas.refusals import UnreadableError, explain
 from schemas.terms import DEFERRED, ID_FORM, RejectReason
 
-Kind = Literal["shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine"]
+Kind = Literal[
+    "shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine", "facility", "station", "holiday"
+]
 T = TypeVar("T", bound=Record)
 
 CHUNK_ROWS: Final = 512  # joined, a chunk of ordinary records stays in the processor's cache
@@ -302,4 +305,7 @@ _READERS: Final[dict[str, _Reader[Any]]] = {
     "outlet": _Reader(Outlet),
     "courier": _Reader(Courier),
     "machine": _Reader(Machine),
+    "facility": _Reader(Facility),
+    "station": _Reader(Station),
+    "holiday": _Reader(Holiday),
 }

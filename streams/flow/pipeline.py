@@ -29,11 +29,11 @@ from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, judge, tally
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
-from streams.flow.reject_cipher import Seal, drop
+from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import Shadowed, shadow
 from streams.flow.sources import SOURCES
-from streams.flow.time.expiry import Kept, Memory
-from streams.flow.time.timers import Calendar, Deadlines, recall
+from streams.flow.time.expiry import Expiry, Retention
+from streams.flow.time.timers import PartitionTimers, TimerService, restore_timers
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
@@ -82,7 +82,7 @@ class Parcels:
         emit_from: str,
         event_bytes_max: int,
         flood: Flood | None = None,
-        kept: Kept | None = None,
+        kept: Retention | None = None,
     ) -> None:
         """flood: holds back rules that open far too many alerts; None: every alert goes out.
         kept: how long what is known is kept; None: for ever.
@@ -91,17 +91,17 @@ class Parcels:
         self.catalogue = catalogue
         self._describer = describer
         self._histories = histories
-        self.near: frozenset[int] = frozenset()
+        self.co_located: frozenset[int] = frozenset()
         """Partitions whose histories are at hand, to be asked in the step itself. Without them the answer takes two
         topics and two transactions more, to the same end: what is folded is a set, and comes to one state either way.
         """
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self._flood = flood
-        self.deadlines = Deadlines()
-        self.memory: Memory | None = None
+        self.timers = TimerService()
+        self.expiry: Expiry | None = None
         if kept is not None and histories is not None:
-            self.memory = histories.memory = Memory(store, histories.store, kept, self.deadlines)
+            self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers)
         self._limits = Limits(bytes_max=event_bytes_max)
         self.front = Front(describer, self._limits)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
@@ -134,18 +134,18 @@ class Parcels:
         """
         out = Judged()
         uploads, movements = self.read(batches, out)
-        self.deadlines.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
-        self.deadlines.advance(movements.partitions, movements.rows["at"], now_ms)
+        self.timers.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
+        self.timers.advance(movements.partitions, movements.rows["at"], now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        due = self.deadlines.due(DUE_MAX)
+        due = self.timers.due(DUE_MAX)
         out.due = len(due)
         touched = dossiers.fold(self.store, uploads, movements, answers, due)
-        if self.memory is not None:
-            self.memory.read(uploads, movements, now_ms)
-            self.memory.begin(touched)
+        if self.expiry is not None:
+            self.expiry.read(uploads, movements, now_ms)
+            self.expiry.begin(touched)
         self._ask(touched, out)
         self._settle(touched, out, now_ms)
-        out.behind = self.deadlines.behind
+        out.behind = self.timers.behind
         return out
 
     def rejudge(
@@ -167,36 +167,38 @@ class Parcels:
         """Let the histories answer: those near at once, the others over their topic."""
         observed = touched.observations()
         partitions = (observed["entity"] % self._partitions).astype(np.int64)
-        if self._histories is not None and self.near:
-            held = np.array(sorted(self.near))
-            near = np.isin(partitions, held)
-            facts = self._histories.answer(observed[near], partitions[near])
+        if self._histories is not None and self.co_located:
+            held = np.array(sorted(self.co_located))
+            co_located = np.isin(partitions, held)
+            facts = self._histories.answer(observed[co_located], partitions[co_located])
             here = np.isin(facts.partitions, held)
             out.facts = pack(facts.rows[~here], facts.partitions[~here])
             dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
-            observed, partitions = observed[~near], partitions[~near]
+            observed, partitions = observed[~co_located], partitions[~co_located]
         out.observations = pack(observed, partitions)
 
     def close(self) -> None:
         """Partitions are gone: forget what is held of them in memory."""
-        self.near = frozenset()
-        self.deadlines.close()
-        if self.memory is not None:
-            self.memory.close()
+        self.co_located = frozenset()
+        self.timers.close()
+        if self.expiry is not None:
+            self.expiry.close()
 
     def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
         """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
-        self.deadlines.let_pass(partitions, now_ms)
-        return self.step([], now_ms) if self.deadlines.behind else Judged()
+        self.timers.let_pass(partitions, now_ms)
+        return self.step([], now_ms) if self.timers.behind else Judged()
 
-    def recall(
+    def restore_timers(
         self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], now_ms: int, cancelled: Callable[[], bool]
-    ) -> Calendar:
+    ) -> PartitionTimers:
         """What the parcels of a partition wait for, from their stored values, some thousands at a time."""
         wanted = self.catalogue.columns
         if not wanted & ABSENCES:
-            return Calendar()
-        return recall(dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled)
+            return PartitionTimers()
+        return restore_timers(
+            dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled
+        )
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Read and describe what these batches hold; rejects and counts go to `out`."""
@@ -212,10 +214,10 @@ class Parcels:
 
     def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
         """Conclude about these dossiers, save them, and note what they wait for."""
-        verdicts = self.conclude(touched, out, now_ms, self.deadlines.event_time(touched.numbers))
+        verdicts = self.conclude(touched, out, now_ms, self.timers.event_time(touched.numbers))
         touched.save(self.store)
         rows = verdicts.rows.tolist()
-        self.deadlines.set(
+        self.timers.set(
             [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
         )
 
@@ -263,19 +265,19 @@ class Histories:
     def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
         self.store = store
         self._bucket_rows_max = bucket_rows_max
-        self.memory: Memory | None = None  # None: nothing is ever forgotten
+        self.expiry: Expiry | None = None  # None: nothing is ever forgotten
 
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
         """Facts to send, by the partition of the parcel."""
         rows, partitions = unpack(batches, layout.OBSERVATION)
-        if self.memory is not None:
-            self.memory.clocks.hear(topics.OBSERVATIONS, rows["partition"], rows["at"])
+        if self.expiry is not None:
+            self.expiry.watermarks.hear(topics.OBSERVATIONS, rows["partition"], rows["at"])
         facts = self.answer(rows, np.array(partitions, dtype=np.int64))
         return pack(facts.rows, facts.partitions)
 
     def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
         """Facts of the parcels that these OBSERVATION rows concern; partitions: of the histories."""
-        begun = self.memory.observed if self.memory is not None else None
+        begun = self.expiry.observed if self.expiry is not None else None
         return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max, begun=begun)
 
 
@@ -284,7 +286,7 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def refused(batch: Batch, bad: Rejected, seal: Seal = drop) -> Reject:
+def refused(batch: Batch, bad: Rejected, seal: RejectCipher = drop) -> Reject:
     """What is published of a record that could not be read; `seal` makes what is kept of it."""
     return Reject(
         topic=batch.topic,

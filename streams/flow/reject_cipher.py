@@ -14,15 +14,15 @@ from cryptography.fernet import Fernet, MultiFernet
 
 from streams.settings import Settings
 
-Seal = Callable[[bytes | None], str | None]
+RejectCipher = Callable[[bytes | None], str | None]
 RAW_BYTES_MAX = 262_144  # of a message that is kept: sealed, it still fits into one record of Kafka's default size
 
 
-class SealError(ValueError):
+class CipherError(ValueError):
     """A key file that cannot be used."""
 
 
-def sealed_by(settings: Settings) -> Seal:
+def cipher_of(settings: Settings) -> RejectCipher:
     """What is kept of a record that cannot be read, by these settings."""
     path = settings.reject_key_file
     return Sealer(path).seal if settings.reject_raw == "encrypt" and path else drop
@@ -39,11 +39,11 @@ class Sealer:
         try:
             lines = path.read_text(encoding="utf-8").split()
         except (OSError, UnicodeDecodeError) as error:
-            raise SealError(f"reject_key_file: cannot read {path} ({type(error).__name__})") from None
+            raise CipherError(f"reject_key_file: cannot read {path} ({type(error).__name__})") from None
         try:
             self._keys = MultiFernet([Fernet(line) for line in lines])
         except ValueError:
-            raise SealError(f"reject_key_file: {path} is to hold Fernet keys, one a line") from None
+            raise CipherError(f"reject_key_file: {path} is to hold Fernet keys, one a line") from None
 
     def seal(self, raw: bytes | None) -> str | None:
         """The message as text; None for none, or one that is too large to keep."""

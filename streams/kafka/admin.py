@@ -16,19 +16,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from schemas.topics import (
-    ALERTS,
-    FACTS,
-    FEEDBACK,
-    NOTICES,
-    OBSERVATIONS,
-    REFERENCE,
-    REJECTS,
-    RULES,
-    SHADOW,
-    TOPICS,
-    Topic,
-)  # fmt: skip
+from schemas import topics
+from schemas.topics import TOPICS, Topic
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -36,6 +25,7 @@ _TIMEOUT_S = 30.0
 _MB = 1024 * 1024
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
+_YEAR_MS = 366 * _DAY_MS
 
 _Config = Mapping[str, str | float]
 
@@ -62,15 +52,22 @@ _REFERENCE: _Config = {
 }
 _KEPT: _Config = {"retention.ms": 180 * _DAY_MS}
 _CONFIG: dict[str, _Config] = {
-    OBSERVATIONS: _QUEUE,
-    FACTS: _QUEUE,
-    ALERTS: {**_KEPT, **_DATED},
-    SHADOW: {**_KEPT, **_DATED},
-    NOTICES: {**_KEPT, **_DATED},
-    FEEDBACK: _KEPT,
-    REJECTS: {**_DATED, "retention.ms": 30 * _DAY_MS},
-    REFERENCE: _REFERENCE,
-    RULES: {"max.message.bytes": 4 * _MB},  # a set is one record
+    topics.OBSERVATIONS: _QUEUE,
+    topics.FACTS: _QUEUE,
+    topics.ALERTS: {**_KEPT, **_DATED},
+    topics.SHADOW: {**_KEPT, **_DATED},
+    topics.NOTICES: {**_KEPT, **_DATED},
+    topics.FEEDBACK: _KEPT,
+    topics.REJECTS: {**_DATED, "retention.ms": 30 * _DAY_MS},
+    topics.REFERENCE: _REFERENCE,
+    topics.TRACES: {**_KEPT, **_DATED},
+    topics.TALLIES: {"retention.ms": 400 * _DAY_MS},
+    topics.ORDERS: {**_KEPT, **_DATED},
+    topics.CLUES: {**_DATED, "retention.ms": 3 * _YEAR_MS},
+    topics.HOLDS: {**_KEPT, **_DATED},
+    topics.ENFORCEMENT: {**_DATED, "retention.ms": 5 * _YEAR_MS},
+    topics.ACCESS: {**_DATED, "retention.ms": 3 * _YEAR_MS},
+    topics.RULES: {"max.message.bytes": 4 * _MB},  # a set is one record
 }
 
 _NOT_YET = {

@@ -26,7 +26,7 @@ _BUSY_S = 2.0  # but none is kept waiting for longer
 _ASK_S = 10.0
 
 
-class FollowError(RuntimeError):
+class GlobalTableError(RuntimeError):
     """A topic that cannot be read whole."""
 
 
@@ -40,7 +40,7 @@ class Source(Protocol[Made]):
         """What is known after all that were taken."""
 
 
-class Follower(Generic[T]):
+class GlobalTable(Generic[T]):
     """Keeps `latest` up to date with a topic of one partition.
 
     changed: called on the following thread when there is something new. failed: when it cannot go on.
@@ -77,12 +77,12 @@ class Follower(Generic[T]):
         """End the thread, soon."""
         self._stopping.set()
 
-    def catch_up(self, cancelled: Callable[[], bool], patience_s: float) -> None:
+    def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
         """Wait until `latest` holds all that is on the topic now. Raises FollowError when nothing comes for so long.
 
         What a worker judges by must never be less than what the worker before it had.
         """
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         end: int | None = None
         self._awaited = True
         while not (cancelled() or self._stopping.is_set() or self._error):  # of an error, `failed` was told
@@ -91,7 +91,7 @@ class Follower(Generic[T]):
                 return
             if time.monotonic() > deadline:
                 of = "" if end is None else f" of {end:,}"
-                raise FollowError(f"{self._topic}: {self._built_to:,}{of} records read after {patience_s:.0f} s")
+                raise GlobalTableError(f"{self._topic}: {self._built_to:,}{of} records read after {timeout_s:.0f} s")
             time.sleep(0.01)
 
     def _end(self) -> int | None:
@@ -101,7 +101,7 @@ class Follower(Generic[T]):
             return int(asker.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=_ASK_S)[1])
         except KafkaException as error:
             if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-                raise FollowError(f"{self._topic}: no such topic; `waybill topics create` makes it") from None
+                raise GlobalTableError(f"{self._topic}: no such topic; `waybill topics create` makes it") from None
             return None
         finally:
             asker.close()

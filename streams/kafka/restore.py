@@ -32,7 +32,7 @@ def restore(
     partitions: set[int],
     *,
     cancelled: Callable[[], bool],
-    patience_s: float = 120.0,
+    timeout_s: float = 120.0,
 ) -> int:
     """Open `partitions` of every store (by changelog topic) and read what they lack; the number of records read.
 
@@ -61,7 +61,7 @@ def restore(
         for topic, number in ends:
             stores[topic].bulk(number, True)
         reader.assign(wanted)
-        return _read(reader, stores, dict(ends), cancelled, patience_s)
+        return _read(reader, stores, dict(ends), cancelled, timeout_s)
     finally:
         reader.close()
         for topic, number in ends:
@@ -126,7 +126,7 @@ def _read(
     stores: Mapping[str, RocksStore],
     ends: dict[_Place, int],
     cancelled: Callable[[], bool],
-    patience_s: float,
+    timeout_s: float,
 ) -> int:
     """Read to the ends; the number of records. What was read is written while more is being read."""
     total = 0
@@ -142,10 +142,10 @@ def _read(
                     ends.pop(place, None)
             if reached:
                 reached_at = time.monotonic()
-            elif time.monotonic() - reached_at > patience_s:
+            elif time.monotonic() - reached_at > timeout_s:
                 topic, number = min(ends)
                 raise RestoreError(
-                    f"{topic}[{number}]: nothing readable has come for {patience_s:.0f} s before the end at "
+                    f"{topic}[{number}]: nothing readable has come for {timeout_s:.0f} s before the end at "
                     f"{ends[topic, number]}: the broker is away, or keeps a transaction open that nobody ends; "
                     "`kafka-transactions.sh find-hanging` shows such, and its `abort` ends them"
                 )

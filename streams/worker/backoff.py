@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Patience:
+class Backoff:
     """Waits that grow from failure to failure in a row, until it is enough."""
 
     def __init__(self, ends_after_s: float) -> None:

@@ -18,18 +18,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import cast
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as Delivered
 
-from schemas import topics
-from schemas.records import encode
-from streams.flow.batches import Batch
-from streams.flow.pipeline import Judged
 from streams.state.rocks import Delta, RocksStore
+from streams.worker.epoch import Epoch, Message
 
 log = logging.getLogger(__name__)
 
@@ -40,58 +36,6 @@ class CommitError(RuntimeError):
 
 class AbortedError(CommitError):
     """An epoch that was taken back whole: nothing of it happened, and this worker may read its input again."""
-
-
-_Record = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
-
-
-@dataclass(slots=True)
-class Epoch:
-    """What waits to be committed together."""
-
-    offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
-    messages: defaultdict[tuple[str, int], list[_Record]] = field(default_factory=lambda: defaultdict(list))
-    alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
-    rows: int = 0
-    opened_at: float = 0.0
-    timed: bool = False  # something came of time that passed or of a sweep, rather than of records
-
-    def read(self, batches: Sequence[Batch]) -> None:
-        """Note that these batches are done."""
-        self.opened_at = self.opened_at or time.monotonic()
-        for batch in batches:
-            self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
-            self.rows += len(batch.values)
-
-    def stand_at(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Note where partitions stand, with nothing read."""
-        self.opened_at = self.opened_at or time.monotonic()
-        self.offsets.update(offsets)
-
-    def passed(self, rows: int) -> None:
-        """Note that so many parcels were judged without a batch: time has passed, or reference data have changed."""
-        self.opened_at = self.opened_at or time.monotonic()
-        self.rows += rows
-        self.timed = True
-
-    def judged(self, judged: Judged, since: int = 0) -> None:
-        """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
-        self.send(topics.OBSERVATIONS, judged.observations)
-        self.send(topics.FACTS, judged.facts)
-        self.alerted_since += [since] * len(judged.alerts)
-        for alert in judged.alerts:
-            self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
-        for each in judged.shadows:
-            self.messages[topics.SHADOW, each.partition].append({"key": each.key, "value": each.value})
-        for notice in judged.notices:
-            self.messages[topics.NOTICES, 0].append({"key": notice.key.encode(), "value": encode(notice)})
-        for reject in judged.rejects:
-            self.messages[topics.REJECTS, reject.partition].append({"value": encode(reject)})
-
-    def send(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Add messages for partitions of an internal topic."""
-        for partition, value in messages:
-            self.messages[topic, partition].append({"value": value})
 
 
 class Committer:
@@ -153,7 +97,7 @@ class Committer:
             self._stores[topic].write(delta, {number: ends[topic, number] for number in delta})
         self._unfinished = False
 
-    def _produce(self, topic: str, partition: int, messages: list[_Record]) -> None:
+    def _produce(self, topic: str, partition: int, messages: list[Message]) -> None:
         done = 0
         while done < len(messages):
             batch = messages[done : done + _PRODUCE_ROWS]
@@ -169,11 +113,11 @@ class Committer:
     ) -> None:
         """Produce a partition's changes; only the last is asked for its offset, for a partition keeps its order."""
 
-        def delivered(error: KafkaError | None, message: Message) -> None:
+        def delivered(error: KafkaError | None, message: Delivered) -> None:
             if error is None:
                 ends[topic, partition] = (message.offset() or 0) + 1
 
-        messages: list[_Record] = [{"key": key, "value": value} for key, value in values.items()]
+        messages: list[Message] = [{"key": key, "value": value} for key, value in values.items()]
         messages[-1]["callback"] = delivered
         self._produce(topic, partition, messages)
 

@@ -1,4 +1,4 @@
-"""Forgetting, a slice at a time between other steps, so that state stays bounded.
+"""Expiry, a slice at a time between other steps, so that state stays bounded.
 
 It goes by event time: where nothing comes nothing is forgotten, however long that lasts, and a replay of old events has
 all the time that live ones had. And it goes by what event time was a while ago by the clock: so much time has a replay
@@ -19,47 +19,47 @@ from streams.flow.time.watermarks import Source
 from streams.worker.idle import Lag
 
 if TYPE_CHECKING:
-    from streams.worker.worker import Work
+    from streams.worker.worker import Worker
 
 LOOK_EVERY_S = 1.0
 
 
-async def forget(work: Work, lag: Lag) -> None:
+async def forget(worker: Worker, lag: Lag) -> None:
     """Delete what is due, for as long as the worker runs. lag: as of `pass_time`."""
-    elsewhere = Elsewhere(work.settings.idle_partition_s)
-    delayed = Delayed(work.settings.forget_delay_s), Delayed(work.settings.forget_delay_s)
+    elsewhere = Elsewhere(worker.settings.idle_partition_s)
+    delayed = Delayed(worker.settings.forget_delay_s), Delayed(worker.settings.forget_delay_s)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        if not work.ready:
+        if not worker.ready:
             elsewhere.forget()
             for each in delayed:
                 each.forget()
             continue
         try:
-            lags = await lag(work.committed)
+            lags = await lag(worker.committed)
         except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
             continue
-        memory = work.parcels.memory
-        assert memory is not None
-        held = sorted({number for _, number in work.assigned})
+        expiry = worker.parcels.expiry
+        assert expiry is not None
+        held = sorted({number for _, number in worker.assigned})
         here = waiting(lags, held)
         others = elsewhere.waiting(
             {
-                (topics.OBSERVATIONS, number): memory.clocks.heard((topics.OBSERVATIONS, number))
-                for number in range(work.settings.partitions)
+                (topics.OBSERVATIONS, number): expiry.watermarks.heard((topics.OBSERVATIONS, number))
+                for number in range(worker.settings.partitions)
                 if number not in held
             }
         )
-        for store, step, sources, since in (
-            ("parcels", memory.forget_parcels, here, delayed[0]),
-            ("histories", memory.forget_observations, [*here, *others], delayed[1]),
+        for store, expire, sources, since in (
+            ("parcels", expiry.expire_parcels, here, delayed[0]),
+            ("histories", expiry.expire_observations, [*here, *others], delayed[1]),
         ):
-            until = since.then(await work.run(memory.clocks.low, sources))
+            until = since.then(await worker.run(expiry.watermarks.low, sources))
             rows = 1
             while rows:
-                async with work.epoch([]) as turn:
-                    rows = await work.run(step, held, until) if work.ready else 0
-                    turn.forgot(store, rows)
+                async with worker.step([]) as step:
+                    rows = await worker.run(expire, held, until) if worker.ready else 0
+                    step.forgot(store, rows)
 
 
 class Delayed:

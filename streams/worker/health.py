@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from streams.metrics import CONTENT_TYPE
-from streams.worker.watchdog import AWAY_S, Progress
+from streams.worker.watchdog import AWAY_S, Watchdog
 
 if TYPE_CHECKING:
-    from streams.worker.worker import Work
+    from streams.worker.worker import Worker
 
 
 class HealthError(RuntimeError):
@@ -31,9 +31,9 @@ class HealthError(RuntimeError):
 class Health:
     """The pages of one worker, served on the event loop that it runs on."""
 
-    def __init__(self, work: Work, progress: Progress) -> None:
-        self._work = work
-        self._progress = progress
+    def __init__(self, worker: Worker, progress: Watchdog) -> None:
+        self._worker = worker
+        self._watchdog = progress
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> str:
@@ -60,24 +60,24 @@ class Health:
             await self._runner.cleanup()
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._work.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=self._worker.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _live(self, request: web.Request) -> web.Response:
-        if wrong := self._progress.stalled:
+        if wrong := self._watchdog.stalled:
             return self._answer(False, wrong)
-        if not self._work.ready:
-            return self._answer(True, f"waits for {self._work.waits_for}")
-        return self._answer(True, "working" if self._progress.behind else "nothing to do")
+        if not self._worker.ready:
+            return self._answer(True, f"waits for {self._worker.waits_for}")
+        return self._answer(True, "working" if self._watchdog.behind else "nothing to do")
 
     async def _ready(self, request: web.Request) -> web.Response:
-        if (away_s := self._progress.away_s) > AWAY_S:
+        if (away_s := self._watchdog.away_s) > AWAY_S:
             return self._answer(False, f"waits for a broker: none has answered for {away_s:.0f} s")
-        if self._work.ready:
+        if self._worker.ready:
             return self._answer(True, "assigned and caught up")
-        return self._answer(False, f"waits for {self._work.waits_for}")
+        return self._answer(False, f"waits for {self._worker.waits_for}")
 
     def _answer(self, ok: bool, why: str) -> web.Response:
-        partitions = len(self._work.assigned)
-        lag = self._progress.behind if self._work.ready else None
+        partitions = len(self._worker.assigned)
+        lag = self._watchdog.behind if self._worker.ready else None
         body = {"ok": ok, "why": why, "lag_records": lag, "partitions": partitions}
         return web.json_response(body, status=200 if ok else 503, dumps=lambda each: json.dumps(each) + "\n")

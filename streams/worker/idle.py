@@ -15,32 +15,32 @@ from streams.flow.sources import SOURCES
 from streams.kafka.transport.poller import Partition
 
 if TYPE_CHECKING:
-    from streams.worker.worker import Work
+    from streams.worker.worker import Worker
 
 Lag = Callable[[Mapping[Partition, int]], Awaitable[dict[Partition, int]]]
 LOOK_EVERY_S = 1.0
 KEEP_UP_EVERY_S = 2.0
 
 
-async def pass_time(work: Work, lag: Lag) -> None:
+async def pass_time(worker: Worker, lag: Lag) -> None:
     """Judge parcels whose deadline has passed, with no batch to go with; those too, that were too many for theirs.
 
     lag: records not yet committed, given the offsets that are, by topic and partition.
     """
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        idle = await _idle(work, lag)
+        idle = await _idle(worker, lag)
         behind = True
         while behind:
-            async with work.epoch([]) as turn:
+            async with worker.step([]) as step:
                 behind = False
-                if work.ready:
-                    judged = await work.run(work.parcels.let_pass, idle, _now_ms())
-                    turn.judged(judged)
+                if worker.ready:
+                    judged = await worker.run(worker.parcels.let_pass, idle, _now_ms())
+                    step.judged(judged)
                     behind = judged.behind
 
 
-async def keep_up(work: Work) -> None:
+async def keep_up(worker: Worker) -> None:
     """Commit where idle partitions end, when only marks of transactions lie before that.
 
     The broker deletes those with the records that they belong to; a group that still stood before them would be told
@@ -48,19 +48,19 @@ async def keep_up(work: Work) -> None:
     """
     while True:
         await asyncio.sleep(KEEP_UP_EVERY_S)
-        if work.ready:
-            await work.keep_up()
+        if worker.ready:
+            await worker.keep_up()
 
 
-async def _idle(work: Work, lag: Lag) -> list[int]:
+async def _idle(worker: Worker, lag: Lag) -> list[int]:
     """Partitions that are idle, of those in which the clock would let a deadline pass."""
-    since = time.monotonic() - work.settings.idle_partition_s
-    quiet = [number for number, at in work.arrived_at.items() if at <= since]
+    since = time.monotonic() - worker.settings.idle_partition_s
+    quiet = [number for number, at in worker.arrived_at.items() if at <= since]
     if not quiet:
         return []
-    waiting = await work.run(work.parcels.deadlines.waiting, quiet, _now_ms())
+    waiting = await worker.run(worker.parcels.timers.waiting, quiet, _now_ms())
     try:
-        lags = await lag(work.committed) if waiting else {}
+        lags = await lag(worker.committed) if waiting else {}
     except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
         return []
     return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in SOURCES.values())]

@@ -15,12 +15,12 @@ from streams.flow.pipeline import refused
 from streams.flow.reference import EMPTY, Reference
 from streams.flow.reference.reading import Reader
 from streams.flow.rejudge import Sweeper, Swept
-from streams.kafka.global_table import Follower
+from streams.kafka.global_table import GlobalTable
 from streams.kafka.transport.consumer import Consumer
-from streams.worker.rules import RuleKeeper
+from streams.worker.rules import RulesInput
 
 if TYPE_CHECKING:
-    from streams.worker.worker import Work
+    from streams.worker.worker import Worker
 
 _REJECTS_MAX = 10_000
 
@@ -42,14 +42,14 @@ class Records:
         return self._reader.build(), tuple(self._rejects)
 
 
-class Keeper:
-    """Follows both topics for one `Work`, and sweeps its partitions when there is something new."""
+class Inputs:
+    """Follows both topics for one `Worker`, and sweeps its partitions when there is something new."""
 
-    def __init__(self, work: Work) -> None:
-        self.sweeper = Sweeper(work.parcels, rules=work.settings.rejudge == "sweep")
-        self.rules = RuleKeeper(work)
-        self._work = work
-        self._follower: Follower[tuple[Reference, tuple[Reject, ...]]] | None = None
+    def __init__(self, worker: Worker) -> None:
+        self.sweeper = Sweeper(worker.parcels, rules=worker.settings.rejudge == "sweep")
+        self.rules = RulesInput(worker)
+        self._worker = worker
+        self._table: GlobalTable[tuple[Reference, tuple[Reject, ...]]] | None = None
         self._news = asyncio.Event()  # there may be something to sweep
 
     def start(self, config: Mapping[str, object], consumer: Consumer) -> None:
@@ -62,17 +62,17 @@ class Keeper:
         def failed(error: BaseException) -> None:
             _call(loop, consumer.fail, error)
 
-        records = Records(self._work.parcels.reference_reader())
-        self._follower = Follower(config, topics.REFERENCE, records, (EMPTY, ()), changed=changed, failed=failed)
-        self._follower.start()
+        records = Records(self._worker.parcels.reference_reader())
+        self._table = GlobalTable(config, topics.REFERENCE, records, (EMPTY, ()), changed=changed, failed=failed)
+        self._table.start()
         self.rules.start(config, changed, failed)
         self._news.set()
 
-    def catch_up(self, cancelled: Callable[[], bool], patience_s: float) -> None:
+    def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
         """Wait, on another thread, until all that is on the topics now is known. Raises FollowError."""
-        if self._follower is not None:
-            self._follower.catch_up(cancelled, patience_s)
-        self.rules.catch_up(cancelled, patience_s)
+        if self._table is not None:
+            self._table.catch_up(cancelled, timeout_s)
+        self.rules.catch_up(cancelled, timeout_s)
 
     def begin(self, partitions: Iterable[int]) -> None:
         """These partitions are taken over, before the first step on them; none: all are given back."""
@@ -89,45 +89,45 @@ class Keeper:
                 while await self.sweep():
                     await asyncio.sleep(0)
         finally:
-            if self._follower is not None:
-                self._follower.stop()
+            if self._table is not None:
+                self._table.stop()
             self.rules.stop()
 
     async def sweep(self) -> bool:
         """Take over what is new, and sweep one slice; whether there may be more."""
-        work = self._work
-        async with work.epoch([]) as turn:
-            if not work.ready:  # one without partitions may need its rules soon, and says that it has them
-                if not work.assigned:
+        worker = self._worker
+        async with worker.step([]) as step:
+            if not worker.ready:  # one without partitions may need its rules soon, and says that it has them
+                if not worker.assigned:
                     self.rules.exchange()
                 return False
             if self.rules.exchange():
                 self.sweeper.begin(self._numbers())
             self._exchange()
-            swept = await work.run(self.sweeper.step, int(time.time() * 1000))
+            swept = await worker.run(self.sweeper.step, int(time.time() * 1000))
             if swept is None:
                 return False
-            turn.passed(swept.judged, swept.rows)
+            step.passed(swept.judged, swept.rows)
             self._count(swept)
             return True
 
     def _exchange(self) -> None:
         """Judge by the newest reference data from now on. Between two steps."""
-        parcels = self._work.parcels
-        reference, rejects = self._follower.latest if self._follower else (parcels.reference, ())
+        parcels = self._worker.parcels
+        reference, rejects = self._table.latest if self._table else (parcels.reference, ())
         if reference is not parcels.reference:
             parcels.reference, self.sweeper.rejects = reference, rejects
             self.sweeper.begin(self._numbers())
             for kind, count in reference.sizes.items():
-                self._work.metrics.reference_records.labels(kind).set(count)
+                self._worker.metrics.reference_records.labels(kind).set(count)
 
     def _numbers(self) -> list[int]:
         """The partitions that this worker holds."""
-        return sorted({number for _, number in self._work.assigned})
+        return sorted({number for _, number in self._worker.assigned})
 
     def _count(self, swept: Swept) -> None:
-        self._work.metrics.swept_parcels.inc(swept.rows)
-        self._work.metrics.sweeps.inc(swept.done)
+        self._worker.metrics.swept_parcels.inc(swept.rows)
+        self._worker.metrics.sweeps.inc(swept.done)
 
 
 def _call(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> None:

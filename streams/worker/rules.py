@@ -11,12 +11,12 @@ from schemas import topics
 from schemas.rulesets import Ack
 from streams.flow.layout import KINDS, READ
 from streams.flow.pipeline import Parcels
-from streams.kafka.global_table import Follower
+from streams.kafka.global_table import GlobalTable
 from streams.rulesets.board import Acker
 from streams.rulesets.reading import Source, Standing
 
 if TYPE_CHECKING:
-    from streams.worker.worker import Work
+    from streams.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -27,41 +27,41 @@ class RuleSetError(RuntimeError):
     """No set on the topic can be used, and none is in force; names the rule file and field."""
 
 
-class RuleKeeper:
-    """Follows `waybill.rules` for one `Work`."""
+class RulesInput:
+    """Follows `waybill.rules` for one `Worker`."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._follower: Follower[Standing | None] | None = None
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._table: GlobalTable[Standing | None] | None = None
         self._acker: Acker | None = None
         self._began = False  # partitions were taken over once
         self._seen: Standing | None = None
         self._taken = Standing()  # what is in force
-        work.metrics.catalogue.labels(work.parcels.catalogue.fingerprint).set(1)
+        worker.metrics.catalogue.labels(worker.parcels.catalogue.fingerprint).set(1)
 
     def start(
         self, config: Mapping[str, object], changed: Callable[[], None], failed: Callable[[BaseException], None]
     ) -> None:
         """Begin to follow, unless the rules are those of files whatever is pushed."""
         self._acker = Acker(config)
-        if self._work.settings.rules_from == "topic":
-            source = Source(self._work.settings)
-            self._follower = Follower(config, topics.RULES, source, None, changed=changed, failed=failed)
-            self._follower.start()
+        if self._worker.settings.rules_from == "topic":
+            source = Source(self._worker.settings)
+            self._table = GlobalTable(config, topics.RULES, source, None, changed=changed, failed=failed)
+            self._table.start()
 
     def stop(self) -> None:
         """End the thread, soon."""
-        if self._follower is not None:
-            self._follower.stop()
+        if self._table is not None:
+            self._table.stop()
 
-    def catch_up(self, cancelled: Callable[[], bool], patience_s: float) -> None:
+    def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
         """Wait, on another thread, until all that is on the topic now is known. Raises FollowError."""
-        if self._follower is not None:
-            self._follower.catch_up(cancelled, patience_s)
+        if self._table is not None:
+            self._table.catch_up(cancelled, timeout_s)
 
     async def take_over(self) -> None:
         """Exchange before partitions are taken over: what parcels wait for depends on the rules."""
-        async with self._work.epoch([]):
+        async with self._worker.step([]):
             self.exchange(assigned=True)
 
     def exchange(self, *, assigned: bool = False) -> bool:
@@ -70,7 +70,7 @@ class RuleKeeper:
         assigned: all was read, and partitions are taken over. Raises RuleSetError if that is so for the first time, and
         there are sets of which none can be used.
         """
-        standing = self._follower.latest if self._follower is not None else _FILES
+        standing = self._table.latest if self._table is not None else _FILES
         if standing is None:  # nothing is read yet, or there is nothing to read
             if not assigned:
                 return False
@@ -83,23 +83,23 @@ class RuleKeeper:
             self._taken = standing
         elif standing.newest and first:
             raise RuleSetError(f"{standing.reason}; push a set that can be used, or set rules_from to files")
-        work, parcels = self._work, self._work.parcels
+        worker, parcels = self._worker, self._worker.parcels
         kinds, joins = parcels.kinds, parcels.joins
         new = standing.catalogue or parcels.catalogue  # what is in force stays when nothing can take its place
         other = new.fingerprint != parcels.catalogue.fingerprint
         parcels.adopt(new, max(standing.newest, parcels.rule_set))
         self._tell(standing, () if first else begins(parcels, kinds, joins))
-        work.metrics.catalogue.clear()
-        work.metrics.catalogue.labels(new.fingerprint).set(1)
-        work.metrics.rule_set.set(self._taken.in_force)
+        worker.metrics.catalogue.clear()
+        worker.metrics.catalogue.labels(new.fingerprint).set(1)
+        worker.metrics.rule_set.set(self._taken.in_force)
         return other
 
     def _tell(self, standing: Standing, warnings: tuple[str, ...]) -> None:
         """Say in the log, and to those who push, what became of the newest set."""
         settings, metrics, fingerprint = (
-            self._work.settings,
-            self._work.metrics,
-            self._work.parcels.catalogue.fingerprint,
+            self._worker.settings,
+            self._worker.metrics,
+            self._worker.parcels.catalogue.fingerprint,
         )
         taken = self._taken
         if taken.pushed and taken.pushed != fingerprint:
@@ -120,7 +120,7 @@ class RuleKeeper:
                     newest=standing.newest,
                     in_force=taken.in_force,
                     fingerprint=fingerprint,
-                    follows=self._follower is not None,
+                    follows=self._table is not None,
                     reason=standing.reason,
                     warnings=warnings,
                     at=int(time.time() * 1000),

@@ -41,6 +41,6 @@ _SHIPMENT: Final = Shipment(
 
 def warm(settings: Settings, catalogue: Catalogue) -> Offline:
     """Take a made-up parcel all the way, to no effect but that the next one goes faster."""
-    judged = Offline(settings, catalogue, near=(0,))
+    judged = Offline(settings, catalogue, co_located=(0,))
     judged.feed([raw(topics.SHIPMENTS, 0, [encode(_SHIPMENT)])])
     return judged

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streams.worker.worker import Work
+    from streams.worker.worker import Worker
 
 Lag = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 Answers = Callable[[], Awaitable[bool]]
@@ -27,7 +27,7 @@ class StuckError(RuntimeError):
     """A worker that got nowhere for too long; the message says for how long, and what it waited for."""
 
 
-class Progress:
+class Watchdog:
     """Looks at one worker, and keeps its gauges.
 
     lag         records not yet committed, by (topic, partition)
@@ -38,7 +38,7 @@ class Progress:
 
     def __init__(
         self,
-        work: Work,
+        worker: Worker,
         lag: Lag,
         answers: Answers,
         *,
@@ -46,7 +46,7 @@ class Progress:
         give_up_s: float,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        self._work = work
+        self._worker = worker
         self._lag = lag
         self._answers = answers
         self._stalled_s = stalled_s
@@ -83,7 +83,7 @@ class Progress:
         silent_s = self._clock - self._progress_at
         if self.away_s > longest_s:
             return f"no broker has answered for {self.away_s:.0f} s"
-        if self._work.ready and silent_s > longest_s:
+        if self._worker.ready and silent_s > longest_s:
             return f"{self.behind:,} records wait, and nothing was committed for {silent_s:.0f} s"
         return ""
 
@@ -111,16 +111,16 @@ class Progress:
 
     async def _look(self) -> None:
         """Bring the gauges up to date, and note progress."""
-        work, metrics = self._work, self._work.metrics
-        lags = await self._lag() if work.ready else {}
+        worker, metrics = self._worker, self._worker.metrics
+        lags = await self._lag() if worker.ready else {}
         self.behind = sum(lags.values())
         metrics.lag.clear()
         for (topic, partition), records in lags.items():
             metrics.lag.labels(topic, str(partition)).set(records)
-        if work.ready:
-            for store, (entries, size) in work.sizes().items():
+        if worker.ready:
+            for store, (entries, size) in worker.sizes().items():
                 metrics.state_entries.labels(store).set(entries)
                 metrics.state_bytes.labels(store).set(size)
-        if not self.behind or work.commits != self._commits:
+        if not self.behind or worker.commits != self._commits:
             self._progress_at = self._clock
-        self._commits = work.commits
+        self._commits = worker.commits

@@ -21,8 +21,8 @@ from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.flood import Flood
 from streams.flow.pipeline import Histories, Parcels
-from streams.flow.time.expiry import Kept
-from streams.flow.time.timers import Calendar
+from streams.flow.time.expiry import Retention
+from streams.flow.time.timers import PartitionTimers
 from streams.kafka.restore import restore
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
@@ -33,10 +33,10 @@ from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.store import whole
 from streams.state.tuning import Shared
-from streams.worker.backoff import Patience
-from streams.worker.commit import AbortedError, CommitError, Committer, Epoch
-from streams.worker.inputs import Keeper
-from streams.worker.step import Turn
+from streams.worker.backoff import Backoff
+from streams.worker.commit import AbortedError, CommitError, Committer
+from streams.worker.epoch import Epoch, EpochStep
+from streams.worker.inputs import Inputs
 from streams.worker.warmup import warm
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ T = TypeVar("T")
 _NO_GENERATION = -1
 
 
-class Work:
+class Worker:
     """One worker's states and epochs."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
@@ -69,9 +69,9 @@ class Work:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
             flood=Flood.of(settings),
-            kept=Kept.of(settings),
+            kept=Retention.of(settings),
         )
-        self.reference = Keeper(self)
+        self.reference = Inputs(self)
         self.broker = Broker(self._client({}))
         self._committer: Committer | None = None
         self._prepared: asyncio.Future[Any] | None = None
@@ -94,7 +94,7 @@ class Work:
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._broken = False  # a step was cut short: nothing may be committed any more
         self._aborted = False  # an epoch was: nothing may be committed before its input is read again
-        self._patience = Patience(settings.give_up_after_ms / 1000)
+        self._backoff = Backoff(settings.give_up_after_ms / 1000)
 
     @property
     def ready(self) -> bool:
@@ -112,25 +112,27 @@ class Work:
         return await asyncio.get_running_loop().run_in_executor(self._steps, step, *args)
 
     @contextlib.asynccontextmanager
-    async def epoch(self, batches: Sequence[Batch]) -> AsyncIterator[Turn]:
+    async def step(self, batches: Sequence[Batch]) -> AsyncIterator[EpochStep]:
         """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
         await self._room()
         async with self._stepping:
-            turn = Turn(self._epoch, self.metrics, [batch for batch in batches if batch.generation == self._generation])
+            step = EpochStep(
+                self._epoch, self.metrics, [batch for batch in batches if batch.generation == self._generation]
+            )
             try:
-                yield turn
+                yield step
             except BaseException:
                 # Failed, or cancelled while its thread goes on: state has changed, and what follows from it is lost.
                 self._broken = True
                 raise
-            if turn.fresh:
-                self.arrived_at |= dict.fromkeys(turn.sources, time.monotonic())
-                self._epoch.read(turn.fresh)
-                for batch in turn.fresh:
+            if step.fresh:
+                self.arrived_at |= dict.fromkeys(step.sources, time.monotonic())
+                self._epoch.read(step.fresh)
+                for batch in step.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
-                self.metrics.batch_rows.observe(sum(len(batch.values) for batch in turn.fresh))
-            self.metrics.waiting.set(len(self.parcels.deadlines))
-            if turn.fresh or self._epoch.timed:
+                self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
+            self.metrics.waiting.set(len(self.parcels.timers))
+            if step.fresh or self._epoch.timed:
                 self._filled.set()
 
     async def _room(self) -> None:
@@ -167,7 +169,7 @@ class Work:
 
     async def _read_again(self, error: AbortedError) -> None:
         """Begin anew at the committed offsets, after a while."""
-        wait = self._patience.after(error)
+        wait = self._backoff.after(error)
         log.warning("%s; aborted, and read again in %.1f s", error, wait)
         await asyncio.sleep(wait)
         if self._aborted and self._consumer is not None:  # else a rebalance has done it meanwhile
@@ -199,7 +201,7 @@ class Work:
                 self.metrics.aborts.inc()
                 raise
             self.commits += 1
-            self._patience.renew()
+            self._backoff.renew()
             self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
             for since in epoch.alerted_since:
@@ -297,26 +299,26 @@ class Work:
         await self._started.wait()
         self.metrics.worker_state.state("restoring")
         started = time.monotonic()
-        patience_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
+        timeout_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
         loop = asyncio.get_running_loop()
 
         def cancelled() -> bool:
             return self._cancelled
 
-        following = loop.run_in_executor(None, self.reference.catch_up, cancelled, patience_s)
-        reading = partial(restore, self._client({}), self._stores, numbers, cancelled=cancelled, patience_s=patience_s)
+        following = loop.run_in_executor(None, self.reference.catch_up, cancelled, timeout_s)
+        reading = partial(restore, self._client({}), self._stores, numbers, cancelled=cancelled, timeout_s=timeout_s)
         records = await loop.run_in_executor(self._effects, reading)
         self.waits_for = "reference data and rules: reading the topics"
         await following
         if self._cancelled or self._consumer is None:
             return
         await self.reference.rules.take_over()
-        calendars = await loop.run_in_executor(self._effects, self._recall, numbers)
+        timers_of = await loop.run_in_executor(self._effects, self._restore_timers, numbers)
         if self._cancelled:
             return
         async with self._stepping:
-            self.parcels.deadlines.open(calendars)
-            self.parcels.near = frozenset(numbers)
+            self.parcels.timers.open(timers_of)
+            self.parcels.co_located = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
             self.reference.begin(numbers)
         self.metrics.restored_records.inc(records)
@@ -326,11 +328,11 @@ class Work:
         self._consumer.release()
         self.metrics.worker_state.state("running")
 
-    def _recall(self, numbers: set[int]) -> dict[int, Calendar]:
+    def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
         """What the parcels of these partitions wait for."""
         store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
         return {
-            number: self.parcels.recall(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
             for number in sorted(numbers)
         }
 
@@ -342,7 +344,6 @@ class Work:
         return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
 
 
-_EPOCH_BATCHES_MAX = 4
-_SCAN_ROWS = 10_000
+_EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000
 _COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
 _BROKER_AWAY_S = 60.0  # that a restore sits out

@@ -194,17 +194,17 @@ def test_follow_shows_an_alert_when_it_comes(fresh_kafka: str, tmp_path: Path) -
     with running(fresh_kafka, tmp_path) as worker:
         worker.until_ready()
         command = [sys.executable, "-m", "streams.cli", "alerts", "--follow", "--bootstrap-servers", fresh_kafka]
-        follower = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
+        table = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(2)
             publish(fresh_kafka)
-            assert follower.stdout is not None
-            line = follower.stdout.readline()
+            assert table.stdout is not None
+            line = table.stdout.readline()
             assert any(tier in line for tier in ("medium", "high", "extreme"))
         finally:
-            follower.send_signal(signal.SIGINT)
-            follower.communicate(timeout=20)
-        assert follower.returncode == 130
+            table.send_signal(signal.SIGINT)
+            table.communicate(timeout=20)
+        assert table.returncode == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

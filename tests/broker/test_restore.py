@@ -16,7 +16,8 @@ from streams.kafka import admin
 from streams.kafka.restore import RestoreError, restore
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
-from streams.worker.commit import Committer, Epoch
+from streams.worker.commit import Committer
+from streams.worker.epoch import Epoch
 
 pytestmark = pytest.mark.broker
 CACHE = Shared.of(8, 64)
@@ -58,10 +59,10 @@ class Changelog:
         self.end()
 
 
-def bring(servers: str, store: RocksStore, patience_s: float = 120.0) -> int:
+def bring(servers: str, store: RocksStore, timeout_s: float = 120.0) -> int:
     """Restore partition 0; the records read."""
     client: dict[str, object] = {"bootstrap.servers": servers}
-    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, patience_s=patience_s)
+    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, timeout_s=timeout_s)
 
 
 def state(text: str) -> bytes:
@@ -109,7 +110,7 @@ def test_a_transaction_that_nobody_ends_is_not_waited_for_for_ever(fresh_kafka: 
     changelog.write(a="1")
     changelog.begin(a="2")
     with pytest.raises(RestoreError, match=r"parcels-changelog\[0\]: nothing readable.*kafka-transactions"):
-        bring(fresh_kafka, store, patience_s=1.5)
+        bring(fresh_kafka, store, timeout_s=1.5)
     changelog.end(commit=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = [path for room in ("schemas", "rules", "streams") for path in (ROOT / room).rglob("*.py")]
+MODULES = [path for room in ("schemas", "rules", "streams", "desk") for path in (ROOT / room).rglob("*.py")]
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 OWNERS = {"time", "datetime", "date"}
 

@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("schemas", "rules", "streams")
+ROOMS = ("schemas", "rules", "streams", "desk")
 LINES_MAX = 350
 
 # What a room may import of ours, besides itself.
-MAY_IMPORT = {"schemas": set[str](), "rules": {"schemas"}, "streams": {"schemas", "rules"}}
+MAY_IMPORT = {
+    "schemas": set[str](),
+    "rules": {"schemas"},
+    "streams": {"schemas", "rules", "desk"},
+    "desk": {"schemas", "rules", "streams"},
+}
+# And where a top-level name says too little: of `streams` the desk imports these, and only the command line the desk.
+DESK_MAY_IMPORT = ("streams.flow", "streams.kafka", "streams.settings")
+MAY_IMPORT_DESK = "streams/cli/"
 
 # The doors: an engine is imported by these files or folders and by no other module of the three rooms.
 DOORS = {
@@ -46,6 +54,15 @@ def test_rooms_import_only_what_is_before_them(path: Path) -> None:
     assert ours - {room} <= MAY_IMPORT[room]
 
 
+def test_the_desk_and_the_streams_meet_at_few_places() -> None:
+    for path, name in zip(MODULES, NAMES, strict=True):
+        if name.startswith("desk/"):
+            deep = {module for module in modules(path) if module.partition(".")[0] == "streams"}
+            assert all(f"{module}.".startswith(tuple(f"{room}." for room in DESK_MAY_IMPORT)) for module in deep), name
+        elif "desk" in imported(path):
+            assert name.startswith(MAY_IMPORT_DESK), name
+
+
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_each_engine_enters_by_its_door(path: Path) -> None:
     name = str(path.relative_to(ROOT))
@@ -71,10 +88,15 @@ def test_the_walk_sees_imports_wherever_they_stand(tmp_path: Path) -> None:
 
 def imported(path: Path) -> set[str]:
     """Top-level names of all modules that a file imports, at any depth of its code."""
+    return {module.partition(".")[0] for module in modules(path)}
+
+
+def modules(path: Path) -> set[str]:
+    """All modules that a file imports, and the names it takes from them, as `module.name`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found

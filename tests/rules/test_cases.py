@@ -8,7 +8,7 @@ import pytest
 
 from rules import Catalogue, load_catalogue
 from rules.engine.cases import FIRST_MS, HOME_ADCODES, Timeline, timelines
-from schemas.records import ReferenceRecord
+from schemas.reference import ReferenceRecord
 from streams.files.driver import Answers, Offline
 from streams.flow.fold.journey import END
 from streams.settings import Settings

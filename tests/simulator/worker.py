@@ -1,4 +1,4 @@
-"""A worker in a simulated process: `Work`, its poller and its agents' code as shipped, without Faust around them."""
+"""A worker in a simulated process: `Worker`, its poller and its agents' code as shipped, without Faust around them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from streams.kafka.transport import poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.rulesets import board
 from streams.state import rocks
-from streams.worker import backoff, commit, expire, idle, inputs
+from streams.worker import backoff, commit, epoch, expire, idle, inputs, worker
 from streams.worker import rules as rule_task
-from streams.worker import worker as work
-from streams.worker.worker import Work
+from streams.worker.worker import Worker
 from tests.simulator import clients, disk
 from tests.simulator.machine import Clock, World
 from tests.simulator.node import Node, Place, here
@@ -48,15 +47,15 @@ class Bare(base.Consumer):  # type: ignore[misc]
     def should_stop(self) -> bool:
         return self._ended.is_set()
 
-    def add_future(self, work: Coroutine[Any, Any, None]) -> None:
+    def add_future(self, worker: Coroutine[Any, Any, None]) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._failed(error)
 
-        self.loop.create_task(work).add_done_callback(ended)
+        self.loop.create_task(worker).add_done_callback(ended)
 
-    async def wait_first(self, work: Coroutine[Any, Any, Any], timeout: float) -> None:
-        tasks = [self.loop.create_task(each) for each in (work, self._ended.wait())]
+    async def wait_first(self, worker: Coroutine[Any, Any, Any], timeout: float) -> None:
+        tasks = [self.loop.create_task(each) for each in (worker, self._ended.wait())]
         try:
             await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -81,14 +80,14 @@ class Bare(base.Consumer):  # type: ignore[misc]
 class Faustless(Consumer, Bare):
     """The shipped consumer, without Faust's."""
 
-    def _serve(self, work: Any) -> None:
+    def _serve(self, worker: Any) -> None:
         """As shipped, with a wait that lets others go on."""
         node = here()
         done: list[tuple[Any, BaseException | None]] = []
 
         async def served() -> None:
             try:
-                done.append((await work, None))
+                done.append((await worker, None))
             except BaseException as error:
                 done.append((None, error))
             node.world.changed()
@@ -98,7 +97,7 @@ class Faustless(Consumer, Bare):
             node.world.wait(self.link.rebalance_timeout_s, lambda: bool(done))
         except Killed:
             with suppress(BaseException):
-                work.close()  # which may not have begun
+                worker.close()  # which may not have begun
             raise
         if not done:
             raise RebalanceError(f"a rebalance was not done after {self.link.rebalance_timeout_s:.0f} s")
@@ -117,7 +116,7 @@ class Stream:
             yield await self.queue.get()
 
 
-async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, BaseException | None], None]) -> None:
+async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, BaseException | None], None]) -> None:
     """A worker from its start to its end; `ended` is told what it ended of."""
     over: asyncio.Future[BaseException | None] = node.loop.create_future()
 
@@ -155,7 +154,7 @@ async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, Base
         made.reference.run,
         lambda: idle.keep_up(made),
         lambda: idle.pass_time(made, consumer.lag),
-        *((lambda: expire.forget(made, consumer.lag),) if made.parcels.memory else ()),
+        *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]
     await consumer.subscribe([*PARCEL_TOPICS, topics.OBSERVATIONS])
@@ -227,7 +226,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, global_table, expire, idle, backoff, restore, work, poller, inputs, rule_task,
+        app, commit, epoch, global_table, expire, idle, backoff, restore, worker, poller, inputs, rule_task,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
@@ -243,7 +242,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (rocks, "WriteOptions", disk.WriteOptions),
         (rocks, "options", lambda shared: None),
         (restore, "ThreadPoolExecutor", _AtOnce),
-        (work, "warm", lambda settings, catalogue: None),
+        (worker, "warm", lambda settings, catalogue: None),
     ]
     with mock.patch.multiple(global_table, _POLL_S=0.5):
         patches = [mock.patch.object(module, name, stand) for module, name, stand in stands]

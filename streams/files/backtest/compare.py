@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rules import TIERS, Catalogue
 from streams.files.backtest.difference import CHANGES, Cause, Change, Counts, Parcel, Shift, Verdict
 from streams.files.bulk import Steps, ended
-from streams.files.shuffle import Cut, parcel_slots
+from streams.files.shuffle import Cut, parcel_buckets
 from streams.flow import layout
 from streams.flow.batches import untail
 from streams.flow.emit import explained
@@ -187,7 +187,7 @@ class _Pair:
     def ordered(self, rows: Ints) -> list[int]:
         """These rows by slot and parcel, an order that no span of slots and no batch has a part in."""
         parcels = np.array(self.touched.parcels, dtype=layout.PARCEL)[self.old.verdicts.rows[rows]]
-        order: list[int] = rows[np.lexsort((parcels, parcel_slots(parcels)))].tolist()
+        order: list[int] = rows[np.lexsort((parcels, parcel_buckets(parcels)))].tolist()
         return order
 
     def parcel(self, row: int, change: Change) -> Parcel:

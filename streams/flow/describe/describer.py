@@ -25,7 +25,7 @@ from streams.flow.describe.people import describe_names, mobiles
 from streams.flow.describe.place import starts_with_any
 from streams.flow.describe.tokens import Tokeniser, load_keys
 from streams.flow.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref, text_ref
-from streams.flow.reject_cipher import Seal, sealed_by
+from streams.flow.reject_cipher import RejectCipher, cipher_of
 from streams.native import Switch
 from streams.settings import Settings
 
@@ -43,7 +43,7 @@ class Describer:
     home_adcodes: tuple[str, ...]
     kinds: frozenset[int]  # of history that are kept
     joins: bool  # reference data are looked up
-    seal: Seal  # what is kept of a record that cannot be read
+    seal: RejectCipher  # what is kept of a record that cannot be read
     native: Switch  # whether the native front end is used
 
     @classmethod
@@ -59,7 +59,7 @@ class Describer:
             token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
         )
         places = settings.priority_origins, settings.priority_countries, settings.home_adcodes
-        return cls(tokens, *places, frozenset(), False, sealed_by(settings), settings.native).reading(columns)
+        return cls(tokens, *places, frozenset(), False, cipher_of(settings), settings.native).reading(columns)
 
     def reading(self, columns: Container[str]) -> Describer:
         """The same for rules that read these columns."""

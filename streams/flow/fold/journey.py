@@ -100,7 +100,7 @@ class Journeys:
         """The least event time at which all that is decided would be decided again."""
         found = self._heads["decided_at"].copy()
         for name in self._asked:
-            np.maximum(found, np.where(self._decided(name), self._deadlines[name] + 1, layout.PARTLY_KNOWN), out=found)
+            np.maximum(found, np.where(self._decided(name), self._timers[name] + 1, layout.PARTLY_KNOWN), out=found)
         return found
 
     @cached_property
@@ -108,20 +108,20 @@ class Journeys:
         """The next deadline of each that is still to pass, NEVER where none is."""
         found = np.full(len(self._heads), NEVER)
         for name in self._asked:
-            np.minimum(found, np.where(self._decided(name) | self._partly, NEVER, self._deadlines[name]), out=found)
+            np.minimum(found, np.where(self._decided(name) | self._partly, NEVER, self._timers[name]), out=found)
         return found
 
     @cached_property
-    def _deadlines(self) -> dict[str, Ints]:
+    def _timers(self) -> dict[str, Ints]:
         return {name: _DEADLINES[name](self) for name in self._asked}
 
     def _decided(self, name: str) -> Mask:
-        decided: Mask = self._deadlines[name] < self._now
+        decided: Mask = self._timers[name] < self._now
         return decided
 
     def answer(self, name: str, valid: Mask | None = None) -> pl.Series:
         """The absence of this name: true once its deadline has passed, null until then, false where there is none."""
-        missing = self._deadlines[name] != NEVER
+        missing = self._timers[name] != NEVER
         known = ~missing | self._decided(name)
         return _column(missing, known if valid is None else known & valid)
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from schemas.records import Courier, Enterprise, Outlet
+from schemas.reference import Courier, Enterprise, Outlet
 from streams.flow.decode import Kind, Limits, Rejected, decode, unframed
 from streams.flow.describe.identity import CHINA_TIME_MS, describe_ids
 from streams.flow.describe.people import mobiles
@@ -21,8 +21,7 @@ from streams.flow.reference.table import COURIER, DTYPES, ENTERPRISE, OUTLET, Ar
 
 Rows = NDArray[np.void]
 
-_KINDS: Final[tuple[Kind, ...]] = ("enterprise", "outlet", "courier", "machine")
-_UNREAD: Final = "holiday"  # of no form that is settled: taken as it is
+_KINDS: Final[tuple[Kind, ...]] = ("enterprise", "outlet", "courier", "machine", "facility", "station", "holiday")
 
 
 class _Tagged(msgspec.Struct):
@@ -55,8 +54,8 @@ class Reader:
             key = keys[index] if index < len(keys) else None
             if value is None and key:
                 gone.setdefault(_kind_of(key), []).append((_ref(key), offsets[index]))
-            elif (kind := _kind(value, self._limits)) is not None:
-                by_kind.setdefault(kind, []).append(index)
+            else:
+                by_kind.setdefault(_kind(value), []).append(index)
         for kind, indices in by_kind.items():
             decoded = decode(kind, [values[index] for index in indices], self._limits)
             rejected += [Rejected(indices[bad.index], bad.reason, bad.detail) for bad in decoded.rejected]
@@ -124,15 +123,12 @@ def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
     return rows
 
 
-def _kind(value: bytes | None, limits: Limits) -> Kind | None:
-    """Which decoder a value is for; None for one that is taken as it is. One of no known kind is for it to refuse."""
-    text = value or b""
+def _kind(value: bytes | None) -> Kind:
+    """Which decoder a value is for. One of no known kind is for the first to refuse."""
     try:
-        kind = _tagged(unframed(text)).kind
+        kind = _tagged(unframed(value or b"")).kind
     except (ValueError, RecursionError):
         return "enterprise"
-    if kind == _UNREAD and len(text) <= limits.bytes_max:
-        return None
     return next((known for known in _KINDS if known == kind), "enterprise")
 
 

@@ -145,7 +145,7 @@ class Table:
             ("carrier", carriers, living),
             ("everyone", everyone, np.ones(len(living), dtype=np.uint64)),
         ):
-            self._note(name, *_turns(group, offset, steps, base))
+            self._note(name, *_steps_count(group, offset, steps, base))
         rows = _last(rows, rows["key"])
         self._kept["courier"] = rows[~rows["gone"]]
         return self._kept["courier"]
@@ -250,7 +250,7 @@ def _newest(refs: Refs, numbers: Ints) -> Index:
     return Index(refs[keep], numbers[keep])
 
 
-def _turns(group: Refs, offset: Ints, steps: Ints, base: Refs) -> tuple[Refs, Ints]:
+def _steps_count(group: Refs, offset: Ints, steps: Ints, base: Refs) -> tuple[Refs, Ints]:
     """Where a group came to have members, or ceased to: the group and the offset of the step.
 
     group, offset, steps: of each change by one; base: the group of every member there was before.

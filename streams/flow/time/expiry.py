@@ -1,4 +1,4 @@
-"""What is forgotten, and when: by event time, as `Clocks` have it, and never while it may still count.
+"""What is forgotten, and when: by event time, as `Watermarks` have it, and never while it may still count.
 
 A parcel is forgotten some days after its newest event, later where it is under way or has an alert; an observation when
 no window reaches it any more. What is forgotten is deleted from the state and, in the same transaction, from the
@@ -20,9 +20,9 @@ from streams.flow.batches import Movements, Uploads
 from streams.flow.fold.dossiers import Dossiers, read
 from streams.flow.fold.journey import under_way
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
-from streams.flow.time.expiry_index import Dues
-from streams.flow.time.timers import AHEAD_MS_MAX, Deadlines
-from streams.flow.time.watermarks import Clocks
+from streams.flow.time.expiry_index import ExpiryIndex
+from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
+from streams.flow.time.watermarks import Watermarks
 from streams.settings import Settings
 from streams.state.store import Store
 
@@ -34,7 +34,7 @@ _MARK = b"\x00forgotten"  # up to when parcels were, by partition
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Retention:
     """For how long, ms of event time."""
 
     parcels: int
@@ -43,37 +43,37 @@ class Kept:
     observations: int
 
     @staticmethod
-    def of(settings: Settings) -> Kept:
+    def of(settings: Settings) -> Retention:
         days = (
             settings.kept_parcels_d,
             settings.kept_under_way_d,
             settings.kept_alerted_d,
             settings.kept_observations_d,
         )
-        return Kept(*(each * DAY_MS for each in days))
+        return Retention(*(each * DAY_MS for each in days))
 
 
-class Memory:
+class Expiry:
     """What the two states keep of the past. For the thread that steps."""
 
-    def __init__(self, parcels: Store, histories: Store, kept: Kept, deadlines: Deadlines) -> None:
-        self.clocks = Clocks()
+    def __init__(self, parcels: Store, histories: Store, kept: Retention, timers: TimerService) -> None:
+        self.watermarks = Watermarks()
         self._parcels, self._histories = parcels, histories
         self._kept = kept
-        self._deadlines = deadlines
-        self._parcel_dues = Dues(parcels)
-        self._bucket_dues = Dues(histories, DAY_MS)
+        self._timers = timers
+        self._parcel_index = ExpiryIndex(parcels)
+        self._bucket_index = ExpiryIndex(histories, DAY_MS)
         self._forgotten: dict[int, int] = {}
         self._now_ms = 0
 
     def read(self, uploads: Uploads, movements: Movements, now_ms: int) -> None:
         """Events have come; now_ms: the clock, which no event is believed to be ahead of."""
         self._now_ms = now_ms + AHEAD_MS_MAX
-        self.clocks.hear(topics.SHIPMENTS, uploads.partitions, uploads.rows["picked_up_at"])
+        self.watermarks.hear(topics.SHIPMENTS, uploads.partitions, uploads.rows["picked_up_at"])
         rows, numbers = movements.rows, np.array(movements.partitions, dtype=np.int64)
         scanned = rows["kind"] < layout.INSPECTION
-        self.clocks.hear(topics.SCANS, numbers[scanned], rows["at"][scanned])
-        self.clocks.hear(topics.INSPECTIONS, numbers[~scanned], rows["at"][~scanned])
+        self.watermarks.hear(topics.SCANS, numbers[scanned], rows["at"][scanned])
+        self.watermarks.hear(topics.INSPECTIONS, numbers[~scanned], rows["at"][~scanned])
 
     # What begins to be kept
 
@@ -93,32 +93,32 @@ class Memory:
             if until:
                 late = rows[(numbers == number) & (newest < until - self._kept.parcels)]
                 touched.heads["decided_at"][late] = layout.PARTLY_KNOWN
-        due = np.maximum(self.clocks.newest, np.minimum(newest, self._now_ms)) + self._kept.parcels
-        self._parcel_dues.note(numbers.tolist(), [touched.parcels[row] for row in rows.tolist()], due)
+        due = np.maximum(self.watermarks.newest, np.minimum(newest, self._now_ms)) + self._kept.parcels
+        self._parcel_index.note(numbers.tolist(), [touched.parcels[row] for row in rows.tolist()], due)
 
     def observed(self, partitions: Sequence[int], keys: Sequence[bytes], kinds: Ints, ends: Ints) -> None:
         """Note buckets of observations that are new; ends: of their time, epoch ms."""
-        newest, span = self.clocks.newest, SPAN_MS[kinds]
+        newest, span = self.watermarks.newest, SPAN_MS[kinds]
         ends = np.minimum(ends, max(self._now_ms, newest) + span) if newest or self._now_ms else ends
-        self._bucket_dues.note(partitions, keys, np.maximum(ends, newest) + np.maximum(span, self._kept.observations))
+        self._bucket_index.note(partitions, keys, np.maximum(ends, newest) + np.maximum(span, self._kept.observations))
 
     # What is forgotten
 
-    def forget_parcels(self, partitions: Iterable[int], until: int) -> int:
+    def expire_parcels(self, partitions: Iterable[int], until: int) -> int:
         """Look at parcels that may be forgotten, some of one partition; how many were looked at, 0: there are no more.
 
-        until: event time that has passed everywhere, see `Clocks.low`; 0: that is not known.
+        until: event time that has passed everywhere, see `Watermarks.low`; 0: that is not known.
         """
         for partition in partitions if until else ():
-            if keys := self._parcel_dues.take(partition, until, ROWS_MAX):
+            if keys := self._parcel_index.take(partition, until, ROWS_MAX):
                 self._forget(partition, keys, until)
                 return len(keys)
         return 0
 
-    def forget_observations(self, partitions: Iterable[int], until: int) -> int:
+    def expire_observations(self, partitions: Iterable[int], until: int) -> int:
         """The same of buckets of observations."""
         for partition in partitions if until else ():
-            if keys := self._bucket_dues.take(partition, until, ROWS_MAX):
+            if keys := self._bucket_index.take(partition, until, ROWS_MAX):
                 self._histories.delete([partition] * len(keys), keys)
                 return len(keys)
         return 0
@@ -135,13 +135,13 @@ class Memory:
         long = np.where(under_way(heads, kept.movements), self._kept.under_way, self._kept.parcels)
         long = np.where(alerted, np.maximum(long, self._kept.alerted), long)
         # An event that is dated ahead of all others says nothing of when.
-        due = _newest(kept, np.arange(len(keys)), self.clocks.newest) + long
-        waits = self._deadlines.waits(partition, keys)
+        due = _newest(kept, np.arange(len(keys)), self.watermarks.newest) + long
+        waits = self._timers.waits(partition, keys)
         due = np.where(waits, np.maximum(due, until + DAY_MS), due)
         gone = np.flatnonzero(due <= until).tolist()
         stay = np.flatnonzero(due > until)
         self._parcels.delete([partition] * len(gone), [keys[row] for row in gone])
-        self._parcel_dues.note([partition] * len(stay), [keys[row] for row in stay.tolist()], due[stay])
+        self._parcel_index.note([partition] * len(stay), [keys[row] for row in stay.tolist()], due[stay])
         if gone and until > self.forgotten(partition):
             self._forgotten[partition] = until
             mark = bytes([layout.FORMAT]) + until.to_bytes(8, "little")
@@ -156,9 +156,9 @@ class Memory:
 
     def close(self) -> None:
         """Partitions are gone, or opened anew."""
-        self.clocks.close()
-        self._parcel_dues.close()
-        self._bucket_dues.close()
+        self.watermarks.close()
+        self._parcel_index.close()
+        self._bucket_index.close()
         self._forgotten.clear()
 
 

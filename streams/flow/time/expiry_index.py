@@ -25,7 +25,7 @@ KEYS_MAX: Final = 2_000
 _RECORDS = 64  # looked at together
 
 
-class Dues:
+class ExpiryIndex:
     """The register of one store, all partitions."""
 
     def __init__(self, store: Store, grain_ms: int = layout.HOUR_MS) -> None:

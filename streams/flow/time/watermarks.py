@@ -24,7 +24,7 @@ EVENTS_MIN: Final = 32
 """Of a source with fewer nothing is known."""
 
 
-class _Clock:
+class _Watermark:
     """Event time at one source, epoch ms; it never falls. 0: not known."""
 
     __slots__ = ("_times", "at", "heard")
@@ -44,11 +44,11 @@ class _Clock:
             self.at = max(self.at, int(np.partition(known, len(known) // 2)[len(known) // 2]))
 
 
-class Clocks:
+class Watermarks:
     """The clocks of all sources of a worker."""
 
     def __init__(self) -> None:
-        self._clocks: dict[Source, _Clock] = {}
+        self._watermarks: dict[Source, _Watermark] = {}
         self.newest = 0
         """The furthest of them, epoch ms; 0: none is known."""
 
@@ -58,7 +58,7 @@ class Clocks:
             return
         numbers = np.asarray(partitions)
         for number in np.unique(numbers).tolist():
-            clock = self._clocks.setdefault((topic, number), _Clock())
+            clock = self._watermarks.setdefault((topic, number), _Watermark())
             clock.hear(at[numbers == number])
             self.newest = max(self.newest, clock.at)
 
@@ -67,15 +67,15 @@ class Clocks:
 
         0: that is not known.
         """
-        clocks = (self._clocks.get(source) for source in waiting)
-        return min((clock.at if clock else 0 for clock in clocks), default=self.newest)
+        watermarks = (self._watermarks.get(source) for source in waiting)
+        return min((clock.at if clock else 0 for clock in watermarks), default=self.newest)
 
     def heard(self, source: Source) -> int:
         """How many events have come from there."""
-        clock = self._clocks.get(source)
+        clock = self._watermarks.get(source)
         return clock.heard if clock else 0
 
     def close(self) -> None:
         """Forget all of them."""
-        self._clocks.clear()
+        self._watermarks.clear()
         self.newest = 0

@@ -164,8 +164,8 @@ class Consumer(base.Consumer):
     def _assigned(self, partitions: set[Partition]) -> None:
         self._serve(self._serve_assigned(partitions))
 
-    def _serve(self, work: Any) -> None:
-        served = asyncio.run_coroutine_threadsafe(work, self.loop)
+    def _serve(self, worker: Any) -> None:
+        served = asyncio.run_coroutine_threadsafe(worker, self.loop)
         try:
             served.result(self.link.rebalance_timeout_s)
         except FutureTimeoutError:

@@ -30,7 +30,7 @@ def checks(settings: Settings, processes: int) -> Iterator[Finding]:
     yield _rules(settings)
     yield _keys(settings)
     yield from _state(settings)
-    yield _memory(settings, processes)
+    yield _expiry(settings, processes)
     yield _pages(settings)
 
 
@@ -93,7 +93,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield ok("state", says)
 
 
-def _memory(settings: Settings, processes: int) -> Finding:
+def _expiry(settings: Settings, processes: int) -> Finding:
     caches_mb = settings.state_cache_mb + settings.state_buffers_mb + settings.fetch_queue_mb
     each = settings.hot_bytes_max + caches_mb * 1024 * 1024 + BASE_BYTES
     needed, there = each * processes, memory_available()

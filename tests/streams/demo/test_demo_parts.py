@@ -16,7 +16,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from schemas import topics
-from schemas.records import Inspection, Reference, Scan, Shipment
+from schemas.records import Inspection, Scan, Shipment
+from schemas.reference import Reference
 from streams.cli.views.demo import View
 from streams.demo import figures as figures_module
 from streams.demo.figures import Figures, parse, quantile

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.files.pool import CrewError, cores, crew
+from streams.files.pool import PoolError, cores, pool
 from streams.files.reading import FilesError
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +43,7 @@ class Tool:
 @pytest.mark.parametrize("processes", [1, 3])
 def test_results_come_in_the_order_of_the_calls(processes: int) -> None:
     calls = [(number, 0.02 * (number % 3 == 0)) for number in range(30)]
-    with crew(processes, Tool, 7) as hands:
+    with pool(processes, Tool, 7) as hands:
         found = list(hands.each(Tool.times, calls))
         again = list(hands.each(Tool.times, calls[:2]))
     assert [result for result, _ in found] == [7 * number for number, _ in calls]
@@ -62,7 +62,7 @@ def test_calls_are_taken_as_they_are_needed() -> None:
             taken += 1
             yield number, 0.0
 
-    with crew(2, Tool, 1) as hands:
+    with pool(2, Tool, 1) as hands:
         for done, _ in enumerate(hands.each(Tool.times, calls())):
             assert taken <= done + 4
             if done == 10:
@@ -71,12 +71,12 @@ def test_calls_are_taken_as_they_are_needed() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_error_is_what_it_was(processes: int) -> None:
-    with pytest.raises(FilesError, match=r"^here: this$"), crew(processes, Tool, 1) as hands:
+    with pytest.raises(FilesError, match=r"^here: this$"), pool(processes, Tool, 1) as hands:
         list(hands.each(Tool.fail, [("",), ("raise",), ("",)]))
 
 
 def test_a_process_that_dies_is_told_in_one_line() -> None:
-    with pytest.raises(CrewError, match=r"^a process of ours ended") as caught, crew(2, Tool, 1) as hands:
+    with pytest.raises(PoolError, match=r"^a process of ours ended") as caught, pool(2, Tool, 1) as hands:
         list(hands.each(Tool.fail, [("",), ("die",), *[("",)] * 20]))
     assert "\n" not in str(caught.value)
 
@@ -87,15 +87,17 @@ def test_each_process_has_one_thread_of_polars_unless_told(monkeypatch: pytest.M
             monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
         else:
             monkeypatch.setenv("POLARS_MAX_THREADS", told)
-        with crew(2, Tool, 1) as hands:
+        with pool(2, Tool, 1) as hands:
             assert list(hands.each(Tool.polars_threads, [()])) == [expected]
         assert os.environ.get("POLARS_MAX_THREADS") == told
 
 
 def test_work_may_be_shared_out_from_another_thread() -> None:
-    with ThreadPoolExecutor(1) as pool, crew(2, Tool, 2) as hands:
+    with ThreadPoolExecutor(1) as threads, pool(2, Tool, 2) as hands:
         assert threading.current_thread() is threading.main_thread()
-        assert [result for result, _ in pool.submit(lambda: list(hands.each(Tool.times, [(3, 0.0)]))).result()] == [6]
+        assert [result for result, _ in threads.submit(lambda: list(hands.each(Tool.times, [(3, 0.0)]))).result()] == [
+            6
+        ]
 
 
 def test_there_is_a_core() -> None:
@@ -105,7 +107,7 @@ def test_there_is_a_core() -> None:
 CODE = """
 import sys
 from streams.files.pool import crew
-from tests.streams.test_crew import Tool
+from tests.streams.files.test_pool import Tool
 with crew(2, Tool, 1) as hands:
     for _, process in hands.each(Tool.times, [(1, 0.0)] * 4 + [(1, 30.0)] * 4):
         print(process, flush=True)

@@ -13,7 +13,7 @@ import pytest
 
 from streams.files import shuffle
 from streams.files.reading import FilesError
-from streams.files.shuffle import SLOTS, Dealt, Stored, deal, hash_slots, parcel_slots, spans
+from streams.files.shuffle import SLOTS, Shuffled, Stored, deal, hash_buckets, parcel_buckets, spans
 from streams.flow import layout
 
 RNG = np.random.default_rng(5)
@@ -29,10 +29,10 @@ def rows(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_every_row_comes_back_in_its_slot_and_in_step(stored: bool, tmp_path: Path) -> None:
-    table = Dealt([layout.MOVEMENT, layout.PARCEL, "S1"])
+    table = Shuffled([layout.MOVEMENT, layout.PARCEL, "S1"])
     given = [rows(count) for count in (0, 1, 5_000, 40)]
     for columns in given:
-        table.add(deal(parcel_slots(columns[1]), columns, tmp_path if stored else None))
+        table.add(deal(parcel_buckets(columns[1]), columns, tmp_path if stored else None))
     assert len(list(tmp_path.iterdir())) == (3 if stored else 0)  # no file for no rows
     expected = [
         (move.tobytes(), parcel, text) for columns in given for move, parcel, text in zip(*columns, strict=True)
@@ -40,7 +40,7 @@ def test_every_row_comes_back_in_its_slot_and_in_step(stored: bool, tmp_path: Pa
     found = []
     for low, high in ((0, 1), (1, 300), (300, 300), (300, SLOTS)):
         moves, parcels, texts = pickle.loads(pickle.dumps(table.cut(low, high))).columns()
-        slots = parcel_slots(parcels)
+        slots = parcel_buckets(parcels)
         assert ((low <= slots) & (slots < high)).all()
         assert len(moves) == table.sizes[low:high].sum()
         found += [(move.tobytes(), parcel, text) for move, parcel, text in zip(moves, parcels, texts, strict=True)]
@@ -52,15 +52,15 @@ def test_every_row_comes_back_in_its_slot_and_in_step(stored: bool, tmp_path: Pa
 
 def test_a_cut_of_files_is_small_to_hand_on(tmp_path: Path) -> None:
     columns = rows(5_000)
-    table = Dealt([layout.MOVEMENT, layout.PARCEL, "S1"])
-    table.add(deal(parcel_slots(columns[1]), columns, tmp_path))
+    table = Shuffled([layout.MOVEMENT, layout.PARCEL, "S1"])
+    table.add(deal(parcel_buckets(columns[1]), columns, tmp_path))
     assert isinstance(table.pieces[0].held, Stored)
     assert len(pickle.dumps(table.cut(0, SLOTS))) < 5_000
 
 
 def test_slots_are_even() -> None:
     parcels = np.array([f"ZTO:{number:015}" for number in range(100_000)], dtype=layout.PARCEL)
-    for slots in (parcel_slots(parcels), hash_slots(RNG.integers(0, 2**64, 100_000, dtype=np.uint64))):
+    for slots in (parcel_buckets(parcels), hash_buckets(RNG.integers(0, 2**64, 100_000, dtype=np.uint64))):
         sizes = np.bincount(slots, minlength=SLOTS)
         assert len(sizes) == SLOTS
         assert sizes.min() > 40
@@ -69,8 +69,8 @@ def test_slots_are_even() -> None:
 
 def test_spans_hold_enough_and_together_all(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = rows(5_000)
-    table = Dealt([layout.MOVEMENT, layout.PARCEL, "S1"])
-    table.add(deal(parcel_slots(columns[1]), columns, None))
+    table = Shuffled([layout.MOVEMENT, layout.PARCEL, "S1"])
+    table.add(deal(parcel_buckets(columns[1]), columns, None))
     for least in (1, 700, 20_000):
         monkeypatch.setattr(shuffle, "ROWS_MIN", least)
         found = spans(table, table)
@@ -94,4 +94,4 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
     columns = rows(5_000)
     with pytest.raises(FilesError, match=r"File too large \(TMPDIR names another folder\)$"), files_of_at_most(50_000):
-        deal(parcel_slots(columns[1]), columns, tmp_path)
+        deal(parcel_buckets(columns[1]), columns, tmp_path)

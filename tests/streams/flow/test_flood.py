@@ -210,12 +210,12 @@ def test_a_worker_publishes_it(tmp_path: Path) -> None:
 
     def published(**settings: Any) -> tuple[dict[str, list[bytes]], bytes]:
         with workbench(tmp_path / str(len(settings)), **settings) as bench:
-            split = Recorded(Settings(home_adcodes=HOME), partitions=bench.work.settings.partitions)
+            split = Recorded(Settings(home_adcodes=HOME), partitions=bench.worker.settings.partitions)
             asyncio.run(bench.settle(split.batches(parcels(0, 80, goods_name="海洛因"))))
             found: dict[str, list[bytes]] = {}
             for topic, _, _, value in bench.effects.published:
                 found.setdefault(topic, []).append(value)
-            return found, bench.work.metrics.render()
+            return found, bench.worker.metrics.render()
 
     found, metrics = published(flood_window_rows=100)
     assert topics.ALERTS not in found

@@ -40,13 +40,13 @@ def test_open_alerts_are_the_same_one_by_one(seed: int, partitions: int) -> None
     assert not difference(open_alerts(run(records, size=1, partitions=partitions, order=seed + 1)), wanted)
 
 
-@pytest.mark.parametrize("near", [range(4), (1,), (0, 2, 3)])
+@pytest.mark.parametrize("co_located", [range(4), (1,), (0, 2, 3)])
 @pytest.mark.parametrize("size", [1, 30, 5_000])
-def test_histories_near_and_far_answer_alike(size: int, near: Sequence[int]) -> None:
+def test_histories_near_and_far_answer_alike(size: int, co_located: Sequence[int]) -> None:
     """Asked in the step itself or over topics, and where some are this and some that."""
     records = world(17, 80)
     wanted = open_alerts(run(records))
-    found = run(records, size=size, partitions=4, near=near, order=size)
+    found = run(records, size=size, partitions=4, co_located=co_located, order=size)
     assert not difference(open_alerts(found), wanted)
     assert all(
         before.revision < after.revision for messages in found.messages.values() for before, after in pairwise(messages)

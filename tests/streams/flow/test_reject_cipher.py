@@ -11,9 +11,9 @@ from rules import load_catalogue
 from schemas import topics
 from schemas.records import encode
 from streams.flow.batches import Batch
-from streams.flow.reject_cipher import RAW_BYTES_MAX, Sealer, SealError
+from streams.flow.reject_cipher import RAW_BYTES_MAX, CipherError, Sealer
 from streams.settings import Settings
-from streams.worker.worker import Work
+from streams.worker.worker import Worker
 
 SECRET = b'{"sender_name": "\xe5\xbc\xa0\xe4\xb8\x89'
 
@@ -27,8 +27,8 @@ def test_a_reject_holds_the_message_for_the_key_and_for_nobody_else(tmp_path: Pa
     old, new = Fernet.generate_key(), Fernet.generate_key()
     path = keys(tmp_path / "keys", old)
     settings = Settings(state_dir=tmp_path, reject_raw="encrypt", reject_key_file=path)
-    work = Work(settings, load_catalogue())
-    (reject,) = work.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
+    worker = Worker(settings, load_catalogue())
+    (reject,) = worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
     assert reject.raw is not None
     assert b"sender_name" not in encode(reject)
     rotated = Sealer(keys(tmp_path / "rotated", new, old))
@@ -38,8 +38,8 @@ def test_a_reject_holds_the_message_for_the_key_and_for_nobody_else(tmp_path: Pa
 
 
 def test_by_default_nothing_is_kept(tmp_path: Path) -> None:
-    work = Work(Settings(state_dir=tmp_path), load_catalogue())
-    (reject,) = work.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
+    worker = Worker(Settings(state_dir=tmp_path), load_catalogue())
+    (reject,) = worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
     assert reject.raw is None
 
 
@@ -52,8 +52,8 @@ def test_what_is_no_message_or_too_large_is_not_kept(tmp_path: Path) -> None:
 def test_a_file_without_a_good_key_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "keys"
     path.write_bytes(content)
-    with pytest.raises(SealError, match=r"reject_key_file: .*keys") as refusal:
+    with pytest.raises(CipherError, match=r"reject_key_file: .*keys") as refusal:
         Sealer(path)
     assert "secret" not in str(refusal.value)
-    with pytest.raises(SealError, match="cannot read"):
+    with pytest.raises(CipherError, match="cannot read"):
         Sealer(tmp_path / "none")

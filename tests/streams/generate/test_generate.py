@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 from stdnum.iso7064 import mod_11_2
 
-from schemas.records import Inspection, Reference, Scan, Shipment
+from schemas.records import Inspection, Scan, Shipment
+from schemas.reference import Reference
 from streams.generate import NotEmptyError, Plan, Traffic, generate, write
 from streams.generate.patterns import PATTERNS
 from streams.settings import PRIORITY_ORIGINS

@@ -15,7 +15,7 @@ from rules.engine.catalogue import SHIPPED, load_files, read_files
 from schemas import topics
 from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key, set_number
 from streams.flow.batches import Batch
-from streams.kafka.global_table import Follower
+from streams.kafka.global_table import GlobalTable
 from streams.ops.doctor import broker as doctor
 from streams.rulesets import pushing
 from streams.rulesets.board import Acker, Board, _records
@@ -317,8 +317,8 @@ class Saying:
 
 def show(bench: Workbench, *found: RuleSet) -> Saying:
     """Have these sets on the topic."""
-    keeper, saying = bench.work.reference.rules, Saying()
-    keeper._follower = cast(Follower[Any], SimpleNamespace(latest=standing(sets(*found), bench.work.settings)))
+    keeper, saying = bench.worker.reference.rules, Saying()
+    keeper._table = cast(GlobalTable[Any], SimpleNamespace(latest=standing(sets(*found), bench.worker.settings)))
     keeper._acker = cast(Acker, saying)
     return saying
 
@@ -326,7 +326,7 @@ def show(bench: Workbench, *found: RuleSet) -> Saying:
 async def take(bench: Workbench) -> int:
     """Let the worker take what is there, and sweep; the slices that it took."""
     slices = 0
-    while await bench.work.reference.sweep():
+    while await bench.worker.reference.sweep():
         slices += 1
     await bench.commit()
     return slices
@@ -358,9 +358,9 @@ def test_a_worker_takes_a_set_and_judges_again_what_it_keeps(tmp_path: Path) -> 
             await bench.settle(source.batches(records[:80]))
             saying = show(bench, pushed(1, LOUD))
             assert await take(bench) > 0
-            keeper = bench.work.reference.rules
-            latest = cast(Any, keeper._follower).latest
-            keeper._follower = cast(Follower[Any], SimpleNamespace(latest=replace(latest)))
+            keeper = bench.worker.reference.rules
+            latest = cast(Any, keeper._table).latest
+            keeper._table = cast(GlobalTable[Any], SimpleNamespace(latest=replace(latest)))
             await take(bench)  # told of again, but no other: the end of the transaction moves the end of the topic
             assert [(ack.newest, ack.in_force, ack.applied, ack.warnings) for ack in saying.said] == [(1, 1, True, ())]
             await bench.settle(source.batches(records[80:]))
@@ -411,16 +411,16 @@ def test_a_set_that_cannot_be_used_changes_nothing_but_what_is_said(tmp_path: Pa
     async def play() -> None:
         with workbench(tmp_path) as bench:
             await bench.settle(run([]).batches(records))
-            before = bench.work.parcels.catalogue
+            before = bench.worker.parcels.catalogue
             saying = show(bench, broken(1))
             count = len(bench.effects.published)
             assert await take(bench) == 0
-            assert bench.work.parcels.catalogue is before
+            assert bench.worker.parcels.catalogue is before
             assert len(bench.effects.published) == count
             (ack,) = saying.said
             assert (ack.newest, ack.in_force, ack.applied, ack.fingerprint) == (1, 0, False, before.fingerprint)
             assert "route/priority_lane.yaml: points" in ack.reason
-            metrics = bench.work.metrics.render().decode()
+            metrics = bench.worker.metrics.render().decode()
             assert 'waybill_rule_sets_total{outcome="refused"} 1.0' in metrics
             assert f'waybill_catalogue{{fingerprint="{before.fingerprint}"}} 1.0' in metrics
 
@@ -445,24 +445,24 @@ def test_a_worker_that_starts_takes_the_newest_set_that_can_be_used_or_says_why_
     with workbench(tmp_path) as bench:
         show(bench, broken(1), broken(2))
         with pytest.raises(RuleSetError, match=r"set 2/route/priority_lane\.yaml: points"):
-            bench.work.reference.rules.exchange(assigned=True)
+            bench.worker.reference.rules.exchange(assigned=True)
     with workbench(tmp_path) as bench:
         saying = show(bench, pushed(1, PLAIN), broken(2))
-        bench.work.reference.rules.exchange(assigned=True)
+        bench.worker.reference.rules.exchange(assigned=True)
         assert (saying.said[0].newest, saying.said[0].in_force) == (2, 1)
-        assert bench.work.parcels.rule_set == 2  # so that no revision falls, whoever refuses what
+        assert bench.worker.parcels.rule_set == 2  # so that no revision falls, whoever refuses what
         # The same worker stays when it is given other partitions and nothing can be used any more.
         show(bench, broken(2))
-        assert not bench.work.reference.rules.exchange(assigned=True)
+        assert not bench.worker.reference.rules.exchange(assigned=True)
 
 
 def test_history_that_begins_with_a_set_is_said(tmp_path: Path) -> None:
     with workbench(tmp_path) as bench:
         show(bench, pushed(1, PLAIN))
-        bench.work.reference.rules.exchange(assigned=True)
-        assert not bench.work.parcels.kinds
+        bench.worker.reference.rules.exchange(assigned=True)
+        assert not bench.worker.parcels.kinds
         saying = show(bench, pushed(1, PLAIN), pushed(2, FILES))
-        bench.work.reference.rules.exchange()
+        bench.worker.reference.rules.exchange()
         assert len(saying.said[0].warnings) == 6  # five kinds, and reference data
         assert "history by sender begins now: of earlier parcels" in saying.said[0].warnings[0]
         assert "sender_names_90d" in saying.said[0].warnings[0]
@@ -478,7 +478,7 @@ def test_parcels_wait_for_their_next_event_where_that_is_set(tmp_path: Path) -> 
             count = len(bench.effects.published)
             assert await take(bench) == 0
             assert len(bench.effects.published) == count
-            assert bench.work.parcels.catalogue.fingerprint == pushed(1, LOUD).fingerprint
+            assert bench.worker.parcels.catalogue.fingerprint == pushed(1, LOUD).fingerprint
 
     asyncio.run(play())
 
@@ -493,9 +493,9 @@ def test_a_sweep_for_new_rules_goes_on_with_the_next_worker(tmp_path: Path) -> N
             await bench.let_pass(START + 10_000 * DAY)
             await bench.commit()
             show(bench, pushed(1, LOUD))
-            bench.work.reference.sweeper._rows_max = 10
+            bench.worker.reference.sweeper._rows_max = 10
             for _ in range(3):
-                assert await bench.work.reference.sweep()
+                assert await bench.worker.reference.sweep()
                 await bench.commit()
             published.extend(bench.effects.published)
 
@@ -503,8 +503,8 @@ def test_a_sweep_for_new_rules_goes_on_with_the_next_worker(tmp_path: Path) -> N
         with workbench(tmp_path) as bench:
             bench.know([batch for batch in run([]).batches(records) if batch.topic == topics.REFERENCE])
             show(bench, pushed(1, LOUD))
-            bench.work.reference.rules.exchange(assigned=True)
-            bench.work.reference.begin(range(bench.work.settings.partitions))
+            bench.worker.reference.rules.exchange(assigned=True)
+            bench.worker.reference.begin(range(bench.worker.settings.partitions))
             slices = await take(bench)
             published.extend(bench.effects.published)
             return slices

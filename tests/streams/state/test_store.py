@@ -98,10 +98,10 @@ def test_a_scan_finds_newest_values_wherever_they_are(store: RocksStore, rows_ma
             commit(store, offset)
         elif offset == 2:
             store.close_epoch()
-    memory = MemoryStore()
-    memory.put([0] * len(truth), [key.encode() for key in truth], [value.encode() for value in truth.values()])
+    expiry = MemoryStore()
+    expiry.put([0] * len(truth), [key.encode() for key in truth], [value.encode() for value in truth.values()])
     wanted = sorted((key.encode(), value.encode()) for key, value in truth.items())
-    assert everything(store, rows_max) == everything(memory, rows_max) == wanted
+    assert everything(store, rows_max) == everything(expiry, rows_max) == wanted
     assert everything(store, rows_max, partition=1) == [(b"07", b"other")]
 
 
@@ -205,7 +205,7 @@ def test_rebuilding_begins_with_nothing(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from tests.streams.test_store import commit, opened
+from tests.streams.state.test_store import commit, opened
 store = opened(Path(sys.argv[1]))
 for number in range(100_000):
     store.put([0], [b"%d" % (number % 7)], [b"%d " % number + b"x" * 200_000])

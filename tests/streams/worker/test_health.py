@@ -13,13 +13,13 @@ import pytest
 
 from streams.metrics import Metrics
 from streams.worker.health import Health, HealthError
-from streams.worker.watchdog import Progress, StuckError
-from streams.worker.worker import Work
+from streams.worker.watchdog import StuckError, Watchdog
+from streams.worker.worker import Worker
 
 PLACE = ("waybill.shipments", 0)
 
 
-class Worker:
+class Pretended:
     """As much of a worker as the pages look at."""
 
     def __init__(self) -> None:
@@ -44,9 +44,9 @@ class Worker:
 Get = Callable[[str], Any]
 
 
-def progress_of(worker: Worker, stalled_s: float = 30.0, give_up_s: float = 60.0) -> Progress:
-    return Progress(
-        cast(Work, worker),
+def progress_of(worker: Pretended, stalled_s: float = 30.0, give_up_s: float = 60.0) -> Watchdog:
+    return Watchdog(
+        cast(Worker, worker),
         worker.ask_lag,
         worker.broker_answers,
         stalled_s=stalled_s,
@@ -55,9 +55,9 @@ def progress_of(worker: Worker, stalled_s: float = 30.0, give_up_s: float = 60.0
     )
 
 
-async def serve(worker: Worker, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
+async def serve(worker: Pretended, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
     progress = progress_of(worker, stalled_s)
-    health = Health(cast(Work, worker), progress)
+    health = Health(cast(Worker, worker), progress)
     url = await health.start("127.0.0.1", 0)
     looking = asyncio.create_task(progress.run())
     try:
@@ -74,7 +74,7 @@ async def serve(worker: Worker, visit: Callable[[Get], Any], *, stalled_s: float
 
 
 def test_ready_is_assigned_and_caught_up() -> None:
-    worker = Worker()
+    worker = Pretended()
 
     async def visit(get: Get) -> None:
         status, text = await get("/ready")
@@ -89,7 +89,7 @@ def test_ready_is_assigned_and_caught_up() -> None:
 
 
 def test_live_fails_only_where_records_wait_and_nothing_is_committed() -> None:
-    worker = Worker()
+    worker = Pretended()
 
     async def visit(get: Get) -> None:
         await asyncio.sleep(0.5)
@@ -110,7 +110,7 @@ def test_live_fails_only_where_records_wait_and_nothing_is_committed() -> None:
 
 
 def test_live_fails_when_the_polling_thread_hangs() -> None:
-    worker = Worker()
+    worker = Pretended()
 
     async def hang() -> Mapping[tuple[str, int], int]:
         await asyncio.sleep(60)
@@ -126,7 +126,7 @@ def test_live_fails_when_the_polling_thread_hangs() -> None:
 
 def test_a_broker_that_is_away_shows_before_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.worker.health.AWAY_S", 0.2)
-    worker = Worker()
+    worker = Pretended()
 
     async def visit(get: Get) -> None:
         await asyncio.sleep(0.3)
@@ -148,7 +148,7 @@ def test_a_broker_that_is_away_shows_before_the_worker_ends(monkeypatch: pytest.
 
 @pytest.mark.parametrize("wrong", ["lag", "broker", "hang"])
 def test_a_worker_that_gets_nowhere_ends(wrong: str) -> None:
-    worker = Worker()
+    worker = Pretended()
 
     async def hang() -> Mapping[tuple[str, int], int]:
         await asyncio.sleep(60)
@@ -168,7 +168,7 @@ def test_a_worker_that_gets_nowhere_ends(wrong: str) -> None:
 
 
 def test_a_time_for_which_the_process_stood_still_does_not_count() -> None:
-    worker = Worker()
+    worker = Pretended()
     worker.lag = {PLACE: 3}
     progress = progress_of(worker, 0.1, 0.4)
 
@@ -185,7 +185,7 @@ def test_a_time_for_which_the_process_stood_still_does_not_count() -> None:
 
 
 def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
-    worker = Worker()
+    worker = Pretended()
     worker.lag = {PLACE: 41}
 
     async def visit(get: Get) -> None:
@@ -203,8 +203,8 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
 
 def test_a_port_that_is_taken_is_named() -> None:
     async def start(port: int) -> None:
-        worker = Worker()
-        await Health(cast(Work, worker), progress_of(worker)).start("127.0.0.1", port)
+        worker = Pretended()
+        await Health(cast(Worker, worker), progress_of(worker)).start("127.0.0.1", port)
 
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -50,7 +50,7 @@ def lagging(lags: Mapping[tuple[str, int], int]) -> Lag:
 
 async def while_time_passes(bench: Workbench, lag: Lag, done: Callable[[], bool], seconds: float) -> bool:
     """Commit what comes of time that passes, until `done` or for so long."""
-    task = asyncio.create_task(pass_time(bench.work, lag))
+    task = asyncio.create_task(pass_time(bench.worker, lag))
     deadline = time.monotonic() + seconds
     try:
         while not done() and time.monotonic() < deadline:
@@ -64,7 +64,7 @@ async def while_time_passes(bench: Workbench, lag: Lag, done: Callable[[], bool]
 
 def silent(bench: Workbench, seconds: float) -> None:
     """Let nothing have come for so long."""
-    bench.work.arrived_at = dict.fromkeys(PARTITIONS, time.monotonic() - seconds)
+    bench.worker.arrived_at = dict.fromkeys(PARTITIONS, time.monotonic() - seconds)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_one_that_has_read_nothing_yet_goes_by_where_it_began(tmp_path: Path) ->
     with workbench(tmp_path) as bench:
 
         async def scenario() -> None:
-            bench.work.parcels.deadlines.open(bench.work._recall(set(PARTITIONS)))
+            bench.worker.parcels.timers.open(bench.worker._restore_timers(set(PARTITIONS)))
             await bench.let_pass(START + 48 * HOUR)
             await bench.commit()
 
@@ -132,13 +132,13 @@ def test_a_worker_without_partitions_lets_nothing_pass(tmp_path: Path) -> None:
 
         async def scenario() -> None:
             await bench.parcels([BATCH])
-            await bench.work._before_revoke(lost=True)
+            await bench.worker._before_revoke(lost=True)
             silent(bench, 11)
             assert not await while_time_passes(bench, lagging(NO_LAG), lambda: bool(alerts(bench)), 0.3)
 
         asyncio.run(scenario())
         assert bench.effects.epochs == []
-        assert len(bench.work.parcels.deadlines) == 0
+        assert len(bench.worker.parcels.timers) == 0
 
 
 @pytest.mark.parametrize(("topic", "idle"), [(topics.SCANS, False), (topics.OBSERVATIONS, True)])
@@ -149,7 +149,7 @@ def test_an_event_keeps_its_partition_from_being_idle(tmp_path: Path, topic: str
         async def scenario() -> None:
             await bench.settle([BATCH])
             silent(bench, 11)
-            async with bench.work.epoch(current([replace(BATCH, topic=topic)])):
+            async with bench.worker.step(current([replace(BATCH, topic=topic)])):
                 pass
             found = await while_time_passes(bench, lagging(NO_LAG), lambda: bool(alerts(bench)), 2 if idle else 0.3)
             assert found is idle

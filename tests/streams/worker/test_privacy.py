@@ -151,7 +151,7 @@ def test_persons_are_nowhere_past_decoding(tmp_path: Path, caplog: pytest.LogCap
             assert not found_in((key or b"") + b"\n" + value), topic
         for key, kept in effects.changelog:
             assert not found_in(key + b"\n" + (kept or b""))
-        assert not found_in(bench.work.metrics.render())
+        assert not found_in(bench.worker.metrics.render())
     assert not found_in(caplog.text.encode())
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 8

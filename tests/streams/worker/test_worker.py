@@ -63,12 +63,12 @@ def test_batches_of_an_earlier_assignment_are_left_out(tmp_path: Path) -> None:
     records = world(2, 30)
     with workbench(tmp_path) as bench:
         batches = current(batches_of(records).batches(records))
-        bench.work._generation = 2
+        bench.worker._generation = 2
 
         async def scenario() -> None:
-            async with bench.work.epoch(batches) as turn:
-                assert turn.fresh == []
-                turn.judged(await bench.work.run(bench.work.parcels.step, turn.fresh, START))
+            async with bench.worker.step(batches) as step:
+                assert step.fresh == []
+                step.judged(await bench.worker.run(bench.worker.parcels.step, step.fresh, START))
             await bench.commit()
 
         asyncio.run(scenario())
@@ -83,7 +83,7 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     with workbench(tmp_path) as bench:
-        step = bench.work.parcels.step
+        step = bench.worker.parcels.step
 
         def cut_short(*args: object) -> object:
             done = step(*args)  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
 
         async def scenario() -> None:
             await bench.parcels(batches[:1])  # a whole one in the same epoch, which alone could be committed
-            bench.work.parcels.step = cut_short  # type: ignore[assignment, method-assign]
+            bench.worker.parcels.step = cut_short  # type: ignore[assignment, method-assign]
             task = asyncio.create_task(bench.parcels(batches[1:]))
             await asyncio.to_thread(begun.wait, 10)
             if how == "cancelled":
@@ -104,11 +104,11 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
             with pytest.raises((MemoryError, asyncio.CancelledError)):
                 await task
             await bench.commit()
-            await bench.work._before_revoke(lost=False)  # as on the way out of a worker that stops
+            await bench.worker._before_revoke(lost=False)  # as on the way out of a worker that stops
 
         asyncio.run(scenario())
         assert bench.effects.epochs == []
-        assert all(store.partitions == frozenset() for store in bench.work._stores.values())
+        assert all(store.partitions == frozenset() for store in bench.worker._stores.values())
 
 
 @pytest.mark.parametrize("lost", [True, False])
@@ -119,8 +119,8 @@ def test_partitions_lost_take_their_epoch_with_them(tmp_path: Path, lost: bool) 
 
         async def scenario() -> None:
             await bench.parcels(batches)
-            await bench.work._before_revoke(lost)
-            assert not bench.work.ready
+            await bench.worker._before_revoke(lost)
+            assert not bench.worker.ready
             await bench.commit()
 
         asyncio.run(scenario())
@@ -142,7 +142,7 @@ def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> N
             await bench.parcels(batches[:1])
             bench.effects.commit = refused  # type: ignore[method-assign, assignment]
             failing = asyncio.create_task(bench.commit())
-            while bench.work._epoch.rows:
+            while bench.worker._epoch.rows:
                 await asyncio.sleep(0.001)
             await bench.parcels(batches)  # the epoch that follows is full before it is known that the first has failed
             full.set()

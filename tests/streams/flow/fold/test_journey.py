@@ -16,7 +16,7 @@ from rules import load_catalogue
 from schemas.records import Inspection, Scan, Shipment
 from streams.flow import pipeline
 from streams.flow.fold.journey import END, NEVER
-from streams.flow.time.timers import AHEAD_MS_MAX, Deadlines
+from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
 from streams.settings import Settings
 from streams.state.store import MemoryStore, whole
 from tests import reference
@@ -61,9 +61,9 @@ def forget(recorded: Recorded) -> None:
     parcels = recorded._parcels
     assert isinstance(parcels.store, MemoryStore)
     store = parcels.store
-    found = {number: parcels.recall(whole(store, number, 7), NOW, lambda: False) for number in store._values}
-    parcels.deadlines = Deadlines()
-    parcels.deadlines.open(found)
+    found = {number: parcels.restore_timers(whole(store, number, 7), NOW, lambda: False) for number in store._values}
+    parcels.timers = TimerService()
+    parcels.timers.open(found)
 
 
 # --- when -------------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_those_too_many_for_one_step_come_in_the_next(monkeypatch: pytest.Monkey
     judged = recorded._parcels.let_pass([], NOW)
     assert (judged.due, judged.behind) == (min(rest, 5), rest > 5)
     recorded.close()
-    assert not recorded._parcels.deadlines.behind
+    assert not recorded._parcels.timers.behind
     assert not recorded._parcels.let_pass([], NOW).due
 
 
@@ -169,7 +169,7 @@ def test_a_decision_outlives_the_worker_that_made_it() -> None:
     assert recorded.answers["SF:W"][rule] is True
     revision = recorded.alerts[b"SF:W"].revision
     forget(recorded)
-    assert recorded._parcels.deadlines.event_time(np.zeros(1, dtype=np.uint16)).tolist() == [START + HOUR]
+    assert recorded._parcels.timers.event_time(np.zeros(1, dtype=np.uint16)).tolist() == [START + HOUR]
     assert feed(recorded, scan(START + HOUR + 1, "arrived"))[rule] is True
     assert recorded.alerts[b"SF:W"].revision > revision
 
@@ -177,9 +177,9 @@ def test_a_decision_outlives_the_worker_that_made_it() -> None:
 def test_a_worker_that_is_started_anew_finds_what_it_has_to_wait_for() -> None:
     recorded = Recorded()
     feed(recorded, shipment(), scan(START + HOUR))
-    waiting = len(recorded._parcels.deadlines)
+    waiting = len(recorded._parcels.timers)
     forget(recorded)
-    assert len(recorded._parcels.deadlines) == waiting == 1
+    assert len(recorded._parcels.timers) == waiting == 1
     assert recorded.answers["SF:W"]["journey.departed_uninspected"] is None
     feed(recorded, marker(START + 2 * HOUR))
     assert recorded.answers["SF:W"]["journey.departed_uninspected"] is True
@@ -239,21 +239,21 @@ def _time(record: Event) -> int:
 def test_nothing_is_kept_of_parcels_that_wait_for_nothing() -> None:
     recorded = Recorded()
     feed(recorded, shipment(), check(START), scan(START + HOUR))
-    assert len(recorded._parcels.deadlines) == 0
+    assert len(recorded._parcels.timers) == 0
 
 
 def test_a_queue_stays_as_short_as_its_parcels() -> None:
     """Each parcel's deadline moves many times."""
-    deadlines = Deadlines()
+    timers = TimerService()
     parcels = [f"P{i}".encode() for i in range(100)]
     for at in range(1_000):
-        deadlines.set([0] * len(parcels), parcels, np.full(len(parcels), at))
-    assert len(deadlines) == 100
-    assert len(deadlines._calendars[0].queue) < 12_000
-    deadlines.let_pass([0], END)
-    assert sorted(deadlines.due(10**6)) == sorted((0, parcel) for parcel in parcels)
-    deadlines.set([0], parcels[:1], np.array([NEVER]))
-    assert (len(deadlines), deadlines.due(1), deadlines.behind) == (0, [], False)
+        timers.set([0] * len(parcels), parcels, np.full(len(parcels), at))
+    assert len(timers) == 100
+    assert len(timers._timers[0].queue) < 12_000
+    timers.let_pass([0], END)
+    assert sorted(timers.due(10**6)) == sorted((0, parcel) for parcel in parcels)
+    timers.set([0], parcels[:1], np.array([NEVER]))
+    assert (len(timers), timers.due(1), timers.behind) == (0, [], False)
 
 
 def test_rules_without_journeys_wait_for_nothing() -> None:
@@ -265,6 +265,6 @@ def test_rules_without_journeys_wait_for_nothing() -> None:
     recorded._parcels.catalogue = load_catalogue(None, few.rule_overrides)
     said = feed(recorded, shipment(), scan(START + HOUR), marker(START + 9 * DAY))
     assert not any(rule.startswith("journey.") for rule in said)
-    assert len(recorded._parcels.deadlines) == 0
+    assert len(recorded._parcels.timers) == 0
     (alert,) = recorded.open_alerts()
     assert alert.revision % 8 == 0

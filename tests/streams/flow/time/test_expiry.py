@@ -22,9 +22,9 @@ from streams.files.driver import Offline
 from streams.flow.layout import FORMAT
 from streams.flow.sources import SOURCES
 from streams.flow.time import watermarks
-from streams.flow.time.expiry import Kept
-from streams.flow.time.expiry_index import Dues
-from streams.flow.time.watermarks import Clocks
+from streams.flow.time.expiry import Retention
+from streams.flow.time.expiry_index import ExpiryIndex
+from streams.flow.time.watermarks import Watermarks
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore
@@ -36,7 +36,7 @@ from tests.schemas.samples import SCAN, SHIPMENT
 from tests.workbench import Workbench, workbench
 from tests.worlds import DAY, HOME, HOUR, START, Event, events_of, world
 
-KEPT = Kept.of(Settings())
+KEPT = Retention.of(Settings())
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def at(event: Event) -> int:
             return event.started_at
 
 
-def run(kept: Kept | None = KEPT, partitions: int = 1) -> Offline:
+def run(kept: Retention | None = KEPT, partitions: int = 1) -> Offline:
     return Offline(
         Settings(home_adcodes=HOME), catalogue(), partitions=partitions, now_ms=START + 10_000 * DAY, kept=kept
     )
@@ -71,7 +71,7 @@ def feed(run: Offline, *batches: Sequence[Event]) -> Offline:
     return run
 
 
-def judged(events: Sequence[Event], kept: Kept | None, size: int, partitions: int = 1) -> Offline:
+def judged(events: Sequence[Event], kept: Retention | None, size: int, partitions: int = 1) -> Offline:
     """These events in this order, to their end."""
     done = feed(run(kept, partitions), *(events[first : first + size] for first in range(0, len(events), size)))
     done.close()
@@ -204,7 +204,7 @@ def test_a_parcel_with_a_deadline_is_not_forgotten_before_it() -> None:
 
 
 def test_one_false_date_moves_no_clock() -> None:
-    made = Clocks()
+    made = Watermarks()
     made.hear("t", [0] * 5, np.array([START, START + 1, START + 900 * DAY, START + 2, START + 3]))
     assert made.newest == START + 2
     made.hear("t", [0] * 5, np.full(5, START - DAY))
@@ -212,7 +212,7 @@ def test_one_false_date_moves_no_clock() -> None:
 
 
 def test_the_slowest_source_that_has_more_holds_the_others() -> None:
-    made = Clocks()
+    made = Watermarks()
     for topic, days in (("a", 9), ("b", 5)):
         made.hear(topic, [0] * 3, np.full(3, START + days * DAY))
     assert made.low([("a", 0), ("b", 0)]) == START + 5 * DAY
@@ -243,7 +243,7 @@ def test_partitions_of_others_are_waited_for_while_they_bring_something(monkeypa
 
 def test_what_is_due_is_taken_once_and_in_order() -> None:
     store = MemoryStore()
-    dues = Dues(store)
+    dues = ExpiryIndex(store)
     noted = {b"%d:%018d" % (partition, i): i * HOUR for partition in (0, 1) for i in range(50)}
     dues.note([int(key[:1]) for key in noted], list(noted), np.array(list(noted.values())))
     store.put([0], [b"SF:1"], [b"a parcel"])
@@ -254,7 +254,7 @@ def test_what_is_due_is_taken_once_and_in_order() -> None:
         found += keys
     assert found == [b"0:%018d" % i for i in range(20)]
     assert dues.take(0, 20 * HOUR, 3) == []
-    again = Dues(store)
+    again = ExpiryIndex(store)
     assert len(again.take(0, 1_000 * HOUR, 1_000)) == 30
     assert len(again.take(1, 1_000 * HOUR, 1_000)) == 50
     assert store.scan(0, FIRST, 10) == [(b"SF:1", b"a parcel")]
@@ -282,8 +282,8 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
             looks += 1
             return {(topic, number): 0 for topic in SOURCES.values() for number in range(4)}
 
-        bench.work.parcels.near = frozenset(range(4))
-        task = asyncio.create_task(forget(bench.work, lag))
+        bench.worker.parcels.co_located = frozenset(range(4))
+        task = asyncio.create_task(forget(bench.worker, lag))
         for first in range(0, len(events), 300):
             await bench.parcels(split.batches(events[first : first + 300]))
             seen = looks
@@ -295,7 +295,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
 
     with workbench(tmp_path / "a") as bench:
         asyncio.run(scenario(bench))
-        for topic, store in bench.work._stores.items():
+        for topic, store in bench.worker._stores.items():
             restored = RocksStore("again", tmp_path / topic, Shared.of(8, 64), hot_bytes_max=1 << 20)
             for number in range(4):
                 restored.open(number)
