@@ -107,7 +107,7 @@ def test_there_is_a_core() -> None:
 CODE = """
 import sys
 from streams.files.pool import crew
-from tests.streams.test_crew import Tool
+from tests.streams.files.test_pool import Tool
 with crew(2, Tool, 1) as hands:
     for _, process in hands.each(Tool.times, [(1, 0.0)] * 4 + [(1, 30.0)] * 4):
         print(process, flush=True)
