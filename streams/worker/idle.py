@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from streams.flow.time.timers import ReadProgress
 from streams.kafka.transport.poller import Partition
 
