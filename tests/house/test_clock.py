@@ -16,7 +16,7 @@ OWNERS = {"time", "datetime", "date"}
 MAY_READ = {
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",
     "streams/files/bulk.py": "the same, of files",
-    "streams/worker/idle.py": "lets deadlines pass in a partition that is idle",
+    "streams/worker/idle.py": "moves the watermark of an idle partition, and bounds that of the others",
     "streams/worker/worker.py": "the metric of an alert's latency; the same where a partition is opened",
     "streams/worker/inputs.py": "as streams/app.py, of parcels that reference data touches",
     "streams/worker/rules.py": "dates what a worker says of its rules, for people",

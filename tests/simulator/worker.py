@@ -153,7 +153,7 @@ async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, Ba
         lambda: answer_all(made, histories),
         made.reference.run,
         lambda: idle.keep_up(made),
-        lambda: idle.pass_time(made, consumer.lag),
+        lambda: idle.pass_time(made, made.broker.ends, consumer.positions),
         *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]

@@ -104,6 +104,11 @@ class Consumer(base.Consumer):
         poller = self._poller
         return await self._on_thread(poller.lag, dict(committed)) if poller and not self.should_stop else {}
 
+    async def positions(self, read: Mapping[Partition, int]) -> dict[Partition, int]:
+        """What is next to read; see `Poller.positions`."""
+        poller = self._poller
+        return await self._on_thread(poller.positions, dict(read)) if poller and not self.should_stop else {}
+
     async def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Ends that may be committed with nothing to be read before them; see `Poller.passed`."""
         poller = self._poller

@@ -129,6 +129,17 @@ class Poller:
             lags[place] = max(unread, 0) + max(in_hand, 0)
         return lags
 
+    def positions(self, read: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Next to read of each assigned partition, behind marks of transactions and aborted records.
+
+        `read`: the same of those of which steps have read records since the assignment.
+        """
+        found = {}
+        for place in self.assigned & self._starts.keys():
+            at = read.get(place, self._starts[place])
+            found[place] = at if at < self._taken[place] else max(at, self._ends.get(place, 0))
+        return found
+
     def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Where partitions end that hold nothing but marks of transactions, or aborted records, behind what was
         committed; for the polling thread, which takes records and ends at once. `committed` as of `lag`."""
