@@ -14,6 +14,7 @@ OWNERS = {"time", "datetime", "date"}
 
 # Who may read it, and what for.
 MAY_READ = {
+    "streams/cli/alerts.py": "what `--since 2h` counts from",
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",
     "streams/files/bulk.py": "the same, of files",
     "streams/worker/idle.py": "moves the watermark of an idle partition, and bounds that of the others",
