@@ -26,6 +26,8 @@ COMMANDS = (
     "demo",
     "worker",
     "alerts",
+    "clues",
+    "dispatcher",
     "doctor",
     "generate",
     "judge",

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from desk.clues.book import Book
 from desk.clues.clue import CLAIM_MS, Clue
-from desk.clues.fold import EXCLUSIVE, FROM, IDS_KEPT, LATE_KEPT, needs_second, step
+from desk.clues.fold import IDS_KEPT, LATE_KEPT, needs_second, step
+from desk.clues.table import EXCLUSIVE, FROM
 from schemas import clues as log
 from schemas.records import encode
 from tests.desk.logs import T0, applied, clue_at, event, interleaved, opened, random_log
