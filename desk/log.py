@@ -24,7 +24,7 @@ from streams.kafka.transactions import Outgoing, TransactionalWriter
 
 log = logging.getLogger(__name__)
 
-READ_BACK_S = 10.0
+READ_BACK_S = 40.0  # a writer that was killed holds readers up until the broker ends its transaction
 Client = Mapping[str, str | int | float | bool]
 
 

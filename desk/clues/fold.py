@@ -54,7 +54,7 @@ def objection(clue: Clue, event: log.ClueEvent) -> str | None:
     if kind in EXCLUSIVE and event.expects is None:
         return f"{name}: `expects` is missing"
     if clue.state not in FROM[kind]:
-        return f"{name}: the clue is {clue.state}"
+        return f"{name}: the clue is {clue.state}{f', after {clue.last}' if clue.last else ''}"
     if kind in OF_STATION and event.station != clue.station:
         return f"{name}: the clue is with station {clue.station}"
     return None

@@ -27,6 +27,7 @@ COMMANDS = (
     "worker",
     "alerts",
     "clues",
+    "measures",
     "dispatcher",
     "doctor",
     "generate",

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT_S = 15.0
+_TIMEOUT_S = 10.0
 
 
 class WriteError(RuntimeError):

@@ -166,7 +166,7 @@ def test_who_withdraws_or_comes_too_late_leaves_no_answer() -> None:
         assert (after.state, after.closed_for, after.answer) == ("closed", reason, None)
     assert "only an answer" in str(step(clue, event(log.Closed, 5, clue, reason="answered")))
     accepted = clue_at(log.Dispatched, log.Accepted)
-    assert step(accepted, event(log.Closed, 5, accepted)) == "closed: the clue is accepted"
+    assert step(accepted, event(log.Closed, 5, accepted)) == "closed: the clue is accepted, after acceptance by ST-1"
 
 
 def test_a_clue_under_controlled_delivery_goes_to_no_station_and_is_seen_by_those_named() -> None:

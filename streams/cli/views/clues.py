@@ -17,6 +17,7 @@ from desk.clues.deadlines import WARN, next_due
 from streams.cli.views.alert import TIER_NAMES, TIER_STYLES, Language, language, place_name, when
 
 _ID_SHOWN = 11
+_REASONS_SHOWN = 3
 _HEADINGS = {
     "en": ("tier", "clue", "state", "parcel", "why"),
     "zh": ("等级", "线索", "状态", "运单", "原因"),
@@ -120,7 +121,10 @@ class Output:
     def _what(self, clue: Clue) -> tuple[str, str]:
         place = f"{clue.adcode} {place_name(clue.adcode)}".strip()
         reasons = clue.alert.reasons if clue.alert is not None else ()
-        titles = [reason.title.zh if self._lang == "zh" else reason.title.en for reason in reasons]
+        ranked = sorted(reasons, key=lambda reason: -reason.points)
+        titles = [reason.title.zh if self._lang == "zh" else reason.title.en for reason in ranked[:_REASONS_SHOWN]]
+        if len(reasons) > _REASONS_SHOWN:
+            titles.append(f"+ {len(reasons) - _REASONS_SHOWN}")
         # Of which arm a parcel is, its station must not see before it has answered.
         return f"{clue.parcel}\n{place}", "\n".join(titles) or (
             "按要求检查" if self._lang == "zh" else "check as ordered"
@@ -128,10 +132,10 @@ class Output:
 
 
 _COLUMNS: tuple[dict[str, Any], ...] = (
-    {"width": 12, "no_wrap": True},
+    {"width": 11, "no_wrap": True},
     {"width": _ID_SHOWN, "no_wrap": True},
-    {"ratio": 2},
-    {"width": 22, "overflow": "fold"},
+    {"width": 18, "overflow": "fold"},
+    {"width": 20, "overflow": "fold"},
     {"ratio": 3},
 )
 _HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
