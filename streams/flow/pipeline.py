@@ -25,7 +25,7 @@ from streams.flow.describe import describer
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import Emitted, emit
 from streams.flow.flood import Flood
-from streams.flow.fold import dossiers, histories
+from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
 from streams.flow.judge import Verdicts, judge, tally
 from streams.flow.reference import EMPTY
@@ -138,7 +138,7 @@ class Parcels:
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
         due = self.timers.due(DUE_MAX)
         out.due = len(due)
-        touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        touched = parcels.fold(self.store, uploads, movements, answers, due)
         if self.expiry is not None:
             self.expiry.read(uploads, movements, now_ms)
             self.expiry.begin(touched)
@@ -172,7 +172,7 @@ class Parcels:
             facts = self._histories.answer(observed[co_located], partitions[co_located])
             here = np.isin(facts.partitions, held)
             out.facts = pack(facts.rows[~here], facts.partitions[~here])
-            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            parcels.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
             observed, partitions = observed[~co_located], partitions[~co_located]
         out.observations = pack(observed, partitions)
 

@@ -16,15 +16,15 @@ import xxhash
 
 from schemas import topics
 from schemas.records import Alert, Reject
-from streams.flow import layout
 from streams.flow.batches import Batch
 from streams.flow.emit import Emitted
 from streams.flow.pipeline import SOURCES, Histories, Judged, Parcels
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers
+from streams.state.format import FORMAT
 from streams.worker.worker import Worker
 
-_HEAD = bytes([layout.FORMAT])
+_HEAD = bytes([FORMAT])
 _COUNTS = struct.Struct("<IIQ")  # events, answers, and a hash over the events in their order
 
 

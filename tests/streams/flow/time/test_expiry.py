@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from schemas import topics
 from schemas.records import Inspection, Scan, Shipment
 from streams.files.driver import Offline
-from streams.flow.layout import FORMAT
 from streams.flow.pipeline import SOURCES
 from streams.flow.time import watermarks
 from streams.flow.time.expiry import Retention
 from streams.flow.time.expiry_index import ExpiryIndex
 from streams.flow.time.watermarks import Watermarks
 from streams.settings import Settings
+from streams.state.format import FORMAT
 from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore
 from streams.state.tuning import Shared
