@@ -20,9 +20,8 @@ from schemas.apart import Notice
 from schemas.records import Reject
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
-from streams.flow.decode import Kind, Limits, Rejected, decode
-from streams.flow.describe import describer
-from streams.flow.describe.describer import Describer
+from streams.flow.decode import Limits, Rejected, decode
+from streams.flow.describe.describer import Describer, joined
 from streams.flow.emit import Emitted, emit
 from streams.flow.flood import Flood
 from streams.flow.fold import dossiers, histories, parcels
@@ -32,11 +31,10 @@ from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import Shadowed, shadow
+from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, TimerService, restore_timers
 from streams.state.store import Store
-
-SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
 
@@ -201,10 +199,13 @@ class Parcels:
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Decode and describe what these batches hold; rejects and counts go to `out`."""
-        uploads = self._describer.uploads(*self._decode("shipment", batches, out))
-        scans = describer.scans(*self._decode("scan", batches, out))
-        inspections = describer.inspections(*self._decode("inspection", batches, out))
-        return uploads, describer.joined([scans, inspections])
+        read = {source.topic: _Read() for source in SOURCES}
+        for batch in batches:
+            if batch.topic in read:
+                self._decode(batch, read[batch.topic], out)
+        uploads = self._describer.uploads(*read[topics.SHIPMENTS].columns())
+        movements = [source.movements(*read[source.topic].columns()) for source in SOURCES if source.movements]
+        return uploads, joined(movements)
 
     def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
         """Conclude about these dossiers, save them, and note what they wait for."""
@@ -252,21 +253,29 @@ class Parcels:
         home = self._describer.home_adcodes
         return judge(touched, self.catalogue, self.reference, event_time, home=home, rule_set=self.rule_set)
 
-    def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
-        """The valid records of one kind, with the partition and offset of each; the others become rejects."""
-        records: list[Any] = []
-        partitions: list[int] = []
-        offsets: list[int] = []
-        topic = SOURCES[kind]
-        for batch in batches:
-            if batch.topic == topic:
-                decoded = decode(kind, batch.values, self._limits)
-                records += decoded.rows
-                partitions += [batch.partition] * len(decoded.rows)
-                offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [refused(batch, bad, self._describer.seal) for bad in decoded.rejected]
-                out.events[topic] += len(batch.values)
-        return records, partitions, offsets
+    def _decode(self, batch: Batch, into: _Read, out: Judged) -> None:
+        """Add the valid records of a batch; the others become rejects."""
+        decoded = decode(_KIND[batch.topic], batch.values, self._limits)
+        into.records += decoded.rows
+        into.partitions += [batch.partition] * len(decoded.rows)
+        into.offsets += [batch.offsets[i] for i in decoded.indices]
+        out.rejects += [refused(batch, bad, self._describer.seal) for bad in decoded.rejected]
+        out.events[batch.topic] += len(batch.values)
+
+
+@dataclass(slots=True)
+class _Read:
+    """The valid records of one source, with the partition and the offset of each."""
+
+    records: list[Any] = field(default_factory=list)
+    partitions: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+
+    def columns(self) -> tuple[list[Any], list[int], list[int]]:
+        return self.records, self.partitions, self.offsets
+
+
+_KIND = {source.topic: source.kind for source in SOURCES}
 
 
 class Histories:
