@@ -36,7 +36,7 @@ def step(store: MemoryStore, records: Sequence[Record], answers: Answers | None 
     touched = parcels.fold(
         store,
         DESCRIBER.uploads(shipments, [0] * len(shipments), range(len(shipments))),
-        describer.joined(
+        Movements.joined(
             [
                 describer.scans(scans, [0] * len(scans), range(len(scans))),
                 describer.inspections(checks, [0] * len(checks), range(len(checks))),
