@@ -29,6 +29,7 @@ COMMANDS = (
     "clues",
     "measures",
     "dispatcher",
+    "tracer",
     "doctor",
     "generate",
     "judge",
