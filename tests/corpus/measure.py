@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams.describe.goods import Goods, read
-from streams.describe.lexicon import read_terms
-from streams.describe.spelling import normal_form
-from streams.describe.terms import Use, controlled_terms
+from streams.flow.describe.goods import Goods, read
+from streams.flow.describe.lexicon import read_terms
+from streams.flow.describe.spelling import normal_form
+from streams.flow.describe.terms import Use, controlled_terms
 from tests.corpus import tricks
 from tests.corpus.heldout import heldout
 from tests.corpus.trades import ordinary_names

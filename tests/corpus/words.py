@@ -12,7 +12,7 @@ import textwrap
 from collections import defaultdict
 from pathlib import Path
 
-import streams.describe
+import streams.flow.describe
 
 CHARS_MAX = 4  # of a word: longer ones are phrases and names, and are found by their parts
 COUNT_MIN = 30  # of a word; rarer ones are mostly names
@@ -45,6 +45,6 @@ def derived(dictionary: str) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(streams.describe.__file__).parent / "data/goods/words.txt"
+    target = Path(streams.flow.describe.__file__).parent / "data/goods/words.txt"
     target.write_text(derived(Path(sys.argv[1]).read_text(encoding="utf-8")), encoding="utf-8")
     print(target.name, "written")

@@ -1,0 +1,154 @@
+"""Goods names: normal form, powder or liquid, controlled terms, names that say nothing.
+
+A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word
+lists (`data/goods/`) need no spellings. Then all lists are searched in one pass, and what is found is weighed against
+what stands around it (`context`). Only a name in which this finds no controlled term is searched for one in disguise
+(`disguise`): by sound, in another order, misspelt. docs/goods.md has the rules in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import polars as pl
+
+from streams.flow.describe.context import CONTROLLED, Context, found_in, gravity, is_alone
+from streams.flow.describe.disguise import Disguises
+from streams.flow.describe.lexicon import Hit, read_terms
+from streams.flow.describe.sounds import CHARS_SURE, DISGUISED, HINTED
+from streams.flow.describe.spelling import breaks, compact, normal_form, read_variants, spaced
+from streams.flow.describe.terms import Term, Use, controlled_terms
+from streams.flow.layout import GOODS_TRICKS
+
+DECLARABLE = ("powder", "liquid", "solid", "gas", "mixed")
+NAMES_CACHED_MAX = 65_536
+
+LOOKED_FOR_CHARS_MIN = 4  # of a Chinese name in the catalogues: it is looked for in disguise without being in names.txt
+LOOKED_FOR_LETTERS_MIN = 8
+
+
+class Goods(NamedTuple):
+    """What a goods name says."""
+
+    norm: str
+    by_words: str
+    controlled: bool
+    hinted: bool
+    vague: bool
+    term: int  # `Term.ref` of the gravest term found or hinted at; 0: none
+    trick: int  # how it is written, in GOODS_TRICKS
+
+
+def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame:
+    """Columns of goods, row by row. None is null.
+
+    goods_norm (String): the name in its normal form (`normal_form`); empty if nothing is left.
+    goods_class (String): powder, liquid, solid, gas, mixed or unknown: `goods_form` if declared, else by words.
+    goods_controlled (Boolean): holds a term for a drug, a listed precursor, or a reported disguise, plain or disguised.
+    goods_hinted (Boolean): holds none, but what may be one: its initials, a short one's homophone.
+    goods_vague (Boolean): the name as a whole says nothing (样品, 其他, test), or has no letter in it.
+    goods_term (UInt32): the term that it holds or hints at (`terms.term_of`); 0 for none.
+    goods_trick (UInt8): how that is written, in GOODS_TRICKS.
+    """
+    names = goods_name.cast(pl.String).fill_null("")
+    distinct = names.unique()  # names repeat, so each is read once
+    said = pl.DataFrame([read(name) for name in distinct.to_list()], schema=_SAID, orient="row")
+    numbers = pl.Series(range(len(distinct)), dtype=pl.UInt32)
+    described = said[names.replace_strict(distinct, numbers, return_dtype=pl.UInt32)] if len(names) else said
+    form = goods_form.cast(pl.String)
+    declared = form.is_in(DECLARABLE).fill_null(False)
+    return described.with_columns(form.zip_with(declared, described["goods_class"]).alias("goods_class"))
+
+
+_SAID = {
+    "goods_norm": pl.String,
+    "goods_class": pl.String,
+    "goods_controlled": pl.Boolean,
+    "goods_hinted": pl.Boolean,
+    "goods_vague": pl.Boolean,
+    "goods_term": pl.UInt32,
+    "goods_trick": pl.UInt8,
+}
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def read(name: str) -> Goods:
+    """What a name says. Kept for the names met most lately: goods names repeat."""
+    text = spaced(name)
+    norm = text.replace(" ", "")
+    vague = norm in _vague() or not any(map(str.isalpha, norm))
+    spaces = breaks(text)
+    context = Context(norm, found_in(norm, spaces))
+    hit = next(context.standing(), None) or _in_disguise(text, context, spaces)
+    by_words = context.class_by_words()
+    if hit is None:
+        return Goods(norm, by_words, False, False, vague, 0, 0)
+    controlled = hit.kind in (CONTROLLED, DISGUISED)
+    trick = hit.trick or _spelling(name, hit.term)
+    term = controlled_terms()[hit.term]
+    return Goods(norm, by_words, controlled, not controlled, vague, term.ref, GOODS_TRICKS.index(trick))
+
+
+def _in_disguise(text: str, context: Context, spaces: frozenset[int]) -> Hit | None:
+    """The gravest of the terms that a name without a plain one holds in a form that is meant to be missed."""
+    like = context.standing_like(_disguises().hits(text, context.norm, spaces))
+    return min([*like, *_otherwise_read(context.norm)], key=gravity, default=None)
+
+
+def _otherwise_read(norm: str) -> Iterator[Hit]:
+    """Terms that stand in a name once it is put together: 氯月安酮, 大x麻, 冰冰毒毒."""
+    for other, trick in _disguises().readings(norm):
+        for hit in Context(other, found_in(other, frozenset())).standing():
+            if hit.term in _looked_for() and hit.term not in norm:
+                sure = len(hit.term) >= CHARS_SURE or is_alone(other, hit)
+                yield hit._replace(kind=DISGUISED if sure else HINTED, trick=trick)
+                break
+
+
+def _spelling(name: str, term: str) -> str:
+    """How a term that is all there in its normal form was written."""
+    written, listed = name.casefold(), controlled_terms()[term].name
+    if listed in written or term in written:
+        return "plain"
+    return "separated" if term in re.sub(r"[\W_]+", "", written) else "characters"
+
+
+@cache
+def _vague() -> frozenset[str]:
+    return frozenset(compact(read_terms("goods/vague.txt")))
+
+
+@cache
+def _listed_names() -> frozenset[str]:
+    return frozenset(compact(read_terms("goods/names.txt")))
+
+
+@cache
+def _looked_for() -> frozenset[str]:
+    """Terms looked for in disguise: those of names.txt, and the long official names of drugs."""
+    long = (norm for norm, term in controlled_terms().items() if _is_long_name(norm, term))
+    return _listed_names() | frozenset(long)
+
+
+def _is_long_name(norm: str, term: Term) -> bool:
+    if not term.first or term.use is not Use.ANYWHERE or term.kind in ("street_name", "precursor"):
+        return False
+    if not norm.isalpha():
+        return False
+    if norm.isascii():
+        return len(norm) >= LOOKED_FOR_LETTERS_MIN and " " not in term.name
+    return len(norm) >= LOOKED_FOR_CHARS_MIN and not any(map(str.isascii, norm))
+
+
+@cache
+def _disguises() -> Disguises:
+    rows = map(str.split, read_terms("goods/parts.txt"))
+    return Disguises(
+        _looked_for(),
+        _listed_names(),
+        shapes=read_variants("goods/shapes.txt"),
+        parts={normal_form(parts): whole for whole, *its in rows for parts in its},
+    )
