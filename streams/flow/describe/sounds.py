@@ -105,7 +105,7 @@ class Sounds:
         if written.isascii():
             return self._worth_of_pinyin(norm, start, end, size, spaces)
         shared = _shared(written, spoken, self._syllables)
-        if shared is None or shared == size or shared < spoken.shared_min:
+        if shared is None or written == spoken.term or shared < spoken.shared_min:
             return None
         chinese = sum(char not in LATIN for char in written)
         if shared and shared == chinese:
