@@ -12,9 +12,7 @@ import faulthandler
 import logging
 import signal
 import time
-import traceback
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -25,6 +23,8 @@ from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
+from schemas.errors import WaybillError
+from streams.explain import explain
 from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
@@ -35,11 +35,10 @@ from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS)
-OURS = ("streams", "rules", "schemas")
 log = logging.getLogger(__name__)
 
 
-class WorkerError(RuntimeError):
+class WorkerError(WaybillError):
     """Why a worker stopped that was not asked to, in one line."""
 
 
@@ -247,27 +246,11 @@ def run(app: App) -> None:
         Runner(app).run()
     except Exception as error:
         log.debug("the worker crashed", exc_info=error)
-        said = reason(error)
+        said = explain(error)
         if "fenced" in said.lower():
             said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
         raise WorkerError(said) from error
     log.info("stopped")
-
-
-def reason(error: BaseException) -> str:
-    """One line about what went wrong; of an error that is not ours only kind and place, as its text may quote data."""
-    kind = type(error)
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    if kind.__module__.split(".")[0] in OURS or isinstance(error, OSError):
-        return str(error)
-    if kind.__name__ == "KafkaException":
-        return f"kafka: {error.args[0].str()}"
-    frames = traceback.extract_tb(error.__traceback__)
-    folders = tuple(str(Path(__file__).resolve().parents[1] / name) for name in OURS)
-    ours = [frame for frame in frames if frame.filename.startswith(folders)] or frames[-1:]
-    where = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
-    return f"unexpected {kind.__module__}.{kind.__qualname__}{where}"
 
 
 async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:

@@ -30,6 +30,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from schemas.errors import WaybillError
+
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
 CONFIG_DEFAULT = Path("waybill.toml")
@@ -52,8 +54,10 @@ KAFKA_RESERVED = frozenset({
 SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
 
 
-class SettingsError(ValueError):
+class SettingsError(WaybillError):
     """A setting that cannot be used. The message is one line and names the field and where its value came from."""
+
+    exit_code = 2
 
 
 def _split(value: object) -> object:

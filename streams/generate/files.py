@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 import polars as pl
 
+from schemas.errors import WaybillError
 from streams.generate.flow import Chunk, Kind, Traffic
 
 Format = Literal["ndjson", "parquet"]
@@ -32,7 +33,7 @@ class Summary:
     size_bytes: int
 
 
-class NotEmptyError(Exception):
+class NotEmptyError(WaybillError):
     """The folder holds something already."""
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from schemas.errors import WaybillError
 from streams.metrics import CONTENT_TYPE
 from streams.worker.watchdog import AWAY_S, Watchdog
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from streams.worker.worker import Worker
 
 
-class HealthError(RuntimeError):
+class HealthError(WaybillError):
     """The pages cannot be served; the message names address and port."""
 
 

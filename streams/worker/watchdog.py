@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from schemas.errors import WaybillError
+
 if TYPE_CHECKING:
     from streams.worker.worker import Worker
 
@@ -23,7 +25,7 @@ LOOK_EVERY_S = 2.0
 AWAY_S = 10.0  # without an answer of a broker, after which a worker is not ready
 
 
-class StuckError(RuntimeError):
+class StuckError(WaybillError):
     """A worker that got nowhere for too long; the message says for how long, and what it waited for."""
 
 

@@ -23,10 +23,11 @@ from streams.flow.flood import Flood
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
 from streams.flow.time.timers import PartitionTimers
+from streams.kafka.config import client, membership, producing, slot
 from streams.kafka.restore import restore
+from streams.kafka.rights import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
-from streams.kafka.transport.membership import membership, producing
 from streams.kafka.transport.poller import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -72,7 +73,7 @@ class Worker:
             kept=Retention.of(settings),
         )
         self.reference = Inputs(self)
-        self.broker = Broker(self._client({}))
+        self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
         self._committer: Committer | None = None
         self._prepared: asyncio.Future[Any] | None = None
         self._consumer: Consumer | None = None
@@ -231,7 +232,7 @@ class Worker:
         settings, loop = self.settings, asyncio.get_running_loop()
         self._committer = Committer(
             self._client(producing(settings)),
-            f"{settings.group}-{settings.instance}",
+            slot(settings),
             self._stores,
         )
         self._prepared = asyncio.gather(
@@ -341,7 +342,7 @@ class Worker:
             self._consumer.fail(error)
 
     def _client(self, more: dict[str, object]) -> dict[str, object]:
-        return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
+        return {**client(self.settings), **more}
 
 
 _EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000
