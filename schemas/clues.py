@@ -156,6 +156,7 @@ class Confirmed(ClueEvent, frozen=True, kw_only=True):
 class Disputed(ClueEvent, frozen=True, kw_only=True):
     """A second person does not agree; the station must answer again."""
 
+    outcome: Annotated[Outcome | None, _about("What the second person found.")] = None
     why: Annotated[Text, _about("Reason; no personal data.")]
 
 

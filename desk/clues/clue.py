@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.clues import Answered
 from schemas.records import Alert
-from schemas.terms import Arm, CheckKind, ClosedFor, Origin, Status, Tier
+from schemas.terms import Arm, CheckKind, ClosedFor, Origin, Outcome, Status, Tier
 
 State = Literal["new", "dispatched", "accepted", "checked", "answered", "closed"]
 HoldState = Literal["requested", "effective", "released"]
@@ -53,6 +53,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 
     version    exclusive events applied: what the next one has to carry as `expects`.
     last       the last exclusive event, for whoever comes too late.
+    doubled    outcomes of double checks, the station's and the second person's; the newest few.
     level      how far up the present step was escalated.
     standing   what the alert says now; `alert` is what it said when the clue was opened.
     """
@@ -96,6 +97,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     answered_at: int | None = None
     first_answered_at: int | None = None
     second_by: str | None = None
+    doubled: tuple[tuple[Outcome, Outcome], ...] = ()
     closed_for: ClosedFor | None = None
     closed_at: int | None = None
     hold: Hold | None = None

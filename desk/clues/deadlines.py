@@ -59,21 +59,32 @@ class Calendar:
         """Whether work is done on a day."""
         return self.days.get(day.isoformat(), day.weekday() < 5)
 
+    def works_at(self, at_ms: int) -> bool:
+        """Whether work is done on the day of a time."""
+        return self.works(day_of(at_ms))
+
     def after(self, at_ms: int, minutes: int) -> int:
         """The time, epoch ms, when so many working minutes have passed since `at_ms`."""
-        local = datetime.fromtimestamp(at_ms / 1_000, UTC) + _CHINA
-        day, left = local.date(), minutes * MINUTE_MS
-        begin = (local - datetime(day.year, day.month, day.day, tzinfo=UTC)) // timedelta(milliseconds=1)
+        day, left = day_of(at_ms), minutes * MINUTE_MS
+        begin = at_ms - _midnight(day)
         for _ in range(minutes + 366):  # a year without a working day is no calendar
             if self.works(day):
                 start = max(begin, self.from_minute * MINUTE_MS)
                 free = max(self.to_minute * MINUTE_MS - start, 0)
                 if left <= free:
-                    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) - _CHINA
-                    return int(midnight.timestamp() * 1_000) + start + left
+                    return _midnight(day) + start + left
                 left -= free
             day, begin = day + timedelta(days=1), 0
         raise ValueError("the calendar has no working days")
+
+
+def day_of(at_ms: int) -> date:
+    """The day in China at a time."""
+    return (datetime.fromtimestamp(at_ms / 1_000, UTC) + _CHINA).date()
+
+
+def _midnight(day: date) -> int:
+    return int((datetime(day.year, day.month, day.day, tzinfo=UTC) - _CHINA).timestamp()) * 1_000
 
 
 def dues(tier: Tier, at_ms: int, calendar: Calendar) -> Dues:

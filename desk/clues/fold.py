@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from desk.clues.clue import CLAIM_MS, Clue, Late, State
 from desk.clues.holds import held
 from schemas import clues as log
+from schemas.terms import Outcome
 
 SECOND_SHARE: Final = 0.05  # of the answers that need no second person by themselves
-LATE_KEPT: Final = 16  # refused events that a clue remembers
+LATE_KEPT: Final = 16  # refused events, and double checks, that a clue remembers
 IDS_KEPT: Final = 64  # event ids that a clue remembers, to know a repeat
 
 _OPEN: Final = frozenset[State]({"new", "dispatched", "accepted", "checked", "answered"})
@@ -238,6 +239,7 @@ def _confirmed(clue: Clue, event: log.Confirmed) -> Clue | str:
         clue,
         state="closed",
         second_by=event.by,
+        doubled=_doubled(clue, None if clue.answer is None else clue.answer.outcome),
         agreed=clue.agreed + 1,
         closed_for="answered",
         closed_at=event.at,
@@ -248,7 +250,22 @@ def _confirmed(clue: Clue, event: log.Confirmed) -> Clue | str:
 def _disputed(clue: Clue, event: log.Disputed) -> Clue | str:
     if clue.answer is not None and event.by == clue.answer.by:
         return "disputed: nobody disputes his own answer"
-    return replace(clue, state="accepted", second_by=event.by, disputes=clue.disputes + 1, last="a dispute", level=0)
+    return replace(
+        clue,
+        state="accepted",
+        second_by=event.by,
+        doubled=_doubled(clue, event.outcome),
+        disputes=clue.disputes + 1,
+        last="a dispute",
+        level=0,
+    )
+
+
+def _doubled(clue: Clue, second: Outcome | None) -> tuple[tuple[Outcome, Outcome], ...]:
+    """The outcomes of double checks with one more, where the second person said what was found."""
+    if clue.answer is None or second is None:
+        return clue.doubled
+    return (*clue.doubled[1 - LATE_KEPT :], (clue.answer.outcome, second))
 
 
 def _closed(clue: Clue, event: log.Closed) -> Clue | str:

@@ -30,25 +30,25 @@ DAY_MS = 24 * HOUR_MS
 SPAN_MS = np.array([90 * DAY_MS, 30 * DAY_MS, 14 * DAY_MS, HOUR_MS, DAY_MS], dtype=np.int64)
 
 
-def _codes(record: type, field: str) -> tuple[str, ...]:
+def labels(record: type, field: str) -> tuple[str, ...]:
     """The literal values of a record's field, in order; optional fields lose their None."""
     hint = get_type_hints(record)[field]
     literal = [arg for arg in get_args(hint) if arg is not type(None)]
     return tuple(get_args(literal[0])) if get_args(literal[0]) else tuple(literal)
 
 
-CUSTOMERS = _codes(Shipment, "customer_type")
-PLACES = _codes(Shipment, "pickup_place")
-DIRECTIONS = _codes(Shipment, "direction")
-METHODS = _codes(Shipment, "realname_method")
-CHECKS = _codes(Shipment, "realname_check")
-ID_TYPES = _codes(Shipment, "sender_id_type")
-GOODS_CLASSES = _codes(Shipment, "goods_form")
-SCAN_TYPES = _codes(Scan, "scan_type")
-SEALS = _codes(Scan, "seal_state")
-INSPECTION_TYPES = _codes(Inspection, "inspection_type")
-STAGES = _codes(Inspection, "stage")
-RESULTS = _codes(Inspection, "result")
+CUSTOMERS = labels(Shipment, "customer_type")
+PLACES = labels(Shipment, "pickup_place")
+DIRECTIONS = labels(Shipment, "direction")
+METHODS = labels(Shipment, "realname_method")
+CHECKS = labels(Shipment, "realname_check")
+ID_TYPES = labels(Shipment, "sender_id_type")
+GOODS_CLASSES = labels(Shipment, "goods_form")
+SCAN_TYPES = labels(Scan, "scan_type")
+SEALS = labels(Scan, "seal_state")
+INSPECTION_TYPES = labels(Inspection, "inspection_type")
+STAGES = labels(Inspection, "stage")
+RESULTS = labels(Inspection, "result")
 NONE = 255  # a code that is not given
 
 # A scan's kind is its code in SCAN_TYPES; an inspection's is INSPECTION + its code in INSPECTION_TYPES.

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from schemas import topics
 from schemas.records import encode
 from streams.flow.batches import Batch
-from streams.flow.pipeline import SOURCES, Judged
+from streams.flow.pipeline import Judged
+from streams.flow.sources import SOURCES
 from streams.kafka.producer import Record
 from streams.metrics import Metrics
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from schemas import topics
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from streams.flow.time.watermarks import Source
 from streams.worker.idle import Lag
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from streams.kafka.transport.poller import Partition
 
 if TYPE_CHECKING:

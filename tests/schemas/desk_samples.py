@@ -205,7 +205,7 @@ CLUES: tuple[dict[str, Any], ...] = (
         note="",
     ),
     _clue("confirmed", note=""),
-    _clue("disputed", why="重量不符"),
+    _clue("disputed", outcome="no_finding", why="重量不符"),
     _clue("reopened", why="新线索"),
     _clue("closed", reason="too_late"),
     _clue("escalated", level=1, adcode="440100", step="accept"),

@@ -19,7 +19,8 @@ from schemas.records import Alert, Reject
 from streams.flow import layout
 from streams.flow.batches import Batch
 from streams.flow.emit import Emitted
-from streams.flow.pipeline import SOURCES, Histories, Judged, Parcels
+from streams.flow.pipeline import Histories, Judged, Parcels
+from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers
 from streams.worker.worker import Worker

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 
 from rules import Catalogue, load_catalogue
 from schemas import topics
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from streams.kafka.transport.consumer import RebalanceError
 from streams.settings import Settings
 from streams.state.rocks import StateError

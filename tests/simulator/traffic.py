@@ -13,7 +13,7 @@ import xxhash
 from schemas import topics
 from schemas.records import Reject, encode
 from streams.files.driver import TOPIC_OF
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from tests.chaos import traffic as chaos_traffic
 from tests.chaos import verdict as chaos
 from tests.chaos.logs import Log

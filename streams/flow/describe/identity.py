@@ -103,7 +103,7 @@ def _number_exists(digits: NDArray[np.uint8], check: NDArray[np.uint8]) -> NDArr
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = _MONTH_DAYS[np.where(month <= 12, month, 0)] + (leap & (month == 2))
     real = (day >= 1) & (day <= days)
-    exists: NDArray[np.bool_] = numeric & right & real & _regions()[_value(safe[:, :6])]
+    exists: NDArray[np.bool_] = numeric & right & real & regions()[_value(safe[:, :6])]
     return exists
 
 
@@ -131,7 +131,7 @@ def _value(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 @cache
-def _regions() -> NDArray[np.bool_]:
+def regions() -> NDArray[np.bool_]:
     """For each six-digit code, whether a number may begin with it."""
     assigned = assigned_regions()
     table = np.zeros(CODES, dtype=np.bool_)

@@ -27,7 +27,7 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
     frame = pl.DataFrame({"norm": norm}).select_seq(
         "norm",
         masked=text.str.contains(MASK_NAME).fill_null(False),
-        word=text.is_in(list(_placeholders())),
+        word=text.is_in(list(placeholders())),
         mixed=(text.str.contains(r"[^\p{L}]") & ~text.str.contains(MASK_NAME)).fill_null(False),
         # One character repeated has equal ends; few other names do, so that only those are looked at one by one.
         ends=((text.str.head(1) == text.str.tail(1)) & (text.str.len_chars() > 1)).fill_null(False),
@@ -74,9 +74,10 @@ _NOT_LETTERS = re.compile(r"[^\w\ue000-\uf8ff]|[\d_]")
 def _bare_placeholder(name: str) -> bool:
     """Without digits and punctuation nothing is left, or a placeholder word is (测试01, N/A)."""
     letters = _NOT_LETTERS.sub("", name)
-    return not letters or letters in _placeholders()
+    return not letters or letters in placeholders()
 
 
 @cache
-def _placeholders() -> frozenset[str]:
+def placeholders() -> frozenset[str]:
+    """Words that name nobody, without what is not a letter."""
     return frozenset(_NOT_LETTERS.sub("", _fold(word)) for word in read_terms("names/placeholder.txt"))

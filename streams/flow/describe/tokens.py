@@ -49,8 +49,10 @@ class Tokeniser:
                 raise KeyFileError(f"key {name!r}: {len(key)} bytes, at least {KEY_BYTES_MIN} are needed")
         self.publish_key_id = publish_key_id
         self._publish_keys = dict(publish_keys)
+        self.state_key = hashlib.sha256(state_key).digest()
+        """As BLAKE2s takes it; for those who make the same tokens elsewhere."""
         # Keyed once here, and copied for every value.
-        self._keyed = hashlib.blake2s(key=hashlib.sha256(state_key).digest(), digest_size=8)
+        self._keyed = hashlib.blake2s(key=self.state_key, digest_size=8)
 
     @property
     def development(self) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from schemas import topics
 from schemas.records import Scan
 from streams.files.driver import Offline
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from streams.settings import Settings
 from streams.worker import idle as passing
 from streams.worker.idle import Lag, pass_time

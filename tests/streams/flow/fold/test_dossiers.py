@@ -35,7 +35,7 @@ def step(store: MemoryStore, records: Sequence[Record], answers: Answers | None 
     touched = dossiers.fold(
         store,
         DESCRIBER.uploads(shipments, [0] * len(shipments), range(len(shipments))),
-        describer.joined(
+        Movements.joined(
             [
                 describer.scans(scans, [0] * len(scans), range(len(scans))),
                 describer.inspections(checks, [0] * len(checks), range(len(checks))),

@@ -20,7 +20,7 @@ from schemas import topics
 from schemas.records import Inspection, Scan, Shipment
 from streams.files.driver import Offline
 from streams.flow.layout import FORMAT
-from streams.flow.pipeline import SOURCES
+from streams.flow.sources import SOURCES
 from streams.flow.time import watermarks
 from streams.flow.time.expiry import Retention
 from streams.flow.time.expiry_index import ExpiryIndex
