@@ -11,6 +11,8 @@ import asyncio
 import faulthandler
 import logging
 import signal
+import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -29,7 +31,7 @@ from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
 from streams.worker.expire import forget
-from streams.worker.health import Health
+from streams.worker.health import Health, listen
 from streams.worker.idle import keep_up, pass_time
 from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
@@ -60,12 +62,19 @@ class Watch(Service):
             app.worker.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
+            fault=lambda: app.worker.broker.fault,
         )
         self._health = Health(app.worker, self._watchdog)
+        self._listener: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Take the port of the pages. Raises HealthError."""
+        if self._pages:
+            self._listener = listen(self._settings.web_host, self._settings.web_port)
 
     async def on_start(self) -> None:
-        if self._pages:
-            url = await self._health.start(self._settings.web_host, self._settings.web_port)
+        if self._listener is not None:
+            url = await self._health.start(self._listener)
             log.info("pages at %s/metrics, /live, /ready", url)
         self.add_future(self._watchdog.run())
 
@@ -77,7 +86,8 @@ class Boot(BootStrategy):
     """Faust's order of starting, with our pages."""
 
     def web_server(self) -> Iterable[Any]:
-        return [Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)]
+        self.app.watch = Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)
+        return [self.app.watch]
 
 
 class Tables(TableManager):
@@ -94,6 +104,7 @@ class App(faust.App):
     """A Faust app with the worker's own parts: `work` (states, epochs) and `link` (what its transport needs)."""
 
     BootStrategy = Boot
+    watch: Watch
     logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
 
     def __init__(self, settings: Settings, **options: Any) -> None:
@@ -120,9 +131,15 @@ class App(faust.App):
         folder = self.settings.state_dir
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
         except OSError as error:
-            raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
-        self.worker.prepare()
+            raise WorkerError(
+                f"state_dir {folder}: {error.strerror}; name a folder that the worker may write with --state-dir or "
+                "WAYBILL_STATE_DIR"
+            ) from error
+        self.watch.listen()
+        self.worker.prepare()  # the first that another worker of this name would feel
         await super().on_first_start()
 
 

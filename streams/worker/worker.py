@@ -307,7 +307,10 @@ class Worker:
             return self._cancelled
 
         following = loop.run_in_executor(None, self.reference.catch_up, cancelled, timeout_s)
-        reading = partial(restore, self._client({}), self._stores, numbers, cancelled=cancelled, timeout_s=timeout_s)
+        resumed = {} if self.settings.accept_lost_state or self._consumer is None else self._consumer.resumed
+        reading = partial(
+            restore, self._client({}), self._stores, numbers, cancelled=cancelled, timeout_s=timeout_s, resumed=resumed
+        )
         records = await loop.run_in_executor(self._effects, reading)
         self.waits_for = "reference data and rules: reading the topics"
         await following
