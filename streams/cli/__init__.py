@@ -37,6 +37,7 @@ COMMANDS = (
     "rules",
     "settings",
     "topics",
+    "offsets",
     "broker",
 )
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130

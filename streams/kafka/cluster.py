@@ -191,7 +191,7 @@ class Cluster:
 
     def set_committed(self, group: str, offsets: Mapping[Place, int]) -> None:
         """Set committed offsets of a group that has no members."""
-        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        places = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
         asked = self._client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
         try:
             for each in asked[group].result(self._timeout_s).topic_partitions:

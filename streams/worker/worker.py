@@ -216,7 +216,7 @@ class Worker:
         """What the transport needs; see `streams.kafka.transport`."""
         settings = self.settings
         return Link(
-            config=self._client(membership(settings)),
+            config={**client(settings), **membership(settings)},
             partitions=settings.partitions,
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
@@ -231,7 +231,7 @@ class Worker:
         """While the group is joined: abort what an earlier worker of this slot left open, and read word lists."""
         settings, loop = self.settings, asyncio.get_running_loop()
         self._committer = Committer(
-            self._client(producing(settings)),
+            {**client(settings), **producing(settings)},
             slot(settings),
             self._stores,
         )
@@ -243,7 +243,7 @@ class Worker:
     async def start(self, consumer: Consumer) -> None:
         """Follow what concerns all partitions, and let those be restored that were assigned."""
         self._consumer = consumer
-        self.reference.start(self._client({}), consumer)
+        self.reference.start(client(self.settings), consumer)
         assert self._prepared is not None
         await self._prepared
         self._started.set()
@@ -309,7 +309,13 @@ class Worker:
         following = loop.run_in_executor(None, self.reference.catch_up, cancelled, timeout_s)
         resumed = {} if self.settings.accept_lost_state or self._consumer is None else self._consumer.resumed
         reading = partial(
-            restore, self._client({}), self._stores, numbers, cancelled=cancelled, timeout_s=timeout_s, resumed=resumed
+            restore,
+            client(self.settings),
+            self._stores,
+            numbers,
+            cancelled=cancelled,
+            timeout_s=timeout_s,
+            resumed=resumed,
         )
         records = await loop.run_in_executor(self._effects, reading)
         self.waits_for = "reference data and rules: reading the topics"
@@ -343,9 +349,6 @@ class Worker:
     def _restored(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
             self._consumer.fail(error)
-
-    def _client(self, more: dict[str, object]) -> dict[str, object]:
-        return {**client(self.settings), **more}
 
 
 _EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000

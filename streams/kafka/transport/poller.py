@@ -256,8 +256,8 @@ class Poller:
         )
         return InputError(
             f"{where}: offset {at} is next to read, but the log holds {low} to {high}: {what}. To go on with what is "
-            f"left, stop all workers of the group, then run `kafka-consumer-groups.sh --bootstrap-server HOST:PORT "
-            f"--group {self._group} --topic {place[0]}:{place[1]} --reset-offsets --to-earliest --execute`"
+            f"left, stop all workers of group {self._group}, then run "
+            f"`waybill offsets reset --topic {place[0]}:{place[1]} --to earliest`"
         )
 
     def _begin(self, at: Sequence[TopicPartition]) -> None:
