@@ -34,7 +34,6 @@ def restore(
     config: Mapping[str, object],
     stores: Mapping[str, RocksStore],
     partitions: set[int],
-    *,
     cancelled: Callable[[], bool],
     timeout_s: float = 120.0,
     resumed: Mapping[Place, int] | None = None,

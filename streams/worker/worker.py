@@ -230,11 +230,7 @@ class Worker:
     def prepare(self) -> None:
         """While the group is joined: abort what an earlier worker of this slot left open, and read word lists."""
         settings, loop = self.settings, asyncio.get_running_loop()
-        self._committer = Committer(
-            {**client(settings), **producing(settings)},
-            slot(settings),
-            self._stores,
-        )
+        self._committer = Committer({**client(settings), **producing(settings)}, slot(settings), self._stores)
         self._prepared = asyncio.gather(
             loop.run_in_executor(self._effects, self._committer.start),
             loop.run_in_executor(self._steps, warm, settings, self.parcels.catalogue),
@@ -308,15 +304,7 @@ class Worker:
 
         following = loop.run_in_executor(None, self.reference.catch_up, cancelled, timeout_s)
         resumed = {} if self.settings.accept_lost_state or self._consumer is None else self._consumer.resumed
-        reading = partial(
-            restore,
-            client(self.settings),
-            self._stores,
-            numbers,
-            cancelled=cancelled,
-            timeout_s=timeout_s,
-            resumed=resumed,
-        )
+        reading = partial(restore, client(self.settings), self._stores, numbers, cancelled, timeout_s, resumed)
         records = await loop.run_in_executor(self._effects, reading)
         self.waits_for = "reference data and rules: reading the topics"
         await following
