@@ -27,6 +27,7 @@ from rules import load_catalogue
 from schemas import topics
 from schemas.errors import WaybillError
 from streams.explain import explain
+from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
@@ -36,7 +37,7 @@ from streams.worker.idle import keep_up, pass_time
 from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
-PARCEL_TOPICS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS)
+PARCEL_TOPICS = (*sources.TOPICS, topics.FACTS)
 log = logging.getLogger(__name__)
 
 

@@ -10,15 +10,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from schemas import topics
 from schemas.errors import WaybillError
-from streams.flow import layout
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
+from streams.state.format import FORMAT
 from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
 _Values = defaultdict[Place, dict[bytes, bytes | None]]
-_FORMAT = bytes([layout.FORMAT])
+_FORMAT = bytes([FORMAT])
 _BEGUN = b"\x00begun"  # before all keys, as notes of ours are
 _SOURCES = {
     topics.PARCELS_CHANGELOG: (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS),

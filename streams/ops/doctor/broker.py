@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
-from schemas.topics import INSPECTIONS, RULES, SCANS, SHIPMENTS, TOPICS
+from schemas.topics import RULES, TOPICS
+from streams.flow import sources
 from streams.kafka import admin as topics
 from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster
@@ -27,7 +28,6 @@ SAMPLE_ROWS = 200  # newest records of each partition
 SAMPLE_S = 5.0
 CLOCK_WARN_S = 60.0
 _TIMEOUT_S = 10.0
-_KEYED = (SHIPMENTS, SCANS, INSPECTIONS)
 
 
 class _Identity(msgspec.Struct):
@@ -155,7 +155,7 @@ def _rules(settings: Settings, board: Board) -> Finding:
 def _records(config: Mapping[str, object], there: Mapping[str, int], hidden: set[str]) -> Iterator[Finding]:
     """Keys and times of the newest records."""
     newest, read = 0, 0
-    for topic in _KEYED:
+    for topic in sources.TOPICS:
         if topic in hidden:
             yield fail("keys", f"{topic}: may not be read", advice(config, Right("READ", "topic", topic)))
         if topic not in there:
