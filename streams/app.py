@@ -131,7 +131,7 @@ class App(faust.App):
     async def on_first_start(self) -> None:
         folder = self.settings.state_dir
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:

@@ -40,6 +40,7 @@ COMMANDS = (
     "replay",
     "rules",
     "settings",
+    "keys",
     "topics",
     "offsets",
     "broker",

@@ -155,12 +155,13 @@ _CLIENT = re.compile(r"#(?:consumer|producer)-\d")  # librdkafka's name of a cli
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
     from streams.ops.supervisor import STABLE_S, WAYBILL, Child, supervise
+    from streams.settings_shown import variables
     from streams.worker.instance import open_ended
 
     log_to_stderr(settings.log_level, "supervisor")
-    shared = [part for assignment in assignments for part in ("--set", assignment)]
-    if config is not None:
-        shared += ["--config", str(config)]
+    shared = ["--config", str(config)] if config is not None else []
+    shared += ["--accept-lost-state"] if settings.accept_lost_state else []
+    env = variables(settings, assignments)
     children = []
     for number in range(count):
         name = str(number) if settings.instance == "0" else f"{settings.instance}-{number}"
@@ -168,7 +169,7 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
         port = settings.web_port + number if settings.web_port else 0
         own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
                "--instance", instance, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
-        children.append(Child(name, [*WAYBILL, "worker", *shared, *own]))
+        children.append(Child(name, [*WAYBILL, "worker", *shared, *own], env))
     # Longer than the longest that a worker may live to no purpose: waiting for a changelog that does not come.
     stable_s = STABLE_S + 3 * settings.transaction_timeout_ms / 1000
     return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s)

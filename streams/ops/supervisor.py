@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -36,10 +36,11 @@ _WAKE = {signal.SIGCHLD, *_STOP}
 
 @dataclass(slots=True)
 class Child:
-    """A worker to keep running: its name and command line."""
+    """A worker to keep running: its name, command line, and variables, which others on the machine cannot list."""
 
     name: str
     command: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0  # in a row
@@ -122,7 +123,7 @@ def _tend(child: Child, outcome: _Outcome, give_up_after_s: float, stable_s: flo
     now = time.monotonic()
     if child.process is None:
         if now >= child.due_at and not outcome.stopping:
-            child.process = start(child.command)
+            child.process = start(child.command, env=child.env)
             child.started_at = now
             log.info("worker %s: process %s", child.name, child.process.pid)
         return
