@@ -210,7 +210,7 @@ class Runner(faust.Worker):
     def __init__(self, app: App) -> None:
         super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
         self.spinner = None
-        self._stop_s = _STOP_TIMEOUTS * app.settings.transaction_timeout_ms / 1000
+        self._stop_s = app.settings.stop_s
 
     def run(self) -> None:
         """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
@@ -246,9 +246,6 @@ class Runner(faust.Worker):
 
     async def _sentinel_task(self) -> None:
         await asyncio.sleep(0)
-
-
-_STOP_TIMEOUTS = 5  # time-outs of a transaction: a commit gives up after fewer
 
 
 def run(app: App) -> None:

@@ -224,6 +224,11 @@ class Settings(BaseSettings):
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
 
+    @property
+    def stop_s(self) -> float:
+        """The longest that a worker takes to stop (seconds): a commit gives up sooner, and then it exits by itself."""
+        return 5 * self.transaction_timeout_ms / 1000
+
     @model_validator(mode="before")
     @classmethod
     def _read_files(cls, given: dict[str, Any]) -> dict[str, Any]:

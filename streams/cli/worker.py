@@ -172,7 +172,9 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
         children.append(Child(name, [*WAYBILL, "worker", *shared, *own], env))
     # Longer than the longest that a worker may live to no purpose: waiting for a changelog that does not come.
     stable_s = STABLE_S + 3 * settings.transaction_timeout_ms / 1000
-    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s)
+    # Longer than a worker takes, which exits by itself and says where it hung; a kill would say nothing.
+    stop_s = settings.stop_s + 2 * _LEAVE_S
+    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s, stop_s=stop_s)
 
 
 def _stopped_early(number: int, frame: object) -> NoReturn:

@@ -55,7 +55,11 @@ class _Outcome:
 
 
 def supervise(
-    children: Sequence[Child], *, give_up_after_s: float = GIVE_UP_AFTER_S, stable_s: float = STABLE_S
+    children: Sequence[Child],
+    *,
+    give_up_after_s: float = GIVE_UP_AFTER_S,
+    stable_s: float = STABLE_S,
+    stop_s: float | None = None,
 ) -> int:
     """Keep the children running until SIGTERM, SIGINT or SIGHUP, which are passed on as SIGTERM; then wait for all.
 
@@ -73,7 +77,7 @@ def supervise(
                 log.info("stopping %s workers", len(children))
                 outcome.stopping = True
     finally:
-        if not _stop(children):
+        if not _stop(children, STOP_S if stop_s is None else stop_s):
             outcome.code = 1
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return outcome.code
@@ -144,13 +148,13 @@ def _tend(child: Child, outcome: _Outcome, give_up_after_s: float, stable_s: flo
     log.warning("worker %s ended with %s; starting it anew in %.1f s", child.name, how, wait)
 
 
-def _stop(children: Sequence[Child]) -> bool:
-    """End all children at once; True when each ended cleanly."""
+def _stop(children: Sequence[Child], within_s: float) -> bool:
+    """End all children at once, and kill those that take longer; True when each ended cleanly."""
     running = [child.process for child in children if child.process is not None]
     for process in running:
         if process.poll() is None:
             process.terminate()
-    deadline = time.monotonic() + STOP_S
+    deadline = time.monotonic() + within_s
     codes = [_end(process, max(deadline - time.monotonic(), 0.1)) for process in running]
     return not any(codes)
 
