@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from rules import RuleError, load_catalogue
+from streams import native
 from streams.flow.describe import tokens
+from streams.flow.front.tables import fingerprint
 from streams.ops.doctor.findings import Finding, fail, ok, warn
 from streams.settings import Settings, unknown_variables
 
@@ -29,6 +31,7 @@ def checks(settings: Settings, processes: int) -> Iterator[Finding]:
     yield from _variables()
     yield _rules(settings)
     yield _keys(settings)
+    yield _native(settings)
     yield from _state(settings)
     yield _expiry(settings, processes)
     yield _pages(settings)
@@ -69,6 +72,15 @@ def _keys(settings: Settings) -> Finding:
             "fine for a trial; else set token_key_file and token_state_key_file",
         )
     return ok("token keys", f"in use: {tokeniser.publish_key_id}")
+
+
+def _native(settings: Settings) -> Finding:
+    says = native.state(settings.native, fingerprint())
+    if settings.native == "0" or not (why := native.missing(fingerprint())):
+        return ok("native front end", says)
+    if settings.native == "1":
+        return fail("native front end", f"native is 1, but it {why}", f"{native.ADVICE}; or set native to auto")
+    return warn("native front end", f"{says}: {native.COST}", native.ADVICE)
 
 
 def _state(settings: Settings) -> Iterator[Finding]:
