@@ -49,7 +49,7 @@ fn inspections<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> P
     moved(py, py.detach(|| movements::inspections(&values, bytes_max)))
 }
 
-/// Reads what needs keys and lists. `read_goods` takes goods names and says of each its norm, class and flags.
+/// Reads what needs keys and lists. `read_goods` takes goods names and says of each its norm, class, flags, term and trick.
 #[pyclass(frozen, name = "Describer")]
 struct PyDescriber {
     describer: Describer,
@@ -126,8 +126,8 @@ impl PyDescriber {
 impl PyDescriber {
     /// What these goods names say.
     fn said(&self, py: Python<'_>, names: Vec<String>) -> PyResult<Names> {
-        let said: Vec<(String, u8, u16)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;
-        let said = said.into_iter().map(|(norm, class, flags)| Said { norm, class, flags });
+        let said: Vec<(String, u8, u16, u32, u8)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;
+        let said = said.into_iter().map(|(norm, class, flags, term, trick)| Said { norm, class, flags, term, trick });
         Ok(names.into_iter().zip(said).collect())
     }
 }

@@ -30,7 +30,7 @@ pub mod flags {
 }
 
 pub mod shipment_row {
-    pub const SIZE: usize = 175;
+    pub const SIZE: usize = 180;
     pub const EVENT: super::Column<u64> = super::Column::at(0);
     pub const VERSION_AT: super::Column<i64> = super::Column::at(8);
     pub const PICKED_UP_AT: super::Column<i64> = super::Column::at(16);
@@ -57,7 +57,9 @@ pub mod shipment_row {
     pub const REALNAME_CHECK: super::Column<u8> = super::Column::at(170);
     pub const SENDER_ID_TYPE: super::Column<u8> = super::Column::at(171);
     pub const GOODS_CLASS: super::Column<u8> = super::Column::at(172);
-    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(173);
+    pub const GOODS_TERM: super::Column<u32> = super::Column::at(173);
+    pub const GOODS_TRICK: super::Column<u8> = super::Column::at(177);
+    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(178);
 }
 
 pub mod movement_row {
@@ -480,4 +482,4 @@ pub mod courier_review_status {
     pub const OVERDUE: u8 = 2;
 }
 
-pub const FINGERPRINT: &str = "04c10c1d33c82864";
+pub const FINGERPRINT: &str = "7a38cb867e6f39c1";
