@@ -16,7 +16,7 @@ from schemas import topics
 from schemas.records import Alert
 from streams.files.driver import raw
 from streams.flow.batches import Batch
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.flow.time.timers import ReadProgress
 from streams.kafka.global_table import GlobalTable
 from streams.kafka.transport.consumer import Consumer
@@ -77,7 +77,7 @@ class Workbench:
         self.worker._consumer = cast(Consumer, _Idle())
         self.worker._generation = 1
         self.worker.assigned = frozenset(
-            (topic, number) for topic in SOURCES.values() for number in range(self.worker.settings.partitions)
+            (topic, number) for topic in TOPICS for number in range(self.worker.settings.partitions)
         )
         self._reader = self.worker.parcels.reference_reader()
         for store in self.worker._stores.values():

@@ -18,14 +18,14 @@ from typing import Any, BinaryIO, get_args
 import polars as pl
 
 from schemas import records, topics
+from schemas.errors import WaybillError
 from schemas.reference import Reference
+from streams.flow.sources import SOURCES
 
-EVENTS = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
+EVENTS = {source.topic: source.stem for source in SOURCES}
 NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
 RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
-    topics.SHIPMENTS: (records.Shipment,),
-    topics.SCANS: (records.Scan,),
-    topics.INSPECTIONS: (records.Inspection,),
+    **{source.topic: (source.record,) for source in SOURCES},
     topics.REFERENCE: get_args(Reference),
 }
 FORMS = ("ndjson", "parquet")
@@ -33,7 +33,7 @@ BLOCK_BYTES = 4 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
 
 
-class FilesError(ValueError):
+class FilesError(WaybillError):
     """Files that cannot be read; the message is one line and names the file or folder."""
 
 

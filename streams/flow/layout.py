@@ -1,20 +1,19 @@
 """Fixed layouts of what is kept and what travels between the two agents.
 
 Rows are packed numpy records, so a batch of values is one `join` and one `frombuffer` away from columns, and going
-back is a slice. Every stored value and internal message starts with `FORMAT`; a reader refuses another one.
+back is a slice. Every stored value and internal message starts with `FORMAT` of `streams.state.format`; a reader
+refuses another one.
 """
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
-
-FORMAT = 5
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
@@ -31,10 +30,11 @@ SPAN_MS = np.array([90 * DAY_MS, 30 * DAY_MS, 14 * DAY_MS, HOUR_MS, DAY_MS], dty
 
 
 def labels(record: type, field: str) -> tuple[str, ...]:
-    """The literal values of a record's field, in order; optional fields lose their None."""
-    hint = get_type_hints(record)[field]
-    literal = [arg for arg in get_args(hint) if arg is not type(None)]
-    return tuple(get_args(literal[0])) if get_args(literal[0]) else tuple(literal)
+    """The literal values of a record's field, or of its items, in order."""
+    hints = [get_type_hints(record)[field]]
+    while hints and get_origin(hints[0]) is not Literal:
+        hints = [*get_args(hints[0]), *hints[1:]]
+    return tuple(get_args(hints[0]))
 
 
 CUSTOMERS = labels(Shipment, "customer_type")
@@ -50,6 +50,23 @@ INSPECTION_TYPES = labels(Inspection, "inspection_type")
 STAGES = labels(Inspection, "stage")
 RESULTS = labels(Inspection, "result")
 NONE = 255  # a code that is not given
+
+# How a controlled term is written in a goods name. Codes are kept in dossiers: add at the end only.
+GOODS_TRICKS = (
+    "plain",
+    "separated",  # signs, spaces or what cannot be seen between its characters
+    "characters",  # wide, traditional, variant or look-alike ones
+    "sound",
+    "pinyin",
+    "mixed",  # partly in pinyin
+    "initials",
+    "shape",  # a character replaced by one that looks like it
+    "order",
+    "parts",  # a character written as its parts
+    "filler",  # letters or digits between its characters
+    "doubled",
+    "misspelt",
+)
 
 # A scan's kind is its code in SCAN_TYPES; an inspection's is INSPECTION + its code in INSPECTION_TYPES.
 INSPECTION = 64
@@ -147,6 +164,8 @@ SHIPMENT_FIELDS = [
     ("realname_check", "u1"),
     ("sender_id_type", "u1"),
     ("goods_class", "u1"),
+    ("goods_term", "<u4"),  # `Term.ref` of the term found or hinted at; 0: none
+    ("goods_trick", "u1"),
     ("dest_country", "S2"),
 ]
 SHIPMENT = np.dtype(SHIPMENT_FIELDS)

@@ -23,7 +23,7 @@ from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import Emitted, emit
 from streams.flow.flood import Flood
-from streams.flow.fold import dossiers, histories
+from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
 from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, judge, tally
@@ -31,7 +31,7 @@ from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import Shadowed, shadow
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
 from streams.state.store import Store
@@ -108,9 +108,13 @@ class Parcels:
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
+    def read_ahead(self, batch: Batch) -> Batch:
+        """A batch of events, read before its step and on another thread, as far as the native front end can."""
+        return self.front.ahead(batch)
+
     def reference_reader(self) -> Reader:
         """For records of `waybill.reference`, with the tokens that senders have."""
-        return Reader(self._describer.tokens, self._limits)
+        return Reader(self.front)
 
     def adopt(self, catalogue: Catalogue, rule_set: int) -> None:
         """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
@@ -134,7 +138,7 @@ class Parcels:
         uploads, movements = self.read(batches, out)
         late = self._read_times(uploads, movements, now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = dossiers.fold(self.store, uploads, movements, answers)
+        touched = parcels.fold(self.store, uploads, movements, answers)
         if self.expiry is not None:
             self.expiry.begin(touched)
         self._ask(touched, out)
@@ -151,7 +155,7 @@ class Parcels:
         out = Judged()
         if due := self.timers.due(DUE_MAX):
             out.due, out.behind = len(due), self.timers.behind
-            touched = dossiers.fold(self.store, Uploads.none(), Movements.none(), Answers.none(), due)
+            touched = parcels.fold(self.store, Uploads.none(), Movements.none(), Answers.none(), due)
             self._finish(touched, out, now_ms, event_time=self.timers.event_time(touched.numbers))
         return out
 
@@ -180,7 +184,7 @@ class Parcels:
             facts = self._histories.answer(observed[co_located], partitions[co_located])
             here = np.isin(facts.partitions, held)
             out.facts = pack(facts.rows[~here], facts.partitions[~here])
-            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            parcels.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
             observed, partitions = observed[~co_located], partitions[~co_located]
         out.observations = pack(observed, partitions)
 
@@ -207,7 +211,7 @@ class Parcels:
         for batch, bad in [*uploads.rejected, *movements.rejected]:
             out.rejects.append(refused(batch, bad, self._describer.seal))
         for batch in batches:
-            if batch.topic in SOURCES.values():
+            if batch.topic in TOPICS:
                 out.events[batch.topic] += len(batch.values)
         out.strange += uploads.strange + movements.strange
         return uploads.rows, movements.rows

@@ -13,6 +13,7 @@ read from its start. Damage that shows only later, in a block that is read, is n
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from bisect import bisect_left
 from collections import defaultdict
@@ -24,8 +25,9 @@ from pathlib import Path
 
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
-from streams.flow import layout
+from schemas.errors import WaybillError
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
+from streams.state.format import FORMAT
 from streams.state.hot import Hot
 from streams.state.store import END
 from streams.state.tuning import BULK, NOT_BULK, Shared, options
@@ -38,7 +40,7 @@ _FORMAT = b"\x00format"
 _ORIGIN = b"\x00changelog-id"
 
 
-class StateError(RuntimeError):
+class StateError(WaybillError):
     """State that cannot be used; the message names the folder and what to do."""
 
 
@@ -217,12 +219,12 @@ class _Partition:
         try:
             stored, offset = self._db.get([_FORMAT, _OFFSET])
             if stored is None and offset is None:
-                self._db[_FORMAT] = stored = bytes([layout.FORMAT])
+                self._db[_FORMAT] = stored = bytes([FORMAT])
         except Exception as error:
             raise self._unusable(error) from error
-        if stored != bytes([layout.FORMAT]):
+        if stored != bytes([FORMAT]):
             was = stored[0] if stored else "none"
-            raise DamagedError(f"its format is {was}, this worker's is {layout.FORMAT}")
+            raise DamagedError(f"its format is {was}, this worker's is {FORMAT}")
         return bytes(offset) if offset is not None else None
 
     def origin(self, changelog: bytes) -> bool:
@@ -315,7 +317,12 @@ class _Partition:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def bytes(self) -> int:
-        return int(self._db.property_int_value("rocksdb.total-sst-files-size") or 0)
+        """Of all its files: those of a log or a manifest take space, too."""
+        total = 0
+        for entry in os.scandir(self.path):
+            with suppress(FileNotFoundError):  # merged away meanwhile
+                total += entry.stat().st_size
+        return total
 
     def close(self) -> None:
         try:

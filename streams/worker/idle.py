@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streams.flow.sources import SOURCES
+from streams.flow import sources
 from streams.flow.time.timers import ReadProgress
 from streams.kafka.transport.poller import Partition
 
@@ -119,20 +119,17 @@ class Looks:
     async def look(
         self, read: Offsets, assigned: Collection[Partition], idle: Collection[int], now_ms: int
     ) -> dict[int, ReadProgress]:
-        """The progress of each partition all of whose ends the broker tells; none while the client is being closed.
+        """The progress of each partition all of whose ends the broker tells.
 
         read: next to read of each partition, where anything was; assigned: partitions in hand; idle: those of them that
         bring nothing; now_ms: the clock that progress is measured by.
         """
-        inputs = [place for place in assigned if place[0] in SOURCES.values()]
-        try:
-            ends = await self._ends(inputs)
-            positions = await self._positions(read)
-        except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
-            return {}
+        inputs = [place for place in assigned if place[0] in sources.TOPICS]
+        ends = await self._ends(inputs)
+        positions = await self._positions(read)
         found = {}
         for number in {number for _, number in inputs}:
-            places = {topic: (topic, number) for topic in SOURCES.values()}
+            places = {topic: (topic, number) for topic in sources.TOPICS}
             if all(place in ends and place in positions for place in places.values()):
                 at = {topic: positions[place] for topic, place in places.items()}
                 told = _Ends(now_ms, {topic: ends[place] for topic, place in places.items()})

@@ -16,13 +16,14 @@ import pytest
 from confluent_kafka import Producer
 
 from rules import load_catalogue
-from rules.engine.catalogue import SHIPPED, rule_files
+from rules.engine.folder import SHIPPED, rule_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_key
 from streams.files.driver import Offline
 from streams.flow.fold.dossiers import BETWEEN_FACTS
 from streams.kafka import admin
-from streams.rulesets.board import Board, BoardError
+from streams.kafka.errors import MissingError
+from streams.rulesets.board import Board
 from streams.settings import Settings
 from tests.runs import Alerts, Recorded, comparable
 from tests.workers import ROOT, Publisher, Reader, Worker, expect
@@ -40,7 +41,6 @@ triage: Look at it.
 actions: [open_box]
 when: retail
 evidence: [retail, weight_g]
-never_unknown: true
 cases:
   - name: a retail parcel
     events: [{shipment: {customer_type: retail}}]
@@ -48,14 +48,17 @@ cases:
   - name: an agreement parcel
     events: [{shipment: {customer_type: agreement}}]
     expect: "no"
+  - name: scanned, and not yet registered
+    events: [{scan: {scan_type: arrived}}]
+    expect: unknown
 """
 
 
 def test_a_broker_without_topics_is_said_at_once(fresh_kafka: str) -> None:
     admin.delete(fresh_kafka)
     began = time.monotonic()
-    with pytest.raises(BoardError, match=r"waybill\.rules: no such topic; `waybill topics create` makes it"):
-        Board(fresh_kafka, {"log_level": 0}).sets()
+    with pytest.raises(MissingError, match=r"waybill\.rules: no such topic; run `waybill topics create`"):
+        Board(fresh_kafka, {"log_level": 0}, "waybill-sentinel").sets()
     assert time.monotonic() - began < 10
 
 

@@ -15,6 +15,13 @@ OWNERS = {"time", "datetime", "date"}
 # Who may read it, and what for.
 MAY_READ = {
     "streams/cli/alerts.py": "what `--since 2h` counts from",
+    "desk/log.py": "makes an id of its own for a writer that has no name",
+    "streams/cli/clues.py": "dates what people do, and looks at deadlines",
+    "streams/cli/verbs.py": "an end so many hours on",
+    "streams/cli/measures.py": "measures what is so now",
+    "desk/web/app.py": "dates what people do, and looks at deadlines",
+    "desk/webhook.py": "dates what it signs, so that nobody can send it again later",
+    "desk/dispatcher.py": "dates its acts, and looks at deadlines",
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",
     "streams/files/bulk.py": "the same, of files",
     "streams/worker/idle.py": "moves the watermark of an idle partition, and bounds that of the others",
@@ -22,6 +29,7 @@ MAY_READ = {
     "streams/worker/inputs.py": "as streams/app.py, of parcels that reference data touches",
     "streams/worker/rules.py": "dates what a worker says of its rules, for people",
     "streams/rulesets/pushing.py": "dates the sets that are pushed, for people",
+    "streams/ops/keys.py": "names a key by the day on which it is made",
     "streams/ops/doctor/broker.py": "compares it with the producers'",
     "streams/demo/traffic.py": "dates the events that it makes up",
 }

@@ -16,11 +16,13 @@ _DIGITS = frozenset("0123456789")
 
 
 class Hit(NamedTuple):
-    """A term of this kind found at text[start:end]."""
+    """Something of this kind found at text[start:end]: the term, compact, and by which trick it is written."""
 
     start: int
     end: int
     kind: str
+    term: str = ""
+    trick: str = ""
 
 
 class Lexicon:
@@ -47,7 +49,7 @@ class Lexicon:
             start, end = last + 1 - length, last + 1
             if not cuts(text, start, end, breaks):
                 for kind in kinds:
-                    yield Hit(start, end, kind)
+                    yield Hit(start, end, kind, text[start:end])
 
 
 def read_terms(path: str) -> list[str]:

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.errors import WaybillError
+
 KEY_BYTES_MIN = 32
 _NOBODY = bytes(8)
 
@@ -31,7 +33,7 @@ DEVELOPMENT_KEYS: Mapping[str, bytes] = {
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
-class KeyFileError(ValueError):
+class KeyFileError(WaybillError):
     """Keys that cannot be used. The message says which setting, never any part of a key."""
 
 
@@ -79,6 +81,11 @@ class Tokeniser:
         tokens[tokens == 0] = 1
         tokens[missing] = 0
         return tokens
+
+    @property
+    def publish_key_ids(self) -> tuple[str, ...]:
+        """Ids of all publish keys that are held, the current one first."""
+        return tuple(sorted(self._publish_keys, key=lambda key_id: key_id != self.publish_key_id))
 
     def publish(self, token: int, key_id: str | None = None) -> str:
         """`key_id:32 hex` of a state token, under the current publish key or an older one that is still held.

@@ -14,7 +14,7 @@ import pytest
 from schemas import topics
 from schemas.records import Scan
 from streams.files.driver import Offline
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.kafka.transport.poller import Partition
 from streams.settings import Settings
 from streams.worker import idle as passing
@@ -28,7 +28,7 @@ PARTITIONS = range(4)
 LOST = msgspec.convert({**SCAN, "waybill_no": "W", "scanned_at": START}, Scan)
 SPLIT = Offline(Settings(), catalogue(), partitions=4)
 ((BATCH),) = SPLIT.batches([LOST])
-NO_LAG = {(topic, number): 0 for topic in SOURCES.values() for number in PARTITIONS}
+NO_LAG = {(topic, number): 0 for topic in TOPICS for number in PARTITIONS}
 
 
 @pytest.fixture(autouse=True)
@@ -160,20 +160,5 @@ def test_an_event_keeps_its_partition_from_being_idle(tmp_path: Path, topic: str
                 pass
             found = await while_time_passes(bench, Topics(NO_LAG), lambda: bool(alerts(bench)), 2 if idle else 0.3)
             assert found is idle
-
-        asyncio.run(scenario())
-
-
-def test_a_client_that_is_closed_already_is_no_error(tmp_path: Path) -> None:
-    class Closed(Topics):
-        async def positions(self, read: Mapping[Partition, int]) -> dict[Partition, int]:
-            raise RuntimeError("Consumer closed")
-
-    with workbench(tmp_path, idle_partition_s=10) as bench:
-
-        async def scenario() -> None:
-            await bench.settle([BATCH])
-            silent(bench, 11)
-            assert not await while_time_passes(bench, Closed(NO_LAG), lambda: bool(alerts(bench)), 0.2)
 
         asyncio.run(scenario())

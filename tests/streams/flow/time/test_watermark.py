@@ -14,7 +14,7 @@ import pytest
 from schemas import topics
 from schemas.records import Inspection, Scan, Shipment, encode
 from streams.files.driver import TOPIC_OF, raw
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.flow.time.timers import AHEAD_MS_MAX, PartitionTimers, ReadProgress, TimerService
 from streams.kafka.transport.poller import Partition
 from streams.state.store import MemoryStore, whole
@@ -89,7 +89,7 @@ class Reader:
         for at, number, event in sent:
             self.logs[TOPIC_OF[type(event)], number].append((at, event))
         self._read: Counter[Partition] = Counter()
-        self._places = [(topic, number) for topic in SOURCES.values() for number in range(PARTITIONS)]
+        self._places = [(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
         self._looks = Looks(self._ends, self._positions)
         self._timers(TimerService(SETTLE_MS))
 
