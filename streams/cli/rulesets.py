@@ -110,7 +110,7 @@ def status(
         state = _state(said, newest)
         late = late or state in {"missing", "refused"}
         _worker(instance, said, state, as_json)
-    _history(sets, as_json)
+    _history(sets, [acks[instance] for instance in members if instance in acks], as_json)
     if late:
         raise typer.Exit(1)
 
@@ -199,10 +199,14 @@ def _state(said: Ack | None, number: int) -> str:
 
 def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
     """One worker's line."""
+    import msgspec
+
+    from streams.rulesets.reading import flooding
+
     if as_json:
         ack = None if said is None else {
-            "set": said.in_force, "fingerprint": said.fingerprint, "reason": said.reason, "follows": said.follows,
-            "warnings": said.warnings, "at": said.at,
+            "set": said.in_force, "fingerprint": said.fingerprint, "rules": said.rules, "reason": said.reason,
+            "follows": said.follows, "warnings": said.warnings, "held": msgspec.to_builtins(said.held), "at": said.at,
         }  # fmt: skip
         _line(worker=instance, state=state, **(ack or {}))
         return
@@ -210,15 +214,19 @@ def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
         print(f"  {instance:12} missing   has said nothing yet")
         return
     by = f"set {said.in_force}" if said.in_force else "its rule files"
-    print(f"  {instance:12} {state:9} judges by {by}, catalogue {said.fingerprint}")
+    count = "" if said.rules is None else f", {said.rules} rules"
+    print(f"  {instance:12} {state:9} judges by {by}{count}, catalogue {said.fingerprint}")
     for reason in [said.reason] if said.reason else [] if said.follows else ["its setting rules_from is files"]:
         print(f"  {'':12} because   {reason}")
     for warning in said.warnings:
         print(f"  {'':12} warning   {warning}")
+    for held in said.held:
+        print(f"  {'':12} held back {flooding(held)}")
 
 
-def _history(sets: Sets, as_json: bool) -> None:
-    """Every set that is kept, the newest first."""
+def _history(sets: Sets, acks: list[Ack], as_json: bool) -> None:
+    """Every set that is kept, the newest first. acks: of the workers that run, who know what their files hold."""
+    from schemas.rulesets import RuleSet
     from streams.rulesets.pushing import changes
 
     numbers = sets.newest()
@@ -233,22 +241,26 @@ def _history(sets: Sets, as_json: bool) -> None:
                 print(f"set {number}: {found}")
             continue
         before = sets.kept.get(number - 1)
-        counted = changes(before, found) if not isinstance(before, str) and before is not None else {}
+        known = isinstance(before, RuleSet) and before.files and found.files
+        counted = changes(before, found) if isinstance(before, RuleSet) and known else {}
+        by_files = {ack.rules for ack in acks if ack.in_force == number and ack.rules is not None}
+        count = len(found.files) or (by_files.pop() if len(by_files) == 1 else None)
         if as_json:
-            _line(**_summary(found), **counted)
+            _line(**{**_summary(found), "rules": count}, **counted)
             continue
         what = ", ".join(f"{len(names)} {word}" for word, names in counted.items() if names)
         restores = f"brings back set {found.restores}" if found.restores else what
         at = datetime.fromtimestamp(found.at / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         fingerprint = found.fingerprint or "files"
-        print("  ".join(part for part in (f"set {number:<4}", f"{fingerprint:16}", at, f"{len(found.files)} rules",
+        rules = f"{count} rules" if count is not None else "the rule files of each worker"
+        print("  ".join(part for part in (f"set {number:<4}", f"{fingerprint:16}", at, rules,
                                          restores, found.note) if part))  # fmt: skip
 
 
 def _summary(found: RuleSet) -> dict[str, Any]:
     return {
         "set": found.number, "fingerprint": found.fingerprint or None, "at": found.at, "note": found.note,
-        "restores": found.restores, "rules": len(found.files),
+        "restores": found.restores, "rules": len(found.files) or None,
     }  # fmt: skip
 
 

@@ -11,14 +11,14 @@ from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource
 
-from schemas.topics import RULES, TOPICS
+from schemas.topics import RULE_ACKS, RULES, TOPICS
 from streams.flow import sources
 from streams.kafka import admin as topics
 from streams.kafka.admin import Admin, TopicError, TopicState
 from streams.ops import preflight
 from streams.ops.doctor.findings import Finding, fail, ok, warn
 from streams.rulesets.board import Board, BoardError
-from streams.rulesets.reading import Standing, standing
+from streams.rulesets.reading import Standing, flooding, standing
 from streams.settings import Settings
 
 SAMPLE_ROWS = 200  # newest records of each partition
@@ -61,7 +61,10 @@ def checks(settings: Settings) -> Iterator[Finding]:
     there = {state.topic.name: state.partitions for state in states if state.partitions}
     yield from _cleanup(admin, there)
     if there.get(RULES):
-        yield _rules(settings, Board(servers, client))
+        board = Board(servers, client)
+        yield _rules(settings, board)
+        if there.get(RULE_ACKS):
+            yield from _floods(settings, board)
     yield from _records(settings, servers, client, there)
 
 
@@ -129,11 +132,30 @@ def _rules(settings: Settings, board: Board) -> Finding:
         return ok("rule sets", "none was pushed: in force are rule files")
     if found.catalogue is None:
         return fail("rule sets", found.reason, "push a set that can be used: no worker starts with this one")
-    by = f"in force is set {found.in_force}, catalogue {found.catalogue.fingerprint}"
+    count = len(found.catalogue.rules)
+    by = f"in force is set {found.in_force}, {count} rules, catalogue {found.catalogue.fingerprint}"
     if found.in_force != found.newest:
         advice = "`waybill rules rollback`, or push a set that can be used"
         return warn("rule sets", f"set {found.newest} cannot be used ({found.reason}); {by}", advice)
     return ok("rule sets", by)
+
+
+def _floods(settings: Settings, board: Board) -> Iterator[Finding]:
+    """Rules that workers hold back, because they open far more alerts than their budget allows."""
+    try:
+        acks, members = board.acks(settings.group), board.members(settings.group)
+    except BoardError as error:
+        yield fail("floods", str(error), f"grant Read on {RULE_ACKS}, and Describe on the group {settings.group}")
+        return
+    held = [(instance, each) for instance in sorted(members & acks.keys()) for each in acks[instance].held]
+    for instance, each in held:
+        yield warn(
+            "floods",
+            f"worker {instance}: {flooding(each)}",
+            "look at what waits with `waybill alerts --shadow`; then push the rule corrected, or with a larger budget",
+        )
+    if not held:
+        yield ok("floods", f"no rule is held back by the {len(members)} worker(s) that run")
 
 
 def _records(
