@@ -15,8 +15,8 @@ from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOp
 
 if TYPE_CHECKING:
     from schemas.rulesets import Ack, RuleSet
+    from streams.files.checking import Checked
     from streams.rulesets.board import Board
-    from streams.rulesets.pushing import Checked
     from streams.rulesets.reading import Sets
     from streams.settings import Settings
 
@@ -47,10 +47,11 @@ def push(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
+    from streams.files.checking import check
     from streams.rulesets import pushing
 
     with bar(progress) as advance:
-        checked = pushing.check(folder, settings, lambda part, n: advance("cases", part, n))
+        checked = check(folder, settings, lambda part, n: advance("cases", part, n))
     _show_check(checked, folder, as_json)
     if not checked.passed:
         print(f"{folder}: not pushed; what is in force stays", file=sys.stderr)

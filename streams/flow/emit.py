@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ from streams.flow.layout import MOVEMENT, OPEN, WITHDRAWN
 
 _encode = msgspec.json.Encoder().encode
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
+_GOODS_CLASSES, _DIRECTIONS = (*layout.GOODS_CLASSES, None), (*layout.DIRECTIONS, None)
 _SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
 
 
@@ -179,11 +180,25 @@ def _alert(
         courier_id=courier_id,
         sender_token=publish(int(head["sender"])) if head["sender"] else None,
         recipient_token=publish(int(head["recipient"])) if head["recipient"] else None,
+        **_shipped(head),
         happened_at=max(int(head["picked_up_at"]), int(movements["at"].max()) if len(movements) else 0),
         detected_at=0,
         catalogue=catalogue.fingerprint,
         sources=(),
     )
+
+
+def _shipped(head: np.void) -> dict[str, Any]:
+    """What is sent from where to where; nothing while there is no shipment record."""
+    if not head["present"]:
+        return {}
+    return {
+        "goods_class": _GOODS_CLASSES[int(head["goods_class"])],
+        "direction": _DIRECTIONS[int(head["direction"])],
+        "pickup_adcode": str(int(head["pickup_adcode"])),
+        "dest_adcode": str(int(head["dest_adcode"])) if head["dest_adcode"] > 0 else None,
+        "dest_country": head["dest_country"].decode("ascii"),
+    }
 
 
 def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
