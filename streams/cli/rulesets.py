@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from streams.rulesets.reading import Sets
     from streams.settings import Settings
 
-NoteOption = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the history; no personal data.")]
-TimeoutOption = Annotated[float, typer.Option(min=0, help="Longest wait for the workers (seconds); 0: do not wait.")]
+NoteOption = Annotated[str, typer.Option("--note", metavar="TEXT", help="The reason, for people; no personal data.")]
+TimeoutOption = Annotated[float, typer.Option(min=0, help="Longest wait for the workers (seconds); 0: no wait.")]
 
 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of rule files, the whole set.")],
     note: NoteOption = "",
     timeout: TimeoutOption = 60.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look whether it could be pushed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check whether it could be pushed.")] = False,
     as_json: JsonOption = False,
     progress: ProgressOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Put a set of rules in force on workers that run, without a restart.
+    """Put a set of rules in force on running workers, without a restart.
 
-    The set is linted, loaded with this deployment's rule_overrides, and all its cases are played; only when all is well
-    it goes to waybill.rules, whole. Each worker takes it between two batches, or keeps the rules that it has and says
-    why; the command waits until every worker of the group has said so, and shows what each judges by. What is kept is
-    then judged again, and alerts go out with the fingerprint of the new rules.
+    The command lints the set, loads it with this deployment's rule_overrides and plays all its cases. If all is well,
+    it publishes the whole set on waybill.rules. Each worker takes it between two batches, or keeps its rules and says
+    why. The command waits for every worker of the group and shows what each judges by. The workers then judge again
+    what they keep, and alerts go out with the fingerprint of the new rules.
 
-    Exit code 0 when every worker judges by the set, 1 when it was not pushed, one refuses it, or one does not answer.
+    Exit code 0 if every worker judges by the set; 1 if it was not pushed, a worker refuses it, or one does not answer.
     `waybill rules rollback` goes back to the rules before.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
@@ -75,10 +75,10 @@ def rollback(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Go back to the rules that were in force before the last push, or to those of --to.
+    """Go back to the rules before the last push, or to those that --to names.
 
-    They become the newest set, so that the history shows it; going back twice goes back two sets, and before the first
-    set there were each worker's own rule files. Waits for the workers, and exits, like `waybill rules push`.
+    They become the newest set, so the history shows it. Going back twice goes back two sets; before the first set there
+    are each worker's own rule files. Waits for the workers and exits like `waybill rules push`.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
@@ -95,7 +95,7 @@ def status(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Show which rules are in force where, and the sets that were pushed, the newest first.
+    """Show which rules are in force on which worker, which are held back, and the pushed sets, newest first.
 
     Exit code 1 if a worker of the group does not judge by the newest set.
     """
@@ -181,7 +181,7 @@ def _put(
         elif taken.by_all:
             print(f"in force on all {total} workers" if total > 1 else "in force on the only worker")
         elif taken.overtaken:
-            print(f"{pushed.name} is no longer the newest: another was pushed meanwhile; "
+            print(f"{pushed.name} is no longer the newest, because another was pushed meanwhile; "
                   "`waybill rules status` shows both")  # fmt: skip
         else:
             print(f"in force on {total - len(taken.missing) - len(taken.refused)} of {total} workers; "
@@ -212,7 +212,7 @@ def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
         _line(worker=instance, state=state, **(ack or {}))
         return
     if said is None:
-        print(f"  {instance:12} missing   has said nothing yet")
+        print(f"  {instance:12} missing   has not answered yet")
         return
     by = f"set {said.in_force}" if said.in_force else "its rule files"
     count = "" if said.rules is None else f", {said.rules} rules"
