@@ -96,7 +96,7 @@ def _advice(path: Path, folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file below a folder that is not hidden, links followed, sorted. Raises RuleError if there is no such folder."""
+    """Every file below a folder that is not hidden, links followed, sorted. Raises RuleError without such a folder."""
     if not folder.is_dir():
         raise RuleError(str(folder), "", "not a folder")
     return sorted(_walk(folder, frozenset()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas import topics
+from schemas.errors import WaybillError
 from schemas.rulesets import Ack
 from streams.flow.layout import KINDS, READ
 from streams.flow.pipeline import Parcels
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 _FILES = Standing()
 
 
-class RuleSetError(RuntimeError):
+class RuleSetError(WaybillError):
     """No set on the topic can be used, and none is in force; names the rule file and field."""
 
 

@@ -145,11 +145,11 @@ class Said:
     found: dict[str, Ack]
     there: set[str]
 
-    def acks(self, group: str) -> dict[str, Ack]:
+    def acks(self) -> dict[str, Ack]:
         """As `Board.acks`."""
         return self.found
 
-    def members(self, group: str) -> set[str]:
+    def members(self) -> set[str]:
         """As `Board.members`."""
         return self.there
 
@@ -160,9 +160,9 @@ def test_a_rule_that_is_held_back_is_a_warning_while_the_worker_runs() -> None:
         name: Ack(group="g", instance=name, newest=0, in_force=0, fingerprint="f", at=0, held=held_by)
         for name, held_by in {"0": (), "1": (held,), "gone": (held,)}.items()
     }
-    (found,) = broker._floods(Settings(), cast(Board, Said(acks, {"0", "1", "new"})))
+    (found,) = broker._floods(cast(Board, Said(acks, {"0", "1", "new"})))
     assert (found.status, found.what) == ("WARN", "floods")
     assert found.says.startswith("worker 1: goods.vague_name opens too many alerts: 50.0% of verdicts")
     assert "push the rule corrected" in found.advice
-    (found,) = broker._floods(Settings(), cast(Board, Said(acks, {"0"})))
+    (found,) = broker._floods(cast(Board, Said(acks, {"0"})))
     assert found.status == "OK"
