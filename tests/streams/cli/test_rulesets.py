@@ -55,8 +55,8 @@ def topic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Topic:
     found = Topic()
     monkeypatch.setattr(preflight, "answers", lambda servers: True)
     monkeypatch.setattr(board.Board, "sets", lambda self: found.sets)
-    monkeypatch.setattr(board.Board, "members", lambda self, group: found.workers)
-    monkeypatch.setattr(board.Board, "acks", lambda self, group: found.acks)
+    monkeypatch.setattr(board.Board, "members", lambda self: found.workers)
+    monkeypatch.setattr(board.Board, "acks", lambda self: found.acks)
     monkeypatch.setattr(board.Board, "publish", lambda self, make: found.publish(make))
     return found
 
