@@ -2,13 +2,21 @@
 
 A `Metrics` owns its registry, so a test or a second worker in the process can have another. Labels come from small
 fixed sets (topics, partitions, rules, tiers, reasons); none ever holds a value of a record. All names start with
-`waybill_`; counters end in `_total`, times are seconds, sizes bytes.
+`waybill_`, but for Prometheus' own of the process (`process_…`); counters end in `_total`, times are seconds, sizes
+bytes. Counters whose labels are known beforehand stand at 0 from the start, so that a rate sees the first event.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas import topics
+from schemas.terms import RejectReason, Status, Tier
 
 NAMESPACE = "waybill"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -32,6 +40,8 @@ class Metrics:
         self.events = self._counter("events", "Records read from an input topic.", "topic")
         self.rejects = self._counter("rejects", "Records that could not be read, by reason.", "topic", "reason")
         self.lag = self._gauge("lag_records", "Records between the committed offset and the end.", "topic", "partition")
+        self.native = self._gauge("native_front_end", "1: events are read by the native front end, 0: by Python.")
+        self.strange = self._counter("strange_events", "Events that the native front end left to Python.")
         self.batch_rows = self._histogram("batch_rows", "Rows of one batch.", ROWS_BUCKETS)
 
         # What goes out
@@ -85,6 +95,26 @@ class Metrics:
             registry=self.registry,
         )
 
+        ProcessCollector(registry=self.registry)
+        self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
+            _version(), platform.python_version()
+        ).set(1)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Counters that exist before anything has happened."""
+        inputs = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
+        for topic in (*inputs, topics.FACTS, topics.OBSERVATIONS):
+            self.events.labels(topic)
+        for topic in inputs:
+            for reason in get_args(RejectReason):
+                self.rejects.labels(topic, reason)
+        for status in get_args(Status):
+            self.alerts.labels(status)
+            self.shadows.labels(status)
+            for tier in get_args(Tier):
+                self.verdicts.labels(tier, status)
+
     def render(self) -> bytes:
         """All metrics in Prometheus' text format (content type `CONTENT_TYPE`)."""
         return generate_latest(self.registry)
@@ -97,3 +127,10 @@ class Metrics:
 
     def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, doc, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+
+
+def _version() -> str:
+    try:
+        return version("waybill-sentinel")
+    except PackageNotFoundError:
+        return "unknown"
