@@ -58,6 +58,7 @@ _MESSAGES: Final = {
     FEEDBACK: "feedback",
     REFERENCE: "reference",
 }
+_RECEIVED: Final = ("shipment", "scan", "inspection", "feedback", "reference")
 _SENT: Final = (ALERTS, SHADOW, NOTICES, REJECTS)
 
 
@@ -76,8 +77,18 @@ def schema(name: str) -> dict[str, Any]:
         root = parts.pop(root["$ref"].rpartition("/")[2])
     else:
         root = {"title": name.capitalize(), "anyOf": root["anyOf"]}  # without OpenAPI's `discriminator`
+    if name in _RECEIVED:
+        for part in [root, *parts.values()]:
+            _allow_empty(part)
     head = {"$schema": DIALECT, "$id": f"urn:waybill-sentinel:schema:{name}:{VERSION}"}
     return {**head, **root, **({"$defs": parts} if parts else {})}
+
+
+def _allow_empty(part: dict[str, Any]) -> None:
+    """An option may be an empty string, as exports write what is not there."""
+    for about in part.get("properties", {}).values():
+        if "default" in about:
+            about["anyOf"].append({"const": ""})
 
 
 def asyncapi() -> dict[str, Any]:

@@ -266,7 +266,7 @@ class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
 
     enterprise_id: Id
     name: Text
-    uscc: Annotated[Id, _about("Unified social credit code.")]
+    uscc: Annotated[Id | None, _about("Unified social credit code.")] = None
     licence_no: Id | None = None
     licence_from: Annotated[Millis | None, _about("Licence in force from, epoch ms UTC.")] = None
     licence_to: Annotated[

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
 
-FORMAT = 5
+FORMAT = 6
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
@@ -49,6 +49,8 @@ SEALS = _codes(Scan, "seal_state")
 INSPECTION_TYPES = _codes(Inspection, "inspection_type")
 STAGES = _codes(Inspection, "stage")
 RESULTS = _codes(Inspection, "result")
+# What is wrong with an ID number that cannot exist: the first of these that applies.
+ID_FAULTS = ("length", "characters", "region", "date", "future", "too_old", "check_digit")
 NONE = 255  # a code that is not given
 
 # A scan's kind is its code in SCAN_TYPES; an inspection's is INSPECTION + its code in INSPECTION_TYPES.
@@ -146,6 +148,7 @@ SHIPMENT_FIELDS = [
     ("realname_method", "u1"),
     ("realname_check", "u1"),
     ("sender_id_type", "u1"),
+    ("sender_id_fault", "u1"),
     ("goods_class", "u1"),
     ("dest_country", "S2"),
 ]
