@@ -25,7 +25,7 @@ help:
 	@echo 'make clean   remove what was made here'
 
 setup: $(VENV)/.installed
-	@$(BIN)/python -m streams.broker
+	@$(BIN)/python -m streams.ops.broker
 
 demo: setup
 	$(BIN)/waybill demo
@@ -57,7 +57,7 @@ lock: setup
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--extra dev --output-file requirements.txt pyproject.toml
-	$(BIN)/python -m streams.broker --lock
+	$(BIN)/python -m streams.ops.broker --lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

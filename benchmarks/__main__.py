@@ -18,8 +18,8 @@ from rich.console import Console
 from benchmarks import hot, report, restore, soak, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
-from streams import topics
-from streams.broker import BrokerError, PrivateKafka
+from streams.kafka import admin
+from streams.ops.broker import BrokerError, PrivateKafka
 
 console = Console(stderr=not sys.stdout.isatty())
 
@@ -125,7 +125,7 @@ def _load(stack: ExitStack, kind: Kind, sizes: Sizes) -> Loaded:
     }
     load, size = loaders[kind]
     kafka = stack.enter_context(PrivateKafka(fast_start=False, heap_mb=1_024))
-    topics.create(kafka.bootstrap_servers, traffic.PARTITIONS)
+    admin.create(kafka.bootstrap_servers, traffic.PARTITIONS)
     with console.status(f"loading {kind}"):
         loaded = load(kafka.bootstrap_servers, size)
     console.print(f"{kind}: {loaded.events:,} records of {loaded.bytes_mean:.0f} bytes loaded", highlight=False)

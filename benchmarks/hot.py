@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from streams.fold import histories
-from streams.layout import OBSERVATION, SENDER
+from streams.flow.fold import histories
+from streams.flow.layout import OBSERVATION, SENDER
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 

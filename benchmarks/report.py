@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contract import Contestant, Loaded, Result
-from streams.broker import jars
+from streams.ops.broker import jars
 
 PACKAGES = ("confluent-kafka", "faust-streaming", "aiokafka", "polars", "msgspec", "orjson", "rocksdict", "numpy")
 PLAIN, LOOP = "plain_faust", "hand_loop"

@@ -29,19 +29,19 @@ from benchmarks.contract import BenchmarkError
 from rules import load_catalogue
 from schemas import topics
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
-from streams.broker import PrivateKafka
-from streams.describe import Describer
-from streams.fold.memory import Kept
+from streams.files.driver import Offline, raw
+from streams.flow.describe.describer import Describer
+from streams.flow.pipeline import Parcels
+from streams.flow.time.expiry import Retention
 from streams.generate import Chunk, generate
 from streams.generate.flow import Kind
-from streams.offline import Offline, raw
-from streams.pipeline import Parcels
-from streams.restore import restore
+from streams.kafka.admin import create
+from streams.kafka.restore import restore
+from streams.ops.broker import PrivateKafka
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore, whole
 from streams.state.tuning import Shared
-from streams.topics import create
 
 PARTITIONS = 4
 PARCELS = 4_000  # of which the values are
@@ -112,7 +112,7 @@ def fill(servers: str, keys: int) -> int:
 def samples() -> tuple[list[Pair], list[Pair]]:
     """What the two states hold of a day of traffic, keys and values."""
     settings = Settings()
-    run = Offline(settings, load_catalogue(), kept=Kept.of(settings), now_ms=int(time.time() * 1_000))
+    run = Offline(settings, load_catalogue(), kept=Retention.of(settings), now_ms=int(time.time() * 1_000))
     for chunk in generate(PARCELS, seed=1, days=1.0):
         run.feed([raw(topic, 0, lines(chunk, kind)) for kind, topic in TOPICS.items() if len(chunk.frame(kind))])
     parcels, histories = run.stores
@@ -162,7 +162,7 @@ def timed(servers: str, folder: Path) -> dict[str, float]:
             yield piece
 
     for number in sorted(numbers):
-        agent.recall(pieces(number), int(time.time() * 1_000), lambda: False)
+        agent.restore_timers(pieces(number), int(time.time() * 1_000), lambda: False)
     done = time.monotonic()
     for store in stores.values():
         store.close_all()

@@ -35,10 +35,10 @@ from benchmarks.contract import BenchmarkError
 from benchmarks.watch import python
 from schemas import topics
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
-from streams.broker import PrivateKafka
+from streams.flow.layout import DAY_MS
 from streams.generate import Chunk, generate
-from streams.layout import DAY_MS
-from streams.topics import create
+from streams.kafka.admin import create
+from streams.ops.broker import PrivateKafka
 
 PARTITIONS = 4
 WARM_D = 200  # buckets of observations live for 180 days at most, parcels without an alert for 14

@@ -4,14 +4,14 @@
     answers = evaluate(frame, catalogue)      # one nullable Boolean column per rule: yes, no, unknown
     points, tier = score(answers, catalogue)
 
-`<family>/<name>.yaml` holds the rule `family.name`: `rules.contract` has its fields, `rules.sql` what `when` may say,
-`rules.cases` how its cases become events.
+`<family>/<name>.yaml` holds the rule `family.name`. `rules.engine.contract` has its fields, `rules.engine.sql` what
+`when` may say, `rules.engine.cases` how its cases become events.
 """
 
-from rules.catalogue import Catalogue, load_catalogue, load_rule
-from rules.contract import Rule, RuleError
-from rules.evaluation import evaluate
-from rules.score import ACTIONS, SCORE_MAX, THRESHOLDS, TIERS, actions, score, tier_of
+from rules.engine.catalogue import Catalogue, load_catalogue, load_rule
+from rules.engine.contract import Rule, RuleError
+from rules.engine.evaluation import evaluate
+from rules.engine.score import ACTIONS, SCORE_MAX, THRESHOLDS, TIERS, actions, score, tier_of
 
 __all__ = [
     "ACTIONS",

@@ -180,7 +180,7 @@ REFERENCE = (
 NO_RECORD = "no shipment record"
 
 # What is missing is known only when event time has passed a deadline; null until then. The deadlines are part of the
-# columns, since somebody has to come back to the parcel when they pass: `streams.fold.journey` has them.
+# columns, since somebody has to come back to the parcel when they pass: `streams.flow.fold.journey` has them.
 JOURNEY = (
     Column("scans", "integer", "Scans of this parcel."),
     Column("inspections", "integer", "Inspections of this parcel."),

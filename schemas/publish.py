@@ -12,54 +12,47 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from schemas import topics
 from schemas.apart import Notice, Shadow
+from schemas.clues import AnyClueEvent
 from schemas.columns import HISTORY, JOURNEY, SHIPMENT, Column
 from schemas.columns import REFERENCE as JOINED
-from schemas.records import Alert, Feedback, Inspection, Reference, Reject, Scan, Shipment
-from schemas.topics import (
-    ALERTS,
-    FEEDBACK,
-    INSPECTIONS,
-    NOTICES,
-    REFERENCE,
-    REJECTS,
-    RULES,
-    SCANS,
-    SHADOW,
-    SHIPMENTS,
-    TOPICS,
-    Topic,
-)
+from schemas.desk import Access, Enforcement, Entry, Grade, Hold, Link, Order, Tally, Trace
+from schemas.records import Alert, Feedback, Inspection, Reject, Scan, Shipment
+from schemas.reference import Reference
+from schemas.topics import RULES, TOPICS, Topic
 
 HERE: Final = Path(__file__).parent
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 VERSION: Final = 1  # of the records' definitions: `schema_version` in the input events
 
-# What each topic holds, by the name under which its schema is published.
-RECORDS: Final[dict[str, Any]] = {
-    "shipment": Shipment,
-    "scan": Scan,
-    "inspection": Inspection,
-    "alert": Alert,
-    "shadow": Shadow,
-    "notice": Notice,
-    "reject": Reject,
-    "feedback": Feedback,
-    "reference": Reference,
+# What each public topic holds, and the name under which its schema is published. Rules are files: they have none.
+_MESSAGES: Final[dict[str, tuple[str, Any]]] = {
+    topics.SHIPMENTS: ("shipment", Shipment),
+    topics.SCANS: ("scan", Scan),
+    topics.INSPECTIONS: ("inspection", Inspection),
+    topics.ALERTS: ("alert", Alert),
+    topics.SHADOW: ("shadow", Shadow),
+    topics.NOTICES: ("notice", Notice),
+    topics.REJECTS: ("reject", Reject),
+    topics.FEEDBACK: ("feedback", Feedback),
+    topics.REFERENCE: ("reference", Reference),
+    topics.TRACES: ("trace", Trace),
+    topics.TALLIES: ("tally", Tally),
+    topics.ORDERS: ("order", Order),
+    topics.CLUES: ("clue", AnyClueEvent),
+    topics.HOLDS: ("hold", Hold),
+    topics.ENFORCEMENT: ("enforcement", Enforcement),
+    topics.ENTRIES: ("entry", Entry),
+    topics.ACCESS: ("access", Access),
+    topics.GRADES: ("grade", Grade),
+    topics.LINKS: ("link", Link),
 }
-_MESSAGES: Final = {
-    SHIPMENTS: "shipment",
-    SCANS: "scan",
-    INSPECTIONS: "inspection",
-    ALERTS: "alert",
-    SHADOW: "shadow",
-    NOTICES: "notice",
-    REJECTS: "reject",
-    FEEDBACK: "feedback",
-    REFERENCE: "reference",
-}
-_RECEIVED: Final = ("shipment", "scan", "inspection", "feedback", "reference")
-_SENT: Final = (ALERTS, SHADOW, NOTICES, REJECTS)
+RECORDS: Final[dict[str, Any]] = dict(_MESSAGES.values())
+# What workers and the desk receive, of what others send; all else they send themselves.
+_RECEIVED: Final = (
+    topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FEEDBACK, topics.REFERENCE, topics.RULES
+)  # fmt: skip
 
 
 def published() -> dict[Path, str]:
@@ -77,7 +70,7 @@ def schema(name: str) -> dict[str, Any]:
         root = parts.pop(root["$ref"].rpartition("/")[2])
     else:
         root = {"title": name.capitalize(), "anyOf": root["anyOf"]}  # without OpenAPI's `discriminator`
-    if name in _RECEIVED:
+    if name in (_MESSAGES[topic][0] for topic in _RECEIVED if topic in _MESSAGES):
         for part in [root, *parts.values()]:
             _allow_empty(part)
     head = {"$schema": DIALECT, "$id": f"urn:waybill-sentinel:schema:{name}:{VERSION}"}
@@ -87,12 +80,12 @@ def schema(name: str) -> dict[str, Any]:
 def _allow_empty(part: dict[str, Any]) -> None:
     """An option may be an empty string, as exports write what is not there."""
     for about in part.get("properties", {}).values():
-        if "default" in about:
+        if about.get("default", "") is None:
             about["anyOf"].append({"const": ""})
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3.0 document over all topics, as the worker sees them: it receives events and sends verdicts."""
+    """The AsyncAPI 3.0 document over all topics, as workers and desk see them: events come in, verdicts go out."""
     public = [topic for topic in TOPICS if not topic.internal]
     return {
         "asyncapi": "3.0.0",
@@ -112,7 +105,7 @@ def asyncapi() -> dict[str, Any]:
                 "summary": topic.holds,
             }
             for topic in public
-            for action in ["send" if topic.name in _SENT else "receive"]
+            for action in ["receive" if topic.name in _RECEIVED else "send"]
         },
         "components": {"messages": {_message_name(topic): _message(topic) for topic in public}},
     }
@@ -161,7 +154,7 @@ def _message(topic: Topic) -> dict[str, Any]:
 
 
 def _message_name(topic: Topic) -> str:
-    return "rule" if topic.name == RULES else _MESSAGES.get(topic.name, "")
+    return "rule" if topic.name == RULES else _MESSAGES[topic.name][0]
 
 
 def _short(topic: Topic) -> str:

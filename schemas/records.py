@@ -1,4 +1,7 @@
-"""Every record that crosses a topic, each defined once.
+"""The events that come in, and what workers and stations say of them; each record is defined once.
+
+Beside this file: reference data (`reference`), what goes out beside alerts (`apart`), the clue log (`clues`) and what
+else the desk writes (`desk`).
 
 The fields are those of the wire, in its order (which is also the fastest order to decode). Decoding, the published
 JSON Schemas and the AsyncAPI document all come from these classes: run `python -m schemas` after a change.
@@ -8,8 +11,8 @@ field may be null or absent, and unknown further fields are ignored. Numbers are
 which JSON Schema calls an integer too.
 
 Three things no schema can say: text is Unicode (an escaped half of a surrogate pair is refused), a message and its
-nesting have limits (`streams.decode.Limits`), and of a name given twice in one object the last value counts while each
-must be valid.
+nesting have limits (`streams.flow.decode.Limits`), and of a name given twice in one object the last value counts
+while each must be valid.
 """
 
 from __future__ import annotations
@@ -23,8 +26,11 @@ from schemas.terms import (
     INT_SAFE_MAX,
     Adcode,
     AlertId,
+    Arm,
     CarrierCode,
     Category,
+    CheckKind,
+    ClueId,
     Count,
     Country,
     CustomerType,
@@ -37,17 +43,18 @@ from schemas.terms import (
     InspectionType,
     Millis,
     Money,
+    NoiseReason,
     Offset,
     Outcome,
     PhotoHash,
     PickupPlace,
+    Probability,
     RealnameCheck,
     RealnameMethod,
     RejectReason,
     Result,
     RuleId,
     ScanType,
-    Scope,
     SealState,
     SenderIdType,
     Stage,
@@ -242,85 +249,21 @@ class Feedback(Record, frozen=True, kw_only=True):
     found_g: Annotated[Count | None, _about("Weight of what was seized, grams.")] = None
     at: Annotated[Millis, _about("Time of the answer, epoch ms UTC.")]
     by_station: Annotated[Id, _about("Station that answers.")]
-
-
-class ReferenceRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
-    """What all reference records share; `kind` is the class in lower case, and `kind:id` the message key."""
-
-    id: Annotated[Id, _about("Identity within the kind.")]
-
-    @property
-    def key(self) -> str:
-        """Key of the message, `kind:id`."""
-        return f"{type(self).__name__.lower()}:{self.id}"
-
-
-class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
-    """An express enterprise and its licence.
-
-    The records of one enterprise are the versions of its licence: at any time that one holds which is in force from the
-    latest date until then, of equal ones the newest record. One without a date replaces all before it that have its
-    `id`. A licence that is published more than a week ahead needs an `id` of its own, or compaction takes the present
-    one away.
-    """
-
-    enterprise_id: Id
-    name: Text
-    uscc: Annotated[Id | None, _about("Unified social credit code.")] = None
-    licence_no: Id | None = None
-    licence_from: Annotated[Millis | None, _about("Licence in force from, epoch ms UTC.")] = None
-    licence_to: Annotated[
-        Millis | None,
-        _about("Licence in force until, epoch ms UTC; midnight in China (UTC+8) stands for the day that it begins."),
+    clue_id: Annotated[ClueId | None, _about("The clue answered; absent where a station answers without the desk.")] = (
+        None
+    )
+    arm: Annotated[Arm | None, _about("How the parcel was chosen; absent = selected, by its alert.")] = None
+    p: Annotated[Probability | None, _about("Probability with which the random arm chose it.")] = None
+    unsure_rules: Annotated[
+        tuple[RuleId, ...] | None,
+        _about("Rules that the check could not judge. Where `rules` is given, all others of the alert were wrong."),
     ] = None
-    licence_adcodes: Annotated[
-        tuple[Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}$", max_length=6)], ...],
-        _about("Places it may serve, as GB/T 2260 prefixes."),
-    ]
-    licence_scopes: Annotated[tuple[Scope, ...], _about("Services it may offer.")]
-    filing_no: Id | None = None
-    enterprise_kind: Word
-    video_online: Annotated[bool, _about("Its video is connected to the regulator.")]
-    data_link: Annotated[bool, _about("Its data are connected to the regulator.")]
+    checked_at: Annotated[Millis | None, _about("When the parcel was looked at, epoch ms UTC.")] = None
+    check_kind: Annotated[CheckKind | None, _about("How it was looked at.")] = None
+    confirms: Annotated[Id | None, _about("Feedback of another person that this double check agrees with.")] = None
+    corrects: Annotated[Id | None, _about("Feedback that this one replaces.")] = None
+    noise_reason: Annotated[NoiseReason | None, _about("Why the alert was wrong.")] = None
 
-
-class Outlet(ReferenceRecord, frozen=True, kw_only=True):
-    """An outlet of an enterprise."""
-
-    outlet_id: Id
-    enterprise_id: Id
-    adcode: Annotated[Adcode, _about("Place, GB/T 2260.")]
-    lon: Annotated[Annotated[float, Meta(ge=-180, le=180)], _about("Longitude, degrees.")]
-    lat: Annotated[Annotated[float, Meta(ge=-90, le=90)], _about("Latitude, degrees.")]
-    fixed: Annotated[bool, _about("Has fixed premises.")]
-    filed_at: Annotated[Millis | None, _about("Time of filing with the regulator, epoch ms UTC.")] = None
-
-
-class Courier(ReferenceRecord, frozen=True, kw_only=True):
-    """A courier. `id_no` and `phone` become tokens when read."""
-
-    courier_id: Id
-    carrier_code: Annotated[CarrierCode, _about("Carrier.")]
-    enterprise_id: Id
-    outlet_id: Id
-    id_no: Annotated[Text | None, _about("ID number. Personal data.")] = None
-    phone: Annotated[Text | None, _about("Phone. Personal data.")] = None
-    registered_at: Annotated[Millis, _about("Time of registration, epoch ms UTC.")]
-    left_at: Annotated[Millis | None, _about("Time of leaving, epoch ms UTC.")] = None
-    reviewed_at: Annotated[Millis | None, _about("Time of the last background review, epoch ms UTC.")] = None
-    certificate_to: Annotated[Millis | None, _about("Certificate in force until, epoch ms UTC.")] = None
-
-
-class Machine(ReferenceRecord, frozen=True, kw_only=True):
-    """An inspection machine."""
-
-    machine_id: Id
-    facility_id: Id
-    machine_kind: Word
-    seen_at: Annotated[Millis, _about("When it last reported, epoch ms UTC.")]
-
-
-Reference = Enterprise | Outlet | Courier | Machine
 
 _encoder = msgspec.json.Encoder()
 

@@ -2,7 +2,7 @@
 
 Lengths and bounds are checked by msgspec while it decodes. The forms of codes (`pattern`) are published in the JSON
 Schemas but deferred for the types named in `DEFERRED`: a regular expression per field would cost three times the rest
-of decoding, so `streams.decode` checks distinct codes of a batch once, and control characters only where a byte
+of decoding, so `streams.flow.decode` checks distinct codes of a batch once, and control characters only where a byte
 suggests one. Both read the pattern from here.
 """
 
@@ -27,6 +27,10 @@ RULE_FORM: Final = "^[a-z][a-z0-9_]*\\.[a-z][a-z0-9_]*$"
 WORD_FORM: Final = "^[a-z][a-z0-9_]*$"
 TOKEN_FORM: Final = "^[A-Za-z0-9_.-]{1,32}:[0-9a-f]{32}$"
 
+DAY_FORM: Final = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+HASH_FORM: Final = "^[0-9a-f]{64}$"
+CELL_FORM: Final = "^[a-z][a-z0-9_]*:[A-Za-z0-9_.-]+:[1-9][0-9]{5}:[a-z0-9_.]+$"
+
 TIME_MS_MIN: Final = 946_684_800_000  # 2000-01-01: nothing of this trade is older; earlier is a broken clock
 TIME_MS_END: Final = 4_102_444_800_000  # 2100-01-01, or seconds and microseconds taken for milliseconds
 INT_SAFE_MAX: Final = 2**53 - 1  # the largest integer that every JSON reader keeps exact
@@ -49,6 +53,12 @@ Text = Annotated[str, Meta(max_length=512)]
 RuleId = Annotated[str, Meta(max_length=128, pattern=RULE_FORM)]
 Word = Annotated[str, Meta(max_length=64, pattern=WORD_FORM)]
 Token = Annotated[str, Meta(pattern=TOKEN_FORM)]
+ClueId = Annotated[str, Meta(min_length=1, max_length=160, extra_json_schema=_form(ID_FORM))]
+UserId = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=_form(ID_FORM))]
+Day = Annotated[str, Meta(pattern=DAY_FORM, max_length=10)]
+ChainHash = Annotated[str, Meta(pattern=HASH_FORM, max_length=64)]
+CellKey = Annotated[str, Meta(pattern=CELL_FORM, max_length=160)]
+Probability = Annotated[float, Meta(gt=0, le=1)]
 PhotoHash = Annotated[str, Meta(pattern="^[0-9a-fA-F]{16}$", max_length=16)]
 
 PickupPlace = Literal["outlet", "door", "fixed_site", "non_fixed", "locker", "stall"]
@@ -89,6 +99,42 @@ NoticeKind = Literal["rule_flood"]
 Category = Literal["suspicion", "compliance"]
 Outcome = Literal["seizure", "violation", "no_finding", "wrong_alert", "transferred"]
 Scope = Literal["domestic", "international", "hmt"]
+
+StationKind = Literal["police", "postal", "enterprise"]
+FacilityKind = Literal["outlet", "hub", "locker", "station"]
+ReviewStatus = Literal["reviewed", "pending", "overdue"]
+
+Arm = Literal["selected", "random"]
+Origin = Literal["alert", "order", "report"]
+CheckKind = Literal["open_box", "xray", "second_xray", "canine", "trace_swab", "identity_check", "visit", "documents"]
+NoiseReason = Literal["data_error", "known_sender", "rule_too_wide", "duplicate", "other"]
+ClosedFor = Literal["answered", "withdrawn", "too_late", "duplicate", "out_of_reach"]
+Step = Literal["accept", "check", "answer"]
+HoldAction = Literal["request", "effective", "extend", "second", "release"]
+Duty = Literal["realname", "open_box", "xray", "second_xray", "licensed", "registered"]
+EntryKind = Literal["cell", "sign_off"]
+EnforcementKind = Literal[
+    "visit",
+    "interview",
+    "onsite_warning",
+    "rectify",
+    "rectified",
+    "reinspect",
+    "suspend",
+    "seal",
+    "unseal",
+    "close",
+    "ban",
+    "fine",
+    "reward",
+    "filing_issued",
+    "training",
+    "internal_accountability",
+    "objection",
+    "correction",
+]
+Colour = Literal["red", "yellow", "green"]
+Met = Literal["met", "not_met", "unknown"]
 
 RejectReason = Literal[
     "empty",

@@ -17,6 +17,16 @@ REJECTS = "waybill.rejects"
 FEEDBACK = "waybill.feedback"
 REFERENCE = "waybill.reference"
 RULES = "waybill.rules"
+TRACES = "waybill.traces"
+TALLIES = "waybill.tallies"
+ORDERS = "waybill.orders"
+CLUES = "waybill.clues"
+HOLDS = "waybill.holds"
+ENFORCEMENT = "waybill.enforcement"
+ENTRIES = "waybill.entries"
+ACCESS = "waybill.access"
+GRADES = "waybill.grades"
+LINKS = "waybill.links"
 OBSERVATIONS = "waybill.internal.observations"
 FACTS = "waybill.internal.facts"
 RULE_ACKS = "waybill.internal.rule-acks"
@@ -47,7 +57,13 @@ TOPICS = (
     ),
     Topic(REJECTS, "as received", "What could not be read, with topic, partition, offset and reason.", "delete"),
     Topic(FEEDBACK, "parcel", "What was found when someone looked.", "compact,delete"),
-    Topic(REFERENCE, "kind:id", "Enterprises, outlets, couriers, machines, holidays.", "compact", single=True),
+    Topic(
+        REFERENCE,
+        "kind:id",
+        "Enterprises, outlets, couriers, machines, facilities, stations, holidays.",
+        "compact",
+        single=True,
+    ),
     Topic(
         RULES,
         "rule id or set:number",
@@ -55,6 +71,16 @@ TOPICS = (
         "compact",
         single=True,
     ),
+    Topic(TRACES, "parcel", "The way of each alerted parcel, newest per key.", "compact,delete"),
+    Topic(TALLIES, "outlet:YYYYMMDD:partition", "Counts over all parcels by outlet and day.", "compact,delete"),
+    Topic(ORDERS, "parcel", "Parcels that the random arm chose to be looked at.", "compact,delete"),
+    Topic(CLUES, "clue", "The clue log: every act on a clue.", "delete"),
+    Topic(HOLDS, "parcel", "What carriers are asked to stop and to let go.", "compact,delete"),
+    Topic(ENFORCEMENT, "enterprise", "Acts of supervision of enterprises.", "delete", single=True),
+    Topic(ENTRIES, "report:period:adcode:cell", "Numbers typed into reports, and sign-offs.", "compact", single=True),
+    Topic(ACCESS, "user", "Who read what, and why.", "delete", single=True),
+    Topic(GRADES, "enterprise", "How each enterprise stands; derived.", "compact", single=True),
+    Topic(LINKS, "clue", "Clues that share a person or a device; derived.", "compact", single=True),
     Topic(
         OBSERVATIONS, "partition", "What parcels tell the histories of entities, in batches.", "delete", internal=True
     ),

@@ -2,7 +2,7 @@
 
 The way of an event: `parcels` judges the parcels that a batch touches and sends observations to the histories of their
 sender, phones, courier and outlet; `histories` answers with facts; `parcels` revises. What both do is in
-`streams.pipeline`; what reaches the world, and in which order, is in `streams.commit`.
+`streams.flow.pipeline`; what reaches the world, and in which order, is in `streams.worker.commit`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
-from streams.forgetting import forget
-from streams.frames import Batch
-from streams.health import Health
-from streams.passing import keep_up, pass_time
-from streams.preflight import cautions
-from streams.progress import Progress
+from streams.flow.batches import Batch
+from streams.ops.preflight import cautions
 from streams.settings import Settings
-from streams.work import Work
+from streams.worker.expire import forget
+from streams.worker.health import Health
+from streams.worker.idle import keep_up, pass_time
+from streams.worker.watchdog import Watchdog
+from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS)
 OURS = ("streams", "rules", "schemas")
@@ -44,7 +44,7 @@ class WorkerError(RuntimeError):
 
 
 class Watch(Service):
-    """Ends a worker that gets nowhere, and serves `streams.health`.
+    """Ends a worker that gets nowhere, and serves `streams.worker.health`.
 
     In the place of Faust's own web server, which would start only after the first assignment.
     """
@@ -55,20 +55,20 @@ class Watch(Service):
         super().__init__(**options)
         self._settings = settings = app.settings
         self._pages = pages
-        self._progress = Progress(
-            app.work,
-            lambda: app.consumer.lag(app.work.committed),
-            app.work.broker.answers,
+        self._watchdog = Watchdog(
+            app.worker,
+            lambda: app.consumer.lag(app.worker.committed),
+            app.worker.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
         )
-        self._health = Health(app.work, self._progress)
+        self._health = Health(app.worker, self._watchdog)
 
     async def on_start(self) -> None:
         if self._pages:
             url = await self._health.start(self._settings.web_host, self._settings.web_port)
             log.info("pages at %s/metrics, /live, /ready", url)
-        self.add_future(self._progress.run())
+        self.add_future(self._watchdog.run())
 
     async def on_stop(self) -> None:
         await self._health.stop()
@@ -100,8 +100,8 @@ class App(faust.App):
     def __init__(self, settings: Settings, **options: Any) -> None:
         self.settings = settings
         catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
-        self.work = Work(settings, catalogue)
-        self.link = self.work.link()
+        self.worker = Worker(settings, catalogue)
+        self.link = self.worker.link()
         super().__init__(
             settings.group,
             broker=f"waybill://{settings.bootstrap_servers}",
@@ -123,69 +123,68 @@ class App(faust.App):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
-        self.work.prepare()
+        self.worker.prepare()
         await super().on_first_start()
 
 
 def build(settings: Settings) -> App:
     """The worker's app for these settings. Raises RuleError and the like: a faulty setting stops start-up."""
     app = App(settings)
-    work = app.work
+    worker = app.worker
 
     @app.agent(app.topic(*PARCEL_TOPICS, key_serializer="raw", value_serializer="raw", maxsize=4), name="parcels")
     async def parcels(batches: Any) -> None:
         """Judge parcels: shipments, scans, inspections, and the facts that history answers."""
-        await judge_all(work, batches)
+        await judge_all(worker, batches)
 
     @app.agent(
         app.topic(topics.OBSERVATIONS, key_serializer="raw", value_serializer="raw", maxsize=4), name="histories"
     )
     async def histories(batches: Any) -> None:
         """Fold observations by entity, and answer with facts."""
-        await answer_all(work, batches)
+        await answer_all(worker, batches)
 
     @app.task
     async def commits() -> None:
         """Commit what the agents have done, epoch by epoch."""
-        await work.start(app.consumer)
-        await work.commit_loop()
+        await worker.start(app.consumer)
+        await worker.commit_loop()
 
     @app.task
     async def keeping_up() -> None:
         """Commit how far idle partitions were read."""
-        await keep_up(work)
+        await keep_up(worker)
 
     @app.task
     async def sweeps() -> None:
         """Judge again what a change of the reference data touches."""
-        await work.reference.run()
+        await worker.reference.run()
 
     @app.task
     async def forgetting() -> None:
         """Delete what is kept when it does not count any more."""
-        await forget(work, app.consumer.lag)
+        await forget(worker, app.consumer.lag)
 
     @app.task
-    async def deadlines() -> None:
+    async def timers() -> None:
         """Judge parcels of which something is missing when its time is over, also where no more events come."""
-        await pass_time(work, app.consumer.lag)
+        await pass_time(worker, app.consumer.lag)
 
     return app
 
 
-async def judge_all(work: Work, batches: Any) -> None:
+async def judge_all(worker: Worker, batches: Any) -> None:
     """What the agent `parcels` does with its stream."""
-    async for waiting in together(batches, work.settings.batch_rows_max):
-        async with work.epoch(waiting) as epoch:
-            judged = await work.run(work.parcels.step, epoch.fresh, int(time.time() * 1000))
-            epoch.judged(judged)
+    async for waiting in together(batches, worker.settings.batch_rows_max):
+        async with worker.step(waiting) as step:
+            step.judged(await worker.run(worker.parcels.step, step.fresh, int(time.time() * 1000)))
 
 
-async def answer_all(work: Work, batches: Any) -> None:
+async def answer_all(worker: Worker, batches: Any) -> None:
     """What the agent `histories` does with its stream."""
-    async for waiting in together(batches, work.settings.batch_rows_max):
-        async with work.epoch(waiting) as epoch:
-            epoch.send(topics.FACTS, await work.run(work.histories.step, epoch.fresh))
+    async for waiting in together(batches, worker.settings.batch_rows_max):
+        async with worker.step(waiting) as step:
+            step.send(topics.FACTS, await worker.run(worker.histories.step, step.fresh))
 
 
 class Runner(faust.Worker):
@@ -240,7 +239,7 @@ def run(app: App) -> None:
     log.info(
         "starting: group %s, instance %s, broker %s, %s partitions, %s rules (%s)",
         app.settings.group, app.settings.instance, app.settings.bootstrap_servers, app.settings.partitions,
-        len(app.work.parcels.catalogue.rules), app.work.parcels.catalogue.fingerprint,
+        len(app.worker.parcels.catalogue.rules), app.worker.parcels.catalogue.fingerprint,
     )  # fmt: skip
     for caution in cautions(app.settings):
         log.warning("%s", caution)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streams.app import build
-from streams.preflight import checked
+from streams.ops.preflight import checked
 from streams.settings import load
-from streams.slots import claimed
+from streams.worker.instance import claimed
 
 app = build(claimed(checked(load())))

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from rules.catalogue import SHIPPED, rule_files
-from streams.backtest.difference import Difference, Parcel
-from streams.backtest.run import backtest, load_pair
+from rules.engine.catalogue import SHIPPED, rule_files
+from streams.files.backtest.difference import Difference, Parcel
+from streams.files.backtest.run import backtest, load_pair
 from streams.generate import generate, write
 from streams.settings import Settings
 

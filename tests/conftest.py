@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from streams import broker, topics
+from streams.kafka import admin as topics
+from streams.ops import broker
 
 # Tests delete all topics. On a broker of yours that needs your word for it, unless there is nothing to lose.
 MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"

@@ -21,10 +21,11 @@ from pathlib import Path
 from rocksdict import Options
 
 from streams import cli
-from streams.commit import Committer, Epoch
+from streams.kafka.transport.poller import Poller
 from streams.state import rocks, tuning
 from streams.state.rocks import Delta
-from streams.transport.poller import Poller
+from streams.worker.commit import Committer
+from streams.worker.epoch import Epoch
 
 _MAGIC = b"CGMDv2:"  # of librdkafka's group metadata; a generation of four bytes follows
 

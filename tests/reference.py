@@ -17,7 +17,8 @@ from pathlib import Path
 
 import opencc
 
-from schemas.records import Courier, Enterprise, Inspection, Machine, Outlet, Scan, Shipment
+from schemas.records import Inspection, Scan, Shipment
+from schemas.reference import Courier, Enterprise, Machine, Outlet
 from tests.worlds import HOME
 
 Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
@@ -49,7 +50,7 @@ COURTESY = r"[王李张陈](先生|女士|总|某{1,3})|(mr|ms)\W*(wang|li)"
 CONTROLLED = {"海洛因", "氯胺酮"}
 VAGUE = {"样品", "其他", ""}
 POWDER_OR_LIQUID = {"奶粉", "香水"}
-with (Path(__file__).parents[1] / "streams/describe/data/adcodes.csv").open(encoding="utf-8") as _file:
+with (Path(__file__).parents[1] / "streams/flow/describe/data/adcodes.csv").open(encoding="utf-8") as _file:
     _ROWS = list(DictReader(_file))
 CENTROIDS = {row["adcode"]: (float(row["lon"]), float(row["lat"])) for row in _ROWS if row["lon"]}
 ASSIGNED = {row["adcode"] for row in _ROWS}
@@ -317,8 +318,8 @@ def _with_history(me: Facts, retail: list[Facts]) -> dict[str, Answer]:
         said["identity.phone_many_ids"] = len(people - {None}) >= 4
     prefix = _prefix(me)
     if prefix:
-        near = within(DAY, [o for o in retail if _prefix(o) == prefix])
-        said["identity.sequential_numbers"] = len({o.person for o in near}) >= 3
+        co_located = within(DAY, [o for o in retail if _prefix(o) == prefix])
+        said["identity.sequential_numbers"] = len({o.person for o in co_located}) >= 3
     if not me.origin:
         said["recipient.fan_in"] = False
     elif me.recipient:

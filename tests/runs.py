@@ -12,8 +12,8 @@ import msgspec
 from rules import Catalogue, load_catalogue
 from schemas.apart import Shadow
 from schemas.records import Alert
-from streams.offline import Offline
-from streams.pipeline import Judged
+from streams.files.driver import Offline
+from streams.flow.pipeline import Judged
 from streams.settings import Settings
 from tests.worlds import DAY, HOME, START, Record, shuffled
 
@@ -34,14 +34,14 @@ class Recorded(Offline):
         settings: Settings | None = None,
         *,
         partitions: int = 1,
-        near: Iterable[int] = (),
+        co_located: Iterable[int] = (),
         rules: Catalogue | None = None,
     ) -> None:
         super().__init__(
             settings or Settings(home_adcodes=HOME),
             rules or catalogue(),
             partitions=partitions,
-            near=near,
+            co_located=co_located,
             now_ms=START + 1_000 * DAY,
         )
         self.keep_answers = True
@@ -61,7 +61,7 @@ def run(
     *,
     size: int | None = None,
     partitions: int = 1,
-    near: Iterable[int] = (),
+    co_located: Iterable[int] = (),
     order: int | None = None,
     settings: Settings | None = None,
     close: bool = True,
@@ -75,7 +75,7 @@ def run(
     given = [*records]
     if order is not None:
         given = shuffled(given, random.Random(order))
-    recorded = Recorded(settings, partitions=partitions, near=near, rules=rules)
+    recorded = Recorded(settings, partitions=partitions, co_located=co_located, rules=rules)
     for first in range(0, len(given), size or len(given) or 1):
         recorded.feed(recorded.batches(given[first : first + (size or len(given))]))
     if close:

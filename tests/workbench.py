@@ -14,14 +14,15 @@ import msgspec
 
 from schemas import topics
 from schemas.records import Alert
-from streams.commit import Committer, Epoch
-from streams.follow import Follower
-from streams.frames import Batch
-from streams.offline import raw
+from streams.files.driver import raw
+from streams.flow.batches import Batch
+from streams.kafka.global_table import GlobalTable
+from streams.kafka.transport.consumer import Consumer
 from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
-from streams.transport.consumer import Consumer
-from streams.work import Work
+from streams.worker.commit import Committer
+from streams.worker.epoch import Epoch
+from streams.worker.worker import Worker
 from tests.runs import catalogue, comparable
 from tests.worlds import HOME, START
 
@@ -64,19 +65,21 @@ class _Idle:
 
 
 class Workbench:
-    """A `Work` that holds all its partitions."""
+    """A `Worker` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
         settings = {"forget_delay_s": 0, **settings}
-        self.work = Work(Settings(state_dir=state_dir, home_adcodes=HOME, **settings), catalogue())
-        self.effects = Effects(self.work._stores)
-        self.work._committer = cast(Committer, self.effects)
-        self.work._consumer = cast(Consumer, _Idle())
-        self.work._generation = 1
-        self.work.assigned = frozenset((topics.SHIPMENTS, number) for number in range(self.work.settings.partitions))
-        self._reader = self.work.parcels.reference_reader()
-        for store in self.work._stores.values():
-            for number in range(self.work.settings.partitions):
+        self.worker = Worker(Settings(state_dir=state_dir, home_adcodes=HOME, **settings), catalogue())
+        self.effects = Effects(self.worker._stores)
+        self.worker._committer = cast(Committer, self.effects)
+        self.worker._consumer = cast(Consumer, _Idle())
+        self.worker._generation = 1
+        self.worker.assigned = frozenset(
+            (topics.SHIPMENTS, number) for number in range(self.worker.settings.partitions)
+        )
+        self._reader = self.worker.parcels.reference_reader()
+        for store in self.worker._stores.values():
+            for number in range(self.worker.settings.partitions):
                 store.open(number)
 
     def know(self, batches: Sequence[Batch]) -> None:
@@ -84,33 +87,33 @@ class Workbench:
         for batch in batches:
             assert not self._reader.add(batch.values, batch.offsets, batch.keys)
         latest = SimpleNamespace(latest=(self._reader.build(), ()))
-        self.work.reference._follower = cast(Follower[Any], latest)
+        self.worker.reference._table = cast(GlobalTable[Any], latest)
 
     async def refer(self, batches: Sequence[Batch]) -> None:
         """The same, and the sweep that follows."""
         self.know(batches)
-        while await self.work.reference.sweep():
+        while await self.worker.reference.sweep():
             pass
 
     async def parcels(self, batches: Sequence[Batch]) -> None:
         """One step of the agent of that name."""
-        async with self.work.epoch(current(batches)) as turn:
-            turn.judged(await self.work.run(self.work.parcels.step, turn.fresh, START))
+        async with self.worker.step(current(batches)) as step:
+            step.judged(await self.worker.run(self.worker.parcels.step, step.fresh, START))
 
     async def histories(self, batches: Sequence[Batch]) -> None:
         """One step of the agent of that name."""
-        async with self.work.epoch(current(batches)) as turn:
-            turn.send(topics.FACTS, await self.work.run(self.work.histories.step, turn.fresh))
+        async with self.worker.step(current(batches)) as step:
+            step.send(topics.FACTS, await self.worker.run(self.worker.histories.step, step.fresh))
 
     async def let_pass(self, now_ms: int) -> None:
         """A step without batches: nothing comes in any partition, and so much time passes."""
-        async with self.work.epoch([]) as turn:
-            partitions = range(self.work.settings.partitions)
-            turn.judged(await self.work.run(self.work.parcels.let_pass, partitions, now_ms))
+        async with self.worker.step([]) as step:
+            partitions = range(self.worker.settings.partitions)
+            step.judged(await self.worker.run(self.worker.parcels.let_pass, partitions, now_ms))
 
     async def commit(self) -> None:
         """Commit what is done."""
-        await self.work._commit()
+        await self.worker._commit()
 
     async def settle(self, batches: Sequence[Batch]) -> None:
         """All that these batches set off, to its end, committed step by step."""
@@ -131,7 +134,7 @@ class Workbench:
 
     def close(self) -> None:
         """Close the state."""
-        for store in self.work._stores.values():
+        for store in self.worker._stores.values():
             store.close_all()
 
 

@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from schemas import topics
 from schemas.records import Alert, Reject, encode
-from streams.offline import TOPIC_OF
+from streams.files.driver import TOPIC_OF
 from tests.runs import Alerts, comparable, difference
 from tests.worlds import HOME, Record
 

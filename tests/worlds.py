@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from schemas.records import Courier, Enterprise, Inspection, Outlet, ReferenceRecord, Scan, Shipment
+from schemas.records import Inspection, Scan, Shipment
+from schemas.reference import Courier, Enterprise, Outlet, ReferenceRecord
 
 Event = Shipment | Scan | Inspection
 Known = Enterprise | Outlet | Courier

@@ -13,7 +13,7 @@ from benchmarks.traffic import PARTITIONS
 from benchmarks.watch import newest, python, watch
 from schemas import topics
 from schemas.records import Alert
-from streams import topics as broker_topics
+from streams.kafka import admin as broker_topics
 
 NAME = "waybill worker, all topics"
 DOC = "shipments, scans, inspections; whole catalogue; transactions, changelog, RocksDB"
@@ -27,10 +27,10 @@ WRITTEN = (*ANSWERS, *READ_BACK, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHAN
 
 def run(context: Context) -> Result:
     """Once over all three topics."""
-    return work(context, {})
+    return worker(context, {})
 
 
-def work(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Result:
+def worker(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Result:
     """Run workers with empty state and empty outputs over what lies on the input topics."""
     loaded = context.loaded
     _empty_outputs(loaded.servers)

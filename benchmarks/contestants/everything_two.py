@@ -12,4 +12,4 @@ TRAFFIC: Kind = "everything"
 
 def run(context: Context) -> Result:
     """Once over all three topics."""
-    return everything.work(context, {}, processes=2)
+    return everything.worker(context, {}, processes=2)

@@ -19,11 +19,11 @@ TRAFFIC: Kind = "shipments"
 
 def run(context: Context) -> Result:
     """Once over all shipments."""
-    return work(context)
+    return worker(context)
 
 
-def work(context: Context, *, processes: int = 1) -> Result:
+def worker(context: Context, *, processes: int = 1) -> Result:
     """By so many workers."""
     off = {rule.id: {"mode": "off"} for rule in load_catalogue().rules if rule.id not in RULES}
     overrides = {"WAYBILL_RULE_OVERRIDES": msgspec.json.encode(off).decode()}
-    return everything.work(context, overrides, processes=processes)
+    return everything.worker(context, overrides, processes=processes)

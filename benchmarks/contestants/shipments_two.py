@@ -12,4 +12,4 @@ TRAFFIC: Kind = "shipments"
 
 def run(context: Context) -> Result:
     """Once over all shipments."""
-    return shipments.work(context, processes=2)
+    return shipments.worker(context, processes=2)

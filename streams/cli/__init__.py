@@ -36,7 +36,7 @@ COMMANDS = (
     "topics",
     "broker",
 )
-OWN_PACKAGES = ("streams", "rules", "schemas")
+OWN_PACKAGES = ("streams", "rules", "schemas", "desk")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 HELP = """Watch express waybills on Kafka and warn of parcels worth opening while they can still be stopped.

@@ -13,7 +13,7 @@ from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOp
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from streams.alerts import AlertReader, Change, Newest, NewestShadows
+    from streams.kafka.alerts import AlertReader, Change, Newest, NewestShadows
 
 TABLE_ROWS = 50
 
@@ -54,9 +54,9 @@ def alerts(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
-    from streams import preflight
-    from streams.alerts import AlertReader, Newest, NewestShadows
-    from streams.cli.show import language
+    from streams.cli.views.alert import language
+    from streams.kafka.alerts import AlertReader, Newest, NewestShadows
+    from streams.ops import preflight
 
     with AlertReader(preflight.reached(settings), client=preflight.client(settings), shadow=shadow) as reader:
         output = _Output(as_json, lang or language())
@@ -114,16 +114,16 @@ class _Output:
 
     def all(self, changes: list[Change], total: int) -> None:
         """The open alerts; `total` of which these are the newest."""
-        from streams.cli import show
+        from streams.cli.views import alert as view
 
         if self._json:
             for change in changes:
                 self._line(change)
             return
-        rows = show.table()
+        rows = view.table()
         for change in changes:
             if change.alert is not None:
-                show.add(rows, change.alert, self._lang, note=show.when(change.alert.detected_at))
+                view.add(rows, change.alert, self._lang, note=view.when(change.alert.detected_at))
         console = self._terminal()
         if changes:
             console.print(rows)
@@ -137,8 +137,8 @@ class _Output:
         if self._json:
             self._line(change)
             return
-        from streams.alerts import same_verdict
-        from streams.cli import show
+        from streams.cli.views import alert as view
+        from streams.kafka.alerts import same_verdict
 
         if same_verdict(before, now):
             return
@@ -152,23 +152,23 @@ class _Output:
             what = "new"
         else:
             what = f"was {before.alert.tier} {before.alert.score}"
-        rows = show.table(heading=False)
-        show.add(rows, alert, self._lang, note=f"{show.when(change.at_ms)} {what}")
+        rows = view.table(heading=False)
+        view.add(rows, alert, self._lang, note=f"{view.when(change.at_ms)} {what}")
         self._terminal().print(rows)
         sys.stdout.flush()
 
     def shadows(self, changes: list[Change], total: int | None = None) -> None:
         """Messages of the shadow topic; `total`: all there are, of which these are the newest."""
-        from streams.cli import show
+        from streams.cli.views import alert as view
 
         if self._json:
             for change in changes:
                 self._line(change)
             return
-        rows = show.table(heading=total is not None)
+        rows = view.table(heading=total is not None)
         for change in changes:
             if change.shadow is not None:
-                show.add_shadow(rows, change.shadow, self._lang, note=show.when(change.at_ms))
+                view.add_shadow(rows, change.shadow, self._lang, note=view.when(change.at_ms))
         if rows.row_count:
             self._terminal().print(rows)
         if total is not None:

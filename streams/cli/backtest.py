@@ -13,7 +13,7 @@ from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
-    from streams.backtest.difference import Difference
+    from streams.files.backtest.difference import Difference
 
 BEYOND = 3
 """Exit code for more changes than allowed: neither a failure (1) nor wrong use (2)."""
@@ -68,10 +68,10 @@ def backtest(
     if html and out and html.resolve() == out.resolve():
         raise typer.BadParameter("--html and --out name the same file", param_hint="--html")
 
-    from streams.backtest.run import backtest as compare
-    from streams.backtest.run import load_pair
-    from streams.cli import backtestview
-    from streams.crew import cores
+    from streams.cli.views import backtest as view
+    from streams.files.backtest.run import backtest as compare
+    from streams.files.backtest.run import load_pair
+    from streams.files.pool import cores
 
     began = time.monotonic()
     old, new = load_pair(against, rules, settings)
@@ -85,7 +85,7 @@ def backtest(
 
         print(msgspec.json.encode(difference).decode())
     else:
-        backtestview.report(difference, time.monotonic() - began)
+        view.report(difference, time.monotonic() - began)
         for path in filter(None, (html, out)):
             print(f"{path}: written")
     limits = {"gained": max_gained, "lost": max_lost, "changed": max_changed}

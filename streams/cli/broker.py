@@ -30,7 +30,7 @@ def run(
 
     The first start fetches Kafka's jars once (about 45 MB) and takes a minute.
     """
-    from streams.broker import BrokerError, PrivateKafka
+    from streams.ops.broker import BrokerError, PrivateKafka
 
     print("starting Apache Kafka …", file=sys.stderr)
     with PrivateKafka(data_dir, port=port) as kafka:

@@ -12,10 +12,10 @@ import typer
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
-    from streams.alerts import AlertReader
-    from streams.cli.demoview import View
+    from streams.cli.views.demo import View
     from streams.demo.stage import Stage
     from streams.demo.traffic import Publisher, Source
+    from streams.kafka.alerts import AlertReader
     from streams.settings import Settings
 
 TICK_S = 0.05
@@ -55,8 +55,8 @@ def demo(
     began = time.monotonic()
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
-    from streams.cli.demoview import View
-    from streams.cli.show import language
+    from streams.cli.views.alert import language
+    from streams.cli.views.demo import View
 
     view = View(lang or language(), began, pictures=screenshot is not None)
     try:
@@ -73,10 +73,10 @@ def _run(
     view: View, settings: Settings, config: Path | None, *, seconds: float | None, rate: float, parcels: int | None,
     mix: bool,
 ) -> None:  # fmt: skip
-    from streams import preflight
-    from streams.alerts import AlertReader
     from streams.demo.stage import Stage
     from streams.demo.traffic import Publisher, Source
+    from streams.kafka.alerts import AlertReader
+    from streams.ops import preflight
 
     until = view.began + seconds if seconds is not None else float("inf")
     with Stage(settings, config, view.say, mix=mix) as stage:

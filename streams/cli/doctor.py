@@ -12,7 +12,7 @@ from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, s
 from streams.cli.worker import StateDirOption
 
 if TYPE_CHECKING:
-    from streams.doctor.findings import Finding
+    from streams.ops.doctor.findings import Finding
 
 STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 
@@ -36,7 +36,7 @@ def doctor(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers, state_dir=state_dir)
 
-    from streams.doctor import broker, machine
+    from streams.ops.doctor import broker, machine
 
     counts: Counter[str] = Counter()
     for findings in (broker.checks(settings), machine.checks(settings, processes)):

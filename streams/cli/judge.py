@@ -12,7 +12,7 @@ from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
-    from streams.bulk import Summary
+    from streams.files.bulk import Summary
 
 
 def register(app: typer.Typer) -> None:
@@ -52,8 +52,8 @@ def judge(
     settings = settings_of(config, assignments, home_adcodes=home_adcodes, rules_dir=rules)
 
     from rules import load_catalogue
-    from streams.bulk import judge_folder
-    from streams.crew import cores
+    from streams.files.bulk import judge_folder
+    from streams.files.pool import cores
 
     began = time.monotonic()
     catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)

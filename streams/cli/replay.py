@@ -14,7 +14,7 @@ from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
-    from streams.replay import Replay
+    from streams.kafka.replay import Replay
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +45,8 @@ def replay(
         raise typer.BadParameter("the order of the files has no time to keep: --order time", param_hint="--speed")
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
-    from streams import preflight
-    from streams.replay import Replay, ReplayError, opened
+    from streams.kafka.replay import Replay, ReplayError, opened
+    from streams.ops import preflight
 
     began = time.monotonic()
     with bar(progress) as advance, opened(folder, order, advance) as index:

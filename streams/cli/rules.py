@@ -59,12 +59,12 @@ def list_rules(
     """List the rules: id, mode, category, points, version, titles; what rule_overrides change is marked."""
     settings = settings_of(config, assignments, rules_dir=rules)
 
-    from rules.wording import changes
-    from streams.cli import rulesview
+    from rules.pages.wording import changes
+    from streams.cli.views import rules as view
 
     catalogue, written = _catalogues(settings, chosen)
     if not as_json:
-        rulesview.listing(catalogue, written)
+        view.listing(catalogue, written)
         return
     for rule in catalogue.rules:
         fields = {name: getattr(rule, name) for name in ("id", "mode", "category", "points", "version", "title")}
@@ -83,10 +83,10 @@ def show(
 
     import msgspec
 
-    from rules.sql import spelled_out
-    from rules.wording import changes
+    from rules.engine.sql import spelled_out
+    from rules.pages.wording import changes
     from schemas.columns import COLUMNS
-    from streams.cli import rulesview
+    from streams.cli.views import rules as view
 
     catalogue, written = _catalogues(settings, None)
     _check_known([rule_id], catalogue.by_id.keys(), families=False)
@@ -96,7 +96,7 @@ def show(
     file = _folder(settings) / f"{rule_id.replace('.', '/')}.yaml"
     sql = spelled_out(rule.when, rule.limits, rule_id)
     if not as_json:
-        rulesview.whole(rule, before, sql=sql, reads=reads, file=file)
+        view.whole(rule, before, sql=sql, reads=reads, file=file)
         return
     described = {
         name: {**_column(COLUMNS[name]), "read": name in reads, "evidence": name in rule.evidence}
@@ -122,7 +122,7 @@ def new(
     settings = settings_of(config, assignments, rules_dir=rules)
     folder = _own_folder(settings)
 
-    from rules.blank import write_blank
+    from rules.lint.blank import write_blank
 
     path = write_blank(folder, rule_id)
     where = f" --rules {rules}" if rules else ""
@@ -138,7 +138,7 @@ def copy(
 
     Files that are there are left alone, and it is an error if there is one.
     """
-    from rules.catalogue import SHIPPED, rule_files
+    from rules.engine.catalogue import SHIPPED, rule_files
 
     files = {path: folder / path.relative_to(SHIPPED) for path in rule_files(SHIPPED)}
     for target in files.values():
@@ -165,9 +165,9 @@ def lint(
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 
-    from rules.catalogue import SHIPPED, rule_files
-    from rules.lint import lint as look
-    from streams.cli import rulesview
+    from rules.engine.catalogue import SHIPPED, rule_files
+    from rules.lint.lint import lint as look
+    from streams.cli.views import rules as view
 
     if chosen:
         _check_known(chosen, {f"{path.parent.name}.{path.stem}" for path in rule_files(settings.rules_dir or SHIPPED)})
@@ -177,7 +177,7 @@ def lint(
             names = ("file", "rule", "field", "severity", "message")
             _line({name: getattr(finding, name) for name in names})
     else:
-        rulesview.findings(report)
+        view.findings(report)
     if report.count("error"):
         raise typer.Exit(1)
 
@@ -201,9 +201,9 @@ def run_cases(
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 
-    from rules.wording import changes
-    from streams.cases import count, play
-    from streams.cli import rulesview
+    from rules.pages.wording import changes
+    from streams.cli.views import rules as view
+    from streams.files.cases import count, play
 
     in_forces, written = _catalogues(settings, chosen)
     catalogue = in_forces if in_force else written
@@ -214,9 +214,9 @@ def run_cases(
             advance("cases", len(played) / total, len(played))
     if as_json:
         for outcome in played:
-            _line(rulesview.outcome_record(outcome))
+            _line(view.outcome_record(outcome))
     else:
-        rulesview.outcomes(played, catalogue, evidence=evidence)
+        view.outcomes(played, catalogue, evidence=evidence)
         if not in_force and any(changes(rule, in_forces.by_id[rule.id]) for rule in written.rules):
             print("rule_overrides were left aside; --in-force plays the cases with them")
     if not all(outcome.passed for outcome in played):
@@ -226,10 +226,10 @@ def run_cases(
 def columns(as_json: JsonOption = False) -> None:
     """List the columns that rules may read: name, type, meaning, and when they have no value."""
     from schemas.columns import COLUMNS
-    from streams.cli import rulesview
+    from streams.cli.views import rules as view
 
     if not as_json:
-        rulesview.columns()
+        view.columns()
         return
     for column in COLUMNS.values():
         _line(_column(column))
@@ -247,7 +247,7 @@ def docs(
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 
-    from rules.pages import pages
+    from rules.pages.pages import pages
 
     catalogue, written = _catalogues(settings, None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -280,8 +280,8 @@ def _check_known(chosen: list[str], ids: Collection[str], *, families: bool = Tr
 
 
 def _folder(settings: Settings) -> Path:
-    from rules.catalogue import SHIPPED
-    from rules.lint import shown
+    from rules.engine.catalogue import SHIPPED
+    from rules.lint.lint import shown
 
     return Path(shown(settings.rules_dir or SHIPPED))
 

@@ -116,7 +116,7 @@ def status(
 
 
 def _board(settings: Settings) -> Board:
-    from streams.preflight import client, reached
+    from streams.ops.preflight import client, reached
     from streams.rulesets.board import Board
 
     return Board(reached(settings), client(settings))
@@ -124,7 +124,7 @@ def _board(settings: Settings) -> Board:
 
 def _show_check(checked: Checked, folder: Path, as_json: bool) -> None:
     """What a set must pass, and where it does not."""
-    from streams.cli import rulesview
+    from streams.cli.views import rules as view
 
     errors, failed = checked.report.count("error"), checked.failed
     if as_json:
@@ -134,17 +134,17 @@ def _show_check(checked: Checked, folder: Path, as_json: bool) -> None:
                 {"file": f.file, "field": f.field, "severity": f.severity, "message": f.message}
                 for f in checked.report.findings
             ],
-            cases=len(checked.played), failed=[rulesview.outcome_record(outcome) for outcome in failed],
+            cases=len(checked.played), failed=[view.outcome_record(outcome) for outcome in failed],
         )  # fmt: skip
         return
     if checked.report.findings:
-        rulesview.findings(checked.report)
+        view.findings(checked.report)
     if errors:
         return
     if failed:
         from rules import load_catalogue
 
-        rulesview.outcomes(failed, load_catalogue(folder, with_off=True), evidence=False)
+        view.outcomes(failed, load_catalogue(folder, with_off=True), evidence=False)
         return
     print(f"{folder}: {checked.rules} rules, {len(checked.played)} cases all well, catalogue {checked.fingerprint}")
 

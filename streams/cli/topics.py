@@ -33,12 +33,13 @@ def create(
 
     A topic with another number of partitions is an error: a parcel's events must meet in one partition.
     """
-    from streams import preflight, topics
+    from streams.kafka import admin
+    from streams.ops import preflight
 
     settings = settings_of(
         config, assignments, bootstrap_servers=bootstrap_servers, partitions=partitions, replication=replication
     )
-    created = topics.create(
+    created = admin.create(
         preflight.reached(settings), settings.partitions, settings.replication, client=preflight.client(settings)
     )
     for name in created:
@@ -54,10 +55,11 @@ def show(
     assignments: SetOption = None,
 ) -> None:
     """Show each topic: partitions, replicas, records held. Exit code 1 if one is missing."""
-    from streams import preflight, topics
+    from streams.kafka import admin
+    from streams.ops import preflight
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
-    states = topics.show(preflight.reached(settings), client=preflight.client(settings))
+    states = admin.show(preflight.reached(settings), client=preflight.client(settings))
     width = max(len(state.topic.name) for state in states)
     if not as_json:
         print(f"{'topic':{width}}  partitions  replicas     records")

@@ -65,13 +65,13 @@ def worker(
         web_port=web_port, log_level=log_level,
     )  # fmt: skip
 
-    from streams.preflight import checked
+    from streams.ops.preflight import checked
 
     settings = checked(settings)
     if processes > 1:
         raise typer.Exit(_supervise(processes, settings, config, assignments or []))
 
-    from streams.slots import claimed
+    from streams.worker.instance import claimed
 
     settings = claimed(settings)
     log_to_stderr(settings.log_level, f"worker {settings.instance}")
@@ -151,8 +151,8 @@ _CLIENT = re.compile(r"#(?:consumer|producer)-\d")  # librdkafka's name of a cli
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
-    from streams.slots import open_ended
-    from streams.supervisor import STABLE_S, WAYBILL, Child, supervise
+    from streams.ops.supervisor import STABLE_S, WAYBILL, Child, supervise
+    from streams.worker.instance import open_ended
 
     log_to_stderr(settings.log_level, "supervisor")
     shared = [part for assignment in assignments for part in ("--set", assignment)]

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streams import preflight, supervisor, topics
-from streams.broker import PrivateKafka
+from streams.kafka import admin
+from streams.ops import preflight, supervisor
+from streams.ops.broker import PrivateKafka
 from streams.settings import Settings
 
 WORKER_START_S = 60.0
@@ -98,7 +99,7 @@ class Stage:
 
     def _topics(self) -> None:
         client = preflight.client(self._settings)
-        before = topics.show(self.servers, client=client)
+        before = admin.show(self.servers, client=client)
         if any(state.offsets for state in before) and not self._mix:
             raise DemoError(
                 f"topics on {self.servers} hold records already, and the demo publishes invented parcels; "
@@ -108,12 +109,12 @@ class Stage:
             self._stack.callback(self._delete_topics)
         self._say(f"creating topics on {self.servers}")
         count = max((state.partitions for state in before if not state.topic.single), default=0)
-        topics.create(self.servers, count or self._settings.partitions, self._settings.replication, client=client)
+        admin.create(self.servers, count or self._settings.partitions, self._settings.replication, client=client)
 
     def _delete_topics(self) -> None:
         if self._settings.bootstrap_servers is not None:  # a private broker goes away with all it holds
-            with suppress(topics.TopicError):
-                topics.delete(self.servers, client=preflight.client(self._settings))
+            with suppress(admin.TopicError):
+                admin.delete(self.servers, client=preflight.client(self._settings))
 
     def _start_worker(self, folder: Path) -> None:
         port = _free_port()

@@ -16,8 +16,8 @@ import msgspec
 from confluent_kafka import Producer
 
 from schemas import topics
-from streams import preflight
 from streams.generate import Chunk, generate
+from streams.ops import preflight
 from streams.settings import Settings
 
 ROUND_PARCELS = 20_000

@@ -58,7 +58,7 @@ class Stage:
         self._priority = np.flatnonzero(np.isin(world.outlet_places, np.setdiff1d(priority, self.home_places)))
         self._slot = PLANTED_SLOT
         self._serial = 0
-        self._turns: dict[str, int] = {}
+        self._steps_count: dict[str, int] = {}
 
     def person(self) -> int:
         """A slot that no other parcel uses (nor the next slot, which is the agent's)."""
@@ -72,8 +72,8 @@ class Stage:
 
     def turn(self, name: str, choices: Sequence[T]) -> T:
         """The next of a pattern's variants, round and round; `name` tells its turns from those of others."""
-        turn = self._turns.get(name, 0)
-        self._turns[name] = turn + 1
+        turn = self._steps_count.get(name, 0)
+        self._steps_count[name] = turn + 1
         return choices[turn % len(choices)]
 
     def outlet(self, *, priority: bool = False) -> int:

@@ -21,7 +21,7 @@ CARRIER_SHARES = (0.4, 0.3, 0.2, 0.1)
 PARCELS_PER_COURIER_DAY = 80
 COURIERS_PER_OUTLET = 4
 
-# GB/T 2260 code, longitude, latitude (centroids as in streams/describe/data), weight of its traffic (our guess).
+# GB/T 2260 code, longitude, latitude (centroids as in streams/flow/describe/data), weight of its traffic (our guess).
 PLACES = (
     (110102, 116.366, 39.912, 9), (110105, 116.443, 39.922, 9), (120102, 117.252, 39.128, 5),
     (120111, 117.009, 39.141, 1), (130102, 114.539, 38.036, 5), (130602, 115.459, 38.877, 10),

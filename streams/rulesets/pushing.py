@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rules import RuleError
-from rules.catalogue import load_files, read_files
-from rules.lint import Report, lint
+from rules.engine.catalogue import load_files, read_files
+from rules.lint.lint import Report, lint
 from schemas.rulesets import Ack, RuleSet
-from streams.cases import Played, count, play
+from streams.files.cases import Played, count, play
 from streams.rulesets.board import Board
 from streams.rulesets.reading import Sets
 from streams.settings import Settings

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from rules import Catalogue, RuleError, load_catalogue
-from rules.catalogue import load_files
+from rules.engine.catalogue import load_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_number
-from streams.frames import Batch
+from streams.flow.batches import Batch
 from streams.settings import Settings
 
 _decode = msgspec.json.Decoder(RuleSet).decode

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
-from streams import layout
+from streams.flow import layout
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
 from streams.state.hot import Hot
 from streams.state.store import END

@@ -16,8 +16,8 @@ from benchmarks.contract import BenchmarkError, Context, Loaded, Result
 from benchmarks.watch import watch
 from rules import load_catalogue
 from schemas import topics
+from streams.files.driver import Offline, raw
 from streams.generate import generate
-from streams.offline import Offline, raw
 from streams.settings import Settings
 
 pytestmark = pytest.mark.broker

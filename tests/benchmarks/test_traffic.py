@@ -18,7 +18,7 @@ from benchmarks.contestants.plain_faust import add
 from benchmarks.contract import FORMS, RULES, from_priority_origin
 from benchmarks.traffic import BLOCK, REPEATED_WITHIN, Shipments
 from rules import THRESHOLDS, load_catalogue
-from streams.decode import Limits, decode
+from streams.flow.decode import Limits, decode
 
 EVENTS = 3 * BLOCK
 

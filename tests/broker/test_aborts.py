@@ -15,8 +15,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas import topics
 from schemas.records import Alert
-from streams.commit import AbortedError, CommitError, Committer, Epoch
 from streams.state.rocks import Delta
+from streams.worker.commit import AbortedError, CommitError, Committer
+from streams.worker.epoch import Epoch
 from tests.hurt import outdated
 from tests.runs import open_alerts, run
 from tests.workers import Publisher, Reader, Stream, Worker, expect

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from streams import topics
-from streams.broker.private import PrivateKafka
+from streams.kafka import admin
+from streams.ops.broker.private import PrivateKafka
 from tests.runs import open_alerts, run
 from tests.workers import WAYBILL, Publisher, Stream, Worker, expect
 from tests.worlds import world
@@ -29,7 +29,7 @@ AWAY_S = float(os.environ.get("WAYBILL_TESTS_AWAY_S", "8"))
 def broker(tmp_path: Path) -> Iterator[PrivateKafka]:
     """A broker for the test alone, with topics."""
     with PrivateKafka(tmp_path / "kafka", heap_mb=300) as kafka:
-        topics.create(kafka.bootstrap_servers)
+        admin.create(kafka.bootstrap_servers)
         yield kafka
 
 

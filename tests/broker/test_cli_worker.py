@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from rules import load_catalogue
 from schemas import topics
 from schemas.records import Alert, encode
-from streams.offline import TOPIC_OF, Offline
+from streams.files.driver import TOPIC_OF, Offline
 from streams.settings import Settings
 from tests import worlds
 
@@ -194,17 +194,17 @@ def test_follow_shows_an_alert_when_it_comes(fresh_kafka: str, tmp_path: Path) -
     with running(fresh_kafka, tmp_path) as worker:
         worker.until_ready()
         command = [sys.executable, "-m", "streams.cli", "alerts", "--follow", "--bootstrap-servers", fresh_kafka]
-        follower = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
+        table = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(2)
             publish(fresh_kafka)
-            assert follower.stdout is not None
-            line = follower.stdout.readline()
+            assert table.stdout is not None
+            line = table.stdout.readline()
             assert any(tier in line for tier in ("medium", "high", "extreme"))
         finally:
-            follower.send_signal(signal.SIGINT)
-            follower.communicate(timeout=20)
-        assert follower.returncode == 130
+            table.send_signal(signal.SIGINT)
+            table.communicate(timeout=20)
+        assert table.returncode == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -284,7 +284,7 @@ def test_what_keeps_it_from_starting_is_one_line(fresh_topics: Callable[[int], s
 
 
 def test_missing_topics_are_named(fresh_kafka: str, tmp_path: Path) -> None:
-    from streams import topics as admin
+    from streams.kafka import admin
 
     admin.delete(fresh_kafka)
     done = waybill("worker", cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
@@ -346,7 +346,7 @@ def test_the_doctor_sees_topics_that_are_not_as_they_are_made(fresh_kafka: str, 
 
 
 def test_the_doctor_sees_missing_topics_and_no_broker(fresh_kafka: str, tmp_path: Path) -> None:
-    from streams import topics as admin
+    from streams.kafka import admin
 
     admin.delete(fresh_kafka)
     done = waybill("doctor", "--state-dir", str(tmp_path), cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)

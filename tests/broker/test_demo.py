@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.topics import SCANS
-from streams import topics
+from streams.kafka import admin
 
 pytestmark = pytest.mark.broker
 
@@ -121,13 +121,13 @@ def test_when_it_is_killed_its_processes_end_too(demos: list[Demo], tmp_path: Pa
 def test_on_a_kafka_that_is_there_it_ends_when_all_is_judged(
     demos: list[Demo], fresh_kafka: str, tmp_path: Path
 ) -> None:
-    topics.delete(fresh_kafka)
+    admin.delete(fresh_kafka)
     demo = Demo(tmp_path, "--parcels", "400", "--rate", "5000", KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
     demos.append(demo)
     code, out, err = demo.ended(90)
     assert (code, err) == (0, "")
     assert demo.left() == ([], [])
-    assert not any(state.partitions for state in topics.show(fresh_kafka))  # it made the topics, and took them away
+    assert not any(state.partitions for state in admin.show(fresh_kafka))  # it made the topics, and took them away
     assert "0 waiting" in out or "events judged" in out
 
 
@@ -143,4 +143,4 @@ def test_topics_that_hold_records_are_not_mixed_with_invented_ones(
     assert code == 1
     assert err.startswith("waybill: error: ")
     assert "hold records already" in err
-    assert sum(state.offsets for state in topics.show(fresh_kafka)) == 1
+    assert sum(state.offsets for state in admin.show(fresh_kafka)) == 1

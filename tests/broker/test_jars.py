@@ -9,7 +9,7 @@ import pytest
 from jgo.env import LockedDependency, LockFile
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
-from streams.broker import BrokerError, jars
+from streams.ops.broker import BrokerError, jars
 
 CONTENT = b"the jar as it was locked"
 PLACE = Path("maven/org/example/thing/1.0/thing-1.0.jar")

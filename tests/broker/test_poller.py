@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.topics import SCANS, SHIPMENTS
-from streams.transport.poller import Partition, Poller
+from streams.kafka.transport.poller import Partition, Poller
 
 pytestmark = pytest.mark.broker
 

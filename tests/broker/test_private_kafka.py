@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.broker import BrokerError, PrivateKafka, bootstrap
+from streams.ops.broker import BrokerError, PrivateKafka, bootstrap
 
 pytestmark = pytest.mark.broker
 
@@ -99,7 +99,7 @@ def test_broker_dies_with_its_owner(how: signal.Signals) -> None:
 
 _OWNER = """
 import time
-from streams.broker import PrivateKafka
+from streams.ops.broker import PrivateKafka
 with PrivateKafka() as kafka:
     print(kafka.pid, kafka.data_dir, flush=True)
     time.sleep(60)

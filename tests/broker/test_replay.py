@@ -17,12 +17,12 @@ import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas import topics
-from streams import topics as on_broker
-from streams.broker import PrivateKafka
 from streams.cli import run
-from streams.files import NAMES
+from streams.files.reading import NAMES
 from streams.generate import generate, write
-from streams.replay import NO_TIME, Order, Replay, ReplayError, opened
+from streams.kafka import admin
+from streams.kafka.replay import NO_TIME, Order, Replay, ReplayError, opened
+from streams.ops.broker import PrivateKafka
 
 ROOT = Path(__file__).parents[2]
 START = 1_764_000_000_000
@@ -236,7 +236,7 @@ def test_stopped_half_way_it_says_where(number: signal.Signals, code: int, tmp_p
 def test_a_broker_that_goes_away_ends_it(tmp_path: Path) -> None:
     put_scans(tmp_path / "long", [scan(i, START + 5 * i) for i in range(10_000)])
     with PrivateKafka() as kafka, opened(tmp_path / "long", "time", lambda *_: None) as index:
-        on_broker.create(kafka.bootstrap_servers, 1)
+        admin.create(kafka.bootstrap_servers, 1)
         replay = Replay(index, kafka.bootstrap_servers, {"message.timeout.ms": 1_500})
 
         def leave(step: str, share: float, rows: int) -> None:
@@ -252,7 +252,7 @@ def test_a_broker_that_goes_away_ends_it(tmp_path: Path) -> None:
 @pytest.mark.broker
 def test_what_is_not_there_is_said(tmp_path: Path, fresh_kafka: str, capsys: pytest.CaptureFixture[str]) -> None:
     put_scans(tmp_path / "some", [scan(1, START)])
-    on_broker.delete(fresh_kafka)
+    admin.delete(fresh_kafka)
     assert run(["replay", "some", "--bootstrap-servers", fresh_kafka]) == 1
     where = f"at {fresh_kafka}: `waybill topics create` makes them"
     assert capsys.readouterr().err == f"waybill: error: no topics waybill.scans {where}\n"
@@ -262,8 +262,8 @@ def test_a_kafka_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_scans(tmp_path / "some", [scan(1, START)])
-    monkeypatch.setattr("streams.replay.ANSWER_S", 0.2)
-    monkeypatch.setattr("streams.preflight.DEFAULT_SERVERS", "127.0.0.1:9")  # discard: nobody listens there
+    monkeypatch.setattr("streams.kafka.replay.ANSWER_S", 0.2)
+    monkeypatch.setattr("streams.ops.preflight.DEFAULT_SERVERS", "127.0.0.1:9")  # discard: nobody listens there
     assert run(["replay", "some"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("waybill: error: no Kafka answers at 127.0.0.1:9 (")

@@ -11,11 +11,13 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from schemas.topics import PARCELS_CHANGELOG
-from streams import layout, topics
-from streams.commit import Committer, Epoch
-from streams.restore import RestoreError, restore
+from streams.flow import layout
+from streams.kafka import admin
+from streams.kafka.restore import RestoreError, restore
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
+from streams.worker.commit import Committer
+from streams.worker.epoch import Epoch
 
 pytestmark = pytest.mark.broker
 CACHE = Shared.of(8, 64)
@@ -57,10 +59,10 @@ class Changelog:
         self.end()
 
 
-def bring(servers: str, store: RocksStore, patience_s: float = 120.0) -> int:
+def bring(servers: str, store: RocksStore, timeout_s: float = 120.0) -> int:
     """Restore partition 0; the records read."""
     client: dict[str, object] = {"bootstrap.servers": servers}
-    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, patience_s=patience_s)
+    return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, timeout_s=timeout_s)
 
 
 def state(text: str) -> bytes:
@@ -108,7 +110,7 @@ def test_a_transaction_that_nobody_ends_is_not_waited_for_for_ever(fresh_kafka: 
     changelog.write(a="1")
     changelog.begin(a="2")
     with pytest.raises(RestoreError, match=r"parcels-changelog\[0\]: nothing readable.*kafka-transactions"):
-        bring(fresh_kafka, store, patience_s=1.5)
+        bring(fresh_kafka, store, timeout_s=1.5)
     changelog.end(commit=False)
 
 
@@ -132,8 +134,8 @@ def test_a_topic_made_anew_is_refused(fresh_kafka: str, store: RocksStore, more:
         changelog.write(a=str(number))
     bring(fresh_kafka, store)
     store.close_all()
-    topics.delete(fresh_kafka)
-    topics.create(fresh_kafka)
+    admin.delete(fresh_kafka)
+    admin.create(fresh_kafka)
     for number in range(more):
         changelog.write(b=str(number))
     with pytest.raises(RestoreError, match=r"parcels-changelog\[0\].*remove the state folder"):
@@ -156,7 +158,7 @@ def test_a_changelog_of_another_format_is_refused(
     changelog.write(a="1")
     bring(fresh_kafka, store)
     ours = layout.FORMAT
-    monkeypatch.setattr("streams.layout.FORMAT", ours + 1)
+    monkeypatch.setattr("streams.flow.layout.FORMAT", ours + 1)
     changelog.write(b="1")
     monkeypatch.undo()
     store.close_all()

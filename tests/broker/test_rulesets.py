@@ -16,12 +16,12 @@ import pytest
 from confluent_kafka import Producer
 
 from rules import load_catalogue
-from rules.catalogue import SHIPPED, rule_files
+from rules.engine.catalogue import SHIPPED, rule_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_key
-from streams import topics as _topics
-from streams.fold.dossiers import BETWEEN_FACTS
-from streams.offline import Offline
+from streams.files.driver import Offline
+from streams.flow.fold.dossiers import BETWEEN_FACTS
+from streams.kafka import admin
 from streams.rulesets.board import Board, BoardError
 from streams.settings import Settings
 from tests.runs import Alerts, Recorded, comparable
@@ -52,7 +52,7 @@ cases:
 
 
 def test_a_broker_without_topics_is_said_at_once(fresh_kafka: str) -> None:
-    _topics.delete(fresh_kafka)
+    admin.delete(fresh_kafka)
     began = time.monotonic()
     with pytest.raises(BoardError, match=r"waybill\.rules: no such topic; `waybill topics create` makes it"):
         Board(fresh_kafka, {"log_level": 0}).sets()

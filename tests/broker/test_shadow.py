@@ -14,7 +14,7 @@ from rules import load_catalogue
 from schemas import topics
 from schemas.apart import Notice, Shadow
 from schemas.records import Shipment
-from streams.alerts import AlertReader, NewestShadows
+from streams.kafka.alerts import AlertReader, NewestShadows
 from tests.runs import open_alerts, run
 from tests.schemas.samples import SHIPMENT
 from tests.workers import Publisher, Reader, Worker, expect

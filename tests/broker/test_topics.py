@@ -10,8 +10,13 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message, Prod
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from schemas.topics import (
+    ACCESS,
     ALERTS,
+    ENFORCEMENT,
+    ENTRIES,
+    GRADES,
     HISTORIES_CHANGELOG,
+    LINKS,
     NOTICES,
     REFERENCE,
     REJECTS,
@@ -21,11 +26,11 @@ from schemas.topics import (
     SHIPMENTS,
     TOPICS,
 )  # fmt: skip
-from streams import topics
+from streams.kafka import admin as topics
 
 pytestmark = pytest.mark.broker
 
-SINGLE = {NOTICES, REFERENCE, RULES, RULE_ACKS}
+SINGLE = {NOTICES, REFERENCE, RULES, RULE_ACKS, ENFORCEMENT, ENTRIES, ACCESS, GRADES, LINKS}
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 12])

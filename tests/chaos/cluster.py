@@ -16,9 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from streams.broker.errors import BrokerError
-from streams.broker.private import PrivateKafka
-from streams.supervisor import STOP_S
+from streams.ops.broker.errors import BrokerError
+from streams.ops.broker.private import PrivateKafka
+from streams.ops.supervisor import STOP_S
 from tests.chaos.schedule import SESSION_S, Fault
 from tests.chaos.slot import Settings, Slot
 from tests.hurt import damage
@@ -267,9 +267,9 @@ class Cluster:
         time.sleep(max(back - time.monotonic(), 0))
         self.kafka.start()
 
-    def _at(self, when: float, work: Callable[[], None]) -> None:
+    def _at(self, when: float, worker: Callable[[], None]) -> None:
         self._serial += 1
-        heapq.heappush(self._later, (when, self._serial, work))
+        heapq.heappush(self._later, (when, self._serial, worker))
 
     def _note(self, slot: Slot, when: str = "") -> None:
         """Count why a worker ended by itself; a fault of its own is wrong whatever follows."""

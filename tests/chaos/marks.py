@@ -16,7 +16,7 @@ from collections import Counter
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.broker.private import PrivateKafka
+from streams.ops.broker.private import PrivateKafka
 
 PARTITIONS = 12
 TIMEOUT_MS = 3_000

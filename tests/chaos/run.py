@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.topics import ALERTS, HISTORIES_CHANGELOG, PARCELS_CHANGELOG, REJECTS
-from streams import topics
+from streams.kafka import admin
 from tests.chaos import verdict
 from tests.chaos.cluster import Cluster
 from tests.chaos.full import kills
@@ -60,7 +60,7 @@ def run(plan: Plan, folder: Path, say: Say) -> tuple[bool, str]:
     cluster = Cluster(folder, slots=plan.slots, partitions=partitions, settings=settings, say=say)
     try:
         cluster.kafka.start()
-        topics.create(cluster.servers, partitions)
+        admin.create(cluster.servers, partitions)
         listener = Listener(cluster.servers, OUTPUTS, partitions)
         player = Player(cluster.servers, played, seconds, plan.seed)
         listener.start()

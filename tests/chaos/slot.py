@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-from streams.supervisor import start
+from streams.ops.supervisor import start
 from tests.chaos.schedule import SESSION_S
 from tests.workers import READY, WAYBILL, Worker
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from schemas.topics import REFERENCE
-from streams.decode import Limits
-from streams.describe import Describer
-from streams.reference.known import known
-from streams.reference.reading import Reader
+from streams.files.reference import known
+from streams.flow.decode import Limits
+from streams.flow.describe.describer import Describer
+from streams.flow.reference.reading import Reader
 from streams.settings import Settings
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import KINDS, schedule

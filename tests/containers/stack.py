@@ -70,8 +70,8 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
 
         def ready() -> bool:
             pages = [page(each, "/ready") for each in self.containers("worker")]
-            dealt = [json.loads(body)["partitions"] if status == 200 else 0 for status, body in pages]
-            return len(dealt) == workers and all(dealt)
+            shuffled = [json.loads(body)["partitions"] if status == 200 else 0 for status, body in pages]
+            return len(shuffled) == workers and all(shuffled)
 
         self.until(ready, f"{workers} workers ready, each with partitions")
 

@@ -11,7 +11,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
 from schemas.records import Alert, encode
-from streams.offline import TOPIC_OF
+from streams.files.driver import TOPIC_OF
 from tests.containers.images import Images
 from tests.runs import comparable, open_alerts, run
 from tests.worlds import HOME, world

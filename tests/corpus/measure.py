@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams.describe.goods import Goods, read
-from streams.describe.lexicon import read_terms
-from streams.describe.spelling import normal_form
+from streams.flow.describe.goods import Goods, read
+from streams.flow.describe.lexicon import read_terms
+from streams.flow.describe.spelling import normal_form
 from tests.corpus import tricks
 
 HERE = Path(__file__).parent

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from streams.describe.goods import read
+from streams.flow.describe.goods import read
 from tests.corpus import tricks
 from tests.corpus.measure import REPORT, Measured, Tally, measure, report
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = [path for room in ("schemas", "rules", "streams") for path in (ROOT / room).rglob("*.py")]
+MODULES = [path for room in ("schemas", "rules", "streams", "desk") for path in (ROOT / room).rglob("*.py")]
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 OWNERS = {"time", "datetime", "date"}
 
 # Who may read it, and what for.
 MAY_READ = {
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",
-    "streams/bulk.py": "the same, of files",
-    "streams/passing.py": "lets deadlines pass in a partition that is idle",
-    "streams/work.py": "the metric of an alert's latency; the same where a partition is opened",
-    "streams/reference/keeping.py": "as streams/app.py, of parcels that reference data touches",
-    "streams/rulesets/keeping.py": "dates what a worker says of its rules, for people",
+    "streams/files/bulk.py": "the same, of files",
+    "streams/worker/idle.py": "lets deadlines pass in a partition that is idle",
+    "streams/worker/worker.py": "the metric of an alert's latency; the same where a partition is opened",
+    "streams/worker/inputs.py": "as streams/app.py, of parcels that reference data touches",
+    "streams/worker/rules.py": "dates what a worker says of its rules, for people",
     "streams/rulesets/pushing.py": "dates the sets that are pushed, for people",
-    "streams/doctor/broker.py": "compares it with the producers'",
+    "streams/ops/doctor/broker.py": "compares it with the producers'",
     "streams/demo/traffic.py": "dates the events that it makes up",
 }
 

@@ -8,28 +8,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("schemas", "rules", "streams")
+ROOMS = ("schemas", "rules", "streams", "desk")
 LINES_MAX = 350
 
 # What a room may import of ours, besides itself.
-MAY_IMPORT = {"schemas": set[str](), "rules": {"schemas"}, "streams": {"schemas", "rules"}}
+MAY_IMPORT = {
+    "schemas": set[str](),
+    "rules": {"schemas"},
+    "streams": {"schemas", "rules", "desk"},
+    "desk": {"schemas", "rules", "streams"},
+}
+# And where a top-level name says too little: of `streams` the desk imports these, and only the command line the desk.
+DESK_MAY_IMPORT = ("streams.flow", "streams.kafka", "streams.settings")
+MAY_IMPORT_DESK = "streams/cli/"
 
 # The doors: an engine is imported by these files or folders and by no other module of the three rooms.
 DOORS = {
-    "faust": ("streams/app.py", "streams/transport/"),
+    "faust": ("streams/app.py", "streams/kafka/transport/"),
     "confluent_kafka": (
-        "streams/alerts.py",
-        "streams/broker/",
+        "streams/kafka/alerts.py",
+        "streams/ops/broker/",
         "streams/cli/",
-        "streams/commit.py",
+        "streams/worker/commit.py",
         "streams/demo/",
-        "streams/doctor/",
-        "streams/follow.py",
-        "streams/replay.py",
-        "streams/restore.py",
+        "streams/ops/doctor/",
+        "streams/kafka/global_table.py",
+        "streams/kafka/replay.py",
+        "streams/kafka/restore.py",
         "streams/rulesets/board.py",
-        "streams/topics.py",
-        "streams/transport/",
+        "streams/kafka/admin.py",
+        "streams/kafka/transport/",
     ),
     "rocksdict": ("streams/state/",),
     "prometheus_client": ("streams/metrics.py",),
@@ -44,6 +52,15 @@ def test_rooms_import_only_what_is_before_them(path: Path) -> None:
     room = path.relative_to(ROOT).parts[0]
     ours = imported(path) & {*ROOMS, "tests", "benchmarks"}
     assert ours - {room} <= MAY_IMPORT[room]
+
+
+def test_the_desk_and_the_streams_meet_at_few_places() -> None:
+    for path, name in zip(MODULES, NAMES, strict=True):
+        if name.startswith("desk/"):
+            deep = {module for module in modules(path) if module.partition(".")[0] == "streams"}
+            assert all(f"{module}.".startswith(tuple(f"{room}." for room in DESK_MAY_IMPORT)) for module in deep), name
+        elif "desk" in imported(path):
+            assert name.startswith(MAY_IMPORT_DESK), name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
@@ -71,10 +88,15 @@ def test_the_walk_sees_imports_wherever_they_stand(tmp_path: Path) -> None:
 
 def imported(path: Path) -> set[str]:
     """Top-level names of all modules that a file imports, at any depth of its code."""
+    return {module.partition(".")[0] for module in modules(path)}
+
+
+def modules(path: Path) -> set[str]:
+    """All modules that a file imports, and the names it takes from them, as `module.name`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rules import Catalogue
-from rules.cases import HOME_ADCODES, Timeline
-from streams.fold.journey import END
-from streams.offline import Answers, settled
+from rules.engine.cases import HOME_ADCODES, Timeline
+from streams.files.driver import Answers, settled
+from streams.flow.fold.journey import END
 from streams.settings import Settings
 
 Judge = Callable[[Timeline, Catalogue], Mapping[str, Mapping[str, bool | None]]]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from rules import Catalogue, load_catalogue
-from rules.cases import FIRST_MS, HOME_ADCODES, Timeline, timelines
-from schemas.records import ReferenceRecord
-from streams.fold.journey import END
-from streams.offline import Answers, Offline
+from rules.engine.cases import FIRST_MS, HOME_ADCODES, Timeline, timelines
+from schemas.reference import ReferenceRecord
+from streams.files.driver import Answers, Offline
+from streams.flow.fold.journey import END
 from streams.settings import Settings
 from tests.rules.playing import answers, failures
 

@@ -127,6 +127,15 @@ FEEDBACK: dict[str, Any] = {
     "found_g": 0,
     "at": 1_760_100_000_000,
     "by_station": "ST-440111-1",
+    "clue_id": "wa-1",
+    "arm": "random",
+    "p": 0.0005,
+    "unsure_rules": ["goods.powder"],
+    "checked_at": 1_760_099_000_000,
+    "check_kind": "open_box",
+    "confirms": "FB-0",
+    "corrects": "FB-0",
+    "noise_reason": "data_error",
 }
 REFERENCE: tuple[dict[str, Any], ...] = (
     {
@@ -168,6 +177,28 @@ REFERENCE: tuple[dict[str, Any], ...] = (
         "machine_kind": "xray",
         "seen_at": 1_760_000_000_000,
     },
+    {
+        "kind": "facility",
+        "id": "HUB-020",
+        "facility_id": "HUB-020",
+        "facility_kind": "hub",
+        "adcode": "440111",
+        "enterprise_id": "E1",
+        "station_id": "ST-440111-1",
+        "xray_units": 2,
+        "cameras": 8,
+    },
+    {
+        "kind": "station",
+        "id": "ST-440111-1",
+        "station_id": "ST-440111-1",
+        "name": "某派出所",
+        "station_kind": "police",
+        "adcode": "440111",
+        "capacity": 12,
+        "closed_at": None,
+    },
+    {"kind": "holiday", "id": "2026-10-01", "name": "国庆节", "working": True},
 )
 
 # Values that fit hardly any field, or only just.

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from schemas.publish import schema
-from streams.decode import Kind, decode
+from streams.flow.decode import Kind, decode
 from tests.reference import plain
 from tests.schemas.samples import EVENTS, ODD_VALUES, altered, wire
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -12,10 +12,13 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from schemas import publish
+from schemas.clues import AnyClueEvent
 from schemas.columns import COLUMNS
 from schemas.publish import HERE, RECORDS, asyncapi, published, schema
-from schemas.records import Alert, Reference, encode
+from schemas.records import Alert, encode
+from schemas.reference import Reference
 from schemas.topics import TOPICS
+from tests.schemas.desk_samples import CLUES, DESK
 from tests.schemas.samples import ALERT, EVENTS, FEEDBACK, REFERENCE, REJECT
 
 SAMPLES: list[tuple[str, dict[str, Any]]] = [
@@ -24,6 +27,8 @@ SAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("reject", REJECT),
     ("feedback", FEEDBACK),
     *(("reference", document) for document in REFERENCE),
+    *DESK,
+    *(("clue", document) for document in CLUES),
 ]
 
 
@@ -52,8 +57,9 @@ def test_what_we_write_is_what_the_schema_says(name: str, sample: dict[str, Any]
 @pytest.mark.parametrize(("name", "sample"), SAMPLES)
 def test_every_required_field_is_required(name: str, sample: dict[str, Any]) -> None:
     document = schema(name)
-    if name == "reference":
-        document = document["$defs"][sample["kind"].capitalize()]
+    if "anyOf" in document:  # a union: the record of that kind
+        kinds = {part["properties"].get("kind", {}).get("enum", [""])[0]: part for part in document["$defs"].values()}
+        document = kinds[sample["kind"]]
     validator = Draft202012Validator(schema(name))
     refused = {f for f in sample if not validator.is_valid({k: v for k, v in sample.items() if k != f})}
     assert refused == set(document["required"])
@@ -83,8 +89,20 @@ def test_an_alert_out_of_its_contract_is_refused(field: str, value: Any) -> None
 
 def test_reference_records_tell_their_kind_and_key() -> None:
     records = [msgspec.json.decode(json.dumps(document), type=Reference) for document in REFERENCE]
-    assert [record.key for record in records] == ["enterprise:E1", "outlet:O1", "courier:SF:C1", "machine:X-2"]
+    assert [record.key for record in records] == [f"{each['kind']}:{each['id']}" for each in REFERENCE]
     assert [type(record).__name__.lower() for record in records] == [document["kind"] for document in REFERENCE]
+
+
+def test_every_record_of_a_union_has_a_sample() -> None:
+    for union, samples in ((Reference, REFERENCE), (AnyClueEvent, CLUES)):
+        kinds = {record.__struct_config__.tag for record in get_args(union)}
+        assert {sample["kind"] for sample in samples} == kinds
+
+
+def test_an_empty_optional_code_may_be_left_out_of_an_enterprise() -> None:
+    without = {name: value for name, value in REFERENCE[0].items() if name != "uscc"}
+    assert msgspec.json.decode(json.dumps(without), type=Reference).uscc is None
+    assert Draft202012Validator(schema("reference")).is_valid(without)
 
 
 def test_every_field_that_no_name_explains_says_what_it_is() -> None:

@@ -16,13 +16,13 @@ import xxhash
 
 from schemas import topics
 from schemas.records import Alert, Reject
-from streams import layout
-from streams.emit import Emitted
-from streams.fold.deadlines import Calendar
-from streams.fold.memory import Memory
-from streams.frames import Batch
-from streams.pipeline import SOURCES, Histories, Judged, Parcels
-from streams.work import Work
+from streams.flow import layout
+from streams.flow.batches import Batch
+from streams.flow.emit import Emitted
+from streams.flow.pipeline import SOURCES, Histories, Judged, Parcels
+from streams.flow.time.expiry import Expiry
+from streams.flow.time.timers import PartitionTimers
+from streams.worker.worker import Worker
 
 _HEAD = bytes([layout.FORMAT])
 _COUNTS = struct.Struct("<IIQ")  # events, answers, and a hash over the events in their order
@@ -38,12 +38,12 @@ class Said(msgspec.Struct):
     order: int
 
 
-def count(work: Work) -> Work:
+def count(worker: Worker) -> Worker:
     """Let a worker count instead of judge."""
-    parcels, histories = CountingParcels(work.parcels), CountingHistories(work.histories)
-    work.parcels, work.histories = cast(Parcels, parcels), cast(Histories, histories)
-    work.reference = cast(Any, _NoReference())
-    return work
+    parcels, histories = CountingParcels(worker.parcels), CountingHistories(worker.histories)
+    worker.parcels, worker.histories = cast(Parcels, parcels), cast(Histories, histories)
+    worker.reference = cast(Any, _NoReference())
+    return worker
 
 
 class CountingParcels:
@@ -52,15 +52,15 @@ class CountingParcels:
     def __init__(self, parcels: Parcels) -> None:
         self.store = parcels.store
         self.catalogue = parcels.catalogue
-        self.deadlines = parcels.deadlines
-        self.near: frozenset[int] = frozenset()
-        self.memory: Memory | None = None  # counts are kept for ever
+        self.timers = parcels.timers
+        self.co_located: frozenset[int] = frozenset()
+        self.expiry: Expiry | None = None  # counts are kept for ever
         self._partitions = parcels._partitions
 
     def close(self) -> None:
         """Partitions are gone."""
-        self.near = frozenset()
-        self.deadlines.close()
+        self.co_located = frozenset()
+        self.timers.close()
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
         """Count what these batches hold."""
@@ -100,11 +100,11 @@ class CountingParcels:
         """Nothing waits."""
         return Judged()
 
-    def recall(self, kept: Iterable[object], now_ms: int, cancelled: Callable[[], bool]) -> Calendar:
+    def restore_timers(self, kept: Iterable[object], now_ms: int, cancelled: Callable[[], bool]) -> PartitionTimers:
         """Nothing is to be found, but all of it is read."""
         for _ in kept:
             pass
-        return Calendar()
+        return PartitionTimers()
 
 
 class CountingHistories:
@@ -141,7 +141,7 @@ class _NoReference:
     def start(self, config: object, consumer: object) -> None:
         """Nothing to follow."""
 
-    def catch_up(self, cancelled: object, patience_s: float) -> None:
+    def catch_up(self, cancelled: object, timeout_s: float) -> None:
         """Nothing to wait for."""
 
     def begin(self, partitions: Iterable[int]) -> None:

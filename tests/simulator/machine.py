@@ -46,14 +46,14 @@ class Process:
         if not self.dead:
             self.threads.append(Thread(self, call))
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start(self, worker: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin a task on the event loop, which is not to fail."""
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self.unhandled.append(error)
 
-        task = self.loop.create_task(work)
+        task = self.loop.create_task(worker)
         task.add_done_callback(ended)
         return task
 
@@ -124,7 +124,7 @@ class World:
                 raise SpinningError("turns are taken, and no time passes")
             while self._timers and self._timers[0][0] <= self.now:
                 heapq.heappop(self._timers)[2]()
-            turns = self._turns()
+            turns = self._steps_count()
             if turns:
                 turns[self.rng.randrange(len(turns))]() if len(turns) > 1 else turns[0]()
                 if self.ended:
@@ -135,7 +135,7 @@ class World:
             if self.now == limit:
                 return
 
-    def _turns(self) -> list[Callable[[], None]]:
+    def _steps_count(self) -> list[Callable[[], None]]:
         turns: list[Callable[[], None]] = []
         now = self.now
         for process in self.processes:

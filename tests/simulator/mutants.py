@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from streams import commit, restore, work
+from streams.kafka import restore
+from streams.kafka.transport import poller
 from streams.state import rocks
-from streams.transport import poller
+from streams.worker import commit, epoch, worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Mutant:
     first: int = 0  # seed to begin with, where the first that finds it is far from 0
 
 
-_COMMIT, _EPOCH, _WORK = commit.Committer, commit.Epoch, work.Work
+_COMMIT, _EPOCH, _WORKER = commit.Committer, epoch.Epoch, worker.Worker
 
 MUTANTS = (
     Mutant("state is written before the commit (6 before 5)", commit, _COMMIT, "commit",
@@ -49,17 +50,17 @@ MUTANTS = (
            'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 90),
     Mutant("state stands for an offset further than it is", commit, _COMMIT, "_changelog",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
-    Mutant("the last record of a batch is read again", commit, _EPOCH, "read",
+    Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
            "batch.offsets[-1] + 1", "batch.offsets[-1]"),
-    Mutant("after an abort the next epoch is committed", work, _WORK, "_commit",
+    Mutant("after an abort the next epoch is committed", worker, _WORKER, "_commit",
            "self._aborted, self._generation = True, _NO_GENERATION", "return"),
-    Mutant("an epoch is closed in the middle of a step", work, _WORK, "_commit",
+    Mutant("an epoch is closed in the middle of a step", worker, _WORKER, "_commit",
            "async with self._stepping:", "if True:"),
-    Mutant("batches of an earlier assignment are read", work, _WORK, "epoch",
+    Mutant("batches of an earlier assignment are read", worker, _WORKER, "step",
            "if batch.generation == self._generation", ""),
-    Mutant("an epoch outlives its assignment", work, _WORK, "_before_revoke",
+    Mutant("an epoch outlives its assignment", worker, _WORKER, "_before_revoke",
            "self._epoch = Epoch()", "pass", 30),
-    Mutant("partitions are given back in the middle of a commit", work, _WORK, "_before_revoke",
+    Mutant("partitions are given back in the middle of a commit", worker, _WORKER, "_before_revoke",
            "async with self._committing, self._stepping:\n        await self._drain()",
            "async with self._stepping:\n        pass"),
     Mutant("nothing is read from the changelog", restore, restore, "_lacking",
@@ -68,7 +69,7 @@ MUTANTS = (
            "max(each.offset, low)", "max(each.offset, low) + 2 * (each.offset > 0)"),
     Mutant("state is restored to the last stable offset only", restore, restore, "_lacking",
            '"read_uncommitted"', '"read_committed"', 60),
-    Mutant("state is restored from what was not committed", restore, work, "restore",
+    Mutant("state is restored from what was not committed", restore, worker, "restore",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
     Mutant("uncommitted records are read", poller, poller.Poller, "__init__",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),

@@ -17,12 +17,12 @@ from confluent_kafka import KafkaException
 
 from rules import Catalogue, load_catalogue
 from schemas import topics
-from streams.commit import CommitError
-from streams.pipeline import SOURCES
+from streams.flow.pipeline import SOURCES
+from streams.kafka.transport.consumer import RebalanceError
 from streams.settings import Settings
 from streams.state.rocks import StateError
-from streams.transport.consumer import RebalanceError
-from streams.work import Work
+from streams.worker.commit import CommitError
+from streams.worker.worker import Worker
 from tests.simulator import verdict
 from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import count
@@ -75,7 +75,7 @@ class Slot:
         node.buried = self._buried
         run.nodes.append(node)
         folder = self._folder
-        node.start(live(node, lambda: run.work(self.name, folder), run.ended))
+        node.start(live(node, lambda: run.worker(self.name, folder), run.ended))
         run.world.note(f"{node.name}: starts")
 
     def _buried(self, node: Node) -> None:
@@ -127,10 +127,10 @@ class Run:
         )
         self.slots = [Slot(self, f"w{number}") for number in range(rng.choice((1, 2, 2, 3)))]
 
-    def work(self, instance: str, folder: Path) -> Work:
+    def worker(self, instance: str, folder: Path) -> Worker:
         """A worker's parts, as shipped; those that count instead of judging where that is asked for."""
         settings = self._settings.model_copy(update={"state_dir": folder, "instance": instance})
-        made = Work(settings, rules() if self._judging else no_rules())
+        made = Worker(settings, rules() if self._judging else no_rules())
         return made if self._judging else count(made)
 
     def ended(self, node: Node, error: BaseException | None) -> None:
@@ -226,8 +226,8 @@ def no_rules() -> Catalogue:
 
 def play(seed: int, *, judging: bool = False) -> Outcome:
     """Play a seed."""
-    memory = Path("/dev/shm")  # folders are made and removed by the thousand, and hold nothing
-    folder = Path(tempfile.mkdtemp(prefix="waybill-simulator-", dir=memory if memory.is_dir() else None))
+    expiry = Path("/dev/shm")  # folders are made and removed by the thousand, and hold nothing
+    folder = Path(tempfile.mkdtemp(prefix="waybill-simulator-", dir=expiry if expiry.is_dir() else None))
     try:
         return Run(seed, judging=judging, folder=folder).play()
     finally:

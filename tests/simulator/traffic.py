@@ -12,8 +12,8 @@ import xxhash
 
 from schemas import topics
 from schemas.records import Reject, encode
-from streams.offline import TOPIC_OF
-from streams.pipeline import SOURCES
+from streams.files.driver import TOPIC_OF
+from streams.flow.pipeline import SOURCES
 from tests.chaos import traffic as chaos_traffic
 from tests.chaos import verdict as chaos
 from tests.chaos.logs import Log

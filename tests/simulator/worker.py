@@ -1,4 +1,4 @@
-"""A worker in a simulated process: `Work`, its poller and its agents' code as shipped, without Faust around them."""
+"""A worker in a simulated process: `Worker`, its poller and its agents' code as shipped, without Faust around them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from unittest import mock
 from faust.transport import consumer as base
 
 from schemas import topics
-from streams import app, commit, follow, forgetting, passing, patience, restore, work
+from streams import app
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
-from streams.frames import Batch
-from streams.reference import keeping as reference_keeping
+from streams.flow.batches import Batch
+from streams.kafka import global_table, restore
+from streams.kafka.transport import poller
+from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.rulesets import board
-from streams.rulesets import keeping as rules_keeping
 from streams.state import rocks
-from streams.transport import poller
-from streams.transport.consumer import Consumer, RebalanceError
-from streams.work import Work
+from streams.worker import backoff, commit, epoch, expire, idle, inputs, worker
+from streams.worker import rules as rule_task
+from streams.worker.worker import Worker
 from tests.simulator import clients, disk
 from tests.simulator.machine import Clock, World
 from tests.simulator.node import Node, Place, here
@@ -46,15 +47,15 @@ class Bare(base.Consumer):  # type: ignore[misc]
     def should_stop(self) -> bool:
         return self._ended.is_set()
 
-    def add_future(self, work: Coroutine[Any, Any, None]) -> None:
+    def add_future(self, worker: Coroutine[Any, Any, None]) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._failed(error)
 
-        self.loop.create_task(work).add_done_callback(ended)
+        self.loop.create_task(worker).add_done_callback(ended)
 
-    async def wait_first(self, work: Coroutine[Any, Any, Any], timeout: float) -> None:
-        tasks = [self.loop.create_task(each) for each in (work, self._ended.wait())]
+    async def wait_first(self, worker: Coroutine[Any, Any, Any], timeout: float) -> None:
+        tasks = [self.loop.create_task(each) for each in (worker, self._ended.wait())]
         try:
             await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -79,14 +80,14 @@ class Bare(base.Consumer):  # type: ignore[misc]
 class Faustless(Consumer, Bare):
     """The shipped consumer, without Faust's."""
 
-    def _serve(self, work: Any) -> None:
+    def _serve(self, worker: Any) -> None:
         """As shipped, with a wait that lets others go on."""
         node = here()
         done: list[tuple[Any, BaseException | None]] = []
 
         async def served() -> None:
             try:
-                done.append((await work, None))
+                done.append((await worker, None))
             except BaseException as error:
                 done.append((None, error))
             node.world.changed()
@@ -96,7 +97,7 @@ class Faustless(Consumer, Bare):
             node.world.wait(self.link.rebalance_timeout_s, lambda: bool(done))
         except Killed:
             with suppress(BaseException):
-                work.close()  # which may not have begun
+                worker.close()  # which may not have begun
             raise
         if not done:
             raise RebalanceError(f"a rebalance was not done after {self.link.rebalance_timeout_s:.0f} s")
@@ -115,7 +116,7 @@ class Stream:
             yield await self.queue.get()
 
 
-async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, BaseException | None], None]) -> None:
+async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, BaseException | None], None]) -> None:
     """A worker from its start to its end; `ended` is told what it ended of."""
     over: asyncio.Future[BaseException | None] = node.loop.create_future()
 
@@ -151,9 +152,9 @@ async def live(node: Node, make: Callable[[], Work], ended: Callable[[Node, Base
         lambda: judge_all(made, parcels),
         lambda: answer_all(made, histories),
         made.reference.run,
-        lambda: passing.keep_up(made),
-        lambda: passing.pass_time(made, consumer.lag),
-        *((lambda: forgetting.forget(made, consumer.lag),) if made.parcels.memory else ()),
+        lambda: idle.keep_up(made),
+        lambda: idle.pass_time(made, consumer.lag),
+        *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]
     await consumer.subscribe([*PARCEL_TOPICS, topics.OBSERVATIONS])
@@ -177,7 +178,7 @@ def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 class _Following:
-    """Stands for the module `threading` in `streams.follow`."""
+    """Stands for the module `threading` in `streams.kafka.global_table`."""
 
     class Event:
         def __init__(self) -> None:
@@ -225,7 +226,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, follow, forgetting, passing, patience, restore, work, poller, reference_keeping, rules_keeping,
+        app, commit, epoch, global_table, expire, idle, backoff, restore, worker, poller, inputs, rule_task,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
@@ -234,16 +235,16 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (restore, "Consumer", clients.Reader),
         (restore, "AdminClient", clients.Admin),
         (poller, "Client", clients.Member),
-        (follow, "Consumer", clients.Reader),
-        (follow, "threading", _Following),
+        (global_table, "Consumer", clients.Reader),
+        (global_table, "threading", _Following),
         (rocks, "Rdict", disk.Rdict),
         (rocks, "WriteBatch", disk.WriteBatch),
         (rocks, "WriteOptions", disk.WriteOptions),
         (rocks, "options", lambda shared: None),
         (restore, "ThreadPoolExecutor", _AtOnce),
-        (work, "warm", lambda settings, catalogue: None),
+        (worker, "warm", lambda settings, catalogue: None),
     ]
-    with mock.patch.multiple(follow, _POLL_S=0.5):
+    with mock.patch.multiple(global_table, _POLL_S=0.5):
         patches = [mock.patch.object(module, name, stand) for module, name, stand in stands]
         try:
             for patch in patches:

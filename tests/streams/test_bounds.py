@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from streams.kafka.transport.membership import membership, producing
 from streams.settings import Settings, SettingsError, load
-from streams.transport.membership import membership, producing
 from tests.workbench import workbench
 
 
@@ -17,7 +17,7 @@ def test_what_is_fetched_ahead_is_bounded(tmp_path: Path, protocol: str) -> None
     settings = Settings.model_validate({"fetch_queue_mb": 3, "group_protocol": protocol})
     assert membership(settings)["queued.max.messages.kbytes"] == 3 * 1_024
     with workbench(tmp_path, fetch_queue_mb=5, batch_rows_max=700) as bench:
-        link = bench.work.link()
+        link = bench.worker.link()
         assert link.config["queued.max.messages.kbytes"] == 5 * 1_024
         assert (link.rows_max, link.waiting_rows_max) == (700, 1_400)
 

@@ -1,0 +1,1 @@
+"""The desk: from alert to answer. It reads and writes topics; workers never wait for it."""

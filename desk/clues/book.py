@@ -1,0 +1,68 @@
+"""All clues of a log: records go in, partition by partition in order, and each says what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from desk.clues.clue import Clue
+from desk.clues.fold import remembered, step
+from schemas.clues import AnyClueEvent, ClueEvent
+
+_decode = msgspec.json.Decoder(AnyClueEvent).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one event. `clue`: as it is now; None: there is none. `why`: the event does not count."""
+
+    event: ClueEvent
+    clue: Clue | None
+    why: str | None = None
+
+
+class Book:
+    """Clues by id. The same log gives the same book, byte for byte, in whichever order its partitions come."""
+
+    def __init__(self) -> None:
+        self.clues: dict[str, Clue] = {}
+        self.events = 0  # read, repeats too
+        self.orphans = 0  # events of clues that were never opened, or whose beginning is past retention
+        self.unreadable = 0
+
+    def read(self, value: bytes | None) -> Taken | None:
+        """Take one record of the log; None: it is no event of this version, and is counted."""
+        try:
+            event: ClueEvent = _decode(value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.unreadable += 1
+            return None
+        return self.take(event)
+
+    def take(self, event: ClueEvent) -> Taken:
+        """Take one event."""
+        self.events += 1
+        before = self.clues.get(event.clue_id)
+        after = step(before, event)
+        if not isinstance(after, str):
+            self.clues[event.clue_id] = after
+            return Taken(event, after)
+        if before is None:
+            self.orphans += 1
+            return Taken(event, None, after)
+        self.clues[event.clue_id] = noted = remembered(before, event, after)
+        return Taken(event, noted, after)
+
+    def encoded(self) -> bytes:
+        """The whole book as bytes, clues sorted by id."""
+        return bytes(
+            _encode(
+                {
+                    "clues": [self.clues[clue_id] for clue_id in sorted(self.clues)],
+                    "orphans": self.orphans,
+                    "unreadable": self.unreadable,
+                }
+            )
+        )

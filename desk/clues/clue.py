@@ -1,0 +1,127 @@
+"""A clue as its events have made it: its state, who has it until when, what was answered."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from schemas.clues import Answered
+from schemas.records import Alert
+from schemas.terms import Arm, CheckKind, ClosedFor, Origin, Outcome, Status, Tier
+
+State = Literal["new", "dispatched", "accepted", "checked", "answered", "closed"]
+HoldState = Literal["requested", "effective", "released"]
+
+CLAIM_MS: Final = 15 * 60_000  # a claim lapses after so long
+
+
+class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """The hold of a clue's parcel. `wanted_until`: an extension that nobody has seconded yet. Times: epoch ms UTC."""
+
+    state: HoldState
+    reason: str
+    basis: str
+    until: int
+    by: str
+    at: int
+    effective_at: int | None = None
+    wanted_until: int | None = None
+    wanted_by: str | None = None
+    wanted_reason: str | None = None
+    wanted_basis: str | None = None
+    second_by: str | None = None
+    extensions: int = 0
+    released_at: int | None = None
+    released_by: str | None = None
+    released_for: str | None = None
+
+
+class Late(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """An event that did not count, and why."""
+
+    event_id: str
+    kind: str
+    by: str
+    station: str | None = None
+    at: int
+    why: str
+
+
+class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One clue. Times are epoch ms UTC; counts are of events that applied.
+
+    version    exclusive events applied: what the next one has to carry as `expects`.
+    last       the last exclusive event, for whoever comes too late.
+    doubled    outcomes of double checks, the station's and the second person's; the newest few.
+    level      how far up the present step was escalated.
+    standing   what the alert says now; `alert` is what it said when the clue was opened.
+    """
+
+    clue_id: str
+    origin: Origin
+    parcel: str
+    tier: Tier
+    adcode: str
+    alert: Alert | None = None
+    limit: int | None = None
+    arm: Arm = "selected"
+    p: float | None = None
+    note: str | None = None
+    opened_at: int
+    changed_at: int
+
+    state: State = "new"
+    version: int = 0
+    last: str = ""
+    level: int = 0
+    monitor: tuple[str, ...] = ()
+    claimed_by: str | None = None
+    claimed_at: int | None = None
+
+    standing: Status | None = None
+    standing_tier: Tier | None = None
+    revision: int = 0
+
+    station: str | None = None
+    dispatched_at: int | None = None
+    first_dispatched_at: int | None = None
+    accept_by: int | None = None
+    check_by: int | None = None
+    answer_by: int | None = None
+    accepted_at: int | None = None
+    accepted_by: str | None = None
+    checked_at: int | None = None
+    check_kind: CheckKind | None = None
+    answer: Answered | None = None
+    answered_at: int | None = None
+    first_answered_at: int | None = None
+    second_by: str | None = None
+    doubled: tuple[tuple[Outcome, Outcome], ...] = ()
+    closed_for: ClosedFor | None = None
+    closed_at: int | None = None
+    hold: Hold | None = None
+    kept_until: int | None = None
+
+    dispatches: int = 0
+    missed: int = 0
+    refusals: int = 0
+    transfers: int = 0
+    disputes: int = 0
+    agreed: int = 0
+    reopens: int = 0
+    escalations: int = 0
+    notes: int = 0
+    events: int = 1
+    refused: int = 0
+    late: tuple[Late, ...] = ()
+    ids: tuple[str, ...] = ()
+
+    @property
+    def waits_for_second(self) -> bool:
+        """It has an answer that somebody else must confirm."""
+        return self.state == "answered"
+
+    def visible_to(self, user: str) -> bool:
+        """Whether a user may see it: under controlled delivery only those who are named."""
+        return not self.monitor or user in self.monitor

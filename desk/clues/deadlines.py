@@ -1,0 +1,147 @@
+"""Deadlines: how long a station has for each step, and how a clue stands against them at a given time.
+
+The minutes are ours, no source gives them; two carriers' traces show 1.6 to 3 hours from pickup to the first departure,
+so the most urgent tier has minutes. Nothing here is stored but what `dispatched` carries: the rest follows from the log
+and the time that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+
+from desk.clues.clue import Clue
+from schemas.terms import Step, Tier
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 1_440 * MINUTE_MS
+WARN, OVERDUE, PREFECTURE, PROVINCE = 0.75, 1.0, 1.5, 2.0  # shares of the time for a step
+PAGED_MS_MAX: Final = 30 * DAY_MS  # what is overdue for longer is listed, and nobody is told again
+_CHINA: Final = timedelta(hours=8)
+
+
+class Minutes(NamedTuple):
+    """Time for each step from dispatch. working: only working hours count."""
+
+    accept: int
+    check: int
+    answer: int
+    working: bool
+
+
+MINUTES: Final[Mapping[Tier, Minutes]] = {
+    "extreme": Minutes(10, 120, 1_440, working=False),
+    "high": Minutes(30, 480, 2_880, working=False),
+    "medium": Minutes(480, 4_320, 10_080, working=True),
+    "low": Minutes(480, 4_320, 10_080, working=True),
+}
+
+
+class Dues(NamedTuple):
+    """By when each step is due, epoch ms UTC."""
+
+    accept: int
+    check: int
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Working hours in China. days: what differs from the weekday, by day YYYY-MM-DD; True: it is worked."""
+
+    days: Mapping[str, bool]
+    from_minute: int = 9 * 60
+    to_minute: int = 17 * 60
+
+    def works(self, day: date) -> bool:
+        """Whether work is done on a day."""
+        return self.days.get(day.isoformat(), day.weekday() < 5)
+
+    def works_at(self, at_ms: int) -> bool:
+        """Whether work is done on the day of a time."""
+        return self.works(day_of(at_ms))
+
+    def after(self, at_ms: int, minutes: int) -> int:
+        """The time, epoch ms, when so many working minutes have passed since `at_ms`."""
+        day, left = day_of(at_ms), minutes * MINUTE_MS
+        begin = at_ms - _midnight(day)
+        for _ in range(minutes + 366):  # a year without a working day is no calendar
+            if self.works(day):
+                start = max(begin, self.from_minute * MINUTE_MS)
+                free = max(self.to_minute * MINUTE_MS - start, 0)
+                if left <= free:
+                    return _midnight(day) + start + left
+                left -= free
+            day, begin = day + timedelta(days=1), 0
+        raise ValueError("the calendar has no working days")
+
+
+def day_of(at_ms: int) -> date:
+    """The day in China at a time."""
+    return (datetime.fromtimestamp(at_ms / 1_000, UTC) + _CHINA).date()
+
+
+def _midnight(day: date) -> int:
+    return int((datetime(day.year, day.month, day.day, tzinfo=UTC) - _CHINA).timestamp()) * 1_000
+
+
+def dues(tier: Tier, at_ms: int, calendar: Calendar) -> Dues:
+    """By when a clue of a tier, dispatched at a time, is to be accepted, checked and answered."""
+    limits = MINUTES[tier]
+    times = limits.accept, limits.check, limits.answer
+    if limits.working:
+        return Dues(*(calendar.after(at_ms, minutes) for minutes in times))
+    return Dues(*(at_ms + minutes * MINUTE_MS for minutes in times))
+
+
+class Due(NamedTuple):
+    """The next step of a clue. share: of its time that has passed; 1 and more is overdue."""
+
+    step: Step
+    by: int
+    share: float
+
+    @property
+    def overdue(self) -> bool:
+        """Its time is over."""
+        return self.share >= OVERDUE
+
+
+def next_due(clue: Clue, now_ms: int) -> Due | None:
+    """The step that a clue's station owes first; None: it owes none."""
+    if clue.dispatched_at is None:
+        return None
+    first = clue.first_dispatched_at or clue.dispatched_at
+    steps: list[tuple[Step, int, int | None]] = []
+    if clue.state == "dispatched":
+        steps.append(("accept", clue.dispatched_at, clue.accept_by))
+    if clue.state == "accepted" and clue.checked_at is None:
+        steps.append(("check", clue.dispatched_at, clue.check_by))
+    if clue.state in ("dispatched", "accepted", "checked"):
+        steps.append(("answer", first, clue.answer_by))
+    due = [Due(step, by, _share(since, by, now_ms)) for step, since, by in steps if by is not None]
+    return min(due, key=lambda each: each.by, default=None)
+
+
+def level_due(clue: Clue, now_ms: int) -> int:
+    """How far up the step that is overdue should be known: 0 the station, 1 the prefecture, 2 the province.
+
+    A step that is overdue for more than 30 days tells nobody any more.
+    """
+    due = next_due(clue, now_ms)
+    if due is None or now_ms - due.by > PAGED_MS_MAX:
+        return 0
+    return (due.share >= PREFECTURE) + (due.share >= PROVINCE)
+
+
+def in_time(clue: Clue) -> bool | None:
+    """Whether the first answer came in time; None: there is none yet."""
+    if clue.first_answered_at is None or clue.answer_by is None:
+        return None
+    return clue.first_answered_at <= clue.answer_by
+
+
+def _share(since: int, by: int, now_ms: int) -> float:
+    return (now_ms - since) / (by - since) if by > since else float(now_ms >= by)

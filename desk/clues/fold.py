@@ -1,0 +1,349 @@
+"""The fold: a clue and its next event give the clue after it, or a reason why the event does not count.
+
+`step` is pure: no clock, no broker, no other clue. So whoever reads the log comes to the same clues, in whichever order
+the partitions come in; a `Book` does it for all clues of a log. docs/clues.md has the table of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import xxhash
+from msgspec.structs import replace
+
+from desk.clues.clue import CLAIM_MS, Clue, Late, State
+from desk.clues.holds import held
+from schemas import clues as log
+from schemas.terms import Outcome
+
+SECOND_SHARE: Final = 0.05  # of the answers that need no second person by themselves
+LATE_KEPT: Final = 16  # refused events, and double checks, that a clue remembers
+IDS_KEPT: Final = 64  # event ids that a clue remembers, to know a repeat
+
+_OPEN: Final = frozenset[State]({"new", "dispatched", "accepted", "checked", "answered"})
+_ANY: Final = frozenset[State]({*_OPEN, "closed"})
+
+# From which states an event applies.
+FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
+    log.Dispatched: frozenset({"new", "dispatched"}),
+    log.Accepted: frozenset({"dispatched"}),
+    log.Refused: frozenset({"dispatched"}),
+    log.Transferred: frozenset({"dispatched", "accepted", "checked"}),
+    log.Checked: frozenset({"accepted"}),
+    log.Answered: frozenset({"accepted", "checked"}),
+    log.Confirmed: frozenset({"answered"}),
+    log.Disputed: frozenset({"answered"}),
+    log.Closed: frozenset({"new", "dispatched"}),
+    log.Reopened: frozenset({"closed"}),
+    log.Standing: _ANY,
+    log.Graded: _OPEN,
+    log.Claimed: _OPEN,
+    log.Escalated: _OPEN,
+    log.Monitor: _OPEN,
+    log.Held: _ANY,
+    log.DueMoved: frozenset({"dispatched", "accepted", "checked"}),
+    log.Noted: _ANY,
+    log.Kept: _ANY,
+}
+# These must come alone: each has to carry the number of those before it.
+EXCLUSIVE: Final = frozenset(
+    {
+        log.Dispatched,
+        log.Accepted,
+        log.Refused,
+        log.Transferred,
+        log.Checked,
+        log.Answered,
+        log.Confirmed,
+        log.Disputed,
+        log.Closed,
+        log.Reopened,
+    }
+)
+# These only the station does that has the clue.
+OF_STATION: Final = frozenset({log.Accepted, log.Refused, log.Transferred, log.Answered})
+
+
+def step(clue: Clue | None, event: log.ClueEvent) -> Clue | str:
+    """The clue after an event; or why it does not count, as text for people. Of a repeat, the clue as it was."""
+    if clue is None:
+        return _opened(event) if isinstance(event, log.Opened) else "the clue was never opened"
+    if event.event_id in clue.ids:
+        return clue
+    if (why := objection(clue, event)) is not None:
+        return why
+    after = _APPLY[type(event)](clue, event)
+    if isinstance(after, str):
+        return after
+    return replace(
+        after,
+        version=clue.version + (type(event) in EXCLUSIVE),
+        ids=(*clue.ids[1 - IDS_KEPT :], event.event_id),
+        events=clue.events + 1,
+        changed_at=event.at,
+    )
+
+
+def objection(clue: Clue, event: log.ClueEvent) -> str | None:
+    """Why an event cannot apply to a clue as it is, before anything of its own is looked at; None: it may."""
+    kind = type(event)
+    if kind is log.Opened:
+        return "the clue is open already"
+    name = kind.__struct_config__.tag
+    if event.expects is not None and event.expects != clue.version:
+        return f"{name}: {clue.last or 'something'} came before it; the clue is {clue.state}"
+    if kind in EXCLUSIVE and event.expects is None:
+        return f"{name}: `expects` is missing"
+    if clue.state not in FROM[kind]:
+        return f"{name}: the clue is {clue.state}"
+    if kind in OF_STATION and event.station != clue.station:
+        return f"{name}: the clue is with station {clue.station}"
+    return None
+
+
+def remembered(clue: Clue, event: log.ClueEvent, why: str) -> Clue:
+    """The clue with a refused event noted; the newest few are kept."""
+    late = Late(event_id=event.event_id, kind=_name(event), by=event.by, station=event.station, at=event.at, why=why)
+    return replace(
+        clue,
+        late=(*clue.late[1 - LATE_KEPT :], late),
+        ids=(*clue.ids[1 - IDS_KEPT :], event.event_id),
+        refused=clue.refused + 1,
+    )
+
+
+def needs_second(clue: Clue, outcome: str) -> bool:
+    """Whether somebody else must confirm an answer: finds, clues of tier extreme, and a hashed share of the rest."""
+    if outcome in ("seizure", "violation") or clue.tier == "extreme":
+        return True
+    return xxhash.xxh64_intdigest(clue.clue_id.encode()) < SECOND_SHARE * 2**64
+
+
+def _name(event: log.ClueEvent) -> str:
+    return str(type(event).__struct_config__.tag)
+
+
+def _opened(event: log.Opened) -> Clue:
+    return Clue(
+        clue_id=event.clue_id,
+        origin=event.origin,
+        parcel=event.parcel,
+        tier=event.tier,
+        adcode=event.adcode,
+        alert=event.alert,
+        limit=event.limit,
+        arm=event.arm,
+        p=event.p,
+        note=event.note,
+        opened_at=event.at,
+        changed_at=event.at,
+        ids=(event.event_id,),
+        standing=None if event.alert is None else event.alert.status,
+        standing_tier=None if event.alert is None else event.alert.tier,
+        revision=0 if event.alert is None else event.alert.revision,
+    )
+
+
+def _standing(clue: Clue, event: log.Standing) -> Clue | str:
+    if event.revision <= clue.revision:
+        return f"standing: revision {event.revision} is not newer than {clue.revision}"
+    return replace(clue, revision=event.revision, standing=event.status, standing_tier=event.tier, adcode=event.adcode)
+
+
+def _dispatched(clue: Clue, event: log.Dispatched) -> Clue | str:
+    if clue.monitor:
+        return "dispatched: the parcel is under controlled delivery"
+    first = clue.first_dispatched_at
+    return replace(
+        clue,
+        state="dispatched",
+        station=event.to,
+        adcode=event.adcode,
+        dispatched_at=event.at,
+        first_dispatched_at=event.at if first is None else first,
+        dispatches=clue.dispatches + 1,
+        missed=clue.missed + event.missed,
+        accept_by=event.accept_by,
+        check_by=event.check_by,
+        # The clock of the answer starts once: no station gains time by handing a clue over.
+        answer_by=event.answer_by if clue.answer_by is None else clue.answer_by,
+        level=0,
+        last=f"dispatch to {event.to}",
+    )
+
+
+def _accepted(clue: Clue, event: log.Accepted) -> Clue:
+    return replace(
+        clue,
+        state="accepted",
+        accepted_at=event.at,
+        accepted_by=event.by,
+        last=f"acceptance by {event.station}",
+        level=0,
+    )
+
+
+def _refused(clue: Clue, event: log.Refused) -> Clue:
+    return replace(
+        clue, state="new", station=None, refusals=clue.refusals + 1, last=f"refusal by {event.station}", level=0
+    )
+
+
+def _transferred(clue: Clue, event: log.Transferred) -> Clue:
+    return replace(
+        clue,
+        state="new",
+        station=None,
+        adcode=event.to_adcode,
+        accepted_at=None,
+        accepted_by=None,
+        checked_at=None,
+        check_kind=None,
+        transfers=clue.transfers + 1,
+        last=f"transfer by {event.station}",
+        level=0,
+    )
+
+
+def _checked(clue: Clue, event: log.Checked) -> Clue:
+    return replace(
+        clue, state="checked", checked_at=event.checked_at, check_kind=event.check_kind, last="a check", level=0
+    )
+
+
+def _answered(clue: Clue, event: log.Answered) -> Clue | str:
+    if event.outcome == "transferred":
+        return "answered: a clue is handed over by `transferred`"
+    waits = needs_second(clue, event.outcome)
+    return replace(
+        clue,
+        state="answered" if waits else "closed",
+        answer=event,
+        answered_at=event.at,
+        first_answered_at=event.at if clue.first_answered_at is None else clue.first_answered_at,
+        checked_at=clue.checked_at if event.checked_at is None else event.checked_at,
+        check_kind=clue.check_kind if event.check_kind is None else event.check_kind,
+        second_by=None,
+        closed_for=None if waits else "answered",
+        closed_at=None if waits else event.at,
+        last=f"an answer by {event.station}",
+        level=0,
+    )
+
+
+def _confirmed(clue: Clue, event: log.Confirmed) -> Clue | str:
+    if clue.answer is not None and event.by == clue.answer.by:
+        return "confirmed: nobody confirms his own answer"
+    return replace(
+        clue,
+        state="closed",
+        second_by=event.by,
+        doubled=_doubled(clue, None if clue.answer is None else clue.answer.outcome),
+        agreed=clue.agreed + 1,
+        closed_for="answered",
+        closed_at=event.at,
+        last="a confirmation",
+    )
+
+
+def _disputed(clue: Clue, event: log.Disputed) -> Clue | str:
+    if clue.answer is not None and event.by == clue.answer.by:
+        return "disputed: nobody disputes his own answer"
+    return replace(
+        clue,
+        state="accepted",
+        second_by=event.by,
+        doubled=_doubled(clue, event.outcome),
+        disputes=clue.disputes + 1,
+        last="a dispute",
+        level=0,
+    )
+
+
+def _doubled(clue: Clue, second: Outcome | None) -> tuple[tuple[Outcome, Outcome], ...]:
+    """The outcomes of double checks with one more, where the second person said what was found."""
+    if clue.answer is None or second is None:
+        return clue.doubled
+    return (*clue.doubled[1 - LATE_KEPT :], (clue.answer.outcome, second))
+
+
+def _closed(clue: Clue, event: log.Closed) -> Clue | str:
+    if event.reason == "answered":
+        return "closed: only an answer closes a clue as answered"
+    return replace(clue, state="closed", closed_for=event.reason, closed_at=event.at, last=f"closing ({event.reason})")
+
+
+def _reopened(clue: Clue, event: log.Reopened) -> Clue:
+    return replace(
+        clue,
+        state="new" if clue.accepted_at is None else "accepted",
+        station=None if clue.accepted_at is None else clue.station,
+        closed_for=None,
+        closed_at=None,
+        reopens=clue.reopens + 1,
+        last="reopening",
+        level=0,
+    )
+
+
+def _graded(clue: Clue, event: log.Graded) -> Clue:
+    return replace(clue, tier=event.tier)
+
+
+def _claimed(clue: Clue, event: log.Claimed) -> Clue | str:
+    if clue.claimed_by not in (None, event.by) and event.at < (clue.claimed_at or 0) + CLAIM_MS:
+        return f"claimed: {clue.claimed_by} looks at it"
+    return replace(clue, claimed_by=event.by, claimed_at=event.at)
+
+
+def _escalated(clue: Clue, event: log.Escalated) -> Clue | str:
+    if event.level != clue.level + 1:
+        return f"escalated: the clue is at level {clue.level}"
+    return replace(clue, level=event.level, escalations=clue.escalations + 1)
+
+
+def _monitor(clue: Clue, event: log.Monitor) -> Clue | str:
+    if event.on and not event.users:
+        return "monitor: it names no user who sees the clue"
+    return replace(clue, monitor=event.users if event.on else ())
+
+
+def _held(clue: Clue, event: log.Held) -> Clue | str:
+    after = held(clue.hold, event, closed=clue.state == "closed")
+    return after if isinstance(after, str) else replace(clue, hold=after)
+
+
+def _due_moved(clue: Clue, event: log.DueMoved) -> Clue:
+    return replace(clue, **{f"{event.step}_by": event.due})
+
+
+def _noted(clue: Clue, event: log.Noted) -> Clue:
+    return replace(clue, notes=clue.notes + 1)
+
+
+def _kept(clue: Clue, event: log.Kept) -> Clue:
+    return replace(clue, kept_until=max(event.until, clue.kept_until or 0))
+
+
+_APPLY: Final[dict[type[log.ClueEvent], Callable[[Clue, Any], Clue | str]]] = {
+    log.Standing: _standing,
+    log.Graded: _graded,
+    log.Claimed: _claimed,
+    log.Dispatched: _dispatched,
+    log.Accepted: _accepted,
+    log.Refused: _refused,
+    log.Transferred: _transferred,
+    log.Checked: _checked,
+    log.Answered: _answered,
+    log.Confirmed: _confirmed,
+    log.Disputed: _disputed,
+    log.Reopened: _reopened,
+    log.Closed: _closed,
+    log.Escalated: _escalated,
+    log.Monitor: _monitor,
+    log.Held: _held,
+    log.DueMoved: _due_moved,
+    log.Noted: _noted,
+    log.Kept: _kept,
+}

@@ -1,0 +1,199 @@
+"""All measures of a period, taken together. Suspicion and compliance are two parts, and no figure mixes them.
+
+Suspicion asks whether alerts find more than chance would: lift against the random arm, precision within capacity.
+Compliance asks whether a duty was indeed neglected: a target for precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isinf
+from typing import Final
+
+import msgspec
+
+from desk.clues.clue import Clue
+from desk.clues.deadlines import Calendar
+from desk.measures.budget import Mean
+from desk.measures.cases import Case, cases
+from desk.measures.proportions import Ratio, horvitz_thompson, ratio, rule_of_three
+from desk.measures.rules import RuleMeasure, Share, Together, rule_measures, share, together
+from desk.measures.stations import Agreement, StationMeasure, StepTime, agreement, budget, station_measures, step_times
+from schemas.records import Feedback
+from schemas.terms import Category
+
+TARGET: Final = 0.9  # lower bound that a compliance rule should reach
+
+HONESTY: Final = (
+    "The random arm measures violations. Detected drug cases are some 5 in 100 million parcels: no sample of any size "
+    "that can be looked at tells how many are missed."
+)
+
+
+class Lift(msgspec.Struct, frozen=True, kw_only=True):
+    """Finding rate of alerts ÷ that of the random arm. high None: the data set no upper bound, so print "≥ low"."""
+
+    point: float | None
+    low: float
+    high: float | None
+
+
+class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether suspicion finds more than chance. by_budget: by station, at ½, 1 and 2 × its capacity."""
+
+    found: Share
+    lift: Lift | None
+    by_budget: dict[str, dict[float, Mean | None]]
+    rules: list[RuleMeasure]
+
+
+class Compliance(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether duties were neglected as the rules say. below_target: rules known to miss the target."""
+
+    found: Share
+    target: float
+    below_target: list[str]
+    rules: list[RuleMeasure]
+
+
+class RandomArm(msgspec.Struct, frozen=True, kw_only=True):
+    """Parcels chosen by chance. upper: 95 % bound where nothing was found. missed: finds without an alert, over all
+    parcels (Horvitz–Thompson) with standard error; recall: the share of all finds that alerts bring.
+    """
+
+    found: Share
+    upper: float | None
+    missed: float | None
+    missed_error: float | None
+    recall: float | None
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of clues. Each dispatched one is answered, open, or closed because nobody could look."""
+
+    opened: int
+    dispatched: int
+    answered: int
+    waiting: int
+    nobody_looked: int
+    refused: int
+    transferred: int
+    missed: int
+    reopened: int
+    monitored: int
+
+
+class Measures(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `waybill measures` shows. Times in epoch ms UTC."""
+
+    since: int
+    until: int
+    flow: Flow
+    suspicion: Suspicion
+    compliance: Compliance
+    random_arm: RandomArm
+    times: list[StepTime]
+    double_checks: Agreement
+    stations: list[StationMeasure]
+    together: list[Together]
+    note: str = HONESTY
+
+
+def measure(
+    clues: Iterable[Clue],
+    feedback: Mapping[str, Feedback],
+    capacities: Mapping[str, int],
+    calendar: Calendar,
+    now_ms: int,
+    since_ms: int = 0,
+) -> Measures:
+    """Measures of the clues opened since a time, as of now.
+
+    feedback: by alert id, the newest. capacities: clues a working day by station, where a station states it.
+    """
+    found = list(cases(clues, feedback, since_ms))
+    rules = rule_measures(found)
+    return Measures(
+        since=since_ms,
+        until=now_ms,
+        flow=_flow(found),
+        suspicion=_suspicion(found, rules, capacities),
+        compliance=_compliance(found, rules),
+        random_arm=_random_arm(found),
+        times=step_times(found, now_ms),
+        double_checks=agreement(found),
+        stations=station_measures(found, rules, capacities, calendar, now_ms),
+        together=together(found),
+    )
+
+
+def _flow(found: Sequence[Case]) -> Flow:
+    clues = [case.clue for case in found]
+    dispatched = [case for case in found if case.clue.first_dispatched_at is not None]
+    return Flow(
+        opened=len(clues),
+        dispatched=len(dispatched),
+        answered=sum(case.looked for case in dispatched),
+        waiting=sum(not case.looked and case.asked for case in dispatched),
+        nobody_looked=sum(not case.looked and not case.asked for case in dispatched),
+        refused=sum(clue.refusals for clue in clues),
+        transferred=sum(clue.transfers for clue in clues),
+        missed=sum(clue.missed for clue in clues),
+        reopened=sum(clue.reopens for clue in clues),
+        monitored=sum(bool(clue.monitor) for clue in clues),
+    )
+
+
+def _share_of(found: Sequence[Case], category: Category) -> Share:
+    """Finds of a category among the answers that count for it, over all that were asked because of it."""
+    answers = [verdict for case in found if (verdict := case.of_category(category)) is not None]
+    asked = sum(
+        (case.asked or case.looked) and any(reason.category == category for reason in case.reasons) for case in found
+    )
+    return share(sum(answers), len(answers), max(asked, len(answers)))
+
+
+def _suspicion(found: Sequence[Case], rules: Sequence[RuleMeasure], capacities: Mapping[str, int]) -> Suspicion:
+    of_alerts = _share_of(found, "suspicion")
+    arm = [case for case in found if case.clue.arm == "random" and case.looked]
+    lift = ratio(of_alerts.found, of_alerts.of, sum(case.found for case in arm), len(arm))
+    return Suspicion(
+        found=of_alerts,
+        lift=None
+        if lift is None
+        else Lift(point=lift.point, low=lift.low, high=None if isinf(lift.high) else lift.high),
+        by_budget=budget(found, capacities),
+        rules=[each for each in rules if each.category == "suspicion"],
+    )
+
+
+def _lift(found: Ratio) -> Lift:
+    return Lift(point=found.point, low=found.low, high=None if isinf(found.high) else found.high)
+
+
+def _compliance(found: Sequence[Case], rules: Sequence[RuleMeasure]) -> Compliance:
+    of_category = [each for each in rules if each.category == "compliance"]
+    below = {each.rule for each in of_category if each.precision.high is not None and each.precision.high < TARGET}
+    return Compliance(
+        found=_share_of(found, "compliance"), target=TARGET, below_target=sorted(below), rules=of_category
+    )
+
+
+def _random_arm(found: Sequence[Case]) -> RandomArm:
+    arm = [case for case in found if case.clue.arm == "random"]
+    looked = [case for case in arm if case.looked]
+    alerted = {case.clue.parcel for case in found if case.clue.alert is not None}
+    missed = [case.clue.p or 1.0 for case in looked if case.found and case.clue.parcel not in alerted]
+    finds = sum(case.found for case in looked)
+    by_alerts = len({case.clue.parcel for case in found if case.found and case.clue.alert is not None})
+    if not looked:
+        return RandomArm(found=share(0, 0, len(arm)), upper=None, missed=None, missed_error=None, recall=None)
+    total = horvitz_thompson(missed)
+    everything = by_alerts + total.total
+    return RandomArm(
+        found=share(finds, len(looked), len(arm)),
+        upper=rule_of_three(len(looked)) if finds == 0 else None,
+        missed=total.total,
+        missed_error=total.error,
+        recall=by_alerts / everything if everything else None,
+    )

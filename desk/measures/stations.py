@@ -1,0 +1,175 @@
+"""How stations keep up: times to each step, answers in time, double checks, load, precision within capacity."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from desk.clues.clue import Clue
+from desk.clues.deadlines import DAY_MS, Calendar, day_of, in_time, next_due
+from desk.measures.budget import Mean, Ranked, capacity_of, overloaded, regret
+from desk.measures.cases import FINDS, Case
+from desk.measures.proportions import kappa
+from desk.measures.rules import RuleMeasure, Share, share
+from desk.measures.times import Spell, quantile
+from schemas.terms import Step
+
+KAPPA_MIN: Final = 30  # double checks below which no agreement is given
+WINDOW_DAYS: Final = 28
+
+
+class StepTime(msgspec.Struct, frozen=True, kw_only=True):
+    """Minutes from dispatch to a step, by Kaplan–Meier. None: so many have not taken the step yet."""
+
+    step: Step
+    clues: int
+    taken: int
+    median_min: float | None
+    p90_min: float | None
+
+
+def step_times(cases: Sequence[Case], now_ms: int) -> list[StepTime]:
+    """How long accepting, checking and answering take; clues that wait count for as long as they have waited."""
+    steps: tuple[tuple[Step, Callable[[Clue], int | None]], ...] = (
+        ("accept", lambda clue: clue.accepted_at),
+        ("check", lambda clue: clue.checked_at),
+        ("answer", lambda clue: clue.first_answered_at),
+    )
+    clues = [case.clue for case in cases if case.clue.first_dispatched_at is not None]
+    times = []
+    for step, at in steps:
+        spells = [_spell(clue, at(clue), now_ms) for clue in clues]
+        times.append(
+            StepTime(
+                step=step,
+                clues=len(spells),
+                taken=sum(spell.ended for spell in spells),
+                median_min=quantile(spells, 0.5),
+                p90_min=quantile(spells, 0.9),
+            )
+        )
+    return times
+
+
+def _spell(clue: Clue, at: int | None, now_ms: int) -> Spell:
+    since = clue.first_dispatched_at or 0
+    until = at if at is not None else clue.closed_at if clue.closed_at is not None else now_ms
+    return Spell(max(until - since, 0) / 60_000, at is not None)
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """Double checks: how many, how many agreed, and Cohen's kappa from 30 on."""
+
+    pairs: int
+    agreed: int
+    kappa: float | None
+
+
+def agreement(cases: Sequence[Case]) -> Agreement:
+    """How far second persons agree on whether there was a find."""
+    pairs = [(first in FINDS, second in FINDS) for case in cases for first, second in case.clue.doubled]
+    enough = kappa(pairs) if len(pairs) >= KAPPA_MIN else None
+    return Agreement(pairs=len(pairs), agreed=sum(a == b for a, b in pairs), kappa=enough)
+
+
+class StationMeasure(msgspec.Struct, frozen=True, kw_only=True):
+    """One station.
+
+    in_time     first answers in time, of those given.
+    load        arrivals a working day ÷ capacity, over the newest 28 days; None without a capacity.
+    tighten     where more comes than can be answered for three days: the rule whose limit to raise first.
+    """
+
+    station: str
+    open: int
+    overdue: int
+    in_time: Share
+    capacity: int | None
+    load: float | None
+    tighten: str | None
+    tighten_share: float | None
+
+
+def station_measures(
+    cases: Sequence[Case],
+    rules: Sequence[RuleMeasure],
+    capacities: Mapping[str, int],
+    calendar: Calendar,
+    now_ms: int,
+) -> list[StationMeasure]:
+    """Every station that has clues, by name. capacities: those that stations state; else one is derived."""
+    by_station: defaultdict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.clue.station is not None:
+            by_station[case.clue.station].append(case)
+    worst = {measure.rule: measure.rank for measure in rules}
+    return [
+        _station(station, found, worst, capacities.get(station), calendar, now_ms)
+        for station, found in sorted(by_station.items())
+    ]
+
+
+def _station(
+    station: str, cases: list[Case], worst: Mapping[str, float], stated: int | None, calendar: Calendar, now_ms: int
+) -> StationMeasure:
+    clues = [case.clue for case in cases]
+    dues = [due for clue in clues if (due := next_due(clue, now_ms)) is not None]
+    answered = [timely for clue in clues if (timely := in_time(clue)) is not None]
+    days = _working_days(calendar, now_ms)
+    arrivals = Counter(_day(clue.first_dispatched_at or 0) for clue in clues)
+    answers = Counter(_day(clue.first_answered_at) for clue in clues if clue.first_answered_at is not None)
+    capacity = stated if stated is not None else capacity_of([answers[day] for day in days]) if answers else None
+    load = None if capacity is None else sum(arrivals[day] for day in days) / (len(days) * capacity)
+    rule = rule_share = None
+    if capacity is not None and overloaded({day: arrivals[day] for day in days}, capacity):
+        rule, rule_share = _tighten(cases, worst)
+    return StationMeasure(
+        station=station,
+        open=sum(clue.state != "closed" for clue in clues),
+        overdue=sum(due.overdue for due in dues),
+        in_time=share(sum(answered), len(answered)),
+        capacity=capacity,
+        load=load,
+        tighten=rule,
+        tighten_share=rule_share,
+    )
+
+
+def _tighten(cases: Sequence[Case], worst: Mapping[str, float]) -> tuple[str | None, float | None]:
+    """The rule that alone brings most clues which are probably nothing, and the share of clues that it brings."""
+    brings = Counter(reason.rule for case in cases for reason in case.reasons if case.decisive(reason.rule))
+    if not brings:
+        return None, None
+    rule = max(brings, key=lambda each: (brings[each] * (1 - worst.get(each, 0.5)), each))
+    return rule, brings[rule] / len(cases)
+
+
+def budget(cases: Sequence[Case], capacities: Mapping[str, int]) -> dict[str, dict[float, Mean | None]]:
+    """Precision at half, one and two times the capacity of each station that states one, over station-days."""
+    days: defaultdict[str, defaultdict[str, list[Ranked]]] = defaultdict(lambda: defaultdict(list))
+    for case in cases:
+        clue = case.clue
+        if (
+            clue.station is not None
+            and clue.station in capacities
+            and clue.alert is not None
+            and clue.first_dispatched_at is not None
+        ):
+            found = case.of_category("suspicion") if case.looked else None
+            ranked = Ranked(clue.clue_id, clue.alert.score, found)
+            days[clue.station][_day(clue.first_dispatched_at)].append(ranked)
+    return {station: regret(list(found.values()), capacities[station]) for station, found in sorted(days.items())}
+
+
+def _working_days(calendar: Calendar, now_ms: int) -> list[str]:
+    """The working days among the newest 28 that are over, and today."""
+    days = [now_ms - back * DAY_MS for back in range(WINDOW_DAYS)]
+    return [_day(day) for day in days if calendar.works_at(day)]
+
+
+def _day(at_ms: int) -> str:
+    """Day in China."""
+    return day_of(at_ms).isoformat()

@@ -1,0 +1,32 @@
+"""Times to a step by Kaplan–Meier: clues that still wait count as what they are, so the figures do not flatter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Spell(NamedTuple):
+    """How long something took, or has lasted so far. ended: it took so long; else it was seen for so long."""
+
+    lasted: float
+    ended: bool
+
+
+def survival(spells: Sequence[Spell]) -> list[tuple[float, float]]:
+    """(time, share that lasts longer) at each time when one ended, rising (Kaplan & Meier 1958)."""
+    ended = Counter(spell.lasted for spell in spells if spell.ended)
+    left = Counter(spell.lasted for spell in spells)
+    at_risk, share, curve = len(spells), 1.0, []
+    for time in sorted(left):
+        if ended[time]:
+            share *= 1 - ended[time] / at_risk
+            curve.append((time, share))
+        at_risk -= left[time]
+    return curve
+
+
+def quantile(spells: Sequence[Spell], share: float) -> float | None:
+    """The time by which a share of all has ended. None: so many have not, or there are none."""
+    return next((time for time, longer in survival(spells) if longer <= 1 - share + 1e-12), None)

@@ -1,0 +1,1 @@
+"""Reads rule files and judges any frame by them."""

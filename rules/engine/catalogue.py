@@ -1,0 +1,275 @@
+"""The rules in force: every file of a folder, checked, with a deployment's overrides put in.
+
+The folder is the registry: `<family>/<name>.yaml` is the rule `family.name`, and nothing else registers it. Any fault
+stops the whole catalogue, since a rule that is left out would pass for one that says no.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rules.engine.contract import SETTABLE, Rule, RuleError
+from rules.engine.reach import reach
+from rules.engine.reading import read_yaml
+from rules.engine.sql import compile_when
+from schemas.columns import COLUMNS
+from schemas.terms import WORD_FORM
+
+SHIPPED: Final = Path(__file__).parents[1]
+"""Where the catalogue of the package lies, in a checkout and in a wheel."""
+
+_OVERRIDES = "overrides"
+_NAME: Final = re.compile(WORD_FORM)
+_NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Rules that are live or in shadow (unless asked for more), sorted by id, with what is needed to run them."""
+
+    rules: tuple[Rule, ...]
+    expressions: tuple[pl.Expr, ...]
+    """One per rule: its `when`, limits put in, named after the rule."""
+    reads: frozenset[str]
+    """Columns read by `when`."""
+    columns: frozenset[str]
+    """Columns read by `when` or shown as evidence."""
+    fingerprint: str
+    """16 hex digits that change whenever an answer, a score or what goes out could."""
+
+    @cached_property
+    def points(self) -> NDArray[np.int32]:
+        """What a yes adds, per rule: its points, nothing in shadow."""
+        return np.array([rule.points if rule.mode == "live" else 0 for rule in self.rules], dtype=np.int32)
+
+    @cached_property
+    def shadow(self) -> tuple[str, ...]:
+        """Ids of the rules in shadow."""
+        return tuple(rule.id for rule in self.rules if rule.mode == "shadow")
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Rule]:
+        return MappingProxyType({rule.id: rule for rule in self.rules})
+
+
+def load_catalogue(
+    root: Path | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] = _NONE,
+    *,
+    only: Collection[str] | None = None,
+    with_off: bool = False,
+) -> Catalogue:
+    """Every rule below `root` (default: those shipped), checked and compiled.
+
+    overrides: per rule id, values for its limits by name, and for `points`, `mode` and `budget`.
+    only: families or rule ids to keep; the others are checked all the same.
+    with_off: keep rules whose mode is off too, for those who show or check rules rather than run them.
+
+    Raises RuleError, naming file and field, for any fault in a rule or an override.
+    """
+    folder = SHIPPED if root is None else root
+    for fault in misplaced(folder):
+        raise fault
+    return load_files(read_files(folder), overrides, folder=folder, only=only, with_off=with_off)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The bytes of every rule file below a folder, by rule id. Raises RuleError if it is none."""
+    return {f"{path.parent.name}.{path.stem}": path.read_bytes() for path in rule_files(folder)}
+
+
+def load_files(
+    files: Mapping[str, bytes],
+    overrides: Mapping[str, Mapping[str, Any]] = _NONE,
+    *,
+    folder: Path,
+    only: Collection[str] | None = None,
+    with_off: bool = False,
+) -> Catalogue:
+    """The same from the files' bytes by rule id, wherever they come from; `folder` is what errors call that place."""
+    rules = {}
+    compiled = {}
+    for rule_id, data in sorted(files.items()):
+        family, dot, name = rule_id.partition(".")
+        if not (dot and _NAME.fullmatch(family) and _NAME.fullmatch(name)):
+            raise RuleError(str(folder), rule_id, "not the id of a rule: family.name")
+        file = str(folder / family / f"{name}.yaml")
+        rule, expression = load_rule(rule_id, data, file, overrides.get(rule_id, {}))
+        rules[rule_id], compiled[rule_id] = rule, expression
+    if not rules:
+        raise RuleError(str(folder), "", "no rules here (<family>/<name>.yaml)")
+    for name in overrides:
+        if name not in rules:
+            raise RuleError(_OVERRIDES, name, "no such rule")
+    _check_titles(rules.values(), folder)
+    chosen = [rule for rule in _choose(rules.values(), only) if with_off or rule.mode != "off"]
+    return _assemble(chosen, [compiled[rule.id] for rule in chosen])
+
+
+def load_rule(
+    rule_id: str, data: bytes, file: str, overrides: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Rule, pl.Expr]:
+    """One rule from its file's bytes, with its expression named after it. Raises RuleError."""
+    fields = read_yaml(data, file)
+    if "id" in fields:
+        raise RuleError(file, "id", "not written in a rule: its place is its id")
+    try:
+        rule = msgspec.convert({**fields, "id": rule_id}, Rule)
+    except msgspec.ValidationError as error:
+        problem, field = told(error)
+        raise RuleError(file, field, problem) from None
+    check_rule(rule, file)
+    expression = compile_when(rule.when, rule.limits, file)  # as written: an override must not hide a fault of the file
+    if overrides:
+        rule = _override(rule, overrides)
+        expression = compile_when(rule.when, rule.limits, f"{_OVERRIDES} of {file}")
+    if rule.never_unknown:
+        can_be_null = [name for name in sorted(set(expression.meta.root_names())) if COLUMNS[name].null]
+        if can_be_null and reach(rule, expression).unknown:
+            name = can_be_null[0]
+            raise RuleError(file, "never_unknown", f"{name} can be null: {COLUMNS[name].null}")
+    return rule, expression.alias(rule_id)
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files below a folder, sorted. Raises RuleError if it is none."""
+    return [path for path in _yaml_files(folder) if not _misplaced(path, folder)]
+
+
+def misplaced(folder: Path) -> list[RuleError]:
+    """YAML files below a folder that are where no rule is looked for. Raises RuleError if it is none."""
+    return [RuleError(str(path), "", problem) for path in _yaml_files(folder) if (problem := _misplaced(path, folder))]
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise RuleError(str(folder), "", "not a folder")
+    found = sorted(folder.rglob("*.y*ml"))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def _misplaced(path: Path, folder: Path) -> str:
+    if len(path.relative_to(folder).parts) != 2 or path.suffix != ".yaml":
+        return "a rule lies at <family>/<name>.yaml, this would be overlooked"
+    if not (_NAME.fullmatch(path.parent.name) and _NAME.fullmatch(path.stem)):
+        return "family and name are lower case letters, digits and underscores"
+    return ""
+
+
+def check_rule(rule: Rule, file: str) -> None:
+    """What the types of the contract cannot say."""
+    for language in ("zh", "en"):
+        if language not in rule.title:
+            raise RuleError(file, f"title.{language}", "missing")
+    for name, limit in rule.limits.items():
+        if not _NAME.fullmatch(name) or name in SETTABLE:
+            raise RuleError(file, f"limits.{name}", "not a name for a limit")
+        _check_limit(limit, file, f"limits.{name}")
+    for name in rule.evidence:
+        if name not in COLUMNS:
+            raise RuleError(file, "evidence", f"{name} is not among the documented columns")
+    for field, values in (
+        ("evidence", rule.evidence),
+        ("actions", rule.actions),
+        ("cases", [case.name for case in rule.cases]),
+    ):
+        if len(set(values)) < len(values):
+            raise RuleError(file, field, "holds something twice")
+
+
+def _check_limit(limit: object, file: str, field: str) -> None:
+    if isinstance(limit, list):
+        if not limit or len({type(item) for item in limit}) > 1 or isinstance(limit[0], list):
+            raise RuleError(file, field, "a list holds one kind of value, and at least one")
+        for item in limit:
+            _check_limit(item, file, field)
+    elif isinstance(limit, float) and not np.isfinite(limit):
+        raise RuleError(file, field, "not a finite number")
+    elif isinstance(limit, bool) or not isinstance(limit, int | float | str):
+        raise RuleError(file, field, "a limit is a number, a text, or a list of these")
+
+
+def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
+    """The rule with a deployment's values; each must be of the kind that the rule itself has."""
+    changes: dict[str, Any] = {}
+    limits = dict(rule.limits)
+    for name, value in overrides.items():
+        field = f"{rule.id}.{name}"
+        if name in SETTABLE:
+            changes[name] = value
+            continue
+        if name not in limits:
+            known = ", ".join([*limits, *SETTABLE])
+            raise RuleError(_OVERRIDES, field, f"no such limit, the rule has {known}")
+        _check_limit(value, _OVERRIDES, field)
+        before = limits[name]
+        if type(value) is not type(before) and not (isinstance(before, float) and isinstance(value, int)):
+            raise RuleError(_OVERRIDES, field, f"is {type(value).__name__}, the rule has {type(before).__name__}")
+        if isinstance(value, list) and isinstance(before, list) and type(value[0]) is not type(before[0]):
+            raise RuleError(_OVERRIDES, field, f"holds {type(value[0]).__name__}, the rule {type(before[0]).__name__}")
+        limits[name] = value
+    try:  # structs.replace does not validate
+        return msgspec.convert({**msgspec.to_builtins(rule), **changes, "limits": limits}, Rule)
+    except msgspec.ValidationError as error:
+        problem, field = told(error)
+        raise RuleError(_OVERRIDES, f"{rule.id}.{field}", problem) from None
+
+
+def told(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What msgspec found, and the field it found it in: "Expected `int`, got `str` - at `$.points`"."""
+    problem, _, path = str(error).partition(" - at ")
+    if path.startswith("`key` in ") and (name := problem.partition("Invalid enum value ")[2]):
+        problem = f"{name} is no name here; a text with a comma in it stands in quotes"  # {en: Scanned, and gone}
+    return problem, path.removeprefix("`key` in ").strip("`").removeprefix("$").removeprefix(".")
+
+
+def _check_titles(rules: Collection[Rule], folder: Path) -> None:
+    seen: dict[str, str] = {}
+    for rule in rules:
+        for language, title in rule.title.items():
+            other = seen.setdefault(f"{language}:{title.casefold().strip()}", rule.id)
+            if other != rule.id:
+                file = str(folder / (rule.id.replace(".", "/") + ".yaml"))
+                raise RuleError(file, f"title.{language}", f"the same as that of {other}")
+
+
+def _choose(rules: Collection[Rule], only: Collection[str] | None) -> list[Rule]:
+    if isinstance(only, str):
+        raise TypeError("only: a collection of families or rule ids, not one text")
+    known = {rule.id for rule in rules} | {rule.id.partition(".")[0] for rule in rules}
+    for name in only or ():
+        if name not in known:
+            raise RuleError("only", name, "no such rule or family")
+    return sorted(
+        (rule for rule in rules if only is None or rule.id in only or rule.id.partition(".")[0] in only),
+        key=lambda rule: rule.id,
+    )
+
+
+def _assemble(rules: list[Rule], expressions: list[pl.Expr]) -> Catalogue:
+    reads = frozenset(name for expression in expressions for name in expression.meta.root_names())
+    parts = [
+        [rule.id, rule.version, rule.mode, rule.when, dict(sorted(rule.limits.items())), rule.points, rule.category]
+        + ([] if rule.budget is None else [rule.budget])
+        for rule in rules
+        if rule.mode != "off"
+    ]
+    return Catalogue(
+        rules=tuple(rules),
+        expressions=tuple(expressions),
+        reads=reads,
+        columns=reads | {name for rule in rules for name in rule.evidence},
+        fingerprint=hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16],
+    )

@@ -1,0 +1,59 @@
+"""Points into score, score into tier, tier and reasons into what to do."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Final, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rules.engine.catalogue import Catalogue
+from rules.engine.contract import Action
+from schemas.terms import Level
+
+TIERS: Final[tuple[Level, ...]] = get_args(Level)
+"""In Chinese practice 低危, 中危, 高危, 特危; none is below all of them."""
+THRESHOLDS: Final = (20, 40, 60, 80)
+"""Score from which each tier but the first begins."""
+SCORE_MAX: Final = 100
+
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+"""The order in which actions are named: what stops the parcel comes first, what can wait last."""
+_TIER_ADDS: Final = {"medium": "open_box", "high": "second_xray", "extreme": "hold"}
+
+
+def score(answers: pl.DataFrame, catalogue: Catalogue) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Score (0 to 100) and tier (index into TIERS) per row of `answers`, which `evaluate` gave for this catalogue.
+
+    Only a yes of a live rule earns points; unknown earns none.
+    """
+    earned = [
+        pl.col(rule.id).cast(pl.Int32) * int(points)
+        for rule, points in zip(catalogue.rules, catalogue.points, strict=True)
+        if points
+    ]
+    if not earned or answers.is_empty():
+        total = np.zeros(answers.height, dtype=np.int32)
+    else:
+        total = answers.select(pl.sum_horizontal(earned)).to_series().cast(pl.Int32).to_numpy()
+    total = np.minimum(total, SCORE_MAX).astype(np.int32)
+    return total, np.searchsorted(THRESHOLDS, total, side="right").astype(np.uint8)
+
+
+def tier_of(total: int) -> int:
+    """The tier of a score, as index into TIERS."""
+    return bisect_right(THRESHOLDS, total)
+
+
+def actions(tier: str, reasons: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """What to do about a parcel, in the order of ACTIONS.
+
+    All that the rules in `reasons` (ids) ask for, and what the tier adds: open_box from medium, second_xray from high,
+    hold from extreme, each on top of what a lower tier adds.
+    """
+    wanted: set[str] = {action for rule_id in reasons for action in catalogue.by_id[rule_id].actions}
+    wanted |= {_TIER_ADDS[name] for name in TIERS[: TIERS.index(tier) + 1] if name in _TIER_ADDS}
+    return tuple(action for action in ACTIONS if action in wanted)

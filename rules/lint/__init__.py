@@ -1,0 +1,1 @@
+"""Faults of rule files, and a file to begin with."""

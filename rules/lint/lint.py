@@ -1,0 +1,82 @@
+"""Reads rule files as a reviewer does: every fault at once, and what loads but cannot be meant.
+
+What the loader refuses is an error here, and so is what is left to fill in or shown by no case. A warning is what may
+be right all the same: a rule that can never say yes, a text that its column never holds. A folder without errors loads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rules.engine.catalogue import SHIPPED, misplaced, rule_files
+from rules.engine.contract import RuleError
+from rules.lint.draft import OVERRIDES, Draft, Finding, Severity
+
+__all__ = ["Finding", "Report", "Severity", "lint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was read, and what was found in it, sorted by file."""
+
+    rules: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: Severity) -> int:
+        """How many findings are of this severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def lint(
+    root: Path | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    *,
+    only: Collection[str] | None = None,
+) -> Report:
+    """Look through every rule file below `root` (default: those shipped), or those in `only` (families or rule ids).
+
+    overrides: as for `load_catalogue`; a rule is looked at as written, and with its overrides.
+    Raises RuleError if there is nothing to look at.
+    """
+    folder = SHIPPED if root is None else root
+    found = [Finding(shown(Path(error.file)), "", error.field, "error", error.problem) for error in misplaced(folder)]
+    drafts = [Draft(f"{path.parent.name}.{path.stem}", shown(path), path.read_bytes()) for path in rule_files(folder)]
+    if not drafts and not found:
+        raise RuleError(str(folder), "", "no rules here (<family>/<name>.yaml)")
+    ids = {draft.id for draft in drafts}
+    known = ids | {name.partition(".")[0] for name in ids}
+    for name in only or ():
+        if name not in known:
+            raise RuleError("only", name, "no such rule or family")
+    chosen = [draft for draft in drafts if only is None or {draft.id, draft.id.partition(".")[0]} & set(only)]
+    for draft in drafts:
+        draft.read()
+    for draft in chosen:
+        draft.check(overrides.get(draft.id, {}))
+    _compare(drafts)
+    found += [Finding(OVERRIDES, "", name, "error", "no such rule") for name in overrides if name not in ids]
+    found += [finding for draft in chosen for finding in draft.findings]
+    found = sorted(dict.fromkeys(found), key=lambda finding: (finding.file, finding.severity))
+    return Report(tuple(draft.id for draft in chosen), tuple(found))
+
+
+def shown(path: Path) -> str:
+    """The path as one would type it here."""
+    full, here = path.resolve(), Path.cwd()
+    return str(full.relative_to(here) if full.is_relative_to(here) else path)
+
+
+def _compare(drafts: list[Draft]) -> None:
+    """What two rules must not share: a title, and what they say."""
+    seen: dict[str, str] = {}
+    for draft in drafts:
+        texts = {f"title.{name}": text.casefold().strip() for name, text in draft.values.get("title", {}).items()}
+        texts["when"] = draft.says()
+        for where, text in texts.items():
+            other = seen.setdefault(f"{where}: {text}", draft.id) if text else draft.id
+            if other != draft.id:
+                draft.add("warning" if where == "when" else "error", where, f"the same as that of {other}")

@@ -1,0 +1,56 @@
+"""Parts of a rule as one writes them for readers, on a terminal and on a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rules.engine.contract import SETTABLE, Answer, Case, Event, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event of a case: when it happens, what it is, and what differs from the quiet default."""
+
+    after: str
+    kind: str
+    fields: tuple[tuple[str, str], ...]
+    repeat: int
+    every: str
+
+
+def lines(case: Case) -> Iterator[Line]:
+    """The events of a case, as written."""
+    for event in case.events:
+        kind = next((name for name in _kinds(event) if getattr(event, name) is not None), "")
+        given: dict[str, Any] = getattr(event, kind) if kind else {}
+        fields = tuple((name, value(item)) for name, item in given.items())
+        yield Line(event.after, kind, fields, event.repeat, event.every)
+
+
+def expected(case: Case) -> list[tuple[str, Answer]]:
+    """Which parcels, and the answer expected of them; all of them have an empty name."""
+    return [("", case.expect)] if isinstance(case.expect, str) else list(case.expect.items())
+
+
+def value(item: object) -> str:
+    """A value as one writes it in a rule file: words without quotes, unless that hides something."""
+    if isinstance(item, str) and item.strip() == item and item:
+        return item
+    return json.dumps(item, ensure_ascii=False)
+
+
+def changes(written: Rule, rule: Rule) -> dict[str, tuple[Any, Any]]:
+    """What a deployment's overrides change, by name: the value written in the file, and that in force."""
+    found = {name: (limit, rule.limits[name]) for name, limit in written.limits.items() if rule.limits[name] != limit}
+    for name in SETTABLE:
+        if getattr(written, name) != getattr(rule, name):
+            found[name] = getattr(written, name), getattr(rule, name)
+    return found
+
+
+def _kinds(event: Event) -> list[str]:
+    """Fields that hold an event, whatever kinds there are."""
+    return [name for name in event.__struct_fields__ if name not in {"after", "repeat", "every"}]

@@ -1,0 +1,242 @@
+"""The clue log: every act on a clue is one event on `waybill.clues`, and what a clue is follows from its events alone.
+
+`desk.clues.fold` reads them in the order of their partition. An event with `expects` is *exclusive*: it applies only if
+no other exclusive event was applied to the clue since its author looked, so of two stations that accept at the same
+time one wins, and every reader agrees which. `expects` is the number of exclusive events applied so far.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from schemas.records import Alert, Record, _about
+from schemas.terms import (
+    Adcode,
+    Arm,
+    CheckKind,
+    ClosedFor,
+    ClueId,
+    Count,
+    EventId,
+    HoldAction,
+    Id,
+    Millis,
+    NoiseReason,
+    Origin,
+    Outcome,
+    Probability,
+    RuleId,
+    Status,
+    Step,
+    Text,
+    Tier,
+    UserId,
+)
+
+Limit = Annotated[int, Meta(ge=0, le=100)]
+Revision = Annotated[int, Meta(ge=0)]
+Version = Annotated[int, Meta(ge=0)]
+
+
+def _tag(name: str) -> str:
+    """`DueMoved` is `due_moved` on the wire."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class ClueEvent(Record, frozen=True, kw_only=True, tag_field="kind", tag=_tag):
+    """What all events of a clue share."""
+
+    event_id: Annotated[EventId, _about("UUID version 7, unique per event; a repeat changes nothing.")]
+    clue_id: Annotated[ClueId, _about("The clue; key of the message.")]
+    at: Annotated[Millis, _about("Wall clock of the act, epoch ms UTC.")]
+    by: Annotated[UserId, _about("Who acts: opaque id of a user, or of a process.")]
+    station: Annotated[Id | None, _about("Station for which that user acts.")] = None
+    expects: Annotated[
+        Version | None, _about("Exclusive events of the clue that its author has seen applied; absent = not exclusive.")
+    ] = None
+
+    @property
+    def key(self) -> str:
+        """Key of the message: the clue."""
+        return self.clue_id
+
+
+class Opened(ClueEvent, frozen=True, kw_only=True):
+    """A clue begins: of an alert, of an order of the random arm, or of a report by a courier."""
+
+    origin: Annotated[Origin, _about("What it comes from.")]
+    parcel: Annotated[Annotated[str, Meta(min_length=3, max_length=129)], _about("Parcel, `CARRIER:NUMBER`.")]
+    tier: Annotated[Tier, _about("Urgency; of an order low.")]
+    adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
+    alert: Annotated[Alert | None, _about("The alert as it stood, for an alert.")] = None
+    limit: Annotated[Limit | None, _about("Points from which alerts go out, for an alert.")] = None
+    arm: Annotated[Arm, _about("How the parcel was chosen.")] = "selected"
+    p: Annotated[Probability | None, _about("Probability with which the random arm chose it.")] = None
+    note: Annotated[Text | None, _about("What was reported; no personal data.")] = None
+
+
+class Standing(ClueEvent, frozen=True, kw_only=True):
+    """The alert says something else now. The clue keeps the alert that it was opened on."""
+
+    revision: Annotated[Revision, _about("Revision of the alert that says so.")]
+    status: Annotated[Status, _about("Status of the alert.")]
+    tier: Annotated[Tier, _about("Tier of the alert.")]
+    adcode: Annotated[Adcode, _about("Where the parcel can be stopped now, GB/T 2260.")]
+
+
+class Graded(ClueEvent, frozen=True, kw_only=True):
+    """A person gives the clue another urgency."""
+
+    tier: Annotated[Tier, _about("Urgency from now on.")]
+    why: Annotated[Text, _about("Reason; no personal data.")]
+
+
+class Claimed(ClueEvent, frozen=True, kw_only=True):
+    """Someone looks at it in the queue; others leave it alone for 15 minutes."""
+
+
+class Dispatched(ClueEvent, frozen=True, kw_only=True):
+    """The clue goes to a station, with the times by which that station must act."""
+
+    to: Annotated[Id, _about("Station that can stop the parcel.")]
+    adcode: Annotated[Adcode, _about("Place by which the station was chosen, GB/T 2260.")]
+    accept_by: Annotated[Millis, _about("Accepted by then, epoch ms UTC.")]
+    check_by: Annotated[Millis, _about("Parcel looked at by then, epoch ms UTC.")]
+    answer_by: Annotated[Millis, _about("Answered by then, epoch ms UTC.")]
+    missed: Annotated[bool, _about("The parcel left the station before it had accepted.")] = False
+
+
+class Accepted(ClueEvent, frozen=True, kw_only=True):
+    """The station takes it on."""
+
+
+class Refused(ClueEvent, frozen=True, kw_only=True):
+    """The station cannot take it on; the clue waits for another station."""
+
+    why: Annotated[Text, _about("Reason; no personal data.")]
+
+
+class Transferred(ClueEvent, frozen=True, kw_only=True):
+    """The station hands it over to another place; the clue waits for that place's station."""
+
+    to_adcode: Annotated[Adcode, _about("Where the parcel is, GB/T 2260.")]
+    why: Annotated[Text, _about("Reason; no personal data.")]
+
+
+class Checked(ClueEvent, frozen=True, kw_only=True):
+    """Someone looked at the parcel."""
+
+    check_kind: Annotated[CheckKind, _about("How.")]
+    checked_at: Annotated[Millis, _about("When, epoch ms UTC.")]
+    inspection: Annotated[EventId | None, _about("The inspection that shows it, where one was seen.")] = None
+
+
+class Answered(ClueEvent, frozen=True, kw_only=True):
+    """What was found. Goes out together with the feedback `feedback_id`, in one transaction."""
+
+    feedback_id: Annotated[Id, _about("The feedback that says the same on `waybill.feedback`.")]
+    outcome: Annotated[Outcome, _about("What was found; `transferred` is no answer, use the event of that name.")]
+    rules: Annotated[tuple[RuleId, ...] | None, _about("Rules that were right; absent = not judged.")] = None
+    unsure_rules: Annotated[tuple[RuleId, ...], _about("Rules that the check could not judge.")] = ()
+    check_kind: Annotated[CheckKind | None, _about("How the parcel was looked at.")] = None
+    checked_at: Annotated[Millis | None, _about("When it was looked at, epoch ms UTC.")] = None
+    found_g: Annotated[Count | None, _about("Weight of what was seized, grams.")] = None
+    noise_reason: Annotated[NoiseReason | None, _about("Why the alert was wrong.")] = None
+    note: Annotated[Text | None, _about("Remark; no personal data.")] = None
+
+
+class Confirmed(ClueEvent, frozen=True, kw_only=True):
+    """A second person agrees with the answer."""
+
+    note: Annotated[Text | None, _about("Remark; no personal data.")] = None
+
+
+class Disputed(ClueEvent, frozen=True, kw_only=True):
+    """A second person does not agree; the station must answer again."""
+
+    outcome: Annotated[Outcome | None, _about("What the second person found.")] = None
+    why: Annotated[Text, _about("Reason; no personal data.")]
+
+
+class Reopened(ClueEvent, frozen=True, kw_only=True):
+    """A closed clue is worked on again."""
+
+    why: Annotated[Text, _about("Reason; no personal data.")]
+
+
+class Closed(ClueEvent, frozen=True, kw_only=True):
+    """The clue ends without an answer: nobody looked, so no feedback goes out."""
+
+    reason: Annotated[ClosedFor, _about("Why; `answered` is what answers do by themselves.")]
+
+
+class Escalated(ClueEvent, frozen=True, kw_only=True):
+    """A place further up is told that a step is overdue."""
+
+    level: Annotated[Annotated[int, Meta(ge=1, le=2)], _about("1 = prefecture, 2 = province.")]
+    adcode: Annotated[Adcode, _about("The place that is told, GB/T 2260.")]
+    step: Annotated[Step, _about("The step that is overdue.")]
+
+
+class Monitor(ClueEvent, frozen=True, kw_only=True):
+    """Controlled delivery: the parcel goes on, only these users see the clue, and no station is told."""
+
+    on: Annotated[bool, _about("Begins; false: ends.")]
+    users: Annotated[tuple[UserId, ...], _about("Who sees the clue.")] = ()
+    why: Annotated[Text, _about("Reason and order; no personal data.")]
+
+
+class Held(ClueEvent, frozen=True, kw_only=True):
+    """One step of a hold of the parcel: requested, in effect at the carrier, extended, seconded, released."""
+
+    action: Annotated[HoldAction, _about("Which step. `second` puts an extension into force.")]
+    reason: Annotated[Text | None, _about("Why; of a request, an extension, a release. No personal data.")] = None
+    basis: Annotated[Text | None, _about("Legal basis; of a request, an extension.")] = None
+    until: Annotated[Millis | None, _about("End; of a request at most 24 h on. Epoch ms UTC.")] = None
+
+
+class DueMoved(ClueEvent, frozen=True, kw_only=True):
+    """A deadline is moved."""
+
+    step: Annotated[Step, _about("Which deadline.")]
+    due: Annotated[Millis, _about("The new one, epoch ms UTC.")]
+    why: Annotated[Text, _about("Reason; no personal data.")]
+
+
+class Noted(ClueEvent, frozen=True, kw_only=True):
+    """A remark."""
+
+    note: Annotated[Text, _about("No personal data.")]
+
+
+class Kept(ClueEvent, frozen=True, kw_only=True):
+    """The clue is kept beyond the retention of the topic."""
+
+    until: Annotated[Millis, _about("At least until then, epoch ms UTC.")]
+    why: Annotated[Text, _about("Legal reason.")]
+
+
+AnyClueEvent = (
+    Opened
+    | Standing
+    | Graded
+    | Claimed
+    | Dispatched
+    | Accepted
+    | Refused
+    | Transferred
+    | Checked
+    | Answered
+    | Confirmed
+    | Disputed
+    | Reopened
+    | Closed
+    | Escalated
+    | Monitor
+    | Held
+    | DueMoved
+    | Noted
+    | Kept
+)

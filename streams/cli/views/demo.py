@@ -1,0 +1,196 @@
+"""What the demo shows: alerts as they come, and how the worker fares. Plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+import re
+import time
+from collections import Counter, deque
+from types import TracebackType
+from typing import Self, get_args
+
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from schemas.records import Alert
+from schemas.terms import Tier
+from streams.cli.views import alert as view
+from streams.demo.figures import Figures
+from streams.kafka.alerts import Change, Newest, same_verdict
+
+REFRESH_S = 0.2
+PLAIN_FIGURES_S = 5.0
+LINES_MAX = 4  # of the reasons of one alert
+SVG_WIDTH, SVG_ROWS = 96, 30
+_KEPT = 50  # alerts in the list: more than fit
+_HEAD_ROWS = 8  # panel, heading and foot
+
+
+class View:
+    """The state of what is shown; a context manager around the live display.
+
+    began      monotonic seconds; times shown count from there.
+    pictures   take some on the way.
+    """
+
+    def __init__(
+        self, lang: view.Language, began: float, console: Console | None = None, *, pictures: bool = False
+    ) -> None:
+        self._pictures = pictures
+        self._variety = 0
+        self.began = began
+        self.figures = Figures()
+        self.first_alert_s: float | None = None
+        self.picture = ""
+        self._lang = lang
+        self._console = console or Console(highlight=False, markup=False)
+        self._newest = Newest()
+        self._recent: deque[Change] = deque(maxlen=_KEPT)
+        self._withdrawn = 0
+        self._status = "starting"
+        self._shown_at = 0.0
+        live = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop") if live else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.update(self._render(self._console.size.height), refresh=True)
+            self._live.stop()
+
+    def say(self, status: str) -> None:
+        """What the demo is at."""
+        self._status = status
+        if self._live is None:
+            self._line(status)
+        self.refresh(now=True)
+
+    def change(self, change: Change) -> None:
+        """An alert that came in."""
+        before, now = self._newest.take(change)
+        if change.alert is None or (before is None and now is None):
+            return
+        if same_verdict(before, now):  # it has only moved on: keep its row where it is, so that people can read
+            self._recent = deque((change if each is before else each for each in self._recent), maxlen=_KEPT)
+            return
+        if self.first_alert_s is None:
+            self.first_alert_s = time.monotonic() - self.began
+        if now is None:
+            self._withdrawn += 1
+        if before is not None:  # one row per parcel, where its newest verdict is
+            self._recent = deque((each for each in self._recent if each.parcel != change.parcel), maxlen=_KEPT)
+        self._recent.appendleft(change)
+        if self._live is None:
+            self._line(view.plain(change.alert, self._lang))
+
+    def refresh(self, *, now: bool = False) -> None:
+        """Bring the display up to date, a few times a second; call often."""
+        every = REFRESH_S if self._live is not None else PLAIN_FIGURES_S
+        if time.monotonic() - self._shown_at < every and not now:
+            return
+        self._shown_at = time.monotonic()
+        if self._live is not None:
+            self._live.update(self._render(self._console.size.height), refresh=True)
+        elif self.figures.events and not now:
+            for line in self._numbers():
+                self._line(line.plain)
+
+    def summary(self) -> None:
+        """The last word: how it went."""
+        first = f"first alert after {self.first_alert_s:.1f} s" if self.first_alert_s is not None else "no alert yet"
+        took = time.monotonic() - self.began
+        self._console.print(
+            f"{took:.0f} s: {self.figures.events:,} events judged, {len(self._newest.open):,} alerts open, {first}"
+        )
+
+    def take_picture(self) -> None:
+        """Keep the view as it is now, as SVG in `picture`, if it shows as many different rules as any before."""
+        rules = {reason.rule for alert in self._visible(SVG_ROWS - _HEAD_ROWS) for reason in alert.reasons}
+        if not self._pictures or len(rules) < self._variety:
+            return
+        self._variety = len(rules)
+        canvas = Console(
+            record=True, width=SVG_WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+        )
+        canvas.print(self._render(SVG_ROWS))
+        self.picture = _mended(canvas.export_svg(title="waybill demo"))
+
+    def _render(self, rows: int) -> RenderableType:
+        elapsed = time.monotonic() - self.began
+        panel = Panel(
+            Group(*self._numbers()), title="waybill-sentinel", title_align="left", subtitle_align="right",
+            subtitle=f"{elapsed // 60:.0f}:{elapsed % 60:02.0f}", border_style="dim",
+        )  # fmt: skip
+        foot = Text(self._status, style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(panel, self._alerts(rows - _HEAD_ROWS), foot)
+
+    def _alerts(self, rows: int) -> RenderableType:
+        """As many of the newest alerts as fit."""
+        if not self._recent:
+            return Text("no alerts yet", style="dim")
+        table = view.table(cut=True)
+        for alert in self._visible(rows):
+            view.add(table, alert, self._lang, lines_max=LINES_MAX)
+        return table
+
+    def _visible(self, rows: int) -> list[Alert]:
+        shown: list[Alert] = []
+        for change in self._recent:
+            if change.alert is not None:
+                rows -= max(2, min(len(change.alert.reasons), LINES_MAX))
+                if rows < 0:
+                    break
+                shown.append(change.alert)
+        return shown
+
+    def _numbers(self) -> list[Text]:
+        figures = self.figures
+        tiers = Counter(change.alert.tier for change in self._newest.open.values() if change.alert is not None)
+        alerts = Text.assemble(("alerts   ", "dim"), f"{len(self._newest.open):,} open:")
+        for tier in reversed(get_args(Tier)):
+            if tiers[tier]:
+                alerts.append(f" {tiers[tier]:,} ")
+                alerts.append(tier, style=view.TIER_STYLES[tier])
+        alerts.append(f"  {self._withdrawn:,} withdrawn")
+        rate = "" if math.isnan(figures.events_per_s) else f"{figures.events_per_s:,.0f}/s"
+        return [
+            Text.assemble(
+                ("events   ", "dim"), (f"{rate:9}", "bold"), f"{figures.events:,} judged  ",
+                f"{figures.rejects:,} rejected  {figures.lag:,} waiting",
+            ),
+            alerts,
+            Text.assemble(
+                ("latency  ", "dim"), "event to alert, p50 ", (_seconds(figures.latency_p50_s), "bold"), "  p99 ",
+                (_seconds(figures.latency_p99_s), "bold"),
+            ),
+        ]  # fmt: skip
+
+    def _line(self, text: str) -> None:
+        print(f"{time.monotonic() - self.began:6.1f} s  {text}", file=self._console.file, flush=True)
+
+
+def _mended(svg: str) -> str:
+    """Without fonts from elsewhere, and with Chinese at its width, which rich takes for half of it."""
+
+    def widened(match: re.Match[str]) -> str:
+        head, length, middle, text = match.groups()
+        plain = html.unescape(text)
+        return f"{head}{float(length) * cell_len(plain) / max(len(plain), 1):g}{middle}{text}"
+
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    return re.sub(r'(<text [^>]*textLength=")([\d.]+)("[^>]*>)([^<]*)', widened, svg)
+
+
+def _seconds(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value * 1000:.0f} ms"

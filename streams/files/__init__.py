@@ -1,0 +1,1 @@
+"""The same flow over files, without a broker."""

@@ -1,0 +1,269 @@
+"""Events in files: DIR/shipments, scans, inspections and reference, as NDJSON or Parquet, read in bounded pieces.
+
+A line is a message value as a producer would send it, its number (from 0) the offset. An empty line is an empty
+message; the newline at the end of a file starts none. CRLF and a byte order mark are taken off. A Parquet row becomes
+the line that NDJSON would have, without columns of bytes that are no field of ours.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, get_args
+
+import polars as pl
+
+from schemas import records, topics
+from schemas.reference import Reference
+
+EVENTS = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
+NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
+RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
+    topics.SHIPMENTS: (records.Shipment,),
+    topics.SCANS: (records.Scan,),
+    topics.INSPECTIONS: (records.Inspection,),
+    topics.REFERENCE: get_args(Reference),
+}
+FORMS = ("ndjson", "parquet")
+BLOCK_BYTES = 4 * 1024 * 1024
+_MARK = b"\xef\xbb\xbf"
+
+
+class FilesError(ValueError):
+    """Files that cannot be read; the message is one line and names the file or folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive lines of a file. A very long one is cut off somewhere behind the length allowed, see `cut`."""
+
+    first: int  # number of the first line
+    values: list[bytes]
+    read_bytes: int  # of the file so far, for progress
+    cut: Mapping[int, int] = field(default_factory=dict)  # true lengths of cut lines, by position in `values`
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines as they lie in a file, without their newlines; cut lines as in `Piece`."""
+
+    start: int  # byte offset of the first line
+    lines: list[bytes]
+    cut: Mapping[int, int]
+    returns: bool  # there may be carriage returns at their ends
+
+
+def find(folder: Path) -> dict[str, Path]:
+    """The files of reference records and events in `folder`, by topic, at least one.
+
+    Raises FilesError if there is none, one in both formats, or something of such a name that is no file.
+    """
+    if not folder.is_dir():
+        raise FilesError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    found: dict[str, Path] = {}
+    for topic, name in NAMES.items():
+        paths = [path for form in FORMS if os.path.lexists(path := folder / f"{name}.{form}")]
+        if len(paths) > 1:
+            raise FilesError(f"{folder}: both {paths[0].name} and {paths[1].name}: which of them? Move one away")
+        for path in paths:
+            if not path.is_file():
+                raise FilesError(f"{path}: {'not a regular file' if path.exists() else 'a link to nothing'}")
+            found[topic] = path
+    if not found:
+        names = ", ".join([*EVENTS.values(), NAMES[topics.REFERENCE]])
+        raise FilesError(f"{folder}: no {names} here (.ndjson or .parquet)")
+    return found
+
+
+def given(path: Path) -> dict[str, Path]:
+    """The files of events that `path` names, by topic: a folder's, or one file, of shipments unless its name differs.
+
+    Raises FilesError as `find` does, and for a file in another format.
+    """
+    if not path.is_file():
+        return find(path)
+    if path.suffix.removeprefix(".") not in FORMS:
+        raise FilesError(f"{path}: neither .ndjson nor .parquet")
+    return {_topic(path): path}
+
+
+def _topic(path: Path) -> str:
+    return next((topic for topic, name in NAMES.items() if name == path.stem), topics.SHIPMENTS)
+
+
+def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
+    """The lines of a file, at most `rows_max` at a time. Raises FilesError for one that cannot be read."""
+    try:
+        if path.suffix == ".parquet":
+            yield from _rows(path, rows_max)
+        else:
+            yield from _lines(path, rows_max, line_bytes_max)
+    except OSError as error:
+        raise FilesError(f"{path}: {error.strerror or error}") from error
+
+
+def blocks(file: BinaryIO, line_bytes_max: int) -> Iterator[Block]:
+    """The lines of a file, some megabytes at a time, whatever the length of a line."""
+    # Room for a carriage return and a mark on top, which do not count.
+    kept = line_bytes_max + 1 + len(_MARK) + 1
+    start, rest, dropped = 0, b"", 0
+    while block := file.read(BLOCK_BYTES):
+        text = rest + block
+        lines = text.split(b"\n")
+        rest = lines.pop()
+        if lines:
+            cut = {0: dropped + len(lines[0])} if dropped else {}
+            yield Block(start, lines, cut, b"\r" in text)
+            start += sum(map(len, lines)) + len(lines) + dropped
+            dropped = 0
+        if len(rest) > kept:
+            dropped += len(rest) - kept
+            rest = rest[:kept]
+    if rest:
+        yield Block(start, [rest], {0: dropped + len(rest)} if dropped else {}, True)
+
+
+def clean(line: bytes, *, first: bool = False) -> bytes:
+    """A line without its carriage return, and the `first` of a file without a byte order mark."""
+    return (line.removeprefix(_MARK) if first else line).removesuffix(b"\r")
+
+
+def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
+    number = 0
+    with path.open("rb", buffering=0) as file:
+        for block in blocks(file, line_bytes_max):
+            lines = block.lines
+            if block.returns:
+                lines = [clean(line) for line in lines]
+            if number == 0:
+                lines[0] = clean(lines[0], first=True)
+            for at in range(0, len(lines), rows_max):
+                cut = {i - at: length for i, length in block.cut.items() if at <= i < at + rows_max}
+                values = lines[at : at + rows_max]
+                yield Piece(number, values, file.tell(), cut)
+                number += len(values)
+
+
+def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
+    import pyarrow
+    import pyarrow.parquet
+
+    size = path.stat().st_size
+    number = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            rows = max(file.metadata.num_rows, 1)
+            found: Any = file.schema_arrow
+            schema = _legible(found, path)
+            names = None if len(schema) == len(found) else schema.names
+            for batch in file.iter_batches(batch_size=rows_max, columns=names):
+                if schema is not found:
+                    # Unsafe: text that is not UTF-8 is left to decoding, which refuses that row alone.
+                    batch = batch.cast(schema, safe=False)
+                values = ndjson(batch).split(b"\n")[:-1]
+                yield Piece(number, values, size * (number + len(values)) // rows)
+                number += len(values)
+    except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
+        raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def _legible(schema: Any, path: Path) -> Any:
+    """The columns of a Parquet file as JSON can hold them: `schema` itself if it can.
+
+    Bytes are the text of a field of ours, for some writers do not mark text as such; any others are left out. Raises
+    FilesError for a field of ours that is neither.
+    """
+    import pyarrow
+
+    if not any(_foreign(column.type) for column in schema):
+        return schema
+    ours = {
+        name
+        for kind in RECORDS[_topic(path)]
+        for name in (kind.__struct_config__.tag_field, *kind.__struct_encode_fields__)
+    }
+    kept = []
+    for column in schema:
+        if not _foreign(column.type):
+            kept.append(column)
+        elif column.name in ours:
+            kept.append(column.with_type(_text(column.type)))
+            if _foreign(kept[-1].type):
+                raise FilesError(f"{path}: column {column.name}: {column.type} is not text")
+    if not kept:
+        raise FilesError(f"{path}: no column is a field of ours: {', '.join(schema.names)}")
+    return pyarrow.schema(kept)
+
+
+def _foreign(kind: Any) -> bool:
+    """Whether an Arrow type holds what polars cannot write as JSON: it would panic rather than raise."""
+    from pyarrow import types
+
+    kind = getattr(kind, "storage_type", kind)
+    if types.is_dictionary(kind):
+        return _foreign(kind.value_type)
+    if types.is_nested(kind):
+        return any(_foreign(kind.field(at).type) for at in range(kind.num_fields))
+    return _bytes(kind) or types.is_decimal256(kind)
+
+
+def _text(kind: Any) -> Any:
+    """The Arrow type of bytes, or of a list of them, read as text; any other as it is."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return pyarrow.list_(_text(kind.value_type))
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    return pyarrow.large_string() if _bytes(plain) else kind
+
+
+def _bytes(kind: Any) -> bool:
+    from pyarrow import types
+
+    each = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    return any(holds(kind) for holds in each)
+
+
+def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
+    """Raise FilesError if what is to be written would replace events to read, or what else is to be written."""
+    events = {path.resolve() for path in paths.values()}
+    written: set[Path] = set()
+    for target in targets:
+        real = target.resolve()
+        if real in events:
+            raise FilesError(f"{target}: holds events to judge, and would be replaced")
+        if real in written:
+            raise FilesError(f"{target}: would be written twice, and hold only the latter; name another file")
+        written.add(real)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name when the block ends, complete, or not at all; links stay links."""
+    if path.is_symlink():
+        path = path.resolve()
+    if not path.parent.is_dir():
+        raise FilesError(f"{path.parent}: no such folder")
+    if path.exists() and not path.is_file():
+        raise FilesError(f"{path}: not a regular file")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def ndjson(batch: object) -> bytes:
+    """An Arrow record batch as lines of JSON."""
+    frame = pl.from_arrow(batch)
+    assert isinstance(frame, pl.DataFrame)
+    lines = io.BytesIO()
+    frame.write_ndjson(lines)
+    return lines.getvalue()

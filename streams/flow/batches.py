@@ -1,0 +1,115 @@
+"""What passes from step to step: raw batches, described rows, and the messages between the two agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.flow import layout
+from streams.flow.layout import MOVEMENT, SHIPMENT
+
+Rows = NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Raw records of one (topic, partition), in the order of their offsets."""
+
+    topic: str
+    partition: int
+    offsets: Sequence[int]
+    values: Sequence[bytes | None]
+    timestamps: Sequence[int]  # of the broker, epoch ms
+    generation: int = 0  # of the assignment it was read under
+    keys: Sequence[bytes | None] = ()  # where they count: of reference records
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Shipment records described: one SHIPMENT row and one tail (see `tail`) a record, in step."""
+
+    partitions: list[int]
+    parcels: list[bytes]
+    rows: Rows
+    tails: list[bytes]
+
+    @staticmethod
+    def none() -> Uploads:
+        return Uploads([], [], np.empty(0, dtype=SHIPMENT), [])
+
+
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """Scans and inspections as MOVEMENT rows."""
+
+    partitions: list[int]
+    parcels: list[bytes]
+    rows: Rows
+    names: dict[bytes, str]  # of parcels whose reference is not their name
+
+    @staticmethod
+    def none() -> Movements:
+        return Movements([], [], np.empty(0, dtype=MOVEMENT), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Facts from the histories as FACT rows, with the partition they came on."""
+
+    partitions: list[int]
+    rows: Rows
+
+    @staticmethod
+    def none() -> Answers:
+        return Answers([], np.empty(0, dtype=layout.FACT))
+
+
+TAIL = ("event_id", "carrier_code", "waybill_no", "outlet_id", "courier_id")
+
+
+def tail(event_id: str, carrier_code: str, waybill_no: str, outlet_id: str, courier_id: str) -> bytes:
+    """The strings of an upload that only its alert shows; none of them holds a control character."""
+    return "\x1f".join((event_id, carrier_code, waybill_no, outlet_id, courier_id)).encode()
+
+
+def untail(raw: bytes) -> list[str]:
+    """event_id, carrier_code, waybill_no, outlet_id, courier_id."""
+    return raw.decode().split("\x1f")
+
+
+def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]:
+    """Rows as messages, some thousand rows of one partition each."""
+    by = np.argsort(partitions, kind="stable")
+    rows, partitions = rows[by], partitions[by]
+    head = bytes([layout.FORMAT])
+    out = []
+    for partition in np.unique(partitions).tolist():
+        start, end = np.searchsorted(partitions, [partition, partition + 1])
+        cuts = range(int(start), int(end), _MESSAGE_ROWS)
+        out += [(partition, head + rows[cut : min(cut + _MESSAGE_ROWS, int(end))].tobytes()) for cut in cuts]
+    return out
+
+
+_MESSAGE_ROWS = 4_000  # of at most some 110 bytes: well under a broker's default limit of 1 MB a message
+
+
+def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, list[int]]:
+    """The rows of such messages, and the partition each came on."""
+    parts, partitions = [], []
+    for batch in batches:
+        for offset, value in zip(batch.offsets, batch.values, strict=True):
+            if not value or value[0] != layout.FORMAT or (len(value) - 1) % dtype.itemsize:
+                raise FormatError(
+                    f"{batch.topic}[{batch.partition}]@{offset}: not written by this version of the worker"
+                )
+            rows = np.frombuffer(value, dtype=dtype, offset=1)
+            parts.append(rows)
+            partitions += [batch.partition] * len(rows)
+    return (np.concatenate(parts) if parts else np.empty(0, dtype=dtype)), partitions
+
+
+class FormatError(ValueError):
+    """An internal message or stored value of another format version."""

@@ -1,0 +1,1 @@
+"""Records become rows: what needs no memory. Nobody is named past this point."""

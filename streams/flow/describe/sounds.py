@@ -1,0 +1,181 @@
+"""Terms by their sound: homophones, pinyin, and both mixed with the characters of the term (氯按铜, lv an tong, 冰du).
+
+A name is rewritten in letters, each Chinese character by its most common reading without tone and each Latin letter as
+it is, and searched for the pinyin of the terms. A sound alone is weak evidence, for syllables are few (冰毒 and 病毒
+are one): what it is worth is said at `_worth`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import ahocorasick
+
+from streams.flow.describe.lexicon import Hit, cuts
+from streams.flow.describe.spelling import LATIN, breaks
+
+DISGUISED, HINTED = "disguised", "hinted"
+
+_TONES = re.compile(r"(?<=[aeiouvng])[1-5](?=[a-z ]|$)")  # bing4du2
+_UNITS = "g|kg|mg|ml|l|ke|pcs|x|克|千克|公斤|斤|毫克|毫升|升|包|袋|瓶|盒|个|支|片|粒|份|件"
+_AMOUNTS = rf"(?:\d++(?:{_UNITS})?|x\d++)*"  # possessive: digits are many, and read once
+_AMOUNT = re.compile(_AMOUNTS)
+_ALONE = re.compile(rf"([a-z]+){_AMOUNTS}")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_TELLING = frozenset("氯胺酮咪酯唑仑羟哌啶啡")  # of the names of drugs; hardly ever of anything else's
+# Sounds that speakers of southern dialects, and input methods set for them, do not tell apart. One per term.
+_NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
+_NEAR_ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
+INITIALS_MIN = 4  # shorter ones are too often something else's (LAT, MST)
+_CHINESE_FROM = "\u3007"  # nothing before it has a reading, and looking for one costs more than all else
+CHARS_SURE = 3  # of a term: a disguise of a shorter one is only a hint
+NEAR_SHARED_MIN = 2
+
+
+def strength(size: int) -> str:
+    """What finding a disguise of a term of `size` characters is worth: DISGUISED, it is the term; HINTED, it may be."""
+    return DISGUISED if size >= CHARS_SURE else HINTED
+
+
+class Spoken(NamedTuple):
+    """A term in syllables. `shared_min`: how many of its characters must be written as they are."""
+
+    term: str
+    syllables: tuple[str, ...]
+    shared_min: int
+
+
+class Sounds:
+    """Finds what sounds like a term of Chinese characters."""
+
+    def __init__(self, terms: Iterable[str]) -> None:
+        """`terms`: compact."""
+        self._syllables = _Syllables()
+        spoken: dict[str, list[Spoken]] = {}
+        for term in terms:
+            for ways in self._ways(term):
+                spoken.setdefault("".join(ways.syllables), []).append(ways)
+        self._automaton = ahocorasick.Automaton()
+        for letters, ways_of in spoken.items():
+            self._automaton.add_word(letters, tuple(ways_of))
+        self._automaton.make_automaton()
+        first = {"".join(syllable[0] for syllable in ways.syllables) for its in spoken.values() for ways in its}
+        self._initials = frozenset(letters for letters in first if len(letters) >= INITIALS_MIN)
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """Places in the compact form of `text` (which has spaces between Latin words) that sound like a term."""
+        norm, spaces = text.replace(" ", ""), breaks(text)
+        yield from self._heard(norm, spaces)
+        if (toneless := _TONES.sub("", text)) != text:
+            for hit in self._heard(toneless.replace(" ", ""), breaks(toneless)):
+                yield Hit(0, len(norm), hit.kind)  # where it stands in `norm` is not known
+        if (word := _ALONE.fullmatch(norm)) and word[1] in self._initials:
+            yield Hit(0, len(word[1]), HINTED)
+
+    def _heard(self, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
+        syllables = [self._syllables[char] for char in norm]
+        letters = "".join(syllables)
+        ends: list[int] = []
+        for last, ways_of in self._automaton.iter(letters):
+            ends = ends or list(accumulate(map(len, syllables)))
+            for spoken in ways_of:
+                first = last + 1 - sum(map(len, spoken.syllables))
+                end = bisect_left(ends, last + 1)
+                start = bisect_left(ends, first) + 1 if first else 0
+                if ends[end] != last + 1 or (first and ends[start - 1] != first) or cuts(norm, start, end + 1, spaces):
+                    continue
+                if worth := self._worth(norm, start, end + 1, spoken):
+                    yield Hit(start, end + 1, worth)
+
+    def _worth(self, norm: str, start: int, end: int, spoken: Spoken) -> str | None:
+        """DISGUISED if half of the characters are the term's own, HINTED if that makes one only, or fewer, but telling.
+
+        Pinyin alone is a hint: of four syllables anywhere, of three if no other pinyin is beside it, of two if it is
+        all there is to the name.
+        """
+        written, size = norm[start:end], len(spoken.term)
+        shared = _shared(written, spoken, self._syllables)
+        if shared is None or shared == size or shared < spoken.shared_min:
+            return None
+        if shared and 2 * shared >= size:
+            return strength(size)
+        if shared and any(char in LATIN or char in _TELLING for char in written):
+            return HINTED
+        if not written.isascii():
+            return None
+        before, after = norm[:start], norm[end:]
+        if size < CHARS_SURE:
+            return HINTED if _AMOUNT.fullmatch(before) and _AMOUNT.fullmatch(after) else None
+        beside = before[-1:] in _LETTERS or after[:1] in _LETTERS
+        return HINTED if size > CHARS_SURE or not beside else None
+
+    def _ways(self, term: str) -> Iterator[Spoken]:
+        """The term itself; with a syllable that sounds near it; with the first letter for a syllable (氯a酮)."""
+        size = len(term)
+        for reading in {tuple(_pinyin(term)), tuple(self._syllables[char] for char in term)}:
+            if len(reading) != size:  # Latin letters and digits came in one piece.
+                continue
+            yield Spoken(term, reading, 0)
+            if any("v" in syllable for syllable in reading):
+                yield from (Spoken(term, tuple(each.replace("v", u) for each in reading), 0) for u in ("u", "yu"))
+            if size < CHARS_SURE:
+                continue
+            for place, syllable in enumerate(reading):
+                yield from (Spoken(term, _with(reading, place, near), NEAR_SHARED_MIN) for near in _near(syllable))
+                if place < size - 1:  # 氯胺T is chloramine
+                    yield Spoken(term, _with(reading, place, syllable[0]), size - 1)
+
+
+def _shared(written: str, spoken: Spoken, syllables: Mapping[str, str]) -> int | None:
+    """How many characters of the term are written as they are; None where a character is not one of its syllables."""
+    starts = {at: place for place, at in enumerate(accumulate(map(len, spoken.syllables), initial=0))}
+    shared = at = 0
+    for char in written:
+        length = len(syllables[char])
+        if char not in LATIN:
+            place = starts.get(at)
+            if place is None or starts.get(at + length) != place + 1:
+                return None
+            shared += char == spoken.term[place]
+        at += length
+    return shared
+
+
+def _near(syllable: str) -> Iterator[str]:
+    for one, other in _NEAR:
+        if syllable.startswith(one):
+            yield other + syllable.removeprefix(one)
+        elif syllable.startswith(other):
+            yield one + syllable.removeprefix(other)
+    for one, other in _NEAR_ENDS:
+        if syllable.endswith(one):
+            yield syllable.removesuffix(one) + other
+        elif syllable.endswith(other):
+            yield syllable.removesuffix(other) + one
+
+
+def _with(reading: Sequence[str], place: int, syllable: str) -> tuple[str, ...]:
+    return (*reading[:place], syllable, *reading[place + 1 :])
+
+
+def _pinyin(text: str) -> list[str]:
+    # Loading it takes a fifth of a second, which only those who read goods names should wait.
+    from pypinyin import lazy_pinyin
+
+    return lazy_pinyin(text)
+
+
+class _Syllables(dict[str, str]):
+    """Each character's most common reading, no tone; a character that has none stands for itself."""
+
+    def __missing__(self, char: str) -> str:
+        if char in LATIN or char < _CHINESE_FROM:
+            return char
+        syllable = _pinyin(char)[0].replace("ü", "v")
+        if syllable != char:  # Only Chinese characters are kept: they are not many.
+            self[char] = syllable
+        return syllable

@@ -1,0 +1,193 @@
+"""Alerts: the verdicts that changed, as upserts by parcel.
+
+The content of an alert is a function of the dossier, the catalogue and the settings. Only `detected_at` and `sources`
+depend on when and where the worker read; they take no part in deciding whether an alert is news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import get_args
+
+import msgspec
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from rules import Catalogue, Rule, actions
+from schemas import topics
+from schemas.records import Alert, Reason, Source, Title
+from schemas.terms import Status, Tier
+from streams.flow import layout
+from streams.flow.batches import untail
+from streams.flow.fold.dossiers import Dossiers
+from streams.flow.judge import Verdicts
+from streams.flow.layout import MOVEMENT, OPEN, WITHDRAWN
+
+_encode = msgspec.json.Encoder().encode
+_LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
+_SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """One alert to publish: parcel key and alert, as bytes, and the alert itself for metrics."""
+
+    partition: int
+    key: bytes
+    value: bytes
+    alert: Alert
+
+
+def emit(
+    dossiers: Dossiers,
+    verdicts: Verdicts,
+    catalogue: Catalogue,
+    *,
+    deferred: NDArray[np.bool_],
+    emit_from: int,
+    publish: Callable[[int], str],
+    now_ms: int,
+) -> list[Emitted]:
+    """The alerts whose content is news, marked as emitted in their dossiers.
+
+    deferred: verdicts whose alert is not to open yet, see `streams.flow.flood`. emit_from: index into TIERS.
+    publish: makes the shown token of a stored one. now_ms: wall clock, for `detected_at`.
+    """
+    heads = dossiers.heads
+    opens = verdicts.tier >= emit_from
+    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~deferred)
+    if len(due) == 0:
+        return []
+    evidence = verdicts.evidence(due)
+    answers = verdicts.answers[due].rows()
+    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
+    out = []
+    for position, row in enumerate(due.tolist()):
+        i = int(verdicts.rows[row])
+        reasons, unknown = explained(catalogue, answers[position], evidence[position])
+        alert = _alert(
+            dossiers,
+            i,
+            status="open" if opens[row] else "withdrawn",
+            tier=_SHOWN_TIERS[max(int(verdicts.tier[row]) - 1, 0)],
+            score=int(verdicts.score[row]),
+            reasons=tuple(reasons),
+            unknown=tuple(unknown),
+            revision=revisions[position],
+            catalogue=catalogue,
+            publish=publish,
+        )
+        content = xxhash.xxh3_64_intdigest(_encode(alert))
+        if content == int(heads["content"][i]):
+            continue
+        heads["content"][i] = content
+        heads["emitted"][i] = OPEN if opens[row] else WITHDRAWN
+        dossiers.changed[i] = True
+        alert = msgspec.structs.replace(alert, detected_at=now_ms, sources=_sources(dossiers, i))
+        key = f"{alert.carrier_code}:{alert.waybill_no}".encode()
+        out.append(Emitted(dossiers.partitions[i], key, _encode(alert), alert))
+    return out
+
+
+def alert_id(parcel: str) -> str:
+    """A function of the parcel alone, so that every alert about it has the same id."""
+    return "wa-" + sha256(parcel.encode()).hexdigest()[:24]
+
+
+def explained(
+    catalogue: Catalogue, answers: tuple[bool | None, ...], columns: dict[str, object]
+) -> tuple[list[Reason], list[str]]:
+    """The live rules that say yes, with their evidence, and those that say unknown."""
+    reasons, unknown = [], []
+    for rule, answer in zip(catalogue.rules, answers, strict=True):
+        if rule.mode != "live":
+            continue
+        if answer is None:
+            unknown.append(rule.id)
+        elif answer:
+            reasons.append(reason(rule, columns))
+    return reasons, unknown
+
+
+def reason(rule: Rule, columns: dict[str, object]) -> Reason:
+    """A rule that says yes, with its evidence out of these columns."""
+    return Reason(
+        rule=rule.id,
+        version=rule.version,
+        category=rule.category,
+        points=rule.points,
+        title=Title(zh=rule.title["zh"], en=rule.title["en"]),
+        evidence={name: _shown(columns[name]) for name in rule.evidence},
+    )
+
+
+def _shown(value: object) -> str | int | float | bool | None:
+    if isinstance(value, float):
+        return round(value, 3)
+    assert value is None or isinstance(value, str | int)
+    return value
+
+
+def _alert(
+    dossiers: Dossiers,
+    i: int,
+    *,
+    status: Status,
+    tier: Tier,
+    score: int,
+    reasons: tuple[Reason, ...],
+    unknown: tuple[str, ...],
+    revision: int,
+    catalogue: Catalogue,
+    publish: Callable[[int], str],
+) -> Alert:
+    head = dossiers.heads[i]
+    _, carrier_code, waybill_no, outlet_id, courier_id = untail(dossiers.tails[i])
+    movements = np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
+    return Alert(
+        alert_id=alert_id(f"{carrier_code}:{waybill_no}"),
+        revision=revision,
+        status=status,
+        tier=tier,
+        score=score,
+        reasons=reasons,
+        unknown=unknown,
+        actions=tuple(actions(tier, [reason.rule for reason in reasons], catalogue)),
+        jurisdiction_adcode=str(_jurisdiction(head, movements)),
+        carrier_code=carrier_code,
+        waybill_no=waybill_no,
+        outlet_id=outlet_id,
+        courier_id=courier_id,
+        sender_token=publish(int(head["sender"])) if head["sender"] else None,
+        recipient_token=publish(int(head["recipient"])) if head["recipient"] else None,
+        happened_at=max(int(head["picked_up_at"]), int(movements["at"].max()) if len(movements) else 0),
+        detected_at=0,
+        catalogue=catalogue.fingerprint,
+        sources=(),
+    )
+
+
+def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
+    """Where the parcel can next be stopped: where it was last scanned, or where it goes once it has left there."""
+    scans = movements[movements["kind"] < layout.INSPECTION]
+    if len(scans) == 0:
+        return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])
+    last = scans[-1]  # movements are kept in order of time
+    if last["kind"] in _LEAVES and head["dest_adcode"]:
+        return int(head["dest_adcode"])
+    return int(last["adcode"])
+
+
+def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
+    partition = dossiers.partitions[i]
+    head = dossiers.heads[i]
+    sources = []
+    if head["present"]:
+        sources.append(Source(topic=topics.SHIPMENTS, partition=partition, offset=int(head["offset"])))
+    for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT):
+        topic = topics.SCANS if row["kind"] < layout.INSPECTION else topics.INSPECTIONS
+        sources.append(Source(topic=topic, partition=partition, offset=int(row["offset"])))
+    return tuple(sources)

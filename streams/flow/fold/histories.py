@@ -1,0 +1,268 @@
+"""Histories: observations by entity, and the facts that they answer about each parcel.
+
+A history is the set of its observations. Merging one in again, late or in another order leaves the same set, and the
+facts of an observation depend on nothing but the set's part at or before it, so they come out the same too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.flow import layout
+from streams.flow.describe.place import distance_km
+from streams.flow.fold import windows
+from streams.flow.layout import COURIER, DAY_MS, FACT, FACT_COLUMNS, HOUR_MS, MINUTE_MS, OBSERVED, SENDER, SPAN_MS
+from streams.state.store import Store
+
+Rows = NDArray[np.void]
+Ints = NDArray[np.int64]
+
+_KEY = np.dtype([("kind", "u1"), ("entity", ">u8"), ("bucket", ">u4")])
+_FIELDS = list(OBSERVED.names or ())
+
+
+class Facts:
+    """Facts to send, with the partition of the parcel that each is about."""
+
+    def __init__(self, rows: Rows, partitions: NDArray[np.uint16]) -> None:
+        self.rows = rows
+        self.partitions = partitions
+
+
+Begun = Callable[[list[int], list[bytes], Ints, Ints], None]
+"""Told of buckets that are new: partition, key, kind, and end of the time that each is for, epoch ms."""
+
+
+def fold(
+    store: Store, observations: Rows, partitions: Ints, *, bucket_rows_max: int, begun: Begun | None = None
+) -> Facts:
+    """Merge observations into their histories and answer for every parcel whose facts may have changed.
+
+    observations: OBSERVATION rows; partitions: the partition of the history that each belongs to.
+    """
+    if len(observations) == 0:
+        return Facts(np.empty(0, dtype=FACT), np.empty(0, dtype=np.uint16))
+    history, bucket = _buckets(observations, partitions)
+    values = store.get(bucket.partitions, bucket.keys)
+    kept = np.frombuffer(b"".join([value[1:] for value in values if value]), dtype=OBSERVED)
+    lengths = [(len(value) - 1) // OBSERVED.itemsize if value else 0 for value in values]
+    old_bucket = np.repeat(np.arange(len(values)), lengths)
+
+    rows = np.concatenate([kept, observations[_FIELDS].astype(OBSERVED)])
+    group = np.concatenate([bucket.history[old_bucket], history])
+    place = np.concatenate([old_bucket, bucket.of_rows])
+    changed = np.zeros(len(rows), dtype=np.bool_)
+    changed[len(old_bucket) :] = True
+
+    rows, group, place, changed = _merge(rows, group, place, changed)
+    full = _store(store, bucket, rows, place, changed, bucket_rows_max)
+    if begun is not None:
+        new = [i for i in np.unique(place[changed]).tolist() if values[i] is None]
+        begun([bucket.partitions[i] for i in new], [bucket.keys[i] for i in new], bucket.kind[new], bucket.ends[new])
+    stays = changed & ~_lost(place, bucket_rows_max)
+    was_full = np.array(lengths) >= bucket_rows_max
+    reached = bucket.reached(full)
+    again = reached & ~bucket.reached(was_full)
+    return _answer(rows, group, bucket.kind[place], changed, stays, reached[place], again[place])
+
+
+class _Buckets:
+    """The stored values that a batch needs: each row's own bucket and its neighbours."""
+
+    def __init__(self, keys: NDArray[np.void], history: Ints, partitions: Ints, of_rows: Ints) -> None:
+        self.keys: list[bytes] = keys.view(f"V{_KEY.itemsize}").tolist()
+        self.kind = keys["kind"].astype(np.int64)
+        self.history = history
+        self.partitions: list[int] = partitions.tolist()
+        self.of_rows = of_rows
+        number = keys["bucket"].astype(np.int64)
+        self.ends = (number + 1) * SPAN_MS[self.kind] - layout.phase(self.kind, keys["entity"].astype(np.uint64))
+        self._follows = np.zeros(len(keys), dtype=np.bool_)
+        self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
+
+    def reached(self, full: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The buckets whose rows' windows may reach what a full bucket has lost: itself and the one after it."""
+        before = np.zeros_like(full)
+        before[1:] = full[:-1]
+        return full | (before & self._follows)
+
+
+def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
+    kind = observations["kind"].astype(np.int64)
+    entity = observations["entity"]
+    number = (observations["at"] + layout.phase(kind, entity)) // SPAN_MS[kind]
+    by = np.lexsort((number, partitions, entity, kind))
+    new_history = np.ones(len(by), dtype=np.bool_)
+    new_history[1:] = (
+        (entity[by][1:] != entity[by][:-1])
+        | (kind[by][1:] != kind[by][:-1])
+        | (partitions[by][1:] != partitions[by][:-1])
+    )
+    history = np.empty(len(by), dtype=np.int64)
+    history[by] = np.cumsum(new_history) - 1
+    first = by[new_history]
+
+    # Each row's bucket with the ones before and after it, once each.
+    wanted = np.concatenate([history * 2**32 + number + step for step in (-1, 0, 1)])
+    wanted, position = np.unique(wanted, return_inverse=True)
+    of_history = wanted >> 32
+    keys = np.empty(len(wanted), dtype=_KEY)
+    keys["kind"] = kind[first][of_history]
+    keys["entity"] = entity[first][of_history]
+    keys["bucket"] = wanted & (2**32 - 1)
+    own = position[len(by) : 2 * len(by)].astype(np.int64)
+    return history, _Buckets(keys, of_history, partitions[first][of_history], own)
+
+
+def _merge(
+    rows: Rows, group: Ints, place: Ints, changed: NDArray[np.bool_]
+) -> tuple[Rows, Ints, Ints, NDArray[np.bool_]]:
+    """Sort by (history, time, parcel), one row per event; an event once superseded stays so."""
+    by = windows.order(group, rows["at"], rows["parcel"], rows["event"], rows["live"], changed)
+    rows, group, place, changed = rows[by], group[by], place[by], changed[by]
+    same = np.zeros(len(rows), dtype=np.bool_)
+    same[1:] = (
+        (rows["event"][1:] == rows["event"][:-1])
+        & (group[1:] == group[:-1])
+        & (rows["at"][1:] == rows["at"][:-1])
+        & (rows["parcel"][1:] == rows["parcel"][:-1])
+    )
+    if not same.any():
+        return rows, group, place, changed
+    # Of equal events the first row stands: superseded before live, kept before new. It is no change if it was kept.
+    return rows[~same], group[~same], place[~same], changed[~same]
+
+
+def _store(
+    store: Store, bucket: _Buckets, rows: Rows, place: Ints, changed: NDArray[np.bool_], rows_max: int
+) -> NDArray[np.bool_]:
+    """Put the buckets that changed, the newest `rows_max` of each; returns which buckets are full."""
+    sizes = np.bincount(place, minlength=len(bucket.keys))
+    full = sizes >= rows_max
+    touched = np.zeros(len(sizes), dtype=np.bool_)
+    touched[place[changed]] = True
+    mine = np.flatnonzero(touched[place])
+    mine = mine[np.argsort(place[mine], kind="stable")]
+    ends = np.cumsum(np.where(touched, sizes, 0))
+    mine = mine[ends[place[mine]] - np.arange(len(mine)) <= rows_max]
+    raw = rows[mine].tobytes()
+    ends = np.cumsum(np.where(touched, np.minimum(sizes, rows_max), 0))[touched] * OBSERVED.itemsize
+    head = bytes([layout.FORMAT])
+    values = [head + raw[start:end] for start, end in pairwise([0, *ends.tolist()])]
+    numbers = np.flatnonzero(touched).tolist()
+    store.put([bucket.partitions[i] for i in numbers], [bucket.keys[i] for i in numbers], values)
+    return full
+
+
+def _lost(place: Ints, rows_max: int) -> NDArray[np.bool_]:
+    """Rows that their bucket has no room for: all but the newest; the rows of a bucket lie together, in order."""
+    sizes = np.bincount(place)
+    last = np.maximum.reduceat(np.arange(len(place)), np.flatnonzero(np.diff(place, prepend=-1)))
+    ends = np.zeros(len(sizes), dtype=np.int64)
+    ends[place[last]] = last
+    return np.asarray(ends[place] - np.arange(len(place)) >= rows_max)
+
+
+def _answer(
+    rows: Rows,
+    group: Ints,
+    kind: Ints,
+    changed: NDArray[np.bool_],
+    stays: NDArray[np.bool_],
+    full: NDArray[np.bool_],
+    again: NDArray[np.bool_],
+) -> Facts:
+    """The facts of every row that has changed, and of every row whose window holds a change that stays.
+
+    What a full bucket has no room for is answered, and moves nothing else: or each latecomer of an entity with very
+    many observations would bring up all that is kept of it. So all that it holds is told once more when it gets full
+    (`again`): from then on counts are lower bounds.
+    """
+    at = rows["at"]
+    live = rows["live"].astype(np.bool_)
+    facts = np.zeros(len(rows), dtype=FACT)
+    facts["parcel"], facts["event"], facts["kind"], facts["saturated"] = rows["parcel"], rows["event"], kind, full
+    facts["previous_km"], facts["previous_ms"] = np.nan, -1
+    send = np.zeros(len(rows), dtype=np.bool_)
+    for each in np.unique(kind).tolist():
+        mine = np.flatnonzero(kind == each)
+        part, part_group = rows[mine], group[mine]
+        lo = windows.starts(part_group, at[mine], int(SPAN_MS[each]))
+        everything = np.ones(len(mine), dtype=np.bool_)
+        facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine]) + full[mine]
+        send[mine] = changed[mine] | again[mine] | (windows.count(lo, stays[mine]) > 0)
+        counts = np.zeros((len(mine), layout.COUNTS_MAX), dtype=np.uint32)
+        columns = _COUNT[each](part, part_group, lo, live[mine])
+        for position, column in enumerate(FACT_COLUMNS[each]):
+            counts[:, position] = columns[column]
+        facts["counts"][mine] = counts
+        if each == SENDER:
+            facts["previous_km"][mine], facts["previous_ms"][mine] = _journey(part, part_group, lo, live[mine])
+    return Facts(facts[send], rows["partition"][send])
+
+
+def _sender(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
+    day = windows.starts(group, rows["at"], DAY_MS)
+    province = (rows["place"] // 10_000).astype(np.uint64)
+    return {
+        "sender_parcels_24h": windows.count(day, live),
+        "sender_earlier_90d": windows.count(lo, live) - live,
+        "sender_names_90d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
+        "sender_outlets_90d": windows.distinct(group, lo, rows["b"], live),
+        "sender_provinces_24h": windows.distinct(group, day, province, live),
+    }
+
+
+def _journey(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> tuple[NDArray[np.float64], Ints]:
+    """Distance in km from, and time in ms since, the previous parcel of the same sender within the window."""
+    before = windows.previous(group, live)
+    before = np.where(before >= lo, before, -1)
+    earlier = np.maximum(before, 0)
+    km = np.full(len(rows), np.nan)
+    some = before >= 0
+    km[some] = distance_km(rows["place"][earlier[some]], rows["place"][some])
+    return km, np.where(some, rows["at"] - rows["at"][earlier], -1)
+
+
+def _phone(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
+    day = windows.starts(group, rows["at"], DAY_MS)
+    return {
+        "phone_ids_30d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
+        "phone_parcels_24h": windows.count(day, live),
+    }
+
+
+def _recipient(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
+    return {"recipient_senders_14d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
+
+
+def _courier(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
+    counted = live & (rows["a"] != 0)
+    minute = windows.starts(group, rows["at"], MINUTE_MS)
+    # Clones are a courier's parcels of one class: the same windows over finer groups.
+    by = np.lexsort((rows["b"], group))
+    finer = np.concatenate(
+        ([0], np.cumsum((group[by][1:] != group[by][:-1]) | (rows["b"][by][1:] != rows["b"][by][:-1])))
+    )
+    hour = windows.starts(finer, rows["at"][by], HOUR_MS)
+    clones = np.empty(len(rows), dtype=np.int64)
+    ids = np.empty(len(rows), dtype=np.int64)
+    clones[by] = windows.count(hour, live[by])
+    ids[by] = windows.distinct(finer, hour, rows["a"][by], counted[by])
+    return {
+        "courier_ids_60s": windows.distinct(group, minute, rows["a"], counted),
+        "courier_clones_1h": clones,
+        "courier_clone_ids_1h": ids,
+    }
+
+
+def _outlet_prefix(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
+    return {"outlet_prefix_ids_24h": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
+
+
+_COUNT = {SENDER: _sender, layout.PHONE: _phone, layout.RECIPIENT: _recipient, COURIER: _courier}
+_COUNT[layout.OUTLET_PREFIX] = _outlet_prefix

@@ -1,0 +1,328 @@
+"""Journeys: what the movements of parcels say, and what has been missing from them for long enough.
+
+All of it is computed from the movements themselves each time a parcel is judged, in columns, so nothing of it is kept.
+The one exception is how far event time had come when an absence was decided (`decided_at`): a decision outlives the
+worker that made it, and falls only when the facts change.
+
+An absence has a deadline in event time. Until event time has passed it, the answer is null; from then on it is true.
+What is there already, or cannot be missing, is false at once. Of a parcel that may have been forgotten in part nothing
+is ever said to be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streams.flow import layout
+from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
+
+Rows = NDArray[np.void]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+NEVER: Final = np.iinfo(np.int64).max
+"""A time that does not come."""
+END: Final = NEVER - 1
+"""Event time when no more events come."""
+
+SECOND_XRAY_LATE_MS: Final = 10 * MINUTE_MS
+INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
+RECORD_LATE_MS: Final = 24 * HOUR_MS
+UNMOVED_MS: Final = 48 * HOUR_MS
+
+
+def _scan(name: str) -> int:
+    return layout.SCAN_TYPES.index(name)
+
+
+def _inspection(name: str) -> int:
+    return layout.INSPECTION + layout.INSPECTION_TYPES.index(name)
+
+
+_PICKED_UP, _DEPARTED, _DELIVERED = _scan("picked_up"), _scan("departed"), _scan("delivered")
+_OUT_FOR_DELIVERY = _scan("out_for_delivery")
+_LAST = (_DELIVERED, _scan("returned"))
+_OPEN_BOX, _XRAY, _SECOND_XRAY = _inspection("open_box"), _inspection("xray"), _inspection("second_xray")
+_PASS = layout.RESULTS.index("pass")
+
+
+class Journeys:
+    """The journeys of some dossiers, as columns in step with them.
+
+    heads: HEAD rows; movements: of each its MOVEMENT rows, in order of time, as bytes; event_time: how far event time
+    has come for each, epoch ms; home: prefixes of the deployment's home places; wanted: names of the columns asked for.
+    """
+
+    def __init__(
+        self,
+        heads: Rows,
+        movements: Sequence[bytes],
+        event_time: Ints,
+        *,
+        home: tuple[str, ...],
+        wanted: frozenset[str],
+    ) -> None:
+        self._heads = heads
+        self._rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+        self._of = np.repeat(np.arange(len(heads)), heads["movements"])
+        self._partly = np.asarray(heads["decided_at"] == layout.PARTLY_KNOWN)
+        self._now = np.where(self._partly, 0, np.maximum(event_time, heads["decided_at"]))
+        self._home = home
+        self._asked = sorted(ABSENCES & wanted)
+
+    def column(self, name: str) -> pl.Series:
+        """The documented column of this name."""
+        return _BUILD[name](self).alias(name)
+
+    @property
+    def newest(self) -> int:
+        """Time of the newest of all events, epoch ms; 0 where there are none."""
+        return int(max(self._rows["at"].max(initial=0), self._heads["picked_up_at"].max(initial=0)))
+
+    # Absences
+
+    @cached_property
+    def absent(self) -> Ints:
+        """How many of the absences asked for are decided, and so."""
+        found = np.zeros(len(self._heads), dtype=np.int64)
+        for name in self._asked:
+            found += self._decided(name)
+        return found
+
+    @cached_property
+    def decided_at(self) -> Ints:
+        """The least event time at which all that is decided would be decided again."""
+        found = self._heads["decided_at"].copy()
+        for name in self._asked:
+            np.maximum(found, np.where(self._decided(name), self._timers[name] + 1, layout.PARTLY_KNOWN), out=found)
+        return found
+
+    @cached_property
+    def due_at(self) -> Ints:
+        """The next deadline of each that is still to pass, NEVER where none is."""
+        found = np.full(len(self._heads), NEVER)
+        for name in self._asked:
+            np.minimum(found, np.where(self._decided(name) | self._partly, NEVER, self._timers[name]), out=found)
+        return found
+
+    @cached_property
+    def _timers(self) -> dict[str, Ints]:
+        return {name: _DEADLINES[name](self) for name in self._asked}
+
+    def _decided(self, name: str) -> Mask:
+        decided: Mask = self._timers[name] < self._now
+        return decided
+
+    def answer(self, name: str, valid: Mask | None = None) -> pl.Series:
+        """The absence of this name: true once its deadline has passed, null until then, false where there is none."""
+        missing = self._timers[name] != NEVER
+        known = ~missing | self._decided(name)
+        return _column(missing, known if valid is None else known & valid)
+
+    # What there is, as times per dossier; NEVER where there is none
+
+    @cached_property
+    def present(self) -> Mask:
+        """A shipment record is there."""
+        return np.asarray(self._heads["present"] == 1)
+
+    @cached_property
+    def departed_at(self) -> Ints:
+        """First departed scan."""
+        return self._first(self._kind == _DEPARTED)
+
+    @cached_property
+    def first_scan_at(self) -> Ints:
+        """First scan of any kind."""
+        return self._first(self._scanned)
+
+    @cached_property
+    def home_delivery_at(self) -> Ints:
+        """First out_for_delivery scan in a home place."""
+        out = self._kind == _OUT_FOR_DELIVERY
+        out[out] = _starts(self._rows["adcode"][out], self._home)
+        return self._first(out)
+
+    @cached_property
+    def delivered_elsewhere_at(self) -> Ints:
+        """First delivered scan in another province than the place of acceptance."""
+        rows = np.flatnonzero(self._kind == _DELIVERED)
+        origin = self._heads["pickup_adcode"][self._of[rows]]
+        there = np.zeros(len(self._rows), dtype=np.bool_)
+        there[rows] = self._rows["adcode"][rows] // 10_000 != origin // 10_000
+        return self._first(there)
+
+    @cached_property
+    def _kind(self) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self._rows["kind"])
+
+    @cached_property
+    def _scanned(self) -> Mask:
+        return np.asarray(self._kind < layout.INSPECTION)
+
+    def _first(self, which: Mask) -> Ints:
+        rows = np.flatnonzero(which)
+        first, _ = _runs(self._of[rows])
+        out = np.full(len(self._heads), NEVER)
+        out[self._of[rows[first]]] = self._rows["at"][rows[first]]
+        return out
+
+    def counted(self, scans: bool) -> pl.Series:
+        """How many scans, or how many inspections, each has."""
+        which = self._scanned if scans else ~self._scanned
+        return pl.Series(np.bincount(self._of[which], minlength=len(self._heads)).astype(np.int64))
+
+    def doubtful_departures(self) -> pl.Series:
+        """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
+        doubtful = ~self._scanned & (self._rows["result"] != _PASS)
+        out = np.zeros(len(self._heads), dtype=np.int64)
+        if doubtful.any():
+            concerned = np.zeros(len(self._heads), dtype=np.bool_)
+            concerned[self._of[doubtful]] = True
+            rows = np.flatnonzero(concerned[self._of] & (~self._scanned | (self._kind == _DEPARTED)))
+            # Inspections that started in the very moment of a departure count as before it.
+            rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
+            of, at = self._of[rows], self._rows["at"][rows]
+            latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
+            latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
+            left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
+            out += np.bincount(of[left], minlength=len(out))
+        return _column(out, ~self._partly | (out == 0))  # the pass may be what was forgotten
+
+    def weight_change_g(self) -> pl.Series:
+        """The scanned weight furthest from the accepted one."""
+        rows = np.flatnonzero(self._scanned & (self._rows["value"] >= 0))
+        of = self._of[rows]
+        change = np.abs(self._rows["value"][rows].astype(np.int64) - self._heads["weight_g"][of])
+        _, out = self._reduced(np.maximum, of, change)
+        return _column(out, self.present)
+
+    def open_box_s(self) -> pl.Series:
+        """The shortest open_box inspection."""
+        rows = np.flatnonzero(self._kind == _OPEN_BOX)
+        found, out = self._reduced(np.minimum, self._of[rows], self._rows["value"][rows].astype(np.int64))
+        return _column(out / 1_000, found)
+
+    def _reduced(self, by: np.ufunc, of: Ints, values: Ints) -> tuple[Mask, Ints]:
+        """Values reduced per dossier, and which dossiers have any."""
+        found = np.zeros(len(self._heads), dtype=np.bool_)
+        out = np.zeros(len(self._heads), dtype=np.int64)
+        first, starts = _runs(of)
+        if len(starts):
+            found[of[first]] = True
+            out[of[first]] = by.reduceat(values, starts)
+        return found, out
+
+    # Deadlines of what is missing, NEVER where nothing is
+
+    def uninspected_until(self) -> Ints:
+        """Of a departure that no inspection preceded."""
+        checked = self._first((self._kind == _OPEN_BOX) | (self._kind == _XRAY)) <= self.departed_at
+        return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
+
+    def second_xray_until(self) -> Ints:
+        """Of a delivery at home, from a priority origin, that no second X-ray preceded."""
+        origin = (self._heads["flags"] & layout.FLAGS["priority_origin"]) != 0
+        checked = self._first(self._kind == _SECOND_XRAY) < self.home_delivery_at
+        return _later(self.home_delivery_at, SECOND_XRAY_LATE_MS, unless=checked | ~origin | ~self.present)
+
+    def unregistered_until(self) -> Ints:
+        """Of scans without a shipment record."""
+        return _later(self.first_scan_at, RECORD_LATE_MS, unless=self.present)
+
+    def unmoved_until(self) -> Ints:
+        """Of a parcel that has not moved since it was accepted."""
+        picked_up_at = self._heads["picked_up_at"]
+        moved = self._first(self._scanned & (self._kind != _PICKED_UP)) <= picked_up_at + UNMOVED_MS
+        return _later(picked_up_at, UNMOVED_MS, unless=moved | ~self.present)
+
+    def delivered_elsewhere_h(self) -> pl.Series:
+        """Hours from acceptance to `delivered_elsewhere_at`."""
+        there = self.delivered_elsewhere_at != NEVER
+        hours = (np.where(there, self.delivered_elsewhere_at, 0) - self._heads["picked_up_at"]) / HOUR_MS
+        return _column(hours, there & self.present)
+
+
+def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
+    """Which parcels have been scanned, and not yet at their end."""
+    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+    of = np.repeat(np.arange(len(heads)), heads["movements"])
+    scanned = np.bincount(of[rows["kind"] < layout.INSPECTION], minlength=len(heads)) > 0
+    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
+    return np.asarray(scanned & ~ended)
+
+
+def _runs(of: Ints) -> tuple[Mask, Ints]:
+    """Of numbers in order: which is the first of its kind, as a mask and as positions."""
+    first = np.ones(len(of), dtype=np.bool_)
+    first[1:] = of[1:] != of[:-1]
+    return first, np.flatnonzero(first)
+
+
+def _latest(of: Ints, at: Ints) -> Ints:
+    """The largest value up to each row, of the rows of its dossier; -1 where there is none."""
+    first, _ = _runs(of)
+    base = np.cumsum(first) * _SPAN
+    out: Ints = np.maximum.accumulate(at + base) - base
+    return out
+
+
+_SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
+
+
+def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
+    """These times, later by so much; NEVER where they are NEVER, and where `unless` holds."""
+    none = unless | (times == NEVER)
+    out: Ints = np.where(none, NEVER, np.where(none, 0, times) + by_ms)
+    return out
+
+
+def _starts(adcodes: NDArray[np.int32], prefixes: tuple[str, ...]) -> Mask:
+    """Which six-digit codes start with one of the prefixes."""
+    out = np.zeros(len(adcodes), dtype=np.bool_)
+    for size in {len(prefix) for prefix in prefixes}:
+        some = [int(prefix) for prefix in prefixes if len(prefix) == size]
+        out |= np.isin(adcodes // 10 ** (6 - size), some)
+    return out
+
+
+def _column(values: NDArray[np.generic], valid: Mask) -> pl.Series:
+    series = pl.Series(values)
+    return series if valid.all() else series.set(pl.Series(~valid), None)
+
+
+def _time(times: Ints) -> pl.Series:
+    return _column(times, times != NEVER)
+
+
+_DEADLINES: Final[dict[str, Callable[[Journeys], Ints]]] = {
+    "departed_uninspected": Journeys.uninspected_until,
+    "second_xray_missing": Journeys.second_xray_until,
+    "unregistered_24h": Journeys.unregistered_until,
+    "unmoved_48h": Journeys.unmoved_until,
+}
+ABSENCES: Final = frozenset(_DEADLINES)
+"""The columns that have a deadline."""
+
+_BUILD: Final[dict[str, Callable[[Journeys], pl.Series]]] = {
+    "scans": lambda journeys: journeys.counted(True),
+    "inspections": lambda journeys: journeys.counted(False),
+    "first_scan_at": lambda journeys: _time(journeys.first_scan_at),
+    "departed_at": lambda journeys: _time(journeys.departed_at),
+    "departed_uninspected": lambda journeys: journeys.answer("departed_uninspected"),
+    "doubtful_departures": Journeys.doubtful_departures,
+    "home_delivery_at": lambda journeys: _time(journeys.home_delivery_at),
+    "second_xray_missing": lambda journeys: journeys.answer("second_xray_missing", journeys.present),
+    "weight_change_g": Journeys.weight_change_g,
+    "unregistered_24h": lambda journeys: journeys.answer("unregistered_24h"),
+    "unmoved_48h": lambda journeys: journeys.answer("unmoved_48h", journeys.present),
+    "delivered_elsewhere": lambda journeys: _column(journeys.delivered_elsewhere_at != NEVER, journeys.present),
+    "delivered_elsewhere_h": Journeys.delivered_elsewhere_h,
+    "open_box_s": Journeys.open_box_s,
+}

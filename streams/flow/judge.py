@@ -1,0 +1,221 @@
+"""Judging: the columns that rules read, every rule over every dossier that changed, in one pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rules import Catalogue, evaluate, score
+from schemas.columns import COLUMNS, JOURNEY, REFERENCE
+from streams.flow import layout
+from streams.flow.batches import untail
+from streams.flow.fold.dossiers import BETWEEN_FACTS, Dossiers
+from streams.flow.fold.journey import Journeys
+from streams.flow.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
+from streams.flow.reference import EMPTY, Reference
+
+Rows = NDArray[np.void]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Answers, score and tier of the judged dossiers; `rows` are their positions among the dossiers."""
+
+    rows: NDArray[np.int64]
+    answers: pl.DataFrame
+    score: NDArray[np.int32]
+    tier: NDArray[np.uint8]
+    absent: NDArray[np.int64]  # how many absences are decided
+    due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
+    touched: NDArray[np.int64]  # what reference data and rule sets add to the revision
+    read: pl.DataFrame  # the columns that rules read
+    show: Callable[[NDArray[np.int64]], pl.DataFrame]  # those that are evidence alone, for few: most are never asked
+
+    def evidence(self, at: NDArray[np.int64]) -> list[dict[str, object]]:
+        """The columns that rules read or show, of the verdicts at these positions."""
+        read, shown = self.read[at], self.show(at)
+        return read.hstack([column for column in shown if column.name not in read.columns]).to_dicts()
+
+
+def judge(
+    dossiers: Dossiers,
+    catalogue: Catalogue,
+    reference: Reference,
+    event_time: NDArray[np.int64],
+    *,
+    home: tuple[str, ...],
+    rule_set: int = 0,
+) -> Verdicts:
+    """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference.
+
+    event_time: how far event time has come for each dossier, epoch ms; what is decided by it is noted in the dossier.
+    home: prefixes of the deployment's home places. rule_set: number of the newest set known, 0 for rules of files.
+    """
+    heads = dossiers.heads
+    # Without a rule that asks for it, where a parcel is matters to what was sent about it, and to no other.
+    asked = bool(catalogue.columns & _JOURNEY)
+    sent = (heads["emitted"] != 0) | (heads["shadowed"] != 0)
+    due = dossiers.judge | (dossiers.moved & (asked | sent | (heads["present"] == 0)))
+    rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
+    tails = [dossiers.tails[row] for row in rows.tolist()]
+    movements = [dossiers.movements[row] for row in rows.tolist()]
+    judged, now = heads[rows], event_time[rows]
+    journeys = Journeys(judged, movements, now, home=home, wanted=catalogue.columns)
+    read = columns(judged, tails, journeys, catalogue.reads, reference)
+
+    def show(at: NDArray[np.int64]) -> pl.DataFrame:
+        few = at.tolist()
+        part = Journeys(judged[at], [movements[i] for i in few], now[at], home=home, wanted=catalogue.columns)
+        return columns(judged[at], [tails[i] for i in few], part, catalogue.columns - catalogue.reads, reference)
+
+    answers = evaluate(read, catalogue)
+    points, tier = score(answers, catalogue)
+    dossiers.decided(rows, journeys.decided_at)
+    touched = np.full(len(rows), rule_set * BETWEEN_FACTS)  # other rules may decide fewer absences
+    if rule_set or joins(catalogue):  # what a set before this one counted must not be missed
+        touched += dossiers.touched(reference, rows)
+    return Verdicts(rows, answers, points, tier, journeys.absent, journeys.due_at, touched, read, show)
+
+
+def tally(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
+    """How often each rule said yes, no and unknown, by rule, mode and answer; nothing where it did not."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    if answers.is_empty():
+        return counts
+    yes, unknown = answers.sum().row(0), answers.null_count().row(0)
+    for rule, said, silent in zip(catalogue.rules, yes, unknown, strict=True):
+        for answer, n in (("yes", said or 0), ("no", answers.height - (said or 0) - silent), ("unknown", silent)):
+            if n:
+                counts[rule.id, rule.mode, answer] = n
+    return counts
+
+
+def joins(catalogue: Catalogue) -> bool:
+    """Whether any rule reads or shows reference data."""
+    return not _JOINED.isdisjoint(catalogue.columns)
+
+
+def columns(
+    heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], reference: Reference = EMPTY
+) -> pl.DataFrame:
+    """The documented columns named in `wanted`, of HEAD rows, their tails and their journeys."""
+    strings = [untail(tail) for tail in tails] if wanted & _TAIL.keys() else []
+    joined = reference.columns(heads) if wanted & _JOINED else {}
+    lacking = None if journeys.present.all() else pl.Series(~journeys.present)
+    out = []
+    for name in COLUMNS:
+        if name not in wanted:
+            continue
+        if name in _JOURNEY:
+            out.append(journeys.column(name))
+            continue
+        if name in _TAIL:
+            position = _TAIL[name]
+            series = pl.Series(name, [parts[position] for parts in strings], dtype=pl.String)
+        elif name in joined:
+            series = _column(*joined[name]).alias(name)
+        else:
+            series = _BUILD[name](heads).alias(name)
+        out.append(series if lacking is None else series.set(lacking, None))
+    return pl.DataFrame(out) if out else pl.DataFrame({"picked_up_at": heads["picked_up_at"].copy()})
+
+
+_JOURNEY = frozenset(column.name for column in JOURNEY)
+_JOINED = frozenset(column.name for column in REFERENCE)
+_TAIL = {"carrier_code": 1, "outlet_id": 3, "courier_id": 4}
+
+
+def _column(values: NDArray[np.generic], valid: Mask | None = None) -> pl.Series:
+    series = pl.Series(np.ascontiguousarray(values))
+    if valid is not None and not valid.all():
+        series = series.set(pl.Series(~valid), None)
+    return series
+
+
+def _label(labels: tuple[str, ...], field: str) -> Callable[[Rows], pl.Series]:
+    table = pl.Series([*labels, None], dtype=pl.String)
+    return lambda heads: table.gather(np.minimum(heads[field], len(labels)))
+
+
+def _whole(field: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[field].astype(np.int64))
+
+
+def _given(field: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[field].astype(np.int64), heads[field] >= 0)
+
+
+def _flag(name: str, only: str | None = None) -> Callable[[Rows], pl.Series]:
+    def build(heads: Rows) -> pl.Series:
+        flags = heads["flags"]
+        return _column((flags & FLAGS[name]) != 0, None if only is None else (flags & FLAGS[only]) != 0)
+
+    return build
+
+
+def _adcode(field: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[field].astype(np.int64), heads[field] > 0).cast(pl.String)
+
+
+def _answered(kind: int, column: str) -> Callable[[Rows], pl.Series]:
+    return lambda heads: _column(heads[column].astype(np.int64), heads["known"][:, kind] > 0)
+
+
+def _previous_km(heads: Rows) -> pl.Series:
+    km = heads["previous_km"].astype(np.float64)
+    return _column(km, (heads["known"][:, SENDER] > 0) & ~np.isnan(km))
+
+
+def _previous_h(heads: Rows) -> pl.Series:
+    gap = heads["previous_ms"]
+    return _column(gap / HOUR_MS, (heads["known"][:, SENDER] > 0) & (gap >= 0))
+
+
+_RETAIL = layout.CUSTOMERS.index("retail")
+
+_BUILD: dict[str, Callable[[Rows], pl.Series]] = {
+    "picked_up_at": _whole("picked_up_at"),
+    "pickup_adcode": _adcode("pickup_adcode"),
+    "pickup_place": _label(layout.PLACES, "pickup_place"),
+    "customer_type": _label(layout.CUSTOMERS, "customer_type"),
+    "retail": lambda heads: _column(heads["customer_type"] == _RETAIL),
+    "direction": _label(layout.DIRECTIONS, "direction"),
+    "dest_country": lambda heads: _column(heads["dest_country"].astype("U2")).cast(pl.String),
+    "dest_adcode": _adcode("dest_adcode"),
+    "realname_method": _label(layout.METHODS, "realname_method"),
+    "realname_check": _label(layout.CHECKS, "realname_check"),
+    "sender_id_type": _label(layout.ID_TYPES, "sender_id_type"),
+    "sender_id_valid": _flag("sender_id_valid", only="sender_id_checked"),
+    "sender_id_fault": _label(layout.ID_FAULTS, "sender_id_fault"),
+    "sender_name_masked": _flag("sender_name_masked", only="sender_name_given"),
+    "sender_name_placeholder": _flag("sender_name_placeholder", only="sender_name_given"),
+    "goods_class": _label(layout.GOODS_CLASSES, "goods_class"),
+    "declared_value_fen": _given("declared_value_fen"),
+    "freight_fen": _given("freight_fen"),
+    "weight_g": _whole("weight_g"),
+    "pieces": _whole("pieces"),
+    "sender_previous_km": _previous_km,
+    "sender_previous_h": _previous_h,
+    "saturated": lambda heads: _column(heads["saturated"] != 0, np.asarray((heads["known"] > 0).any(axis=1))),
+    **{
+        name: _flag(name)
+        for name in (
+            "agent_submitted",
+            "sender_id_given",
+            "sender_id_masked",
+            "sender_name_given",
+            "goods_controlled",
+            "goods_hinted",
+            "goods_vague",
+            "priority_origin",
+            "priority_lane",
+        )
+    },
+    **{column: _answered(kind, column) for kind, names in FACT_COLUMNS.items() for column in names},
+}

@@ -1,0 +1,309 @@
+"""The way of an event, without a broker: raw batches in, messages to publish out.
+
+The worker, `judge` and the rules' cases all run these two steps; only what feeds them and what takes their output
+differs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules import TIERS, Catalogue
+from schemas import topics
+from schemas.apart import Notice
+from schemas.records import Reject
+from streams.flow import layout
+from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
+from streams.flow.decode import Kind, Limits, Rejected, decode
+from streams.flow.describe import describer
+from streams.flow.describe.describer import Describer
+from streams.flow.emit import Emitted, emit
+from streams.flow.flood import Flood
+from streams.flow.fold import dossiers, histories
+from streams.flow.fold.journey import ABSENCES
+from streams.flow.judge import Verdicts, judge, tally
+from streams.flow.reference import EMPTY
+from streams.flow.reference.reading import Reader
+from streams.flow.reject_cipher import RejectCipher, drop
+from streams.flow.shadow import Shadowed, shadow
+from streams.flow.time.expiry import Expiry, Retention
+from streams.flow.time.timers import PartitionTimers, TimerService, restore_timers
+from streams.state.store import Store
+
+SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
+
+DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
+
+
+@dataclass(slots=True)
+class Judged:
+    """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
+
+    observations: list[tuple[int, bytes]] = field(default_factory=list)
+    facts: list[tuple[int, bytes]] = field(default_factory=list)
+    alerts: list[Emitted] = field(default_factory=list)
+    shadows: list[Shadowed] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
+    rejects: list[Reject] = field(default_factory=list)
+    verdicts: Verdicts | None = None
+    events: Counter[str] = field(default_factory=Counter)
+    touched: dossiers.Dossiers | None = None
+    due: int = 0  # parcels that were judged because a deadline has passed
+    behind: bool = False  # of such parcels there are more
+
+    def named_answers(self) -> dict[str, dict[str, bool | None]]:
+        """The answers of this step by parcel, for those who ask about rules rather than alerts."""
+        if self.verdicts is None or self.touched is None:
+            return {}
+        tails = (untail(self.touched.tails[row]) for row in self.verdicts.rows.tolist())
+        return {
+            f"{carrier}:{number}": row
+            for (_, carrier, number, *_), row in zip(tails, self.verdicts.answers.to_dicts(), strict=True)
+        }
+
+
+class Parcels:
+    """Judge parcels: decode, describe, fold, judge, emit."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        describer: Describer,
+        histories: Histories | None = None,
+        *,
+        partitions: int,
+        emit_from: str,
+        event_bytes_max: int,
+        flood: Flood | None = None,
+        kept: Retention | None = None,
+    ) -> None:
+        """flood: holds back rules that open far too many alerts; None: every alert goes out.
+        kept: how long what is known is kept; None: for ever.
+        """
+        self.store = store
+        self.catalogue = catalogue
+        self._describer = describer
+        self._histories = histories
+        self.co_located: frozenset[int] = frozenset()
+        """Partitions whose histories are at hand, to be asked in the step itself. Without them the answer takes two
+        topics and two transactions more, to the same end: what is folded is a set, and comes to one state either way.
+        """
+        self._partitions = partitions
+        self._emit_from = TIERS.index(emit_from)
+        self._flood = flood
+        self.timers = TimerService()
+        self.expiry: Expiry | None = None
+        if kept is not None and histories is not None:
+            self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers)
+        self._limits = Limits(bytes_max=event_bytes_max)
+        self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
+        self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
+
+    def reference_reader(self) -> Reader:
+        """For records of `waybill.reference`, with the tokens that senders have."""
+        return Reader(self._describer.tokens, self._limits)
+
+    def adopt(self, catalogue: Catalogue, rule_set: int) -> None:
+        """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
+        self.catalogue, self.rule_set = catalogue, rule_set
+        self._describer = self._describer.reading(catalogue.columns)
+
+    @property
+    def kinds(self) -> frozenset[int]:
+        """Of history, that are kept for the rules in force."""
+        return self._describer.kinds
+
+    @property
+    def joins(self) -> bool:
+        """Whether reference data are looked up for the rules in force."""
+        return self._describer.joins
+
+    def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
+        """Judge every parcel that these batches touch, and those whose deadline they let pass.
+
+        Of the latter so many at most: `Judged.behind` tells of more, which the next step takes.
+        """
+        out = Judged()
+        uploads, movements = self.read(batches, out)
+        self.timers.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
+        self.timers.advance(movements.partitions, movements.rows["at"], now_ms)
+        answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
+        due = self.timers.due(DUE_MAX)
+        out.due = len(due)
+        touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        if self.expiry is not None:
+            self.expiry.read(uploads, movements, now_ms)
+            self.expiry.begin(touched)
+        self._ask(touched, out)
+        self._settle(touched, out, now_ms)
+        out.behind = self.timers.behind
+        return out
+
+    def rejudge(
+        self, partition: int, kept: Sequence[tuple[bytes, bytes]], now_ms: int, *, since: int | None = None
+    ) -> Judged:
+        """Judge kept dossiers again: those that reference records after the first `since` touch, None: all.
+
+        kept: dossiers of a partition as the store has them, key and value.
+        """
+        out = Judged()
+        number = {(partition, key): i for i, (key, _) in enumerate(kept)}
+        touched = dossiers.read(number, [value for _, value in kept])
+        rows = np.arange(len(kept))
+        touched.judge[:] = True if since is None else touched.touched(self.reference, rows) > since
+        self._settle(touched, out, now_ms)
+        return out
+
+    def _ask(self, touched: dossiers.Dossiers, out: Judged) -> None:
+        """Let the histories answer: those near at once, the others over their topic."""
+        observed = touched.observations()
+        partitions = (observed["entity"] % self._partitions).astype(np.int64)
+        if self._histories is not None and self.co_located:
+            held = np.array(sorted(self.co_located))
+            co_located = np.isin(partitions, held)
+            facts = self._histories.answer(observed[co_located], partitions[co_located])
+            here = np.isin(facts.partitions, held)
+            out.facts = pack(facts.rows[~here], facts.partitions[~here])
+            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            observed, partitions = observed[~co_located], partitions[~co_located]
+        out.observations = pack(observed, partitions)
+
+    def close(self) -> None:
+        """Partitions are gone: forget what is held of them in memory."""
+        self.co_located = frozenset()
+        self.timers.close()
+        if self.expiry is not None:
+            self.expiry.close()
+
+    def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
+        """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
+        self.timers.let_pass(partitions, now_ms)
+        return self.step([], now_ms) if self.timers.behind else Judged()
+
+    def restore_timers(
+        self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], now_ms: int, cancelled: Callable[[], bool]
+    ) -> PartitionTimers:
+        """What the parcels of a partition wait for, from their stored values, some thousands at a time."""
+        wanted = self.catalogue.columns
+        if not wanted & ABSENCES:
+            return PartitionTimers()
+        return restore_timers(
+            dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled
+        )
+
+    def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
+        """Decode and describe what these batches hold; rejects and counts go to `out`."""
+        uploads = self._describer.uploads(*self._decode("shipment", batches, out))
+        scans = describer.scans(*self._decode("scan", batches, out))
+        inspections = describer.inspections(*self._decode("inspection", batches, out))
+        return uploads, describer.joined([scans, inspections])
+
+    def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
+        """Conclude about these dossiers, save them, and note what they wait for."""
+        verdicts = self.conclude(touched, out, now_ms, self.timers.event_time(touched.numbers))
+        touched.save(self.store)
+        rows = verdicts.rows.tolist()
+        self.timers.set(
+            [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
+        )
+
+    def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
+        """Judge these dossiers and put what is news into `out`: alerts, and what the shadow topic is to know.
+
+        event_time: how far event time has come for each, epoch ms.
+        """
+        out.touched = touched
+        out.verdicts = verdicts = self.judge(touched, event_time)
+        out.answers = tally(verdicts.answers, self.catalogue)
+        deferred = np.zeros(len(verdicts.rows), dtype=np.bool_)
+        if self._flood is not None:
+            deferred = self._flood.defer(touched, verdicts, self.catalogue, now_ms)
+            out.notices = self._flood.notices()
+        out.alerts = emit(
+            touched,
+            verdicts,
+            self.catalogue,
+            deferred=deferred,
+            emit_from=self._emit_from,
+            publish=self._describer.tokens.publish,
+            now_ms=now_ms,
+        )
+        out.shadows = shadow(
+            touched,
+            verdicts,
+            self.catalogue,
+            deferred=deferred,
+            held=self._flood.held if self._flood else (),
+            emit_from=self._emit_from,
+            now_ms=now_ms,
+        )
+        return verdicts
+
+    def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
+        """The verdicts on these dossiers, `event_time` as above."""
+        home = self._describer.home_adcodes
+        return judge(touched, self.catalogue, self.reference, event_time, home=home, rule_set=self.rule_set)
+
+    def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
+        """The valid records of one kind, with the partition and offset of each; the others become rejects."""
+        records: list[Any] = []
+        partitions: list[int] = []
+        offsets: list[int] = []
+        topic = SOURCES[kind]
+        for batch in batches:
+            if batch.topic == topic:
+                decoded = decode(kind, batch.values, self._limits)
+                records += decoded.rows
+                partitions += [batch.partition] * len(decoded.rows)
+                offsets += [batch.offsets[i] for i in decoded.indices]
+                out.rejects += [refused(batch, bad, self._describer.seal) for bad in decoded.rejected]
+                out.events[topic] += len(batch.values)
+        return records, partitions, offsets
+
+
+class Histories:
+    """Answer for parcels from what is known of their sender, phone, recipient, courier and outlet."""
+
+    def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
+        self.store = store
+        self._bucket_rows_max = bucket_rows_max
+        self.expiry: Expiry | None = None  # None: nothing is ever forgotten
+
+    def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
+        """Facts to send, by the partition of the parcel."""
+        rows, partitions = unpack(batches, layout.OBSERVATION)
+        if self.expiry is not None:
+            self.expiry.watermarks.hear(topics.OBSERVATIONS, rows["partition"], rows["at"])
+        facts = self.answer(rows, np.array(partitions, dtype=np.int64))
+        return pack(facts.rows, facts.partitions)
+
+    def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
+        """Facts of the parcels that these OBSERVATION rows concern; partitions: of the histories."""
+        begun = self.expiry.observed if self.expiry is not None else None
+        return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max, begun=begun)
+
+
+def _answers(batches: Sequence[Batch]) -> Answers:
+    rows, partitions = unpack(batches, layout.FACT)
+    return Answers(partitions, rows)
+
+
+def refused(batch: Batch, bad: Rejected, seal: RejectCipher = drop) -> Reject:
+    """What is published of a record that could not be read; `seal` makes what is kept of it."""
+    return Reject(
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.offsets[bad.index],
+        reason=bad.reason,
+        detail=bad.detail,
+        received_at=batch.timestamps[bad.index],
+        raw=seal(batch.values[bad.index]),
+    )

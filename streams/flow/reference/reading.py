@@ -1,0 +1,140 @@
+"""Reference records to rows of the table. ID numbers and phones become tokens here and go no further."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from schemas.reference import Courier, Enterprise, Outlet
+from streams.flow.decode import Kind, Limits, Rejected, decode, unframed
+from streams.flow.describe.identity import CHINA_TIME_MS, describe_ids
+from streams.flow.describe.people import mobiles
+from streams.flow.describe.tokens import Tokeniser
+from streams.flow.layout import DAY_MS, text_ref
+from streams.flow.reference import ALWAYS, NEVER, SCOPES
+from streams.flow.reference.table import COURIER, DTYPES, ENTERPRISE, OUTLET, Areas, Table
+
+Rows = NDArray[np.void]
+
+_KINDS: Final[tuple[Kind, ...]] = ("enterprise", "outlet", "courier", "machine", "facility", "station", "holiday")
+
+
+class _Tagged(msgspec.Struct):
+    kind: str
+
+
+_tagged = msgspec.json.Decoder(_Tagged).decode
+
+
+class Reader:
+    """Reads message values into a table; `build` gives what is known by then."""
+
+    def __init__(self, tokens: Tokeniser, limits: Limits) -> None:
+        self._table = Table()
+        self.build = self._table.build
+        self._tokens = tokens
+        self._limits = limits
+
+    def add(
+        self, values: Sequence[bytes | None], offsets: Sequence[int], keys: Sequence[bytes | None] = ()
+    ) -> list[Rejected]:
+        """Add these records, whose offsets rise; those that cannot be read come back, and change nothing.
+
+        keys: those of the messages. A message that has a key of the form `kind:id` and no value deletes that record.
+        """
+        rejected: list[Rejected] = []
+        by_kind: dict[Kind, list[int]] = {}
+        gone: dict[str, list[tuple[int, int]]] = {}
+        for index, value in enumerate(values):
+            key = keys[index] if index < len(keys) else None
+            if value is None and key:
+                gone.setdefault(_kind_of(key), []).append((_ref(key), offsets[index]))
+            else:
+                by_kind.setdefault(_kind(value), []).append(index)
+        for kind, indices in by_kind.items():
+            decoded = decode(kind, [values[index] for index in indices], self._limits)
+            rejected += [Rejected(indices[bad.index], bad.reason, bad.detail) for bad in decoded.rejected]
+            if decoded.rows and kind in DTYPES:
+                rows = self._rows(kind, decoded.rows)
+                rows["offset"] = [offsets[indices[i]] for i in decoded.indices]
+                self._table.add(kind, rows)
+        for name, pairs in gone.items():
+            if name in DTYPES:
+                rows = np.zeros(len(pairs), dtype=DTYPES[name])
+                rows["key"], rows["offset"], rows["gone"] = *zip(*pairs, strict=True), True
+                self._table.add(name, rows)
+        if len(offsets):
+            self._table.read_to(offsets[-1] + 1)
+        return sorted(rejected, key=lambda bad: bad.index)
+
+    def _rows(self, kind: Kind, records: list[Any]) -> Rows:
+        rows = {
+            "enterprise": lambda: _enterprises(records, self._table.areas),
+            "outlet": lambda: _outlets(records),
+            "courier": lambda: _couriers(records, self._tokens),
+        }[kind]()
+        rows["key"] = [text_ref(record.key) for record in records]
+        return rows
+
+
+def _enterprises(records: Sequence[Enterprise], areas: Areas) -> Rows:
+    rows = np.zeros(len(records), dtype=ENTERPRISE)
+    rows["enterprise"] = [text_ref(record.enterprise_id) for record in records]
+    rows["since"] = [ALWAYS if record.licence_from is None else record.licence_from for record in records]
+    rows["until"] = [_until(record.licence_to) for record in records]
+    rows["licensed"] = [bool((record.licence_no or "").strip()) for record in records]
+    rows["scopes"] = [sum(1 << SCOPES.index(scope) for scope in set(record.licence_scopes)) for record in records]
+    rows["area"] = [areas.number(record.licence_adcodes) for record in records]
+    return rows
+
+
+def _until(licence_to: int | None) -> int:
+    """The first instant at which a licence holds no longer."""
+    if licence_to is None:
+        return NEVER
+    # Registers give the last day; as a time it becomes the midnight with which that day begins.
+    return licence_to + DAY_MS if (licence_to + CHINA_TIME_MS) % DAY_MS == 0 else licence_to
+
+
+def _outlets(records: Sequence[Outlet]) -> Rows:
+    rows = np.zeros(len(records), dtype=OUTLET)
+    rows["outlet"] = [text_ref(record.outlet_id) for record in records]
+    rows["enterprise"] = [text_ref(record.enterprise_id) for record in records]
+    rows["adcode"] = [int(record.adcode) for record in records]
+    return rows
+
+
+def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
+    rows = np.zeros(len(records), dtype=COURIER)
+    rows["carrier"] = np.array([text_ref(record.carrier_code) for record in records], dtype=np.uint64) & 0xFFFFFFFF
+    rows["courier"] = [text_ref(f"{record.carrier_code}:{record.courier_id}") for record in records]
+    rows["left"] = [NEVER if record.left_at is None else record.left_at for record in records]
+    # As a sender's are, so that they are the same token.
+    none = pl.Series([None] * len(records), dtype=pl.String)
+    ids = describe_ids(pl.Series([record.id_no for record in records], dtype=pl.String), none, none.cast(pl.Int64))
+    rows["person"] = tokens.tokens("id", ids["id_norm"].set(ids["id_masked"], None).to_list())
+    phones = mobiles(pl.Series([record.phone for record in records], dtype=pl.String))
+    rows["phone"] = tokens.tokens("phone", phones.to_list())
+    return rows
+
+
+def _kind(value: bytes | None) -> Kind:
+    """Which decoder a value is for. One of no known kind is for the first to refuse."""
+    try:
+        kind = _tagged(unframed(value or b"")).kind
+    except (ValueError, RecursionError):
+        return "enterprise"
+    return next((known for known in _KINDS if known == kind), "enterprise")
+
+
+def _kind_of(key: bytes) -> str:
+    return key.partition(b":")[0].decode(errors="replace")
+
+
+def _ref(key: bytes) -> int:
+    return text_ref(key.decode(errors="replace"))

@@ -1,0 +1,108 @@
+"""Sweeps: judging again what is kept, a slice at a time, when what it was judged by has changed.
+
+A dossier is judged when its events change. When reference data or rules change it is not there, so all that is kept is
+gone through, slice by slice between other steps, and what the change touches is judged again: of other rules, all of
+it. How far that has come for a partition is kept with its dossiers: a worker that takes it over goes on from there, and
+whichever came first, the reference record or the shipment, the verdict is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from schemas.records import Reject
+from streams.flow import layout
+from streams.flow.judge import joins
+from streams.flow.pipeline import Judged, Parcels
+from streams.state.store import FIRST
+
+ROWS_MAX = 5_000
+_MARK = b"\x00reference"  # before all parcels, which begin with no control character
+_OF_FILES = bytes(8)
+_REJECTS_IN = 0  # the partition with which rejects of reference records are published, once
+
+
+@dataclass(slots=True)
+class _Run:
+    """A sweep of one partition: dossiers that records after `since` touch, by what is known up to `until`.
+
+    rules: fingerprint of the catalogue. all: whatever touches them.
+    """
+
+    since: int
+    until: int
+    rules: bytes
+    all: bool
+    after: bytes = FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One slice. `done`: it was the last of its partition."""
+
+    partition: int
+    rows: int
+    judged: Judged
+    done: bool
+
+
+class Sweeper:
+    """Sweeps the partitions that it is given. For the thread that steps."""
+
+    def __init__(self, parcels: Parcels, *, rows_max: int = ROWS_MAX, rules: bool = True) -> None:
+        """rules: sweep also when the rules have changed."""
+        self.rejects: Sequence[Reject] = ()  # of reference records, in the order of their offsets
+        self._parcels = parcels
+        self._rows_max = rows_max
+        self._waiting: dict[int, _Run | None] = {}
+        self._rules = rules
+
+    def begin(self, partitions: Iterable[int]) -> None:
+        """Sweep these, and no others; one that is under way goes on, and is looked at again after it."""
+        self._waiting = {partition: self._waiting.get(partition) for partition in partitions}
+
+    def forget(self) -> None:
+        """The partitions are gone."""
+        self._waiting = {}
+
+    def step(self, now_ms: int) -> Swept | None:
+        """Judge the next slice of what the `Parcels.reference` touches; None: all is done."""
+        while self._waiting:
+            partition = next(iter(self._waiting))
+            run = self._waiting[partition] = self._waiting[partition] or self._run(partition)
+            if run is not None:
+                return self._slice(partition, run, now_ms)
+            del self._waiting[partition]
+        return None
+
+    def _run(self, partition: int) -> _Run | None:
+        """A new sweep, if there is anything to do."""
+        reference = self._parcels.reference
+        (mark,) = self._parcels.store.get([partition], [_MARK])
+        since = int.from_bytes(mark[1:9], "little") if mark else 0
+        rules = self._fingerprint()
+        other = self._rules and rules != ((mark or b"")[9:] or _OF_FILES)
+        changed = other or (reference.changed > since and joins(self._parcels.catalogue))
+        rejected = partition == _REJECTS_IN and any(reject.offset >= since for reject in self.rejects)
+        return _Run(since, reference.end, rules, other) if changed or rejected else None
+
+    def _fingerprint(self) -> bytes:
+        """Of the rules in force. Those of files change with a restart, and are not followed."""
+        parcels = self._parcels
+        return bytes.fromhex(parcels.catalogue.fingerprint) if parcels.rule_set else _OF_FILES
+
+    def _slice(self, partition: int, run: _Run, now_ms: int) -> Swept:
+        store = self._parcels.store
+        kept = store.scan(partition, run.after, self._rows_max)
+        judged = self._parcels.rejudge(partition, kept, now_ms, since=None if run.all else run.since)
+        done = len(kept) < self._rows_max
+        if done:
+            mark = bytes([layout.FORMAT]) + run.until.to_bytes(8, "little") + run.rules
+            store.put([partition], [_MARK], [mark])
+            if partition == _REJECTS_IN:
+                judged.rejects += [each for each in self.rejects if run.since <= each.offset < run.until]
+            self._waiting[partition] = None
+        else:
+            run.after = kept[-1][0]
+        return Swept(partition, len(kept), judged, done)

@@ -1,0 +1,1 @@
+"""Event time: watermarks, timers, and when what is kept expires."""

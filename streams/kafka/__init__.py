@@ -1,0 +1,1 @@
+"""The door to Kafka: no other room imports confluent_kafka."""

@@ -1,0 +1,175 @@
+"""Following a topic that every worker reads whole: a thread of its own reads it, and goes on as records come.
+
+Whatever partitions a worker holds, it reads all of it, with a client that belongs to no group.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from streams.flow.batches import Batch
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Made = TypeVar("Made", covariant=True)
+
+_ROWS = 20_000
+_POLL_S = 0.1
+_CALM_S = 0.3  # records that come one by one make one table, not one each
+_BUSY_S = 2.0  # but none is kept waiting for longer
+_ASK_S = 10.0
+
+
+class GlobalTableError(RuntimeError):
+    """A topic that cannot be read whole."""
+
+
+class Source(Protocol[Made]):
+    """What becomes of the records; on the following thread."""
+
+    def add(self, batch: Batch) -> None:
+        """Take records, in their order, each with its key."""
+
+    def build(self) -> Made:
+        """What is known after all that were taken."""
+
+
+class GlobalTable(Generic[T]):
+    """Keeps `latest` up to date with a topic of one partition.
+
+    changed: called on the following thread when there is something new. failed: when it cannot go on.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        topic: str,
+        source: Source[T],
+        first: T,
+        *,
+        changed: Callable[[], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.latest = first
+        self._topic = topic
+        self._source = source
+        self._changed, self._failed = changed, failed
+        self._config = config
+        self._read_to = 0  # next to read
+        self._built_to = 0
+        self._at_end = False
+        self._awaited = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=topic, daemon=True)
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, soon."""
+        self._stopping.set()
+
+    def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
+        """Wait until `latest` holds all that is on the topic now. Raises FollowError when nothing comes for so long.
+
+        What a worker judges by must never be less than what the worker before it had.
+        """
+        deadline = time.monotonic() + timeout_s
+        end: int | None = None
+        self._awaited = True
+        while not (cancelled() or self._stopping.is_set() or self._error):  # of an error, `failed` was told
+            end = self._end() if end is None else end
+            if end is not None and self._built_to >= end:
+                return
+            if time.monotonic() > deadline:
+                of = "" if end is None else f" of {end:,}"
+                raise GlobalTableError(f"{self._topic}: {self._built_to:,}{of} records read after {timeout_s:.0f} s")
+            time.sleep(0.01)
+
+    def _end(self) -> int | None:
+        """Behind the last committed record; None: the broker does not say."""
+        asker = self._consumer()
+        try:
+            return int(asker.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=_ASK_S)[1])
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
+                raise GlobalTableError(f"{self._topic}: no such topic; `waybill topics create` makes it") from None
+            return None
+        finally:
+            asker.close()
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                **self._config,
+                "group.id": "waybill-follower",  # asked for, and never joined
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "fetch.queue.backoff.ms": 5,
+            },
+            logger=log,
+        )
+
+    def _follow(self) -> None:
+        client = self._consumer()
+        try:
+            client.assign([TopicPartition(self._topic, 0, 0)])
+            since = last = 0.0  # of the records that are not in a table yet: when the first and the last of them came
+            while not self._stopping.is_set():
+                came = self._take(client.consume(_ROWS, _POLL_S))
+                if self._read_to == self._built_to:
+                    continue
+                now = time.monotonic()
+                since, last = since or now, now if came or not last else last
+                if (self._awaited and self._at_end) or now - last > _CALM_S or now - since > _BUSY_S:
+                    self._build()
+                    since = last = 0.0
+        except BaseException as error:
+            self._error = error
+            self._failed(error)
+        finally:
+            client.close()
+
+    def _take(self, messages: list[Message]) -> bool:
+        """Read these messages into the table; whether there were any."""
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._read_to, self._at_end = max(self._read_to, message.offset() or 0), True
+            elif error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise KafkaException(error)
+            else:
+                log.warning("kafka: %s", error.str())
+        if not records:
+            return False
+        batch = Batch(
+            self._topic,
+            0,
+            [message.offset() or 0 for message in records],
+            [message.value() for message in records],
+            [message.timestamp()[1] for message in records],
+            keys=[message.key() for message in records],
+        )
+        self._source.add(batch)
+        self._read_to = max(self._read_to, batch.offsets[-1] + 1)
+        # The end is announced behind the last record, and once.
+        self._at_end = messages[-1].error() is not None
+        return True
+
+    def _build(self) -> None:
+        self.latest = self._source.build()
+        self._built_to, self._awaited = self._read_to, False
+        self._changed()

@@ -1,0 +1,349 @@
+"""The thread that polls: librdkafka's consumer, its rebalances, and raw messages grouped into batches.
+
+Everything of librdkafka that may block during a rebalance (`assignment`, `consumer_group_metadata`, seeking) is called
+on this one thread. Back-pressure is to stop taking: librdkafka goes on prefetching up to `queued.max.messages.kbytes`
+and then waits. Its own `pause` throws away what it has prefetched and reads it again, so it is used only for
+partitions of which nothing has been read yet.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from streams.flow.batches import Batch
+
+Partition = tuple[str, int]
+_Callback = Callable[[Client, list[TopicPartition]], None]
+log = logging.getLogger(__name__)
+
+# A batch is cut where it grows past this, so that one message of thousands of rows is not put with many like it.
+BATCH_BYTES_MAX = 4_194_304
+
+
+class InputError(RuntimeError):
+    """Input that cannot be read from where the group stands; the message says where that is and what to do."""
+
+
+class Poller:
+    """librdkafka's consumer. All methods are for the polling thread; what it knows may be read by others."""
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        *,
+        on_revoked: Callable[[set[Partition], bool], None],
+        on_assigned: Callable[[set[Partition]], None],
+    ) -> None:
+        self.assigned: set[Partition] = set()
+        self.group_metadata: object = None
+        self._in_hand = False  # an assignment was announced and not taken back since
+        self._closing = False
+        self._error: Exception | None = None  # of a callback: see `_guarded`
+        self._on_revoked, self._on_assigned = on_revoked, on_assigned
+        # For `lag`, next to read: at the assignment, by what was taken since, and behind the ends reached since.
+        self._starts: dict[Partition, int] = {}
+        self._taken: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self._group = config.get("group.id")
+        self._incremental = config.get("group.protocol") == "consumer"
+        self._client = Client(
+            {
+                **config,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,  # for `lag`
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",  # where nothing was committed `_committed` says so
+                "fetch.queue.backoff.ms": 5,
+                "fetch.wait.max.ms": 50,
+                "queued.min.messages": 100_000,
+                "max.partition.fetch.bytes": 4_194_304,
+            },
+            logger=log,
+        )
+
+    @property
+    def starts(self) -> dict[Partition, int]:
+        """Next to read, of each partition, when it was assigned."""
+        return {place: self._starts[place] for place in self.assigned if place in self._starts}
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Join the group for these topics."""
+        self._client.subscribe(
+            list(topics),
+            on_assign=self._guarded(self._assign),
+            on_revoke=self._guarded(self._revoke),
+            on_lost=self._guarded(self._lose),
+        )
+
+    def fetch(self, rows_max: int, timeout_s: float, generation: int) -> list[Batch]:
+        """What is there, grouped by (topic, partition), and nothing any more after `close`. Serves rebalances too."""
+        if self._closing:
+            return []
+        messages = self._client.consume(rows_max, timeout_s)
+        self._check_callbacks()
+        if self.assigned:
+            self.group_metadata = self._client.consumer_group_metadata()
+        try:
+            found = batches(messages, generation, self._ends) if messages else []
+        except _GoneError as gone:
+            raise self._out_of_range(gone.place) from None
+        for batch in found:
+            self._taken[batch.topic, batch.partition] = batch.offsets[-1] + 1
+        return found
+
+    def release(self) -> None:
+        """Begin to read the partitions that were held since their assignment."""
+        if self.assigned:
+            self._client.resume([TopicPartition(*each) for each in self.assigned])
+
+    def read_again(self) -> None:
+        """Put all partitions back to their committed offsets, as if they had been lost and assigned again."""
+        if not self._in_hand:
+            return
+        self._in_hand = False
+        self._on_revoked(set(self.assigned), True)
+        self._rewind(self._client)
+        self._announce(self._client)
+
+    def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Records between what was committed and the end of each partition, by the last watermarks seen.
+
+        `committed`: next to read, of those committed since the assignment. Transactions leave marks in the log, which
+        are no records: that the end behind the last of them was reached tells librdkafka's end-of-partition event.
+        """
+        lags = {}
+        for place in list(self.assigned):
+            low, high = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)
+            if high < 0:  # not fetched from yet
+                continue
+            taken = max(self._taken.get(place, 0), low)
+            unread = high - max(taken, self._ends.get(place, 0))
+            in_hand = taken - committed.get(place, self._starts.get(place, taken))
+            lags[place] = max(unread, 0) + max(in_hand, 0)
+        return lags
+
+    def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where partitions end that hold nothing but marks of transactions, or aborted records, behind what was
+        committed; for the polling thread, which takes records and ends at once. `committed` as of `lag`."""
+        return {
+            place: end
+            for place, end in self._ends.items()
+            if place in self.assigned and self._taken[place] <= committed.get(place, self._starts[place]) < end
+        }
+
+    def close(self) -> None:
+        """Leave the group; the revocation is served on the way. Raises what went wrong in it."""
+        if not self._closing:
+            self._closing = True
+            # An assignment that waits now librdkafka would serve after its end, and wait for ever with Python's lock.
+            self._client.consume(1_000_000, 0)
+        self._client.close()
+        self._check_callbacks()
+
+    def _guarded(self, serve: _Callback) -> _Callback:
+        """A callback that keeps its error for `fetch` or `close` to raise.
+
+        One that goes through librdkafka's client ends `close` half-way, and may come out as a bare KafkaError. That is
+        no exception: no handler catches it, the polling thread ends, and whoever waits for it waits for ever.
+        """
+
+        def guarded(client: Client, partitions: list[TopicPartition]) -> None:
+            try:
+                serve(client, partitions)
+            except Exception as error:
+                self._error = self._error or error
+
+        return guarded
+
+    def _check_callbacks(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _assign(self, client: Client, partitions: list[TopicPartition]) -> None:
+        """Take partitions over at their committed offsets, held until `release`.
+
+        The offsets are asked for here, with read_committed, so that a transaction of the previous owner that is still
+        completing is waited for.
+        """
+        if self._closing:
+            return
+        new = {(each.topic, each.partition) for each in partitions}
+        at = _committed(client, partitions)
+        if self._incremental:
+            self._give_back(client)
+            client.incremental_assign(at)
+            self._rewind(client)
+            self.assigned |= new
+        else:
+            client.assign(at)
+            self.assigned = new
+        self._begin(at)
+        self._announce(client)
+
+    def _announce(self, client: Client) -> None:
+        """Hand the assignment over, held until `release`."""
+        self._hold(client)
+        self._in_hand = True
+        self.group_metadata = client.consumer_group_metadata()
+        self._on_assigned(set(self.assigned))
+
+    def _revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
+        self._give_back(client)
+        self.assigned -= {(each.topic, each.partition) for each in partitions}
+        if self._incremental:
+            client.incremental_unassign(partitions)
+            self._hold(client)  # those that stay, until the assignment that follows
+        else:
+            client.unassign()
+
+    def _lose(self, client: Client, partitions: list[TopicPartition]) -> None:
+        """Partitions that another member may own already: nothing of them can be committed any more."""
+        self._in_hand = False
+        self._on_revoked(set(self.assigned), True)
+        self.assigned -= {(each.topic, each.partition) for each in partitions}
+
+    def _give_back(self, client: Client) -> None:
+        """Finish what is in hand, of the partitions that go and of those that stay: a generation is of all of them."""
+        if self._in_hand:
+            self._in_hand = False
+            self.group_metadata = client.consumer_group_metadata()
+            self._on_revoked(set(self.assigned), False)
+
+    def _hold(self, client: Client) -> None:
+        if self.assigned:
+            client.pause([TopicPartition(*each) for each in self.assigned])
+
+    def _rewind(self, client: Client) -> None:
+        """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
+        stay = [TopicPartition(*each) for each in self.assigned]
+        if stay:
+            at = _committed(client, stay)
+            if self._incremental:
+                client.incremental_unassign(stay)
+                client.incremental_assign(at)
+            else:
+                client.assign(at)
+            self._begin(at)
+
+    def _out_of_range(self, place: Partition) -> InputError:
+        """What to say of a partition that does not hold the offset that is to be read next."""
+        where = f"{place[0]}[{place[1]}]"
+        at = self._taken.get(place, 0)
+        try:
+            low, high = self._client.get_watermark_offsets(TopicPartition(*place), timeout=_WATERMARKS_S)
+        except KafkaException as error:
+            return InputError(f"{where}: offset {at}, which is next to read, is not there: {error.args[0].str()}")
+        what = (
+            f"records {at} to {low - 1} were deleted before they were read"
+            if at < low
+            else "the topic was cut off or made anew"
+        )
+        return InputError(
+            f"{where}: offset {at} is next to read, but the log holds {low} to {high}: {what}. To go on with what is "
+            f"left, stop all workers of the group, then run `kafka-consumer-groups.sh --bootstrap-server HOST:PORT "
+            f"--group {self._group} --topic {place[0]}:{place[1]} --reset-offsets --to-earliest --execute`"
+        )
+
+    def _begin(self, at: Sequence[TopicPartition]) -> None:
+        """Count lag from these offsets."""
+        for each in at:
+            place = (each.topic, each.partition)
+            self._starts[place] = self._taken[place] = max(each.offset, 0)
+            self._ends.pop(place, None)
+
+
+_COMMITTED_S = 30.0
+_WATERMARKS_S = 10.0
+
+
+def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Where to begin: at the committed offset, or at the beginning of a partition for which there is none."""
+    if not partitions:
+        return []
+    deadline = time.monotonic() + _COMMITTED_S
+    while True:
+        try:
+            at = client.committed(partitions, timeout=max(deadline - time.monotonic(), 1.0))
+            for each in at:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+                if each.offset < 0:  # the offset itself, for it may be committed before anything is read
+                    each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
+            return at
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+_COORDINATOR_MOVES = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._TRANSPORT,
+}
+
+
+def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
+    """Messages in the order of arrival, grouped by (topic, partition); `ends` takes the ends of partitions reached.
+
+    Raises KafkaException for an error that librdkafka gives up on; others it retries by itself.
+    """
+    groups: defaultdict[Partition, list[Message]] = defaultdict(list)
+    for message in messages:
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise _GoneError((message.topic(), message.partition()))  # type: ignore[arg-type]
+            if error.code() == KafkaError._PARTITION_EOF:
+                ends[message.topic(), message.partition()] = message.offset() or 0  # type: ignore[index]
+            else:
+                _check(error)
+            continue
+        groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
+    out = []
+    for (topic, partition), group in groups.items():
+        values = [message.value() for message in group]
+        start = size = 0
+        for end, value in enumerate(values, 1):
+            size += len(value) if value else 0
+            if size >= BATCH_BYTES_MAX or end == len(values):
+                part = group[start:end]
+                out.append(
+                    Batch(
+                        topic,
+                        partition,
+                        [message.offset() or 0 for message in part],
+                        values[start:end],
+                        [message.timestamp()[1] for message in part],
+                        generation,
+                    )
+                )
+                start, size = end, 0
+    return out
+
+
+class _GoneError(Exception):
+    """The log of a partition does not hold the offset that is to be read next."""
+
+    def __init__(self, place: Partition) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+# `_FATAL` reports a fatal error without being one by its own flag: another member has taken this one's place, say.
+_FINAL = {KafkaError._FATAL, KafkaError.TOPIC_AUTHORIZATION_FAILED}
+
+
+def _check(error: KafkaError) -> None:
+    if error.fatal() or error.code() in _FINAL:
+        raise KafkaException(error)
+    log.warning("kafka: %s", error.str())

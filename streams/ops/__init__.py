@@ -1,0 +1,1 @@
+"""What operators run: checks before a start, supervision, the doctor, and a private Kafka."""

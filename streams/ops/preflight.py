@@ -1,0 +1,112 @@
+"""What must be so before a worker starts: a broker that answers, and topics that are there and alike.
+
+Each failure is one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+
+from schemas.topics import PARCELS_CHANGELOG, TOPICS
+from streams.kafka import admin
+from streams.kafka.admin import TopicState
+from streams.settings import KafkaProperty, Settings, unknown_variables
+
+DEFAULT_SERVERS = "127.0.0.1:9092"  # where `waybill broker run` listens
+_CONNECT_S = 3.0
+
+
+class PreflightError(RuntimeError):
+    """A worker cannot start like this; the message says what to do."""
+
+
+def servers(settings: Settings) -> str:
+    """Bootstrap servers: as set, else the development broker's."""
+    return settings.bootstrap_servers or DEFAULT_SERVERS
+
+
+def reached(settings: Settings) -> str:
+    """The bootstrap servers, of which one at least listens. Raises PreflightError."""
+    at = servers(settings)
+    if not answers(at):
+        raise PreflightError(silence(at))
+    return at
+
+
+def client(settings: Settings) -> Mapping[str, KafkaProperty]:
+    """Properties of clients that ask once and report errors themselves, so librdkafka need not log them."""
+    return {**settings.kafka, "log_level": 0}
+
+
+def checked(settings: Settings) -> Settings:
+    """The settings with the broker's address and the partition count that its topics have.
+
+    Raises PreflightError when no broker answers, topics are missing, or their counts differ.
+    """
+    at = reached(settings)
+    states = admin.show(at, client=client(settings))
+    if wrong := faults(states):
+        raise PreflightError("; ".join(wrong))
+    count = next(state.partitions for state in states if state.topic.name == PARCELS_CHANGELOG)
+    return settings.model_copy(update={"bootstrap_servers": at, "partitions": count})
+
+
+def cautions(settings: Settings) -> list[str]:
+    """What a worker can start with, and should not in earnest."""
+    found = [f"{name} names no setting: see `waybill settings`" for name in unknown_variables()]
+    if settings.token_key is None and settings.token_key_file is None:
+        found.append("tokens are made with the development keys, which everyone knows: they protect nobody")
+    return found
+
+
+def faults(states: list[TopicState]) -> list[str]:
+    """What is wrong with these topics, and what to do about it; empty when a worker can run on them."""
+    missing = [state.topic.name for state in states if not state.partitions]
+    there = [state for state in states if state.partitions and not state.topic.single]
+    counts = sorted({state.partitions for state in there})
+    found = []
+    if missing:
+        which = "no topics" if len(missing) == len(TOPICS) else f"missing topics: {', '.join(missing)}"
+        option = f" --partitions {counts[0]}" if len(counts) == 1 else ""
+        found.append(f"{which}; run `waybill topics create{option}`")
+    if len(counts) > 1:
+        listed = ", ".join(f"{state.topic.name} {state.partitions}" for state in there)
+        found.append(
+            f"partition counts differ ({listed}), so a parcel's events would not meet; "
+            "delete the topics that are wrong, then run `waybill topics create`"
+        )
+    split = [
+        f"{state.topic.name} {state.partitions}" for state in states if state.topic.single and state.partitions > 1
+    ]
+    if split:
+        found.append(
+            f"topics of one partition have more ({', '.join(split)}), of which only the first is read; "
+            "delete them, then run `waybill topics create`, and publish again what they held"
+        )
+    return found
+
+
+def answers(bootstrap_servers: str) -> bool:
+    """Whether anything listens at one of these addresses. Asked first, for librdkafka would try for half a minute."""
+    return any(_listens(each.strip()) for each in bootstrap_servers.split(","))
+
+
+def silence(bootstrap_servers: str) -> str:
+    """What to say when nothing listens there."""
+    return (
+        f"nobody answers at {bootstrap_servers}; start a Kafka with `waybill broker run`, "
+        "or name yours with --bootstrap-servers or KAFKA_BOOTSTRAP_SERVERS"
+    )
+
+
+def _listens(server: str) -> bool:
+    match = re.fullmatch(r"(?:[A-Za-z_]+://)?\[?([^\]/]*?)\]?(?::(\d+))?", server)
+    if match is None:
+        return False
+    try:
+        socket.create_connection((match[1], int(match[2] or 9092)), _CONNECT_S).close()
+    except (OSError, OverflowError):
+        return False
+    return True

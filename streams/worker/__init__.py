@@ -1,0 +1,1 @@
+"""The worker: epochs and their commits, rebalances, and the tasks beside the flow."""

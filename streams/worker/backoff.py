@@ -1,0 +1,31 @@
+"""How long to go on with what fails again and again."""
+
+from __future__ import annotations
+
+import time
+
+
+class Backoff:
+    """Waits that grow from failure to failure in a row, until it is enough."""
+
+    def __init__(self, ends_after_s: float) -> None:
+        self._ends_after_s = ends_after_s
+        self._failures = 0
+        self._since = 0.0
+
+    def after(self, error: Exception) -> float:
+        """Seconds to wait before trying again. Raises `error` where the first of these failures is too long ago."""
+        now = time.monotonic()
+        if not self._failures:
+            self._since = now
+        if now - self._since > self._ends_after_s:
+            raise error
+        self._failures += 1
+        return float(min(_WAIT_S * 2 ** (self._failures - 1), _WAIT_S_MAX))
+
+    def renew(self) -> None:
+        """It worked."""
+        self._failures = 0
+
+
+_WAIT_S, _WAIT_S_MAX = 0.1, 5.0

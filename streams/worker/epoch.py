@@ -1,0 +1,117 @@
+"""An epoch: what waits to be committed together, and one step's part in it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas import topics
+from schemas.records import encode
+from streams.flow.batches import Batch
+from streams.flow.pipeline import SOURCES, Judged
+from streams.metrics import Metrics
+
+Message = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
+
+
+@dataclass(slots=True)
+class Epoch:
+    """What waits to be committed together."""
+
+    offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
+    messages: defaultdict[tuple[str, int], list[Message]] = field(default_factory=lambda: defaultdict(list))
+    alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
+    rows: int = 0
+    opened_at: float = 0.0
+    timed: bool = False  # something came of time that passed or of a sweep, rather than of records
+
+    def read(self, batches: Sequence[Batch]) -> None:
+        """Note that these batches are done."""
+        self.opened_at = self.opened_at or time.monotonic()
+        for batch in batches:
+            self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
+            self.rows += len(batch.values)
+
+    def stand_at(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Note where partitions stand, with nothing read."""
+        self.opened_at = self.opened_at or time.monotonic()
+        self.offsets.update(offsets)
+
+    def passed(self, rows: int) -> None:
+        """Note that so many parcels were judged without a batch: time has passed, or reference data have changed."""
+        self.opened_at = self.opened_at or time.monotonic()
+        self.rows += rows
+        self.timed = True
+
+    def judged(self, judged: Judged, since: int = 0) -> None:
+        """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
+        self.send(topics.OBSERVATIONS, judged.observations)
+        self.send(topics.FACTS, judged.facts)
+        self.alerted_since += [since] * len(judged.alerts)
+        for alert in judged.alerts:
+            self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
+        for each in judged.shadows:
+            self.messages[topics.SHADOW, each.partition].append({"key": each.key, "value": each.value})
+        for notice in judged.notices:
+            self.messages[topics.NOTICES, 0].append({"key": notice.key.encode(), "value": encode(notice)})
+        for reject in judged.rejects:
+            self.messages[topics.REJECTS, reject.partition].append({"value": encode(reject)})
+
+    def send(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Add messages for partitions of an internal topic."""
+        for partition, value in messages:
+            self.messages[topic, partition].append({"value": value})
+
+
+class EpochStep:
+    """Takes what a step gives; `fresh` are the batches that are its to read."""
+
+    def __init__(self, epoch: Epoch, metrics: Metrics, fresh: Sequence[Batch]) -> None:
+        self.fresh = fresh
+        self._epoch = epoch
+        self._metrics = metrics
+
+    @property
+    def sources(self) -> set[int]:
+        """Partitions that brought events; what agents send each other comes from elsewhere."""
+        return {batch.partition for batch in self.fresh if batch.topic in SOURCES.values()}
+
+    def judged(self, judged: Judged) -> None:
+        """Add what a step of the parcels gave."""
+        self._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
+        if judged.due:
+            self._epoch.passed(judged.due)
+            self._metrics.overdue.inc(judged.due)
+        _count(self._metrics, judged)
+
+    def passed(self, judged: Judged, rows: int) -> None:
+        """Add what was judged without a batch, out of so many parcels."""
+        self._epoch.judged(judged)
+        self._epoch.passed(rows)
+        _count(self._metrics, judged)
+
+    def forgot(self, store: str, keys: int) -> None:
+        """Add that so many keys of a store were looked at, to be forgotten."""
+        if keys:
+            self._epoch.passed(keys)
+            self._metrics.due.labels(store).inc(keys)
+
+    def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
+        """Add messages for an internal topic."""
+        self._epoch.send(topic, messages)
+
+
+def _count(metrics: Metrics, judged: Judged) -> None:
+    for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
+        metrics.rejects.labels(topic, reason).inc(n)
+    for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
+        metrics.verdicts.labels(tier, status).inc(n)
+        metrics.alerts.labels(status).inc(n)
+    for status, n in Counter(each.shadow.status for each in judged.shadows).items():
+        metrics.shadows.labels(status).inc(n)
+    for notice in judged.notices:
+        metrics.rule_held.labels(notice.rule).set(notice.held)
+    for key, n in judged.answers.items():
+        metrics.rule_answers.labels(*key).inc(n)

@@ -1,0 +1,83 @@
+"""A worker's pages over HTTP: /metrics for Prometheus, /live and /ready for whoever keeps it running.
+
+/ready  200 when partitions are assigned, the state has caught up with the changelog, and a broker answers, else 503.
+/live   200 while the worker makes progress or has nothing to do; 503 when records wait and nothing has been committed,
+        or no broker has answered, for a time (`streams.worker.watchdog`). A worker that is not ready for another
+        reason counts as live: restoring may take long, and a kill starts it anew.
+
+Both answer JSON: {"ok": bool, "why": text, "lag_records": int or null, "partitions": int}; lag is null while it is not
+known, because the worker is not ready.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from streams.metrics import CONTENT_TYPE
+from streams.worker.watchdog import AWAY_S, Watchdog
+
+if TYPE_CHECKING:
+    from streams.worker.worker import Worker
+
+
+class HealthError(RuntimeError):
+    """The pages cannot be served; the message names address and port."""
+
+
+class Health:
+    """The pages of one worker, served on the event loop that it runs on."""
+
+    def __init__(self, worker: Worker, progress: Watchdog) -> None:
+        self._worker = worker
+        self._watchdog = progress
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> str:
+        """Begin to serve; returns the URL. Port 0 takes any free one. Raises HealthError."""
+        pages = web.Application()
+        pages.add_routes(
+            [web.get("/metrics", self._metrics), web.get("/live", self._live), web.get("/ready", self._ready)]
+        )
+        self._runner = web.AppRunner(pages, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+            raise HealthError(
+                f"web_port: {port} on {host} {why}; name another with --web-port or WAYBILL_WEB_PORT"
+            ) from None
+        return f"http://{host}:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """End the pages."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._worker.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _live(self, request: web.Request) -> web.Response:
+        if wrong := self._watchdog.stalled:
+            return self._answer(False, wrong)
+        if not self._worker.ready:
+            return self._answer(True, f"waits for {self._worker.waits_for}")
+        return self._answer(True, "working" if self._watchdog.behind else "nothing to do")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        if (away_s := self._watchdog.away_s) > AWAY_S:
+            return self._answer(False, f"waits for a broker: none has answered for {away_s:.0f} s")
+        if self._worker.ready:
+            return self._answer(True, "assigned and caught up")
+        return self._answer(False, f"waits for {self._worker.waits_for}")
+
+    def _answer(self, ok: bool, why: str) -> web.Response:
+        partitions = len(self._worker.assigned)
+        lag = self._watchdog.behind if self._worker.ready else None
+        body = {"ok": ok, "why": why, "lag_records": lag, "partitions": partitions}
+        return web.json_response(body, status=200 if ok else 503, dumps=lambda each: json.dumps(each) + "\n")

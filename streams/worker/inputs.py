@@ -1,0 +1,136 @@
+"""What a worker judges by besides events: reference data and rules, exchanged between two steps, and swept with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from schemas import topics
+from schemas.records import Reject
+from streams.flow.batches import Batch
+from streams.flow.pipeline import refused
+from streams.flow.reference import EMPTY, Reference
+from streams.flow.reference.reading import Reader
+from streams.flow.rejudge import Sweeper, Swept
+from streams.kafka.global_table import GlobalTable
+from streams.kafka.transport.consumer import Consumer
+from streams.worker.rules import RulesInput
+
+if TYPE_CHECKING:
+    from streams.worker.worker import Worker
+
+_REJECTS_MAX = 10_000
+
+
+class Records:
+    """The records of `waybill.reference`, for a follower."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._rejects: list[Reject] = []
+
+    def add(self, batch: Batch) -> None:
+        """Take records, in their order, each with its key."""
+        self._rejects += [refused(batch, bad) for bad in self._reader.add(batch.values, batch.offsets, batch.keys)]
+        del self._rejects[:-_REJECTS_MAX]
+
+    def build(self) -> tuple[Reference, tuple[Reject, ...]]:
+        """What they say, and those that could not be read."""
+        return self._reader.build(), tuple(self._rejects)
+
+
+class Inputs:
+    """Follows both topics for one `Worker`, and sweeps its partitions when there is something new."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.sweeper = Sweeper(worker.parcels, rules=worker.settings.rejudge == "sweep")
+        self.rules = RulesInput(worker)
+        self._worker = worker
+        self._table: GlobalTable[tuple[Reference, tuple[Reject, ...]]] | None = None
+        self._news = asyncio.Event()  # there may be something to sweep
+
+    def start(self, config: Mapping[str, object], consumer: Consumer) -> None:
+        """Begin to follow. config: librdkafka's; consumer: whom to tell that it cannot be gone on with."""
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            _call(loop, self._news.set)
+
+        def failed(error: BaseException) -> None:
+            _call(loop, consumer.fail, error)
+
+        records = Records(self._worker.parcels.reference_reader())
+        self._table = GlobalTable(config, topics.REFERENCE, records, (EMPTY, ()), changed=changed, failed=failed)
+        self._table.start()
+        self.rules.start(config, changed, failed)
+        self._news.set()
+
+    def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
+        """Wait, on another thread, until all that is on the topics now is known. Raises FollowError."""
+        if self._table is not None:
+            self._table.catch_up(cancelled, timeout_s)
+        self.rules.catch_up(cancelled, timeout_s)
+
+    def begin(self, partitions: Iterable[int]) -> None:
+        """These partitions are taken over, before the first step on them; none: all are given back."""
+        self._exchange()
+        self.sweeper.begin(sorted(partitions))
+        self._news.set()
+
+    async def run(self) -> None:
+        """Whenever reference data or rules have changed, or partitions were taken over: judge again, slice by slice."""
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                while await self.sweep():
+                    await asyncio.sleep(0)
+        finally:
+            if self._table is not None:
+                self._table.stop()
+            self.rules.stop()
+
+    async def sweep(self) -> bool:
+        """Take over what is new, and sweep one slice; whether there may be more."""
+        worker = self._worker
+        async with worker.step([]) as step:
+            if not worker.ready:  # one without partitions may need its rules soon, and says that it has them
+                if not worker.assigned:
+                    self.rules.exchange()
+                return False
+            if self.rules.exchange():
+                self.sweeper.begin(self._numbers())
+            self._exchange()
+            swept = await worker.run(self.sweeper.step, int(time.time() * 1000))
+            if swept is None:
+                return False
+            step.passed(swept.judged, swept.rows)
+            self._count(swept)
+            return True
+
+    def _exchange(self) -> None:
+        """Judge by the newest reference data from now on. Between two steps."""
+        parcels = self._worker.parcels
+        reference, rejects = self._table.latest if self._table else (parcels.reference, ())
+        if reference is not parcels.reference:
+            parcels.reference, self.sweeper.rejects = reference, rejects
+            self.sweeper.begin(self._numbers())
+            for kind, count in reference.sizes.items():
+                self._worker.metrics.reference_records.labels(kind).set(count)
+
+    def _numbers(self) -> list[int]:
+        """The partitions that this worker holds."""
+        return sorted({number for _, number in self._worker.assigned})
+
+    def _count(self, swept: Swept) -> None:
+        self._worker.metrics.swept_parcels.inc(swept.rows)
+        self._worker.metrics.sweeps.inc(swept.done)
+
+
+def _call(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> None:
+    """Call on the event loop, from another thread; not any more once the loop has ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *args)

@@ -1,0 +1,146 @@
+"""A worker's rules: followed on a thread of their own, exchanged between two steps, acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from schemas import topics
+from schemas.rulesets import Ack
+from streams.flow.layout import KINDS, READ
+from streams.flow.pipeline import Parcels
+from streams.kafka.global_table import GlobalTable
+from streams.rulesets.board import Acker
+from streams.rulesets.reading import Source, Standing
+
+if TYPE_CHECKING:
+    from streams.worker.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_FILES = Standing()
+
+
+class RuleSetError(RuntimeError):
+    """No set on the topic can be used, and none is in force; names the rule file and field."""
+
+
+class RulesInput:
+    """Follows `waybill.rules` for one `Worker`."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._table: GlobalTable[Standing | None] | None = None
+        self._acker: Acker | None = None
+        self._began = False  # partitions were taken over once
+        self._seen: Standing | None = None
+        self._taken = Standing()  # what is in force
+        worker.metrics.catalogue.labels(worker.parcels.catalogue.fingerprint).set(1)
+
+    def start(
+        self, config: Mapping[str, object], changed: Callable[[], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Begin to follow, unless the rules are those of files whatever is pushed."""
+        self._acker = Acker(config)
+        if self._worker.settings.rules_from == "topic":
+            source = Source(self._worker.settings)
+            self._table = GlobalTable(config, topics.RULES, source, None, changed=changed, failed=failed)
+            self._table.start()
+
+    def stop(self) -> None:
+        """End the thread, soon."""
+        if self._table is not None:
+            self._table.stop()
+
+    def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
+        """Wait, on another thread, until all that is on the topic now is known. Raises FollowError."""
+        if self._table is not None:
+            self._table.catch_up(cancelled, timeout_s)
+
+    async def take_over(self) -> None:
+        """Exchange before partitions are taken over: what parcels wait for depends on the rules."""
+        async with self._worker.step([]):
+            self.exchange(assigned=True)
+
+    def exchange(self, *, assigned: bool = False) -> bool:
+        """Judge by the newest set that can be used from now on, between two steps; whether the rules are others.
+
+        assigned: all was read, and partitions are taken over. Raises RuleSetError if that is so for the first time, and
+        there are sets of which none can be used.
+        """
+        standing = self._table.latest if self._table is not None else _FILES
+        if standing is None:  # nothing is read yet, or there is nothing to read
+            if not assigned:
+                return False
+            standing = _FILES
+        first = assigned and not self._began
+        if standing == self._seen and not first:  # the same catalogue, not one like it
+            return False
+        self._began, self._seen = self._began or assigned, standing
+        if standing.catalogue is not None:
+            self._taken = standing
+        elif standing.newest and first:
+            raise RuleSetError(f"{standing.reason}; push a set that can be used, or set rules_from to files")
+        worker, parcels = self._worker, self._worker.parcels
+        kinds, joins = parcels.kinds, parcels.joins
+        new = standing.catalogue or parcels.catalogue  # what is in force stays when nothing can take its place
+        other = new.fingerprint != parcels.catalogue.fingerprint
+        parcels.adopt(new, max(standing.newest, parcels.rule_set))
+        self._tell(standing, () if first else begins(parcels, kinds, joins))
+        worker.metrics.catalogue.clear()
+        worker.metrics.catalogue.labels(new.fingerprint).set(1)
+        worker.metrics.rule_set.set(self._taken.in_force)
+        return other
+
+    def _tell(self, standing: Standing, warnings: tuple[str, ...]) -> None:
+        """Say in the log, and to those who push, what became of the newest set."""
+        settings, metrics, fingerprint = (
+            self._worker.settings,
+            self._worker.metrics,
+            self._worker.parcels.catalogue.fingerprint,
+        )
+        taken = self._taken
+        if taken.pushed and taken.pushed != fingerprint:
+            warnings = (*warnings, f"pushed as {taken.pushed}; other rule_overrides here, or another version")
+        if taken.in_force != standing.newest:
+            log.error("rule set %s refused, %s: %s", standing.newest, _stays(taken), standing.reason)
+            metrics.rule_sets.labels("refused").inc()
+        elif standing.newest:
+            log.info("rule set %s in force (%s)", standing.newest, fingerprint)
+            metrics.rule_sets.labels("applied").inc()
+        for warning in warnings:
+            log.warning("rule set %s: %s", taken.in_force, warning)
+        if self._acker is not None:
+            self._acker.say(
+                Ack(
+                    group=settings.group,
+                    instance=settings.instance,
+                    newest=standing.newest,
+                    in_force=taken.in_force,
+                    fingerprint=fingerprint,
+                    follows=self._table is not None,
+                    reason=standing.reason,
+                    warnings=warnings,
+                    at=int(time.time() * 1000),
+                )
+            )
+
+
+def begins(parcels: Parcels, kinds: frozenset[int], joins: bool) -> tuple[str, ...]:
+    """What the rules in force read that was not kept so far, when these kinds were, and reference data if `joins`."""
+    found = []
+    for kind in sorted(parcels.kinds - kinds):
+        names = parcels.catalogue.columns.intersection(READ[kind])
+        found.append(
+            f"history by {KINDS[kind]} begins now: of earlier parcels {', '.join(sorted(names))} stay unknown, "
+            "and counts are lower bounds at first"
+        )
+    if parcels.joins and not joins:
+        found.append("reference data are looked up from now on: earlier parcels are not found in them")
+    return tuple(found)
+
+
+def _stays(taken: Standing) -> str:
+    return f"set {taken.in_force} stays in force" if taken.in_force else "rule files stay in force"

@@ -1,0 +1,126 @@
+"""Whether a worker gets anywhere. One that does not says so on its pages first, and then ends.
+
+It gets nowhere when records wait and nothing is committed, or when no broker answers. Times are counted on a clock that
+stands still while the process does: one that was stopped for an hour is given time to find its feet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streams.worker.worker import Worker
+
+Lag = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
+Answers = Callable[[], Awaitable[bool]]
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 2.0
+AWAY_S = 10.0  # without an answer of a broker, after which a worker is not ready
+
+
+class StuckError(RuntimeError):
+    """A worker that got nowhere for too long; the message says for how long, and what it waited for."""
+
+
+class Watchdog:
+    """Looks at one worker, and keeps its gauges.
+
+    lag         records not yet committed, by (topic, partition)
+    answers     whether a broker answers now
+    stalled_s   longest time without progress before `stalled` says so
+    give_up_s   longest time before `run` raises StuckError
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        lag: Lag,
+        answers: Answers,
+        *,
+        stalled_s: float,
+        give_up_s: float,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._worker = worker
+        self._lag = lag
+        self._answers = answers
+        self._stalled_s = stalled_s
+        self._give_up_s = give_up_s
+        self._look_every_s = look_every_s
+        self.behind = 0  # records
+        self._commits = 0
+        self._clock = 0.0  # seconds
+        self._progress_at = 0.0
+        self._answered_at = 0.0
+
+    async def run(self) -> None:
+        """Look until cancelled. Raises StuckError."""
+        looks = [asyncio.create_task(self._often(look)) for look in (self._look, self._ask)]
+        try:
+            await self._tick()
+        finally:
+            for each in looks:
+                each.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+
+    @property
+    def away_s(self) -> float:
+        """Seconds for which no broker has answered."""
+        return self._clock - self._answered_at
+
+    @property
+    def stalled(self) -> str:
+        """Why it counts as dead; empty while it does not."""
+        return self._wrong(self._stalled_s)
+
+    def _wrong(self, longest_s: float) -> str:
+        # A look that hangs, because the polling thread does, leaves the time of the last progress behind as well.
+        silent_s = self._clock - self._progress_at
+        if self.away_s > longest_s:
+            return f"no broker has answered for {self.away_s:.0f} s"
+        if self._worker.ready and silent_s > longest_s:
+            return f"{self.behind:,} records wait, and nothing was committed for {silent_s:.0f} s"
+        return ""
+
+    async def _tick(self) -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            now = time.monotonic()
+            self._clock += min(now - last, 2 * self._look_every_s)
+            last = now
+            if wrong := self._wrong(self._give_up_s):
+                raise StuckError(wrong)
+
+    async def _often(self, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await look()
+            except Exception as error:  # a look that fails is no reason to stop a worker; what follows from it is
+                log.warning("lag or broker unknown: %s", type(error).__name__)
+            await asyncio.sleep(self._look_every_s)
+
+    async def _ask(self) -> None:
+        if await self._answers():
+            self._answered_at = self._clock
+
+    async def _look(self) -> None:
+        """Bring the gauges up to date, and note progress."""
+        worker, metrics = self._worker, self._worker.metrics
+        lags = await self._lag() if worker.ready else {}
+        self.behind = sum(lags.values())
+        metrics.lag.clear()
+        for (topic, partition), records in lags.items():
+            metrics.lag.labels(topic, str(partition)).set(records)
+        if worker.ready:
+            for store, (entries, size) in worker.sizes().items():
+                metrics.state_entries.labels(store).set(entries)
+                metrics.state_bytes.labels(store).set(size)
+        if not self.behind or worker.commits != self._commits:
+            self._progress_at = self._clock
+        self._commits = worker.commits

@@ -1,0 +1,229 @@
+"""Reading events from files: lines whatever their ends and lengths, Parquet as the same lines, errors in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas import topics
+from streams.files import reading
+from streams.files.reading import FilesError, find, read
+from streams.generate import generate, write
+
+MARK = b"\xef\xbb\xbf"
+
+
+def lines_of(path: Path, rows_max: int = 1_000, line_bytes_max: int = 1_000) -> list[bytes]:
+    found: list[bytes] = []
+    for piece in read(path, rows_max=rows_max, line_bytes_max=line_bytes_max):
+        assert piece.first == len(found)
+        assert 0 < len(piece.values) <= rows_max
+        assert 0 < piece.read_bytes <= path.stat().st_size
+        found += piece.values
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (b"", []),
+        (b"a", [b"a"]),
+        (b"a\n", [b"a"]),
+        (b"a\nb", [b"a", b"b"]),
+        (b"a\n\nb\n\n", [b"a", b"", b"b", b""]),
+        (b"\n", [b""]),
+        (b"a\r\n\r\nb\r\n", [b"a", b"", b"b"]),
+        (b"a\r", [b"a"]),
+        (b"a\rb\n", [b"a\rb"]),
+        (MARK + b"a\n" + MARK + b"b\n", [b"a", MARK + b"b"]),
+        (MARK + b"\r\n", [b""]),
+        (b"\xff\x00\n{", [b"\xff\x00", b"{"]),
+    ],
+)
+def test_lines_end_as_lines_do(tmp_path: Path, text: bytes, lines: list[bytes]) -> None:
+    path = tmp_path / "scans.ndjson"
+    path.write_bytes(text)
+    assert lines_of(path) == lines
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\n\n", b"\r\n", b"{" * 30, b"x" * 200, MARK])).map(b"".join),
+    block=st.integers(1, 64),
+    rows_max=st.integers(1, 5),
+    line_bytes_max=st.integers(1, 40),
+)
+def test_any_text_read_in_any_blocks_gives_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, block: int, rows_max: int, line_bytes_max: int
+) -> None:
+    path = tmp_path / "scans.ndjson"
+    path.write_bytes(text)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", block)
+    expected = text.removeprefix(MARK).split(b"\n")
+    if not expected[-1]:
+        expected.pop()
+    if text == MARK:
+        expected = [b""]
+    found: list[tuple[bytes, int | None]] = []
+    for piece in read(path, rows_max=rows_max, line_bytes_max=line_bytes_max):
+        assert piece.first == len(found)
+        found += [(value, piece.cut.get(i)) for i, value in enumerate(piece.values)]
+    assert len(found) == len(expected)
+    for (value, length), line in zip(found, expected, strict=True):
+        if length is None:
+            assert value == line.removesuffix(b"\r")
+        else:
+            assert line_bytes_max < len(value) <= line_bytes_max + 6 + block
+            assert len(line) <= length <= len(line) + len(MARK)
+
+
+def test_a_line_of_any_length_is_not_kept_whole(tmp_path: Path) -> None:
+    path = tmp_path / "scans.ndjson"
+    length = 3 * reading.BLOCK_BYTES
+    with path.open("wb") as file:
+        file.write(b"first\n")
+        file.write(b"x" * length)
+        file.write(b"\nlast\n")
+    pieces = list(read(path, rows_max=1_000, line_bytes_max=1_000))
+    values = [value for piece in pieces for value in piece.values]
+    assert values[0] == b"first"
+    assert values[2] == b"last"
+    assert 1_000 < len(values[1]) < 2 * reading.BLOCK_BYTES
+    assert [dict(piece.cut) for piece in pieces if piece.cut] == [{0: length}]
+
+
+def test_parquet_gives_the_lines_of_ndjson(tmp_path: Path) -> None:
+    traffic = generate(300, 4, chunk_parcels=120)
+    write(traffic, tmp_path / "n")
+    write(traffic, tmp_path / "p", form="parquet")
+    for topic, name in reading.EVENTS.items():
+        lines = lines_of(tmp_path / "n" / f"{name}.ndjson", line_bytes_max=10_000)
+        assert lines_of(tmp_path / "p" / f"{name}.parquet", rows_max=70) == lines
+        assert find(tmp_path / "p")[topic] == tmp_path / "p" / f"{name}.parquet"
+
+
+def test_parquet_without_rows_has_no_lines(tmp_path: Path) -> None:
+    pl.DataFrame({"event_id": []}, schema={"event_id": pl.String}).write_parquet(tmp_path / "scans.parquet")
+    assert lines_of(tmp_path / "scans.parquet") == []
+
+
+def test_bytes_in_parquet_are_text_of_a_field_and_left_out_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "scans.parquet"
+    frame = pl.DataFrame({"event_id": [b"1", "站".encode(), None, b"\xff"], "photo": [b"\xff\xd8"] * 4, "n": range(4)})
+    frame.with_columns(more=pl.struct(photo=pl.col("photo"))).write_parquet(path)
+    ids = b'"1"', '"站"'.encode(), b"null", b'"\xff"'  # as from a column marked as text; decoding refuses the last
+    assert lines_of(path) == [b'{"event_id":%b,"n":%d}' % (name, row) for row, name in enumerate(ids)]
+
+    path = tmp_path / "reference.parquet"
+    pl.DataFrame({"kind": [b"outlet"], "licence_adcodes": [[b"43", b"44"]], "scan_type": [b"x"]}).write_parquet(path)
+    assert lines_of(path) == [b'{"kind":"outlet","licence_adcodes":["43","44"]}']
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"weight_g": [{"photo": b"1"}]}, r"column weight_g: struct<photo: \S+> is not text$"),
+        ({"key": [b"1"], "value": [b"{}"]}, r"no column is a field of ours: key, value$"),
+    ],
+)
+def test_parquet_without_what_is_needed_is_named(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
+    path = tmp_path / "scans.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(FilesError, match=rf"^[^\n]*scans\.parquet: {message}"):
+        lines_of(path)
+
+
+def test_files_are_found_by_name(tmp_path: Path) -> None:
+    for name in ("scans.ndjson", "inspections.parquet", "reference.ndjson", "truth.ndjson"):
+        (tmp_path / name).touch()
+    (tmp_path / "shipments.ndjson").symlink_to("truth.ndjson")
+    assert list(find(tmp_path).items()) == [
+        (topics.REFERENCE, tmp_path / "reference.ndjson"),
+        (topics.SHIPMENTS, tmp_path / "shipments.ndjson"),
+        (topics.SCANS, tmp_path / "scans.ndjson"),
+        (topics.INSPECTIONS, tmp_path / "inspections.parquet"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda path: path.mkdir(), "not a regular file"),
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.symlink_to("gone"), "a link to nothing"),
+        (lambda path: path.symlink_to(path.parent), "not a regular file"),
+    ],
+    ids=["folder", "fifo", "dangling", "link to a folder"],
+)
+def test_what_is_named_like_a_file_and_is_none_is_told(
+    tmp_path: Path, put: Callable[[Path], None], message: str
+) -> None:
+    (tmp_path / "shipments.ndjson").touch()
+    put(tmp_path / "scans.ndjson")
+    with pytest.raises(FilesError, match=rf"^[^\n]*/scans\.ndjson: {message}$"):
+        find(tmp_path)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FilesError, match=r"gone: no such folder$"):
+        find(tmp_path / "gone")
+    (tmp_path / "file").touch()
+    with pytest.raises(FilesError, match=r"file: not a folder$"):
+        find(tmp_path / "file")
+    with pytest.raises(FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or"):
+        find(tmp_path)
+    for form in reading.FORMS:
+        (tmp_path / f"scans.{form}").write_bytes(b"not parquet")
+    with pytest.raises(FilesError, match=r"both scans\.ndjson and scans\.parquet"):
+        find(tmp_path)
+    with pytest.raises(FilesError, match=r"^[^\n]*scans\.parquet: not readable as Parquet: [^\n]*$"):
+        lines_of(tmp_path / "scans.parquet")
+    with pytest.raises(FilesError, match=r"gone\.ndjson: No such file"):
+        lines_of(tmp_path / "gone.ndjson")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "out.ndjson"
+    path.write_bytes(b"old")
+
+    def interrupted() -> None:
+        with reading.whole(path) as file:
+            file.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"out.ndjson": b"old"}
+    with reading.whole(path) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"out.ndjson": b"new"}
+    with pytest.raises(FilesError, match=r"gone: no such folder"), reading.whole(tmp_path / "gone" / "out"):
+        pass
+    with pytest.raises(FilesError, match=r"not a regular file"), reading.whole(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "dangling"])
+def test_a_file_is_written_through_a_link(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "to").mkdir()
+    target, link = tmp_path / "disk" / "alerts.ndjson", tmp_path / "to" / "link"
+    link.symlink_to("../disk/alerts.ndjson")
+    if there:
+        target.write_bytes(b"old")
+    with reading.whole(link) as file:
+        file.write(b"new")
+        assert target.exists() == there  # not before it is whole
+        assert list(link.parent.iterdir()) == [link]  # the part lies where a rename can take it to the target
+    assert link.is_symlink()
+    assert not target.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]

@@ -1,0 +1,169 @@
+"""Goods names: one form, class by words, controlled terms, names that say nothing; the word lists themselves."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.flow.describe.goods import describe_goods, read
+from streams.flow.describe.lexicon import Lexicon, read_terms
+from streams.flow.describe.spelling import normal_form
+
+LISTS = ["powder", "liquid", "controlled", "exceptions", "objects", "mentions", "negations", "vague"]
+LISTS += ["names", "sound_alikes"]
+
+# Names by what is expected of them.
+NAMES = {
+    expected: [name.replace("_", " ") for name in names.split()]
+    for expected, names in tomllib.loads(
+        Path(__file__).with_name("goods_names.toml").read_text(encoding="utf-8")
+    ).items()
+}
+
+
+@pytest.mark.parametrize("word", NAMES["ordinary"])
+def test_everyday_goods_are_left_alone(word: str) -> None:
+    assert read(word)[1:] == ("unknown", False, False, False)
+
+
+@pytest.mark.parametrize("word", NAMES["powders"])
+def test_powders(word: str) -> None:
+    assert read(word).by_words == "powder"
+
+
+@pytest.mark.parametrize("word", NAMES["liquids"])
+def test_liquids(word: str) -> None:
+    assert read(word).by_words == "liquid"
+
+
+@pytest.mark.parametrize("word", NAMES["controlled"])
+def test_controlled_terms(word: str) -> None:
+    assert read(word).controlled
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["样品", "樣品", " 样 品 ", "日用品", "其他", "其它", "货物", "貨物", "物品", "东西", "配件", "无", "test", "TEST",
+     "测试", "empty", "", "   ", "...", "？", "123", "😀", "N/A", "【其他】"],
+)  # fmt: skip
+def test_names_that_say_nothing(word: str) -> None:
+    assert read(word).vague
+
+
+@pytest.mark.parametrize(
+    "word", ["样品鞋", "汽车配件", "文件", "其他衣服", "testosterone", "无线鼠标", "货物架", "contest"]
+)
+def test_a_vague_word_within_a_name_is_not_vague(word: str) -> None:
+    assert not read(word).vague
+
+
+@pytest.mark.parametrize(
+    ("word", "norm"),
+    [
+        ("Ｋ粉", "k粉"),
+        ("К粉", "k粉"),
+        ("奶 粉（罐裝）", "奶粉罐装"),
+        ("白\u00ad糖\u200b\ufe0f", "白糖"),
+        ("Milk  Powder!", "milkpowder"),
+        ("⽶粉", "米粉"),
+        ("㎏", "kg"),
+        ("冰\u3164毒", "冰毒"),
+        ("___", ""),
+    ],
+)
+def test_normal_form(word: str, norm: str) -> None:
+    assert normal_form(word) == norm
+
+
+def test_declared_form_comes_first() -> None:
+    names = pl.Series(["奶粉", "奶粉", "奶粉", "衣服", "衣服", "香水", None, None])
+    forms = pl.Series(["solid", None, "unknown", "gas", "unknown", "mixed", "powder", None], dtype=pl.String)
+    frame = describe_goods(names, forms)
+    assert frame["goods_class"].to_list() == [
+        "solid",
+        "powder",
+        "powder",
+        "gas",
+        "unknown",
+        "mixed",
+        "powder",
+        "unknown",
+    ]
+    assert frame["goods_vague"].to_list() == [False] * 6 + [True] * 2
+    assert frame["goods_norm"].to_list()[-1] == ""
+    assert describe_goods(pl.Series(["奶粉"]), pl.Series([None]))["goods_class"].to_list() == ["powder"]
+
+
+def test_no_rows() -> None:
+    empty = pl.Series([], dtype=pl.String)
+    assert describe_goods(empty, empty).schema == {
+        "goods_norm": pl.String, "goods_class": pl.String, "goods_controlled": pl.Boolean, "goods_hinted": pl.Boolean,
+        "goods_vague": pl.Boolean,
+    }  # fmt: skip
+
+
+@given(st.lists(st.none() | st.text(max_size=30) | st.text("冰毒糖酒粉丝 *-kKoOil0号", max_size=10), max_size=20))
+@settings(deadline=None, max_examples=300)
+def test_any_text_has_an_answer_and_the_batch_does_not_matter(names: list[str | None]) -> None:
+    forms = pl.Series([None] * len(names), dtype=pl.String)
+    frame = describe_goods(pl.Series(names, dtype=pl.String), forms)
+    assert frame.null_count().row(0) == (0, 0, 0, 0, 0)
+    for name, row in zip(names, frame.rows(), strict=True):
+        assert row == describe_goods(pl.Series([name], dtype=pl.String), forms.head(1)).row(0)
+        assert all(char.isalnum() for char in row[0])
+
+
+@given(
+    st.sampled_from(["冰毒", "氯胺酮", "丙酮", "k粉"]),
+    st.text(" \t.,;-_*·•/|+~\u200b\u200c\u00ad\ufeff\u3000🙂", max_size=4),
+)
+@settings(deadline=None)
+def test_separators_inside_a_term_hide_nothing(term: str, separators: str) -> None:
+    assert read(separators.join(term)).controlled
+
+
+def test_terms_are_found_whole_words_only_where_words_are_latin() -> None:
+    lexicon = Lexicon({"a": ["ink", "0号", "k粉"]})
+    found = {
+        name: [hit.kind for hit in lexicon.hits(name)]
+        for name in ("ink", "inks", "pink", "drinks", "ink5ml", "墨ink", "0号", "10号", "18k粉", "纯k粉")
+    }
+    assert [name for name, kinds in found.items() if kinds] == ["ink", "inks", "ink5ml", "墨ink", "0号", "纯k粉"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_say_where_they_are_from_and_repeat_nothing(name: str) -> None:
+    head = (
+        (files("streams.flow.describe") / "data" / "goods" / f"{name}.txt").read_text(encoding="utf-8").split("\n\n")[0]
+    )
+    assert "reviewed 20" in head
+    terms = [normal_form(term.replace("*", "星")) for term in read_terms(f"goods/{name}.txt")]
+    assert len(terms) == len(set(terms)), {term for term in terms if terms.count(term) > 1}
+    assert all(terms)
+
+
+def test_every_term_does_what_its_list_says() -> None:
+    def misses(name: str, field: str, value: object) -> list[str]:
+        return [term for term in read_terms(f"goods/{name}.txt") if getattr(read(term), field) != value]
+
+    assert misses("powder", "by_words", "powder") == []
+    assert misses("liquid", "by_words", "liquid") == []
+    assert misses("controlled", "controlled", True) == []
+    assert misses("vague", "vague", True) == []
+
+
+def test_every_exception_holds_a_term_and_undoes_it() -> None:
+    exceptions = [word for word in read_terms("goods/exceptions.txt") if "*" not in word]
+    kinds = ("powder", "liquid", "controlled")
+    own = {kind: {normal_form(term) for term in read_terms(f"goods/{kind}.txt")} for kind in kinds}
+    terms = Lexicon(own)
+    # Latin words need their spaces to be found; those are seen to undo something in goods_names.toml.
+    assert [word for word in exceptions if not word.isascii() and not any(terms.hits(normal_form(word)))] == []
+    flagged = [word for word in exceptions if read(word).controlled or read(word).by_words != "unknown"]
+    assert set(flagged) <= own["powder"] | own["liquid"]

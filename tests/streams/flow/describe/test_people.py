@@ -1,0 +1,145 @@
+"""Names and phones: normal forms, masks, placeholders, and any text whatever."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.flow.describe.lexicon import read_terms
+from streams.flow.describe.people import describe_names, mobiles
+
+
+def name(text: str | None) -> tuple[str | None, bool, bool]:
+    """name_norm, name_masked, name_placeholder."""
+    norm, masked, placeholder = describe_names(pl.Series([text], dtype=pl.String)).row(0)
+    return norm, masked, placeholder
+
+
+def mobile(text: str | None) -> str | None:
+    norm: str | None = mobiles(pl.Series([text], dtype=pl.String)).item()
+    return norm
+
+
+@pytest.mark.parametrize(
+    ("text", "norm"),
+    [
+        ("张 伟", "张伟"),
+        ("\u3000李　娜\t", "李娜"),
+        ("Ａｎｎａ Ｌee", "annalee"),
+        ("STRAẞE", "strasse"),
+        ("阿依·古丽", "阿依·古丽"),
+        ("", None),
+        (" \u00a0\n", None),
+        (None, None),
+    ],
+)
+def test_names_have_one_form(text: str | None, norm: str | None) -> None:
+    assert name(text)[0] == norm
+
+
+@pytest.mark.parametrize("text", ["王*", "王**", "＊伟", "王×", "王○○", "王●", "欧阳✱", "王••", "王•", "a*b"])
+def test_masked_names_are_no_placeholders(text: str) -> None:
+    assert name(text)[1:] == (True, False)
+
+
+def test_a_dot_between_parts_of_a_name_masks_nothing() -> None:
+    assert name("阿依•古丽")[1] is False
+    assert name("阿依·古丽")[1] is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test", "TEST", "Ｔｅｓｔ", "测试", "孙悟空", "白骨精",
+        " 先 生 ", "test01", "测试 1", "(先生)", "N/A", "王王", "丽丽丽", "aa", "111", "1", "15400000000", "---",
+        "。", "?!", "😀",
+    ],
+)  # fmt: skip
+def test_placeholders(text: str) -> None:
+    assert name(text)[1:] == (False, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["王先生", "李女士", "王伟", "王", "张三丰", "李四光", "Test Pilot", "欧阳娜娜", "王一王", "", None, "\ue123"],
+)
+def test_not_placeholders(text: str | None) -> None:
+    assert name(text)[2] is False
+
+
+def test_every_word_of_the_list_is_a_placeholder_and_is_there_once() -> None:
+    words = read_terms("names/placeholder.txt")
+    assert len(words) == len(set(words))
+    frame = describe_names(pl.Series(words))
+    assert frame.filter(~pl.col("name_placeholder"))["name_norm"].to_list() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "15400000000", "154 0000 0000", "154-0000-0000", "+86 15400000000", "+86-154-0000-0000", "0086 15400000000",
+        "8615400000000", "(+86)15400000000", "１５４００００００００", "电话15400000000", "\u200b15400000000",
+    ],
+)  # fmt: skip
+def test_mobiles_have_one_form(text: str) -> None:
+    assert mobile(text) == "15400000000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "15400000000-1234", "15400000000转1234", "15400000000,1234", "15400000000#12", "15400000000 16800000000",
+        "010-88886666", "0755 88886666", "4008000000", "95588", "1540000000", "154000000000", "015400000000",
+        "12400000000", "25400000000", "868615400000000", "86", "", " ", "abc", None,
+        "\u0661\u0665\u0664" + "\u0660" * 8,  # Arabic-Indic digits
+    ],
+)  # fmt: skip
+def test_what_is_no_mobile_or_a_virtual_number_links_nothing(text: str | None) -> None:
+    assert mobile(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["154****0000", "154＊＊＊＊0000", "154●●●●0000", "154••••0000", "*" * 11, "15400000000*"]
+)
+def test_masked_phones_link_nothing(text: str) -> None:
+    assert mobile(text) is None
+
+
+def test_every_second_and_third_digit_of_a_mobile() -> None:
+    numbers = [f"1{digit}{rest:09d}" for digit in range(10) for rest in (0, 123_456_789)]
+    norm = mobiles(pl.Series(numbers)).to_list()
+    assert norm == [number if number[1] in "3456789" else None for number in numbers]
+
+
+def test_no_rows() -> None:
+    empty = pl.Series([], dtype=pl.String)
+    assert describe_names(empty).schema == {
+        "name_norm": pl.String, "name_masked": pl.Boolean, "name_placeholder": pl.Boolean
+    }  # fmt: skip
+    assert mobiles(empty).dtype == pl.String
+
+
+texts = st.none() | st.text(max_size=12) | st.text("王张三先生 *•·.-1aAＡ", max_size=6)
+
+
+@given(st.lists(texts, max_size=30))
+@settings(deadline=None, max_examples=200)
+def test_any_name_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
+    frame = describe_names(pl.Series(values, dtype=pl.String))
+    assert frame.rows() == [name(value) for value in values]
+    assert frame.null_count().row(0)[1:] == (0, 0)
+    for value, norm in zip(values, frame["name_norm"].to_list(), strict=True):
+        assert norm == ("".join(unicodedata.normalize("NFKC", value or "").casefold().split()) or None)
+
+
+@given(st.lists(st.none() | st.text(max_size=20) | st.text("0123456789+- *转６", max_size=18), max_size=30))
+@settings(deadline=None, max_examples=200)
+def test_any_phone_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
+    found = mobiles(pl.Series(values, dtype=pl.String))
+    assert found.to_list() == [mobile(value) for value in values]
+    assert all(re.fullmatch(r"1[3-9][0-9]{9}", norm) for norm in found.drop_nulls().to_list())

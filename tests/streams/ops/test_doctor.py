@@ -1,0 +1,135 @@
+"""The doctor's checks of the machine, good and bad."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.ops.doctor import machine
+from streams.ops.doctor.findings import Finding
+from streams.settings import Settings
+
+KEYS = {"token_key": "k1:" + "ab" * 32, "token_state_key": "cd" * 32}
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("WAYBILL_"):
+            monkeypatch.delenv(name)
+
+
+def report(tmp_path: Path, keys: dict[str, str] | None = None, processes: int = 1, **given: Any) -> dict[str, Finding]:
+    settings = Settings(**{"state_dir": tmp_path / "state", "web_port": 0, **(keys or {}), **given})
+    return {finding.what: finding for finding in machine.checks(settings, processes)}
+
+
+def test_a_machine_in_order(tmp_path: Path) -> None:
+    found = report(tmp_path, KEYS)
+    assert {what: finding.status for what, finding in found.items()} == dict.fromkeys(found, "OK")
+    assert not any(finding.advice for finding in found.values())
+    assert list((tmp_path / "state").iterdir()) == []  # the probe is gone
+
+
+def test_development_keys_are_a_warning_and_half_a_pair_a_failure(tmp_path: Path) -> None:
+    assert report(tmp_path)["token keys"].status == "WARN"
+    bad = report(tmp_path, token_key=KEYS["token_key"])["token keys"]
+    assert bad.status == "FAIL"
+    assert "abab" not in bad.says
+
+
+def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = report(tmp_path, state_dir=tmp_path / "file" / "state")["state"]
+    assert found.status == "FAIL"
+    assert "Not a directory" in found.says
+    assert "state_dir" in found.advice
+
+
+def test_little_disk_and_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "DISK_FAIL_BYTES", 2**62)
+    assert report(tmp_path)["state"].status == "FAIL"
+    monkeypatch.setattr(machine, "DISK_FAIL_BYTES", 0)
+    monkeypatch.setattr(machine, "DISK_WARN_BYTES", 2**62)
+    assert report(tmp_path)["state"].status == "WARN"
+    assert report(tmp_path, processes=100_000)["memory"].status == "WARN"
+
+
+@pytest.mark.parametrize("name", ["hot_bytes_max", "state_cache_mb", "state_buffers_mb", "fetch_queue_mb"])
+def test_memory_counts_what_settings_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    available = machine.BASE_BYTES + 1_000 * machine.MB
+    monkeypatch.setattr(machine, "memory_available", lambda: available)
+    assert report(tmp_path)["memory"].status == "OK"
+    more: dict[str, Any] = {name: available if name == "hot_bytes_max" else 1_000}
+    assert report(tmp_path, **more)["memory"].status == "WARN"
+
+
+def test_a_broken_rule_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "rules" / "route"
+    folder.mkdir(parents=True)
+    (folder / "broken.yaml").write_text("title: [")
+    found = report(tmp_path, rules_dir=tmp_path / "rules")["rules"]
+    assert found.status == "FAIL"
+    assert "broken.yaml" in found.says
+
+
+def test_a_misspelt_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYBILL_STATE_DIRR", "x")
+    assert "WAYBILL_STATE_DIRR" in report(tmp_path)["settings"].says
+
+
+class _Ready(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(b'{"why": "waits for partitions"}')
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def worker_port() -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), _Ready)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_port_held_by_a_worker_is_fine_by_another_program_not(tmp_path: Path, worker_port: int) -> None:
+    found = report(tmp_path, web_port=worker_port)["pages"]
+    assert (found.status, "waits for partitions" in found.says) == ("OK", True)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(0)
+        other_port = other.getsockname()[1]
+        found = report(tmp_path, web_port=other_port)["pages"]
+    assert found.status == "FAIL"
+    assert "web_port" in found.advice
+
+
+@pytest.mark.parametrize("answer", [b"-ERR unknown command 'GET'\r\n", b"HTTP/1.0 200 OK\r\n\r\n[]", b""])
+def test_a_port_held_by_what_is_no_worker_of_ours(tmp_path: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            taken, _ = other.accept()
+            with taken:
+                taken.recv(4096)
+                taken.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        found = report(tmp_path, web_port=other.getsockname()[1])["pages"]
+        thread.join()
+    assert found.status == "FAIL"

@@ -1,0 +1,528 @@
+"""The durable store: what is read is what was put last, at every moment between a step and its commit."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from unittest.mock import DEFAULT, Mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rocksdict import Rdict
+
+from streams.flow.layout import FORMAT
+from streams.state.rocks import Delta, RocksStore, StateError
+from streams.state.store import MemoryStore, whole
+from streams.state.tuning import Shared
+
+CACHE = Shared.of(8, 64)
+HOT = 1 << 20
+Store = RocksStore
+
+
+def opened(folder: Path, *partitions: int, hot_bytes_max: int = HOT) -> RocksStore:
+    store = RocksStore("things", folder, CACHE, hot_bytes_max=hot_bytes_max)
+    for number in partitions or (0,):
+        store.open(number)
+    return store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RocksStore]:
+    """Partitions 0 and 1, empty."""
+    made = opened(tmp_path, 0, 1)
+    yield made
+    made.close_all()
+
+
+def put(store: RocksStore, **values: str) -> None:
+    keys = [key.encode() for key in values]
+    store.put([0] * len(keys), keys, [value.encode() for value in values.values()])
+
+
+def get(store: RocksStore, *keys: str) -> list[str | None]:
+    found = store.get([0] * len(keys), [key.encode() for key in keys])
+    return [None if value is None else value.decode() for value in found]
+
+
+def commit(store: RocksStore, offset: int) -> None:
+    delta = store.close_epoch()
+    store.write(delta, dict.fromkeys(delta, offset))
+
+
+def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
+    put(store, committed="1", closing="1", open="1")
+    commit(store, 10)
+    put(store, closing="2")
+    delta = store.close_epoch()
+    put(store, open="3")
+    wanted = ["1", "2", "3", None]
+    assert get(store, "committed", "closing", "open", "never") == wanted
+    store._partitions[0].hot = type(store._partitions[0].hot)(HOT)  # as if all of it had been forgotten
+    store._partitions[0].complete = False
+    assert get(store, "committed", "closing", "open", "never") == wanted
+    store.write(delta, {0: 11})
+    assert get(store, "committed", "closing", "open", "never") == wanted
+
+
+def everything(store: RocksStore | MemoryStore, rows_max: int, partition: int = 0) -> list[tuple[bytes, bytes]]:
+    """A scan to its end."""
+    found: list[tuple[bytes, bytes]] = []
+    after = b"\x01"
+    while True:
+        rows = store.scan(partition, after, rows_max)
+        found += rows
+        if len(rows) < rows_max:
+            return found
+        after = rows[-1][0]
+
+
+@pytest.mark.parametrize("rows_max", [1, 3, 10, 11, 1_000])
+def test_a_scan_finds_newest_values_wherever_they_are(store: RocksStore, rows_max: int) -> None:
+    rng = random.Random(rows_max)
+    keys = [f"{number:02d}" for number in range(40)]
+    truth: dict[str, str] = {}
+    for offset in (1, 2, 3):
+        some = {key: f"{key}-{offset}" for key in rng.sample(keys, 12)}
+        put(store, **some)
+        store.put([0, 1], [b"\x00note", b"07"], [b"of ours", b"other"])
+        truth |= some
+        if offset == 1:
+            commit(store, offset)
+        elif offset == 2:
+            store.close_epoch()
+    expiry = MemoryStore()
+    expiry.put([0] * len(truth), [key.encode() for key in truth], [value.encode() for value in truth.values()])
+    wanted = sorted((key.encode(), value.encode()) for key, value in truth.items())
+    assert everything(store, rows_max) == everything(expiry, rows_max) == wanted
+    assert everything(store, rows_max, partition=1) == [(b"07", b"other")]
+
+
+def test_a_scan_ends_where_it_is_told_and_at_what_is_no_parcel(store: RocksStore) -> None:
+    noted = [b"\xff1", b"\xff2", b"\xff3"]
+    store.put([0] * 3, noted, noted)
+    put(store, a="1", b="1")
+    commit(store, 1)
+    store.put([0], [b"\xff25"], [b"open"])
+    store.delete([0], [b"\xff1"])
+    assert [key for key, _ in store.scan(0, b"\x01", 10)] == [b"a", b"b"]
+    for rows_max in (1, 2, 3):
+        wanted = [b"\xff2", b"\xff25"][:rows_max]
+        assert [key for key, _ in store.scan(0, b"\xff", rows_max, before=b"\xff3")] == wanted
+    commit(store, 2)
+    assert store._partitions[0].read([b"\xff1", b"\xff2"]) == [None, b"\xff2"]
+
+
+def test_what_is_forgotten_leaves_the_disk(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keys = [b"%06d" % number for number in range(60_000)]
+    rng = random.Random(1)
+    store.put([0] * len(keys), keys, [rng.randbytes(600) for _ in keys])
+    commit(store, 1)
+    store.close_all()
+    store.open(0)
+    _, full = store.sizes()
+    store.delete([0] * len(keys), keys)
+    commit(store, 2)
+    store.close_all()
+    store.open(0)
+    deadline = time.monotonic() + 20
+    while store.sizes()[1] > full / 10:
+        assert time.monotonic() < deadline, "nothing was compacted"
+        time.sleep(0.05)
+    store.close_all()
+
+
+def test_partitions_do_not_mix(store: RocksStore) -> None:
+    store.put([0, 1], [b"k", b"k"], [b"zero", b"one"])
+    assert store.get([1, 0], [b"k", b"k"]) == [b"one", b"zero"]
+    commit(store, 5)
+    store.close(0)
+    assert store.partitions == {1}
+    store.open(0)
+    assert store.get([1, 0], [b"k", b"k"]) == [b"one", b"zero"]
+
+
+def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    put(first, a="1", b="1")
+    commit(first, 7)
+    put(first, a="2")
+    commit(first, 9)
+    first.close_all()
+    again = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert again.open(0) == 9
+    assert get(again, "a", "b", "c") == ["2", "1", None]
+    again.close_all()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_was_not_written_is_gone_with_its_offset(tmp_path: Path, closed: bool) -> None:
+    """As after a crash between the commit and the write: the changelog has the rest."""
+    store = opened(tmp_path)
+    put(store, a="1")
+    commit(store, 7)
+    put(store, a="2", b="2")
+    if closed:
+        store.close_epoch()
+    store.close_all()
+    assert store.open(0) == 7
+    assert get(store, "a", "b") == ["1", None]
+    assert store.close_epoch() == {}
+    store.close_all()
+
+
+def test_the_changelog_is_applied_over_what_is_there(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    put(store, a="1", b="1")
+    commit(store, 4)
+    store.close_all()
+    assert store.open(0) == 4
+    store.restore(0, {b"a": b"2", b"b": None, b"c": b"2"}, 8)
+    assert get(store, "a", "b", "c") == ["2", None, "2"]
+    store.close_all()
+    assert store.open(0) == 8
+    store.close_all()
+
+
+def test_rebuilding_begins_with_nothing(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    put(store, a="1")
+    commit(store, 4)
+    store.rebuild(0)
+    assert store.open(0) == 0
+    assert get(store, "a") == [None]
+    store.close_all()
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from tests.streams.state.test_store import commit, opened
+store = opened(Path(sys.argv[1]))
+for number in range(100_000):
+    store.put([0], [b"%d" % (number % 7)], [b"%d " % number + b"x" * 200_000])
+    commit(store, number + 1)
+    print(number, flush=True)
+"""
+
+
+def test_a_kill_leaves_values_that_belong_to_their_offset(tmp_path: Path) -> None:
+    """Whatever part of the commits survives, it is all of those before the offset, and none of the others."""
+    command = [sys.executable, "-c", _WRITER, str(tmp_path)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if int(line) >= 300:  # each of them 200 kB: enough for RocksDB to have written some of its files
+                break
+        writer.kill()
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    offset = store.open(0)
+    assert offset > 50
+    for key, value in enumerate(store.get([0] * 7, [b"%d" % key for key in range(7)])):
+        assert value is not None
+        assert int(value.split()[0]) == max(number for number in range(offset) if number % 7 == key)
+    store.close_all()
+
+
+def test_more_than_fits_in_memory(tmp_path: Path) -> None:
+    """The hot set is bounded; what it forgets is read from the epoch or from RocksDB."""
+    store = opened(tmp_path, hot_bytes_max=20_000)
+    values = {f"{number:05d}": "x" * 100 + str(number) for number in range(2_000)}
+    for number, (key, value) in enumerate(values.items()):
+        put(store, **{key: value})
+        if number % 300 == 299:
+            commit(store, number + 1)
+    hot = store._partitions[0].hot
+    assert len(hot) + len(hot._old) < 200
+    assert get(store, *values) == [*values.values()]
+    assert get(store, "none") == [None]
+    commit(store, 2_000)
+    entries, on_disk = store.sizes()
+    assert entries > 1_000
+    assert on_disk >= 0
+    store.close_all()
+
+
+def filled(folder: Path) -> Path:
+    """A folder with enough in it for blocks of data, closed; the RocksDB folder."""
+    store = opened(folder)
+    put(store, **{f"{number:05d}": f"{number:05d}" + "x" * 300 for number in range(2_000)})
+    commit(store, 7)
+    store.close_all()
+    return folder / "things" / "0"
+
+
+def test_a_folder_of_another_format_is_thrown_away_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path)
+    monkeypatch.setattr("streams.flow.layout.FORMAT", FORMAT + 1)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 0
+    assert get(store, "00001") == [None]
+    store.close_all()
+    (line,) = caplog.messages
+    assert f"things/0 cannot be used (its format is {FORMAT}, this worker's is {FORMAT + 1}): removed, to be" in line
+
+
+def unlink(path: Path) -> None:
+    path.unlink()
+
+
+def scribble(path: Path) -> None:
+    """Random bytes in the middle."""
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : 2 * third] = random.randbytes(third)
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    """As if half of it had never been written."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "harm"),
+    [("MANIFEST-*", unlink), ("MANIFEST-*", scribble), ("CURRENT", unlink), ("CURRENT", scribble), ("*.sst", unlink),
+     ("*.sst", cut)],
+)  # fmt: skip
+def test_a_damaged_folder_is_thrown_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pattern: str, harm: Callable[[Path], None]
+) -> None:
+    """What is found when it is opened; the changelog is read from its start then."""
+    for path in filled(tmp_path).glob(pattern):
+        harm(path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 0
+    assert get(store, "00001") == [None]
+    put(store, a="1")
+    commit(store, 3)
+    store.close_all()
+    assert "removed, to be built from the changelog" in caplog.text
+    assert store.open(0) == 3
+    store.close_all()
+
+
+def test_damage_that_is_met_again_on_closing_is_damage_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path)
+    corruption = Exception("Corruption: block checksum mismatch")
+    damaged = Mock(get=Mock(side_effect=corruption), close=Mock(side_effect=corruption))
+    monkeypatch.setattr("streams.state.rocks.Rdict", Mock(wraps=Rdict, side_effect=[damaged, DEFAULT]))
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 0
+    assert "removed, to be built from the changelog" in caplog.text
+    store.close_all()
+
+
+def test_damage_found_while_reading_is_remembered_for_the_next_opening(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in filled(tmp_path).glob("*.sst"):
+        scribble(path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    with pytest.raises(StateError, match=r"things/0 is damaged \(Corruption.*the next start builds it anew"):
+        get(store, *[f"{number:05d}" for number in range(2_000)])
+    store.close_all()
+    assert store.open(0) == 0
+    assert "removed, to be built from" in caplog.text
+    store.close_all()
+    caplog.clear()
+    store.open(0)
+    assert not caplog.text, "and it is forgotten again"
+    store.close_all()
+
+
+def test_damage_found_where_the_origin_is_kept_is_remembered_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written once, it lies in another file than the offset; an error of RocksDB's own would be met at every start."""
+    filled(tmp_path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+
+    class Damaged:
+        def get(self, keys: object) -> None:
+            raise Exception("Corruption: block checksum mismatch")
+
+    whole = store._partitions[0]._db
+    monkeypatch.setattr(store._partitions[0], "_db", Damaged())
+    with pytest.raises(StateError, match=r"things/0 is damaged \(Corruption.*the next start builds it anew"):
+        store.origin(0, b"id")
+    monkeypatch.setattr(store._partitions[0], "_db", whole)
+    store.close_all()
+    assert store.open(0) == 0
+    store.close_all()
+
+
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_damage_found_while_scanning_is_no_end(tmp_path: Path, part: float) -> None:
+    for path in filled(tmp_path).glob("*.sst"):
+        data = bytearray(path.read_bytes())
+        start = int(part * 0.8 * len(data))  # the last fifth holds no data
+        data[start : start + 500] = random.randbytes(500)
+        path.write_bytes(data)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    with pytest.raises(StateError, match=r"things/0 is damaged .*the next start builds it anew"):
+        list(whole(store, 0, 100))
+    store.close_all()
+    assert store.open(0) == 0
+    assert list(whole(store, 0, 100)) == []
+    store.close_all()
+
+
+def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = filled(tmp_path)
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    assert store.open(0) == 7
+    shutil.rmtree(path.parent)
+    put(store, a="1")
+    commit(store, 8)
+    assert get(store, "a", "00000") == ["1", "00000" + "x" * 300]
+    store.close_all()
+    assert "was not brought up to date" in caplog.text
+    assert store.open(0) == 0
+    store.close_all()
+
+
+def test_all_that_is_there_can_be_read_in_pieces(store: RocksStore) -> None:
+    put(store, **{f"k{i}": f"v{i}" for i in range(20)})
+    commit(store, 30)
+    put(store, **{f"k{i}": f"v{i}" for i in range(18, 25)})
+    pieces = list(whole(store, 0, 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 5]
+    assert dict(pair for piece in pieces for pair in piece) == {b"k%d" % i: b"v%d" % i for i in range(25)}
+    assert list(whole(store, 1, 10)) == []
+
+
+def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with pytest.raises(StateError, match="things/0"):
+        opened(tmp_path)
+    store.close_all()
+
+
+def test_a_folder_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    (tmp_path / "things" / "0").write_text("not a database")
+    with pytest.raises(StateError, match="things/0"):
+        opened(tmp_path)
+
+
+# --- against a dict ---------------------------------------------------------------------------------------------------
+
+KEYS = ("a", "b", "c", "d")
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.sampled_from(KEYS), st.integers(0, 99).map(str)),
+        st.tuples(st.just("delete"), st.sampled_from(KEYS), st.just("")),
+        st.sampled_from(["get", "scan", "close_epoch", "write", "crash", "forget"]).map(lambda name: (name, "", "")),
+    ),
+    max_size=30,
+)
+
+
+@given(steps)
+def test_it_is_a_dict_that_forgets_what_was_not_written(
+    tmp_path_factory: pytest.TempPathFactory, steps: Sequence[tuple[str, str, str]]
+) -> None:
+    """`hot_bytes_max` is so small that every second put forgets something."""
+    store = opened(tmp_path_factory.mktemp("state"), hot_bytes_max=600)
+    now: dict[str, str] = {}
+    written: dict[str, str] = {}
+    closing: list[tuple[Delta, dict[str, str]]] = []
+    offset = 0
+    for name, key, value in steps:
+        if name == "put":
+            put(store, **{key: value})
+            now[key] = value
+        elif name == "delete":
+            store.delete([0], [key.encode()])
+            now.pop(key, None)
+        elif name == "scan":
+            for rows_max in (1, 2, 9):
+                assert everything(store, rows_max) == sorted((k.encode(), v.encode()) for k, v in now.items())
+        elif name == "get":
+            assert get(store, *KEYS) == [now.get(each) for each in KEYS]
+        elif name == "close_epoch":
+            closing.append((store.close_epoch(), dict(now)))
+        elif name == "write" and closing:
+            delta, written = closing.pop(0)
+            offset += 1
+            store.write(delta, dict.fromkeys(delta, offset))
+        elif name == "crash":
+            store.close_all()
+            store.open(0)
+            now, closing = dict(written), []
+        elif name == "forget":
+            store._partitions[0].hot = type(store._partitions[0].hot)(600)
+            store._partitions[0].complete = False
+    assert get(store, *KEYS) == [now.get(each) for each in KEYS]
+    store.close_all()
+
+
+def test_no_stale_value_while_an_epoch_is_being_written(tmp_path: Path) -> None:
+    """One thread steps, another commits, as in the worker; every read is of the newest value."""
+    store = opened(tmp_path, hot_bytes_max=4_000)
+    keys = [f"{number:03d}".encode() for number in range(200)]
+    newest = dict.fromkeys(keys, 0)
+    stop = threading.Event()
+    wrong: list[tuple[bytes, bytes | None, int]] = []
+    waiting: list[Delta] = []
+    turn = threading.Lock()  # an epoch is closed between two steps
+
+    def commits() -> None:
+        offset = 0
+        while not stop.is_set() or waiting:
+            with turn:
+                delta = store.close_epoch()
+            offset += 1
+            store.write(delta, dict.fromkeys(delta, offset))
+
+    committer = threading.Thread(target=commits)
+    committer.start()
+    rng = random.Random(1)
+    for _ in range(400):
+        with turn:
+            some = rng.sample(keys, 20)
+            found = store.get([0] * len(some), some)
+            wrong += [(k, v, newest[k]) for k, v in zip(some, found, strict=True) if int(v or b"0") != newest[k]]
+            for key in some[:10]:
+                newest[key] += 1
+            store.put([0] * 10, some[:10], [b"%d" % newest[key] + b" " * 50 for key in some[:10]])
+    stop.set()
+    committer.join(20)
+    assert not wrong
+    commit(store, 10**6)
+    store.close_all()
+    store.open(0)
+    assert [int(value or b"0") for value in store.get([0] * len(keys), keys)] == [newest[key] for key in keys]
+    store.close_all()
+
+
+def test_memory_alone_keeps_partitions_apart_too() -> None:
+    store = MemoryStore()
+    store.put([0, 1], [b"k", b"k"], [b"zero", b"one"])
+    assert store.get([1, 0, 2], [b"k", b"k", b"k"]) == [b"one", b"zero", None]
+
+
+def test_a_folder_removed_under_a_restore_is_told_of(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    shutil.rmtree(tmp_path)
+    with pytest.raises(StateError, match="No such file"):
+        store.bulk(0, True)
+    store.close_all()

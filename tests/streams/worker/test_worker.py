@@ -1,0 +1,153 @@
+"""Epochs: what is committed together is whole, and what was cut short is not committed at all."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from schemas.records import Alert
+from streams.files.driver import Offline
+from streams.settings import Settings
+from streams.worker.commit import AbortedError
+from tests.runs import catalogue, difference, open_alerts, run
+from tests.workbench import Workbench, current, newest_open, workbench
+from tests.worlds import DAY, START, Record, events_of, world
+
+
+def batches_of(records: list[Record], partitions: int = 4) -> Offline:
+    return Offline(Settings(), catalogue(), partitions=partitions)
+
+
+def published(bench: Workbench) -> dict[str, Alert]:
+    """Those that a bench has published."""
+    return newest_open(bench.effects.published)
+
+
+@pytest.mark.parametrize("size", [13, 10_000])
+def test_a_worker_alone_comes_to_the_same_alerts(tmp_path: Path, size: int) -> None:
+    records = world(2, 60)
+    split = batches_of(records)
+    with workbench(tmp_path) as bench:
+
+        async def scenario() -> None:
+            for first in range(0, len(records), size):
+                await bench.settle(split.batches(records[first : first + size]))
+            await bench.let_pass(START + 10_000 * DAY)
+            await bench.commit()
+
+        asyncio.run(scenario())
+        assert not difference(published(bench), open_alerts(run(records)))
+
+
+def test_an_epoch_holds_the_offsets_of_what_it_read(tmp_path: Path) -> None:
+    records = world(2, 30)
+    with workbench(tmp_path) as bench:
+        batches = batches_of(records).batches(events_of(records))
+
+        async def scenario() -> None:
+            await bench.parcels(batches[:2])
+            await bench.parcels(batches[2:])
+            await bench.commit()
+            await bench.commit()
+
+        asyncio.run(scenario())
+        assert len(bench.effects.epochs) == 1
+        assert bench.effects.offsets == {(each.topic, each.partition): len(each.values) for each in batches}
+
+
+def test_batches_of_an_earlier_assignment_are_left_out(tmp_path: Path) -> None:
+    """They will be read again, here or elsewhere, under the assignment that holds now."""
+    records = world(2, 30)
+    with workbench(tmp_path) as bench:
+        batches = current(batches_of(records).batches(records))
+        bench.worker._generation = 2
+
+        async def scenario() -> None:
+            async with bench.worker.step(batches) as step:
+                assert step.fresh == []
+                step.judged(await bench.worker.run(bench.worker.parcels.step, step.fresh, START))
+            await bench.commit()
+
+        asyncio.run(scenario())
+        assert bench.effects.epochs == []
+
+
+@pytest.mark.parametrize("how", ["fails", "cancelled"])
+def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
+    """Its state has changed, its messages are lost. Committed, the restart would take the events for known."""
+    records = world(2, 30)
+    batches = batches_of(records).batches(records)
+    begun, go_on = threading.Event(), threading.Event()
+
+    with workbench(tmp_path) as bench:
+        step = bench.worker.parcels.step
+
+        def cut_short(*args: object) -> object:
+            done = step(*args)  # type: ignore[arg-type]
+            begun.set()
+            go_on.wait(10)
+            if how == "fails":
+                raise MemoryError
+            return done
+
+        async def scenario() -> None:
+            await bench.parcels(batches[:1])  # a whole one in the same epoch, which alone could be committed
+            bench.worker.parcels.step = cut_short  # type: ignore[assignment, method-assign]
+            task = asyncio.create_task(bench.parcels(batches[1:]))
+            await asyncio.to_thread(begun.wait, 10)
+            if how == "cancelled":
+                task.cancel()
+            asyncio.get_running_loop().call_later(0.2, go_on.set)
+            with pytest.raises((MemoryError, asyncio.CancelledError)):
+                await task
+            await bench.commit()
+            await bench.worker._before_revoke(lost=False)  # as on the way out of a worker that stops
+
+        asyncio.run(scenario())
+        assert bench.effects.epochs == []
+        assert all(store.partitions == frozenset() for store in bench.worker._stores.values())
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_partitions_lost_take_their_epoch_with_them(tmp_path: Path, lost: bool) -> None:
+    records = world(2, 30)
+    with workbench(tmp_path) as bench:
+        batches = batches_of(records).batches(records)
+
+        async def scenario() -> None:
+            await bench.parcels(batches)
+            await bench.worker._before_revoke(lost)
+            assert not bench.worker.ready
+            await bench.commit()
+
+        asyncio.run(scenario())
+        assert len(bench.effects.epochs) == (0 if lost else 1)
+
+
+def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> None:
+    """Whatever a full epoch held is read again, once what waits behind it has been taken and dropped."""
+    records = world(2, 60)
+    with workbench(tmp_path, batch_rows_max=5) as bench:
+        batches = batches_of(records).batches(records)
+        full = threading.Event()
+
+        def refused(epoch: object, deltas: object, group_metadata: object) -> None:
+            full.wait(10)
+            raise AbortedError("refused")
+
+        async def scenario() -> None:
+            await bench.parcels(batches[:1])
+            bench.effects.commit = refused  # type: ignore[method-assign, assignment]
+            failing = asyncio.create_task(bench.commit())
+            while bench.worker._epoch.rows:
+                await asyncio.sleep(0.001)
+            await bench.parcels(batches)  # the epoch that follows is full before it is known that the first has failed
+            full.set()
+            with pytest.raises(AbortedError):
+                await failing
+            await asyncio.wait_for(bench.parcels(batches), 5)
+
+        asyncio.run(scenario())
