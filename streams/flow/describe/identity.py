@@ -2,8 +2,8 @@
 
 Resident ID (GB 11643): 6 region + 8 birth date + 3 order + check (ISO 7064 MOD 11-2). The forms of other documents are
 lines of `data/documents.csv`, see `streams.flow.describe.documents`. A region that was ever assigned is assigned:
-people keep the number of a county that was dissolved, and are renumbered into one that is younger than they are. A region
-that the table lacks may exist all the same: whether such a number is valid is not known.
+people keep the number of a county that was dissolved, and are renumbered into one that is younger than they are. A
+region that the table lacks may exist all the same: whether such a number is valid is not known.
 """
 
 from __future__ import annotations
