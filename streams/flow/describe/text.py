@@ -5,6 +5,7 @@ Nearly all values of a stream are already in normal form. One pattern finds thos
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -51,14 +52,23 @@ def clean(text: pl.Series) -> pl.Series:
 
 def cleaned(text: str) -> str:
     """`clean` of one value; empty if nothing is left."""
-    if text.isascii() and text.isalnum():
+    if _PLAIN_CODE.match(text):
         return text
     return str(clean(pl.Series([text], dtype=pl.String)).item() or "")
 
 
+_PLAIN_CODE = re.compile(r"^[!#-&(-<>-_a-~]+\Z")  # printable ASCII without spaces and quotes
+
+
 def codes(text: pl.Series) -> pl.Series:
-    """`clean` of codes such as outlet_id, most of which are printable ASCII without spaces."""
-    return normalised(text, r"^[!#-&(-<>-_a-~]+$", lambda dirty: dirty)
+    """`clean` of codes such as outlet_id, nearly all of which are in their normal form; one of which nothing is left
+    stays as it is."""
+    return normalised(text, r"^[!#-&(-<>-_a-~]+$", lambda dirty: dirty).fill_null(text)
+
+
+def code(text: str) -> str:
+    """`codes` of one value."""
+    return cleaned(text) or text
 
 
 def normalised(text: pl.Series, plain: str, finish: Callable[[pl.Series], pl.Series]) -> pl.Series:
