@@ -92,8 +92,13 @@ def test_every_yaml_file_of_the_package_is_a_rule() -> None:
 
 
 @every_rule
-def test_it_is_live_in_its_first_version_or_tried(rule: Rule) -> None:
-    assert (rule.mode, rule.version) == ("live" if rule.id != "goods.hinted_term" else "shadow", 1)
+def test_it_is_live_or_tried_in_its_version(rule: Rule) -> None:
+    # Rules that mean something else than they once did.
+    versions = {"identity.number_invalid": 2, "identity.placeholder_name": 2}
+    assert (rule.mode, rule.version) == (
+        "live" if rule.id != "goods.hinted_term" else "shadow",
+        versions.get(rule.id, 1),
+    )
 
 
 @every_rule
