@@ -30,6 +30,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from streams.native import Switch
+
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
 CONFIG_DEFAULT = Path("waybill.toml")
@@ -61,8 +63,8 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
+def _word(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else str(int(value)) if isinstance(value, int) else value
 
 
 def _home(value: object) -> object:
@@ -206,7 +208,10 @@ class Settings(BaseSettings):
     give_up_after_ms: int = Field(
         300_000, ge=1_000, description="A worker, or its supervisor, that gets nowhere for so long ends (milliseconds)."
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+    native: Annotated[Switch, BeforeValidator(_word)] = Field(
+        "auto", description="Native front end: auto (used where it was built), 1 (must be used), or 0 (is not used)."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
 

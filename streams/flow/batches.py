@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from streams.flow import layout
 from streams.flow.layout import MOVEMENT, SHIPMENT
+from streams.state.format import FORMAT
 
 Rows = NDArray[np.void]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Batch:
     timestamps: Sequence[int]  # of the broker, epoch ms
     generation: int = 0  # of the assignment it was read under
     keys: Sequence[bytes | None] = ()  # where they count: of reference records
+    plain: Plain | None = None  # what was read of it ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,26 @@ class Uploads:
     def none() -> Uploads:
         return Uploads([], [], np.empty(0, dtype=SHIPMENT), [])
 
+    @staticmethod
+    def joined(parts: Sequence[Uploads]) -> Uploads:
+        """Several as one."""
+        return Uploads(
+            [partition for part in parts for partition in part.partitions],
+            [parcel for part in parts for parcel in part.parcels],
+            np.concatenate([part.rows for part in parts]),
+            [tail for part in parts for tail in part.tails],
+        )
+
+    def taken(self, rows: Ints) -> Uploads:
+        """These rows, in this order."""
+        order = rows.tolist()
+        return Uploads(
+            [self.partitions[row] for row in order],
+            [self.parcels[row] for row in order],
+            self.rows[rows],
+            [self.tails[row] for row in order],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Movements:
@@ -53,6 +76,33 @@ class Movements:
     @staticmethod
     def none() -> Movements:
         return Movements([], [], np.empty(0, dtype=MOVEMENT), {})
+
+    @staticmethod
+    def joined(parts: Sequence[Movements]) -> Movements:
+        """Several as one."""
+        return Movements(
+            [partition for part in parts for partition in part.partitions],
+            [parcel for part in parts for parcel in part.parcels],
+            np.concatenate([part.rows for part in parts]),
+            {reference: name for part in parts for reference, name in part.names.items()},
+        )
+
+    def taken(self, rows: Ints) -> Movements:
+        """These rows, in this order; the names of all."""
+        order = rows.tolist()
+        return Movements(
+            [self.partitions[row] for row in order], [self.parcels[row] for row in order], self.rows[rows], self.names
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What the native front end made of a batch: rows of its plain records. The strange ones it left."""
+
+    front: object  # that made them: after a change of rules another one makes others
+    rows: Uploads | Movements
+    places: Ints  # of the rows in the batch
+    strange: list[int]  # places of the other records
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +134,7 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     """Rows as messages, some thousand rows of one partition each."""
     by = np.argsort(partitions, kind="stable")
     rows, partitions = rows[by], partitions[by]
-    head = bytes([layout.FORMAT])
+    head = bytes([FORMAT])
     out = []
     for partition in np.unique(partitions).tolist():
         start, end = np.searchsorted(partitions, [partition, partition + 1])
@@ -101,7 +151,7 @@ def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, li
     parts, partitions = [], []
     for batch in batches:
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            if not value or value[0] != layout.FORMAT or (len(value) - 1) % dtype.itemsize:
+            if not value or value[0] != FORMAT or (len(value) - 1) % dtype.itemsize:
                 raise FormatError(
                     f"{batch.topic}[{batch.partition}]@{offset}: not written by this version of the worker"
                 )

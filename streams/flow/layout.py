@@ -1,7 +1,8 @@
 """Fixed layouts of what is kept and what travels between the two agents.
 
 Rows are packed numpy records, so a batch of values is one `join` and one `frombuffer` away from columns, and going
-back is a slice. Every stored value and internal message starts with `FORMAT`; a reader refuses another one.
+back is a slice. Every stored value and internal message starts with `FORMAT` of `streams.state.format`; a reader
+refuses another one.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import xxhash
 from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
-
-FORMAT = 6
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
@@ -30,25 +29,25 @@ DAY_MS = 24 * HOUR_MS
 SPAN_MS = np.array([90 * DAY_MS, 30 * DAY_MS, 14 * DAY_MS, HOUR_MS, DAY_MS], dtype=np.int64)
 
 
-def _codes(record: type, field: str) -> tuple[str, ...]:
+def labels(record: type, field: str) -> tuple[str, ...]:
     """The literal values of a record's field, in order; optional fields lose their None."""
     hint = get_type_hints(record)[field]
     literal = [arg for arg in get_args(hint) if arg is not type(None)]
     return tuple(get_args(literal[0])) if get_args(literal[0]) else tuple(literal)
 
 
-CUSTOMERS = _codes(Shipment, "customer_type")
-PLACES = _codes(Shipment, "pickup_place")
-DIRECTIONS = _codes(Shipment, "direction")
-METHODS = _codes(Shipment, "realname_method")
-CHECKS = _codes(Shipment, "realname_check")
-ID_TYPES = _codes(Shipment, "sender_id_type")
-GOODS_CLASSES = _codes(Shipment, "goods_form")
-SCAN_TYPES = _codes(Scan, "scan_type")
-SEALS = _codes(Scan, "seal_state")
-INSPECTION_TYPES = _codes(Inspection, "inspection_type")
-STAGES = _codes(Inspection, "stage")
-RESULTS = _codes(Inspection, "result")
+CUSTOMERS = labels(Shipment, "customer_type")
+PLACES = labels(Shipment, "pickup_place")
+DIRECTIONS = labels(Shipment, "direction")
+METHODS = labels(Shipment, "realname_method")
+CHECKS = labels(Shipment, "realname_check")
+ID_TYPES = labels(Shipment, "sender_id_type")
+GOODS_CLASSES = labels(Shipment, "goods_form")
+SCAN_TYPES = labels(Scan, "scan_type")
+SEALS = labels(Scan, "seal_state")
+INSPECTION_TYPES = labels(Inspection, "inspection_type")
+STAGES = labels(Inspection, "stage")
+RESULTS = labels(Inspection, "result")
 # What is wrong with an ID number that cannot exist: the first of these that applies.
 ID_FAULTS = ("length", "characters", "region", "date", "future", "too_old", "check_digit")
 NONE = 255  # a code that is not given

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +19,22 @@ from schemas.apart import Notice
 from schemas.records import Reject
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
-from streams.flow.decode import Kind, Limits, Rejected, decode
-from streams.flow.describe import describer
+from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import Emitted, emit
 from streams.flow.flood import Flood
-from streams.flow.fold import dossiers, histories
+from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
+from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, judge, tally
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import Shadowed, shadow
+from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, TimerService, restore_timers
 from streams.state.store import Store
-
-SOURCES: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
 
@@ -55,6 +53,7 @@ class Judged:
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
+    strange: int = 0  # events that the native front end, where it is used, left to Python
     due: int = 0  # parcels that were judged because a deadline has passed
     behind: bool = False  # of such parcels there are more
 
@@ -104,6 +103,7 @@ class Parcels:
         if kept is not None and histories is not None:
             self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers)
         self._limits = Limits(bytes_max=event_bytes_max)
+        self.front = Front(describer, self._limits)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
@@ -115,6 +115,7 @@ class Parcels:
         """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
         self.catalogue, self.rule_set = catalogue, rule_set
         self._describer = self._describer.reading(catalogue.columns)
+        self.front = Front(self._describer, self._limits)
 
     @property
     def kinds(self) -> frozenset[int]:
@@ -138,7 +139,7 @@ class Parcels:
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
         due = self.timers.due(DUE_MAX)
         out.due = len(due)
-        touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        touched = parcels.fold(self.store, uploads, movements, answers, due)
         if self.expiry is not None:
             self.expiry.read(uploads, movements, now_ms)
             self.expiry.begin(touched)
@@ -172,7 +173,7 @@ class Parcels:
             facts = self._histories.answer(observed[co_located], partitions[co_located])
             here = np.isin(facts.partitions, held)
             out.facts = pack(facts.rows[~here], facts.partitions[~here])
-            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            parcels.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
             observed, partitions = observed[~co_located], partitions[~co_located]
         out.observations = pack(observed, partitions)
 
@@ -200,11 +201,16 @@ class Parcels:
         )
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
-        """Decode and describe what these batches hold; rejects and counts go to `out`."""
-        uploads = self._describer.uploads(*self._decode("shipment", batches, out))
-        scans = describer.scans(*self._decode("scan", batches, out))
-        inspections = describer.inspections(*self._decode("inspection", batches, out))
-        return uploads, describer.joined([scans, inspections])
+        """Read and describe what these batches hold; rejects and counts go to `out`."""
+        uploads = self.front.uploads(batches)
+        movements = self.front.movements(batches)
+        for batch, bad in [*uploads.rejected, *movements.rejected]:
+            out.rejects.append(refused(batch, bad, self._describer.seal))
+        for batch in batches:
+            if batch.topic in TOPICS:
+                out.events[batch.topic] += len(batch.values)
+        out.strange += uploads.strange + movements.strange
+        return uploads.rows, movements.rows
 
     def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
         """Conclude about these dossiers, save them, and note what they wait for."""
@@ -251,22 +257,6 @@ class Parcels:
         """The verdicts on these dossiers, `event_time` as above."""
         home = self._describer.home_adcodes
         return judge(touched, self.catalogue, self.reference, event_time, home=home, rule_set=self.rule_set)
-
-    def _decode(self, kind: Kind, batches: Sequence[Batch], out: Judged) -> tuple[list[Any], list[int], list[int]]:
-        """The valid records of one kind, with the partition and offset of each; the others become rejects."""
-        records: list[Any] = []
-        partitions: list[int] = []
-        offsets: list[int] = []
-        topic = SOURCES[kind]
-        for batch in batches:
-            if batch.topic == topic:
-                decoded = decode(kind, batch.values, self._limits)
-                records += decoded.rows
-                partitions += [batch.partition] * len(decoded.rows)
-                offsets += [batch.offsets[i] for i in decoded.indices]
-                out.rejects += [refused(batch, bad, self._describer.seal) for bad in decoded.rejected]
-                out.events[topic] += len(batch.values)
-        return records, partitions, offsets
 
 
 class Histories:

@@ -13,7 +13,10 @@ _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
 
 
 class Courtesy:
-    """Tells such names. maybe: what all of them match, and few others do (an expression of polars and of Python)."""
+    """Tells such names. maybe: what all of them match, and few others do (an expression of polars and of Python).
+
+    starts, ends: with what those begin or end that have no Latin letter.
+    """
 
     def __init__(self, surnames: list[str], titles: list[str], placeholders: list[str]) -> None:
         """surnames: `王 wang`, the commonest first. titles: Chinese or Latin; a short one needs a common surname.
@@ -30,7 +33,9 @@ class Courtesy:
             rf"(?:{_HAN}|[a-z]+|{some}|{'|'.join(sorted(placeholders))})某{{0,2}}·?(?:{'|'.join(long)})"
             rf"|(?:{some})(?:某{{1,3}}人?|姓)|姓(?:{some})|[{few}][{short}]|[小老][{few}]|(?:mr|mrs|ms|miss)·?{_HAN}{{1,2}}"
         )
-        self.maybe = f"[a-z]|[某人姓{''.join(sorted({title[-1] for title in long}))}{short}]$|^[姓小老]"
+        self.starts = "姓小老"
+        self.ends = "某人姓" + "".join(sorted({title[-1] for title in long})) + short
+        self.maybe = f"[a-z]|[{self.ends}]$|^[{self.starts}]"
 
     def says(self, norm: str, name: str) -> bool:
         """Whether a name is such a one. norm: its normal form; name: as it was given."""

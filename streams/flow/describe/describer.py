@@ -27,6 +27,7 @@ from streams.flow.describe.text import codes as normal_codes
 from streams.flow.describe.tokens import Tokeniser, load_keys
 from streams.flow.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref, text_ref
 from streams.flow.reject_cipher import RejectCipher, cipher_of
+from streams.native import Switch
 from streams.settings import Settings
 
 Rows = NDArray[np.void]
@@ -44,6 +45,7 @@ class Describer:
     kinds: frozenset[int]  # of history that are kept
     joins: bool  # reference data are looked up
     seal: RejectCipher  # what is kept of a record that cannot be read
+    native: Switch  # whether the native front end is used
 
     @classmethod
     def of(cls, settings: Settings, columns: Container[str]) -> Describer:
@@ -58,7 +60,7 @@ class Describer:
             token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
         )
         places = settings.priority_origins, settings.priority_countries, settings.home_adcodes
-        return cls(tokens, *places, frozenset(), False, cipher_of(settings)).reading(columns)
+        return cls(tokens, *places, frozenset(), False, cipher_of(settings), settings.native).reading(columns)
 
     def reading(self, columns: Container[str]) -> Describer:
         """The same for rules that read these columns."""
@@ -185,16 +187,6 @@ def inspections(records: Sequence[Inspection], partitions: list[int], offsets: S
     rows["stage"] = [_STAGE[stage] for stage in raw["stage"]]
     rows["seal"] = NONE
     return _movements(rows, raw, partitions, offsets, seed=1)
-
-
-def joined(parts: Sequence[Movements]) -> Movements:
-    """Several batches of movements as one."""
-    return Movements(
-        [partition for part in parts for partition in part.partitions],
-        [parcel for part in parts for parcel in part.parcels],
-        np.concatenate([part.rows for part in parts]),
-        {reference: name for part in parts for reference, name in part.names.items()},
-    )
 
 
 def _movements(rows: Rows, raw: Raw, partitions: list[int], offsets: Sequence[int], seed: int = 0) -> Movements:

@@ -33,13 +33,13 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
     """
     norm = normalised(name, _plain_name(), _fold_all)
     text = pl.col("norm")
-    courtesy = _courtesy()
+    address = courtesy()
     frame = pl.DataFrame({"norm": norm}).select_seq(
         "norm",
         masked=text.str.contains("*", literal=True).fill_null(False),
-        word=text.is_in(list(_placeholders())),
+        word=text.is_in(list(placeholders())),
         # Few names are looked at one by one: those that are not letters alone, or may have a form of address.
-        odd=text.str.contains(rf"[^\p{{L}}*]|{courtesy.maybe}").fill_null(False),
+        odd=text.str.contains(rf"[^\p{{L}}*]|{address.maybe}").fill_null(False),
         # One character repeated has equal ends.
         ends=((text.str.head(1) == text.str.tail(1)) & (text.str.len_chars() > 1)).fill_null(False),
     )
@@ -47,7 +47,7 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
     rows = np.flatnonzero((frame["odd"] | frame["ends"]).to_numpy() & ~placeholder & ~frame["masked"].to_numpy())
     if len(rows):
         pairs = zip(norm.gather(rows).to_list(), name.gather(rows).to_list(), strict=True)
-        placeholder[rows] = [_repeated(text) or _bare(text) or courtesy.says(text, given) for text, given in pairs]
+        placeholder[rows] = [_repeated(text) or _bare(text) or address.says(text, given) for text, given in pairs]
     placeholder &= ~frame["masked"].to_numpy()
     return pl.DataFrame(
         [
@@ -109,14 +109,14 @@ _HIDDEN = [
 @cache
 def _plain_name() -> str:
     """The names that are their own normal form: simplified characters, a dot between parts, stars behind."""
-    cuts = [0x4DFF, *sorted(code for code in _simplified() if 0x4E00 <= code < 0xA000), 0xA000]
+    cuts = [0x4DFF, *sorted(code for code in simplified() if 0x4E00 <= code < 0xA000), 0xA000]
     runs = ((before + 1, after - 1) for before, after in pairwise(cuts) if after - before > 1)
-    simplified = "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
-    return rf"^[{simplified}]+(?:{_DOT}[{simplified}]+)*\**$"
+    plain = "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
+    return rf"^[{plain}]+(?:{_DOT}[{plain}]+)*\**$"
 
 
 @cache
-def _simplified() -> dict[int, str]:
+def simplified() -> dict[int, str]:
     """Each traditional character to its simplified form, one by one: in a name no phrase says which is meant."""
     han = [chr(code) for code in (*range(0x3400, 0xA000), *range(0x20000, 0x2A6E0))]
     folded = opencc.OpenCC("t2s").convert("\n".join(han)).split("\n")
@@ -134,7 +134,7 @@ def _fold(name: str) -> str:
         for hidden in _HIDDEN:
             name = hidden.sub(_stars, name)
     folded = "".join(_DOT_RUN.sub(_DOT, name).split())
-    return (folded.strip(_DOT) or folded).translate(_simplified())
+    return (folded.strip(_DOT) or folded).translate(simplified())
 
 
 def _stars(run: re.Match[str]) -> str:
@@ -152,15 +152,17 @@ _NOT_LETTERS = re.compile(r"[^\w\ue000-\uf8ff]|[\d_]")
 def _bare(name: str) -> bool:
     """Without digits and punctuation nothing is left, or a placeholder word is (测试01, N/A)."""
     letters = _NOT_LETTERS.sub("", name)
-    return not letters or letters in _placeholders()
+    return not letters or letters in placeholders()
 
 
 @cache
-def _placeholders() -> frozenset[str]:
+def placeholders() -> frozenset[str]:
+    """Words that name nobody, without what is not a letter."""
     return frozenset(_NOT_LETTERS.sub("", _fold(word)) for word in read_terms("names/placeholder.txt"))
 
 
 @cache
-def _courtesy() -> Courtesy:
-    words = [word for word in _placeholders() if not word.isascii()]
+def courtesy() -> Courtesy:
+    """Forms of address in place of names."""
+    words = [word for word in placeholders() if not word.isascii()]
     return Courtesy(read_terms("names/surnames.txt"), read_terms("names/titles.txt"), words)

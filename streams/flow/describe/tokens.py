@@ -47,8 +47,10 @@ class Tokeniser:
                 raise KeyFileError(f"key {name!r}: {len(key)} bytes, at least {KEY_BYTES_MIN} are needed")
         self.publish_key_id = publish_key_id
         self._publish_keys = dict(publish_keys)
+        self.state_key = hashlib.sha256(state_key).digest()
+        """As BLAKE2s takes it; for those who make the same tokens elsewhere."""
         # Keyed once here, and copied for every value.
-        self._keyed = hashlib.blake2s(key=hashlib.sha256(state_key).digest(), digest_size=8)
+        self._keyed = hashlib.blake2s(key=self.state_key, digest_size=8)
 
     @property
     def development(self) -> bool:
@@ -77,6 +79,11 @@ class Tokeniser:
         tokens[tokens == 0] = 1
         tokens[missing] = 0
         return tokens
+
+    @property
+    def publish_key_ids(self) -> tuple[str, ...]:
+        """Ids of all publish keys that are held, the current one first."""
+        return tuple(sorted(self._publish_keys, key=lambda key_id: key_id != self.publish_key_id))
 
     def publish(self, token: int, key_id: str | None = None) -> str:
         """`key_id:32 hex` of a state token, under the current publish key or an older one that is still held.

@@ -1,0 +1,6 @@
+"""`python -m streams.flow.front`: write the definitions that the native library is built with."""
+
+from streams.flow.front.tables import tables
+from streams.native.build import HERE
+
+(HERE / "src" / "tables.rs").write_text(tables(), encoding="utf-8")

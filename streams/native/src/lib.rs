@@ -1,0 +1,21 @@
+//! The native front end: bytes to packed rows, for the records that are plain.
+//!
+//! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that it gives;
+//! what is not plain is handed back, and Python alone says whether it is right, and if not, why.
+
+mod batch;
+mod goods;
+mod identity;
+mod json;
+mod movements;
+mod people;
+mod record;
+mod refs;
+mod row;
+mod shipments;
+#[rustfmt::skip]
+mod tables;
+mod tokens;
+
+#[cfg(feature = "python")]
+mod python;

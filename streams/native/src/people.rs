@@ -1,0 +1,66 @@
+//! Senders and recipients: names and mobile numbers that are written plainly. See `streams/flow/describe/people.py`.
+
+use std::collections::HashSet;
+
+/// What the name of a sender says.
+pub struct Name {
+    pub norm: String,
+    pub masked: bool,
+    pub placeholder: bool,
+}
+
+/// What tells a plain name from one that is Python's to read.
+pub struct Lists {
+    /// Words that name nobody.
+    pub placeholders: HashSet<String>,
+    /// Characters that have another, simplified form.
+    pub traditional: HashSet<char>,
+    /// What a form of address begins and ends with.
+    pub address_starts: HashSet<char>,
+    pub address_ends: HashSet<char>,
+}
+
+/// A name of simplified Chinese characters with single dots between, perhaps with stars behind; None for any other, and
+/// for one that may be a form of address.
+pub fn name(written: &str, lists: &Lists) -> Option<Name> {
+    let norm = written.trim_end_matches('*');
+    let masked = norm.len() < written.len();
+    let mut parts = norm.split('·');
+    if !parts.all(|part| !part.is_empty() && part.chars().all(|char| is_simplified(char, lists))) {
+        return None;
+    }
+    let mut chars = norm.chars();
+    let first = chars.next()?;
+    let last = chars.next_back();
+    if !masked {
+        if lists.address_starts.contains(&first) || lists.address_ends.contains(&last.unwrap_or(first)) {
+            return None;
+        }
+    }
+    let repeated = last == Some(first) && chars.all(|char| char == first);
+    let placeholder = !masked
+        && (repeated
+            || lists.placeholders.contains(norm)
+            || (norm.contains('·') && lists.placeholders.contains(&norm.replace('·', ""))));
+    Some(Name { norm: written.to_owned(), masked, placeholder })
+}
+
+fn is_simplified(char: char, lists: &Lists) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&char) && !lists.traditional.contains(&char)
+}
+
+/// A mobile number in one form: `Some(Some(11 digits))`; `Some(None)` for what is no full mobile number; None for one
+/// that is not written in digits, with stars for those hidden.
+pub fn mobile(written: &str) -> Option<Option<&str>> {
+    if written.is_empty() || !written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*') {
+        return None;
+    }
+    let number =
+        ["0086", "86", ""].iter().find_map(|prefix| written.strip_prefix(prefix).filter(|rest| is_mobile(rest)));
+    Some(number)
+}
+
+fn is_mobile(digits: &str) -> bool {
+    let bytes = digits.as_bytes();
+    bytes.len() == 11 && bytes[0] == b'1' && (b'3'..=b'9').contains(&bytes[1]) && bytes.iter().all(u8::is_ascii_digit)
+}

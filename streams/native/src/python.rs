@@ -1,0 +1,136 @@
+//! The module as Python sees it. A call takes its objects in one piece, lets go of the interpreter's lock while it reads,
+//! and takes it once more to give back what it made; and between, if there are goods names that nobody has read yet.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyList};
+
+use crate::batch::{numbered, Texts};
+use crate::goods::{Goods, Names, Said};
+use crate::movements::{self, Movements};
+use crate::people;
+use crate::shipments::{Describer, Read};
+use crate::tables;
+use crate::tokens::Tokens;
+
+type Values<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+/// Rows (packed, as one bytearray), parcels, names as (row, name), and the numbers of the strange values.
+type Moved<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Vec<(usize, String)>, Vec<u32>);
+/// Rows, parcels, tails, and the numbers of the strange values.
+type Uploaded<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Bound<'py, PyList>, Vec<u32>);
+
+#[pymodule]
+mod _front {
+    #[pymodule_export]
+    use super::{inspections, scans, Shipments};
+
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("FINGERPRINT", tables::FINGERPRINT)
+    }
+}
+
+/// MOVEMENT rows of scans.
+#[pyfunction]
+fn scans<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Moved<'py>> {
+    let values = slices(&values);
+    moved(py, py.detach(|| movements::scans(&values, bytes_max)))
+}
+
+/// MOVEMENT rows of inspections.
+#[pyfunction]
+fn inspections<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Moved<'py>> {
+    let values = slices(&values);
+    moved(py, py.detach(|| movements::inspections(&values, bytes_max)))
+}
+
+/// Describes shipments. `read_goods` takes goods names and says of each its norm, class and flags.
+#[pyclass(frozen)]
+struct Shipments {
+    describer: Describer,
+    goods: Goods,
+    read_goods: Py<PyAny>,
+}
+
+#[pymethods]
+impl Shipments {
+    #[new]
+    #[pyo3(signature = (*, token_key, priority_origins, priority_countries, kinds, joins, regions, placeholders, traditional, address, read_goods))]
+    #[allow(clippy::too_many_arguments)] // named, all of them
+    fn new(
+        token_key: &[u8],
+        priority_origins: Vec<String>,
+        priority_countries: Vec<String>,
+        kinds: Vec<usize>,
+        joins: bool,
+        regions: &[u8],
+        placeholders: Vec<String>,
+        traditional: &str,
+        address: (String, String),
+        read_goods: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let tokens =
+            |domain| Tokens::new(token_key, domain).map_err(|_| PyValueError::new_err("token_key: at most 32 bytes"));
+        let describer = Describer {
+            ids: tokens("id")?,
+            phones: tokens("phone")?,
+            names: tokens("name")?,
+            prefixes: tokens("prefix")?,
+            priority_origins,
+            priority_countries,
+            kinds: std::array::from_fn(|kind| kinds.contains(&kind)),
+            joins,
+            regions: regions.to_vec(),
+            names_known: people::Lists {
+                placeholders: placeholders.into_iter().collect(),
+                traditional: traditional.chars().collect(),
+                address_starts: address.0.chars().collect(),
+                address_ends: address.1.chars().collect(),
+            },
+        };
+        Ok(Shipments { describer, goods: Goods::default(), read_goods })
+    }
+
+    /// SHIPMENT rows of shipments.
+    fn read<'py>(&self, py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Uploaded<'py>> {
+        let values = slices(&values);
+        let mut found = py.detach(|| self.describer.read(numbered(&values), bytes_max, &self.goods.known()));
+        if !found.waiting.is_empty() {
+            let names = self.said(py, std::mem::take(&mut found.unknown).into_iter().collect())?;
+            found = py.detach(|| {
+                let waiting = found.waiting.iter().map(|&number| (number, values[number as usize]));
+                let later = self.describer.read(waiting, bytes_max, &names);
+                self.goods.learn(names);
+                found.with(later)
+            });
+        }
+        let Read { uploads, strange, .. } = found;
+        let rows = PyByteArray::new(py, &uploads.rows);
+        Ok((rows, list(py, &uploads.parcels)?, list(py, &uploads.tails)?, strange))
+    }
+}
+
+impl Shipments {
+    /// What these goods names say.
+    fn said(&self, py: Python<'_>, names: Vec<String>) -> PyResult<Names> {
+        let said: Vec<(String, u8, u16)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;
+        let said = said.into_iter().map(|(norm, class, flags)| Said { norm, class, flags });
+        Ok(names.into_iter().zip(said).collect())
+    }
+}
+
+fn slices<'a>(values: &'a Values<'_>) -> Vec<Option<&'a [u8]>> {
+    values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect()
+}
+
+fn moved(py: Python<'_>, found: Movements) -> PyResult<Moved<'_>> {
+    let rows = PyByteArray::new(py, &found.rows);
+    Ok((rows, list(py, &found.parcels)?, found.names, found.strange))
+}
+
+fn list<'py>(py: Python<'py>, texts: &Texts) -> PyResult<Bound<'py, PyList>> {
+    let objects: Vec<_> = texts.iter().map(|text| PyBytes::new(py, text)).collect();
+    PyList::new(py, objects)
+}

@@ -1,0 +1,150 @@
+"""With the native library the same rows, tails, names and rejects come out as without it, whatever comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules import load_catalogue
+from schemas import topics
+from streams.flow.batches import Batch, Movements, Uploads
+from streams.flow.decode import Limits
+from streams.flow.describe.describer import Describer
+from streams.flow.front.reader import Front, Read
+from streams.flow.sources import SOURCES
+from streams.native import Switch
+from streams.settings import Settings
+from tests.schemas.samples import EVENTS, wire
+from tests.streams.flow.front.traffic import EventKind, values
+
+pytestmark = pytest.mark.native
+KINDS: tuple[EventKind, ...] = ("shipment", "scan", "inspection")
+Columns = tuple[str, ...]
+EVERY: Columns = tuple(sorted(load_catalogue().columns))
+
+
+@cache
+def front(switch: Switch, columns: Columns = EVERY) -> Front:
+    """A front end for rules that read these columns, with the library (1) or without it (0)."""
+    return Front(Describer.of(Settings(native=switch), columns), Limits(bytes_max=4_096))
+
+
+def batches(kind: EventKind, found: Sequence[bytes | None], cuts: Sequence[int] = ()) -> list[Batch]:
+    """Values as batches of several partitions, cut at these places."""
+    ends = [0, *sorted(min(cut, len(found)) for cut in cuts), len(found)]
+    topic = next(source.topic for source in SOURCES if source.kind == kind)
+    return [
+        Batch(topic, number, range(start, end), found[start:end], [-1] * (end - start))
+        for number, (start, end) in enumerate(pairwise(ends))
+    ]
+
+
+def said(read: Read[Uploads] | Read[Movements]) -> tuple[Any, ...]:
+    """All that a front end says, as something to compare."""
+    rows = read.rows
+    more = rows.tails if isinstance(rows, Uploads) else rows.names
+    refused = [(batch.partition, bad) for batch, bad in read.rejected]
+    return rows.partitions, rows.parcels, rows.rows.tobytes(), more, refused
+
+
+def read_by(which: Front, given: Sequence[Batch]) -> Read[Uploads] | Read[Movements]:
+    return which.uploads(given) if given[0].topic == topics.SHIPMENTS else which.movements(given)
+
+
+def compare(kind: EventKind, found: Sequence[bytes | None], columns: Columns = EVERY, cuts: Sequence[int] = ()) -> int:
+    """How many records the library left to Python, having compared."""
+    given = batches(kind, found, cuts)
+    native = read_by(front("1", columns), given)
+    assert said(native) == said(read_by(front("0", columns), given))
+    return native.strange
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_records(kind: EventKind, seed: int) -> None:
+    left = compare(kind, values(kind, 5_000, seed), cuts=(700, 701, 3_000))
+    assert 250 < left < 4_500
+
+
+@given(st.sampled_from(KINDS), st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_small_batches_of_mutated_records(kind: EventKind, seed: int, cuts: list[int]) -> None:
+    compare(kind, values(kind, 40, seed), cuts=cuts)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            field: st.text(max_size=20) | st.text("王张*·• 0189aZxX-+", max_size=19)
+            for field in ("sender_name", "sender_phone", "sender_id_no", "recipient_phone", "goods_name", "event_id")
+        },
+    ),
+    st.booleans(),
+)
+@settings(max_examples=400, deadline=None)
+def test_any_text_in_a_shipment(fields: dict[str, str], escaped: bool) -> None:
+    text = wire({**EVENTS["shipment"], **fields}, escaped=True)
+    compare("shipment", [text if escaped else text.decode("unicode_escape").encode("utf-8", "surrogatepass")])
+
+
+@given(st.sampled_from(KINDS), st.binary(max_size=60), st.integers(0, 700), st.integers(0, 20))
+@settings(max_examples=400, deadline=None)
+def test_any_bytes_in_a_record(kind: EventKind, piece: bytes, at: int, less: int) -> None:
+    good = wire(EVENTS[kind])
+    compare(kind, [good[:at] + piece + good[at + less :], good])
+
+
+@pytest.mark.parametrize(
+    "columns", [(), ("sender_names_90d",), ("phone_ids_30d",), ("courier_clones_1h",), ("outlet_known",)]
+)
+def test_what_rules_read_is_what_is_filled(columns: Columns) -> None:
+    compare("shipment", values("shipment", 500, columns), columns)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ordinary_records_are_plain_however_they_are_written(kind: EventKind) -> None:
+    record = EVENTS[kind]
+    written = [
+        wire(record),
+        wire(record, escaped=True),
+        wire(dict(reversed(record.items()))),
+        wire({name: value for name, value in record.items() if value is not None}),
+        wire({"more": "值", **record, "x": None, "y": 1}),
+        wire(record).replace(b",", b" ,\n\t ").replace(b":", b" : "),
+        b"\0\0\0\0\7" + wire(record),
+    ]
+    assert compare(kind, written) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_may_be_read_ahead(kind: EventKind) -> None:
+    given = batches(kind, values(kind, 300, "ahead"), (100,))
+    ahead = [front("1").ahead(batch) for batch in given]
+    assert all(batch.plain for batch in ahead)
+    expected = said(read_by(front("0"), given))
+    assert said(read_by(front("1"), ahead)) == expected
+    other = front("1", ())
+    assert said(read_by(other, ahead)) == said(read_by(front("0", ()), given)), "read again, for other rules"
+    assert all(front("0").ahead(batch) is batch for batch in given)
+
+
+def test_what_brings_no_events_is_not_read_ahead() -> None:
+    batch = Batch(topics.FACTS, 0, [1], [b"x"], [-1])
+    assert front("1").ahead(batch) is batch
+
+
+def test_goods_names_are_read_once_and_kept() -> None:
+    fresh = Front(Describer.of(Settings(native="1"), EVERY), Limits())
+    found = [wire({**EVENTS["shipment"], "goods_name": f"衣服{number % 50}"}) for number in range(200)]
+    given = batches("shipment", found)
+    for _ in range(2):
+        assert said(fresh.uploads(given)) == said(front("0").uploads(given))
+        given = [replace(batch, partition=1) for batch in given]
