@@ -28,6 +28,7 @@ COMMANDS = (
     "alerts",
     "clues",
     "measures",
+    "desk",
     "dispatcher",
     "tracer",
     "doctor",

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka.log_reader import FINAL, Entry, ReadError, entry_of
 
@@ -55,6 +55,16 @@ class GroupReader:
             elif error.fatal() or error.code() in FINAL:
                 raise ReadError(f"{self._topic}: {error.str()}")
         return entries
+
+    def commit(self) -> None:
+        """Commit all that was read, where nothing is made of it on this broker. Raises ReadError."""
+        if not self._next:
+            return
+        try:
+            self._consumer.commit(offsets=self.offsets(), asynchronous=False)
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.ILLEGAL_GENERATION:
+                raise ReadError(f"{self._topic}: not committed: {error.args[0].str()}") from None
 
     def offsets(self) -> list[TopicPartition]:
         """Where to go on behind all that was read."""

@@ -111,6 +111,7 @@ class Describer:
         )
         rows["sender_id_fault"] = ids["id_fault"].fill_null(NONE)
         rows["goods_class"] = goods["goods_class"].cast(pl.Enum(layout.GOODS_CLASSES)).to_physical()
+        rows["goods_term"], rows["goods_trick"] = goods["goods_term"], goods["goods_trick"]
         token = self.tokens.tokens
         rows["person"] = token("id", _where(ids["id_norm"], ~ids["id_masked"]))
         phone = token("phone", mobiles(text["sender_phone"]).to_list())

@@ -46,7 +46,7 @@ pub mod regions {
 }
 
 pub mod shipment_row {
-    pub const SIZE: usize = 176;
+    pub const SIZE: usize = 181;
     pub const EVENT: super::Column<u64> = super::Column::at(0);
     pub const VERSION_AT: super::Column<i64> = super::Column::at(8);
     pub const PICKED_UP_AT: super::Column<i64> = super::Column::at(16);
@@ -74,7 +74,9 @@ pub mod shipment_row {
     pub const SENDER_ID_TYPE: super::Column<u8> = super::Column::at(171);
     pub const SENDER_ID_FAULT: super::Column<u8> = super::Column::at(172);
     pub const GOODS_CLASS: super::Column<u8> = super::Column::at(173);
-    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(174);
+    pub const GOODS_TERM: super::Column<u32> = super::Column::at(174);
+    pub const GOODS_TRICK: super::Column<u8> = super::Column::at(178);
+    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(179);
 }
 
 pub mod movement_row {
@@ -355,4 +357,4 @@ pub mod inspection_declared_match {
     pub const PARTIAL: u8 = 2;
 }
 
-pub const FINGERPRINT: &str = "624496c5adbd2216";
+pub const FINGERPRINT: &str = "c2f88fbe5c129867";
