@@ -14,11 +14,12 @@ from typing import Any
 from faust.transport import consumer as base
 from faust.types import TP, ConsumerMessage
 
+from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka.transport.poller import Partition, Poller
 
 
-class RebalanceError(RuntimeError):
+class RebalanceError(WaybillError):
     """Partitions could not be given back in time: others may own them already."""
 
 
@@ -31,6 +32,7 @@ class Link:
     rows_max: int  # of one fetch
     timeout_s: float  # of one fetch
     waiting_rows_max: int  # fetched and not yet taken; polling rests above it
+    read_ahead: Callable[[Batch], Batch]  # what of a batch can be read before its step, on the polling thread
     rebalance_timeout_s: float
     before_revoke: Callable[[bool], Awaitable[None]]  # commit what is in hand; True: too late for that
     after_assign: Callable[[set[Partition], int], None]  # bring the state, then `Consumer.release`
@@ -64,6 +66,7 @@ class Consumer(base.Consumer):
         self._rows = 0
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
+        self._open = True  # the polling thread takes questions
         self._release = False
         self._read_again = False
         self._read_offset = _Forgetful()
@@ -80,6 +83,11 @@ class Consumer(base.Consumer):
     def starts(self) -> Mapping[Partition, int]:
         """Next to read, of each partition, when it was assigned."""
         return self._poller.starts if self._poller else {}
+
+    @property
+    def resumed(self) -> Mapping[Partition, int]:
+        """Committed offsets, of each partition that has one, when it was assigned."""
+        return self._poller.resumed if self._poller else {}
 
     @property
     def idle(self) -> bool:
@@ -102,12 +110,12 @@ class Consumer(base.Consumer):
     async def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Lag by (topic, partition); see `Poller.lag`."""
         poller = self._poller
-        return await self._on_thread(poller.lag, dict(committed)) if poller and not self.should_stop else {}
+        return await self._on_thread(poller.lag, dict(committed)) if poller and self._open else {}
 
     async def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Ends that may be committed with nothing to be read before them; see `Poller.passed`."""
         poller = self._poller
-        return await self._on_thread(poller.passed, dict(committed)) if poller and not self.should_stop else {}
+        return await self._on_thread(poller.passed, dict(committed)) if poller and self._open else {}
 
     # Subscription and polling
 
@@ -129,7 +137,7 @@ class Consumer(base.Consumer):
                 self._release = False
                 await self._on_thread(self._poller.release)
             generation = self.generation
-            found = await self._on_thread(self._poller.fetch, self.link.rows_max, self.link.timeout_s, generation)
+            found = await self._on_thread(self._fetch, generation)
             if found and generation == self.generation:
                 self._waiting.extend(found)
                 self._rows += sum(len(batch.values) for batch in found)
@@ -137,6 +145,12 @@ class Consumer(base.Consumer):
             while self._rows > self.link.waiting_rows_max and not (self.should_stop or self._read_again):
                 self._taken.clear()
                 await self.wait_first(self._taken.wait(), timeout=1.0)
+
+    def _fetch(self, generation: int) -> list[Batch]:
+        """Fetch, and read ahead while the batches before are folded and committed."""
+        assert self._poller is not None
+        found = self._poller.fetch(self.link.rows_max, self.link.timeout_s, generation)
+        return [self.link.read_ahead(batch) for batch in found]
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Batch]]:
         if not self._waiting:
@@ -197,7 +211,9 @@ class Consumer(base.Consumer):
         """Leave the group; what is in hand was committed on the way out of the partitions."""
         try:
             if self._poller is not None:
-                await self._on_thread(self._poller.close)
+                closing = self._on_thread(self._poller.close)
+                self._open = False  # tasks that are not cancelled yet may still ask
+                await closing
         finally:
             self._thread.shutdown(wait=False)
 

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::batch::{each, Texts};
+use crate::batch::{each, Texts, Values};
 use crate::goods::{Names, Said};
 use crate::identity::{self, Document};
 use crate::movements::adcode;
 use crate::people;
 use crate::record::Record;
-use crate::refs::{parcel_ref, text_ref};
+use crate::refs::{is_plain_code, parcel_ref, text_ref};
 use crate::tables::{
     flags, kinds, shipment, shipment_customer_type, shipment_direction, shipment_goods_form, shipment_row,
     shipment_sender_id_type, NONE, SHIPMENT_FIELDS,
@@ -58,12 +58,7 @@ pub struct Read {
 
 impl Describer {
     /// Rows of shipments; `known` says what their goods names do.
-    pub fn read<'a>(
-        &self,
-        values: impl Iterator<Item = (u32, Option<&'a [u8]>)>,
-        bytes_max: usize,
-        known: &Names,
-    ) -> Read {
+    pub fn read<'a>(&self, values: impl Values<'a>, bytes_max: usize, known: &Names) -> Read {
         let mut out = Read::default();
         let mut name = String::new();
         out.strange = each(values, bytes_max, &SHIPMENT_FIELDS, |number, record| {
@@ -205,11 +200,6 @@ impl Read {
         strange.sort_unstable();
         Read { uploads: self.uploads.merged(&later.uploads), strange, ..Read::default() }
     }
-}
-
-/// A code in its normal form: ASCII without spaces and quotes. See `codes` in `streams/flow/describe/text.py`.
-fn is_plain_code(code: &str) -> bool {
-    code.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'=' | b'`'))
 }
 
 type Row = [u8; shipment_row::SIZE];
