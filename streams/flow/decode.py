@@ -25,8 +25,8 @@ from msgspec.structs import fields
 from schemas.records import Inspection, Record, Scan, Shipment
 from schemas.reference import Courier, Enterprise, Facility, Holiday, Machine, Outlet, Station
 from schemas.refusals import UnreadableError, explain
-from schemas.terms import CARRIER_FORM, DEFERRED, ID_FORM, RejectReason
-from streams.flow.describe.text import cleaned
+from schemas.terms import DEFERRED, ID_FORM, RejectReason
+from streams.flow.spellings import as_integer, as_normal, coded
 
 Kind = Literal[
     "shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine", "facility", "station", "holiday"
@@ -110,7 +110,7 @@ class _Reader(Generic[T]):
         # A quote inside a string is escaped, so this matches a member whose value is an empty string, and nothing else.
         self._blank = re.compile(rb'("(?:%s)"\s*:\s*)""' % "|".join(options).encode()) if options else None
         self._options = frozenset(options)
-        self._coded = _coded(record)
+        self._coded = coded(record)
         self._forms = {field: re.compile(pattern) for field, pattern in patterns.items()}
         self._ids = [attrgetter(field) for field, pattern in patterns.items() if pattern == ID_FORM]
         self._codes = [_Codes(field, self._forms[field]) for field, pattern in patterns.items() if pattern != ID_FORM]
@@ -192,7 +192,7 @@ class _Reader(Generic[T]):
             changed = {
                 name: value
                 for name in (self._options | self._coded) & members.keys()
-                if (value := _as_normal(bytes(members[name]), option=name in self._options)) is not None
+                if (value := as_normal(bytes(members[name]), option=name in self._options)) is not None
             }
             return msgspec.json.encode({**members, **changed}) if changed else None
         except (ValueError, RecursionError):
@@ -219,7 +219,7 @@ class _Reader(Generic[T]):
         try:
             members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
             for name in self._integers & members.keys():
-                members[name] = _as_integer(members[name])
+                members[name] = as_integer(members[name])
             return self._decode(msgspec.json.encode(members))
         except (ValueError, RecursionError) as error:
             raise explain(error) from None
@@ -263,30 +263,6 @@ def _forms(record: type[msgspec.Struct]) -> tuple[dict[str, str], frozenset[str]
             if variant.get("type") == "integer" or 1 in variant.get("enum", ()):
                 integers.add(field)
     return patterns, frozenset(integers)
-
-
-def _coded(record: type[msgspec.Struct]) -> frozenset[str]:
-    """The required fields of codes: those of a form other than an id's, and those of few words."""
-    properties = msgspec.json.schema(record)["$defs"][record.__name__]["properties"]
-    return frozenset(
-        name
-        for name, about in properties.items()
-        if about.get("pattern") not in (None, ID_FORM, CARRIER_FORM) or "enum" in about or about.get("type") == "array"
-    )
-
-
-def _as_normal(raw: bytes, *, option: bool) -> msgspec.Raw | None:
-    """A string, or an array of strings, in normal form, null for an empty option; None if it is in it, or no string."""
-    if raw[:1] not in (b'"', b"["):
-        return None
-    given = msgspec.json.decode(raw)
-    if isinstance(given, str):
-        normal: str | list[str] | None = cleaned(given) or (None if option else "")
-    elif all(isinstance(each, str) for each in given):
-        normal = [text for each in given if (text := cleaned(each))]
-    else:
-        return None
-    return None if normal == given else msgspec.Raw(msgspec.json.encode(normal))
 
 
 def _over(texts: Sequence[bytes], whole: bytes, limits: Limits, *, all_objects: bool) -> set[int]:
@@ -354,15 +330,6 @@ def _is_utf8_fast(text: bytes) -> bool:
     except pl.exceptions.PolarsError:
         return False
     return True
-
-
-def _as_integer(raw: msgspec.Raw) -> msgspec.Raw:
-    """A number written with a fraction or an exponent as the integer that it is; all else as it was."""
-    text = bytes(raw)
-    if text[:1] not in b"-0123456789":
-        return raw
-    number = float(text)
-    return msgspec.Raw(b"%d" % int(number)) if number.is_integer() and abs(number) < 2**63 else raw
 
 
 _READERS: Final[dict[str, _Reader[Any]]] = {
