@@ -200,6 +200,7 @@ HEAD = np.dtype(
         ("format", "u1"),
         ("present", "u1"),  # 1: a shipment stands
         ("emitted", "u1"),  # 0: nothing, 1: open, 2: withdrawn
+        ("sent", "u1"),  # the score of the alert last emitted
         ("saturated", "u1"),
         ("versions", "<u2"),
         ("movements", "<u2"),
