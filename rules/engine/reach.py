@@ -163,6 +163,11 @@ _BETWEEN: Final = (
     ("sender_id_given", "sender_id_masked", pl.col("sender_id_given") | ~pl.col("sender_id_masked")),
     ("sender_id_given", "sender_id_valid", pl.col("sender_id_given") | pl.col("sender_id_valid").is_null()),
     ("sender_id_masked", "sender_id_valid", ~pl.col("sender_id_masked") | pl.col("sender_id_valid").is_null()),
+    (
+        "sender_id_valid",
+        "sender_id_fault",
+        (~pl.col("sender_id_valid")).fill_null(False) == pl.col("sender_id_fault").is_not_null(),
+    ),
     _given("sender_name_given", "sender_name_masked"),
     _given("sender_name_given", "sender_name_placeholder"),
     ("couriers_loaded", "courier_registered", pl.col("couriers_loaded") | ~pl.col("courier_registered")),
