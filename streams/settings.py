@@ -183,10 +183,7 @@ class Settings(BaseSettings):
     )
 
     settle_s: float = Field(
-        2.0,
-        ge=0,
-        le=600,
-        description="What is sent within so long of each other is read before anything is found missing (seconds).",
+        2.0, ge=0, le=600, description="What is sent within so long is read before anything is found missing (seconds)."
     )
 
     # State

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from streams.flow import sources
 from streams.flow.time.timers import ReadProgress
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 
 if TYPE_CHECKING:
     from streams.worker.worker import Worker

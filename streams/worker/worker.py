@@ -28,7 +28,7 @@ from streams.kafka.restore import restore
 from streams.kafka.rights import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
@@ -268,8 +268,7 @@ class Worker:
                 store.close_all()
             self.reference.begin(())
             self.parcels.close()
-            self.read = {}
-            self.arrived_at.clear()
+            self.read, self.arrived_at = {}, {}
         self.assigned = frozenset()
         self.committed.clear()
         self.waits_for = "partitions: a rebalance is under way"

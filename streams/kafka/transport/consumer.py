@@ -16,7 +16,8 @@ from faust.types import TP, ConsumerMessage
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
-from streams.kafka.transport.poller import Partition, Poller
+from streams.kafka.transport.grouping import Partition
+from streams.kafka.transport.poller import Poller
 
 
 class RebalanceError(WaybillError):

@@ -15,7 +15,7 @@ from schemas import topics
 from schemas.records import Scan
 from streams.files.driver import Offline
 from streams.flow.sources import TOPICS
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
 from streams.worker import idle as passing
 from streams.worker.idle import pass_time

@@ -16,7 +16,7 @@ from schemas.records import Inspection, Scan, Shipment, encode
 from streams.files.driver import TOPIC_OF, raw
 from streams.flow.sources import TOPICS
 from streams.flow.time.timers import AHEAD_MS_MAX, PartitionTimers, ReadProgress, TimerService
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.state.store import MemoryStore, whole
 from streams.worker.idle import Looks
 from tests.runs import Recorded
