@@ -27,14 +27,13 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.contract import BenchmarkError
 from rules import load_catalogue
-from schemas import topics
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
 from streams.files.driver import Offline, raw
 from streams.flow.describe.describer import Describer
 from streams.flow.pipeline import Parcels
+from streams.flow.sources import SOURCES, EventKind
 from streams.flow.time.expiry import Retention
 from streams.generate import Chunk, generate
-from streams.generate.flow import Kind
 from streams.kafka.admin import create
 from streams.kafka.restore import restore
 from streams.ops.broker import PrivateKafka
@@ -46,7 +45,6 @@ from streams.state.tuning import Shared
 PARTITIONS = 4
 PARCELS = 4_000  # of which the values are
 EPOCH = 20_000
-TOPICS: dict[Kind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 console = Console(stderr=not sys.stdout.isatty())
 Pair = tuple[bytes, bytes]
 
@@ -114,12 +112,12 @@ def samples() -> tuple[list[Pair], list[Pair]]:
     settings = Settings()
     run = Offline(settings, load_catalogue(), kept=Retention.of(settings), now_ms=int(time.time() * 1_000))
     for chunk in generate(PARCELS, seed=1, days=1.0):
-        run.feed([raw(topic, 0, lines(chunk, kind)) for kind, topic in TOPICS.items() if len(chunk.frame(kind))])
+        run.feed([raw(each.topic, 0, lines(chunk, each.kind)) for each in SOURCES if len(chunk.frame(each.kind))])
     parcels, histories = run.stores
     return parcels.scan(0, FIRST, sys.maxsize), histories.scan(0, b"", sys.maxsize, END)
 
 
-def lines(chunk: Chunk, kind: Kind) -> list[bytes]:
+def lines(chunk: Chunk, kind: EventKind) -> list[bytes]:
     """Records as they are on the wire."""
     encode = msgspec.json.Encoder().encode
     return [encode({name: each for name, each in row.items() if each is not None}) for row in chunk.rows(kind)]

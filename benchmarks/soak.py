@@ -33,9 +33,9 @@ from rich.table import Table
 from benchmarks import report
 from benchmarks.contract import BenchmarkError
 from benchmarks.watch import python
-from schemas import topics
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
 from streams.flow.layout import DAY_MS
+from streams.flow.sources import SOURCES
 from streams.generate import Chunk, generate
 from streams.kafka.admin import create
 from streams.ops.broker import PrivateKafka
@@ -125,14 +125,10 @@ class Publisher:
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, chunk: Chunk) -> int:
-        for topic, frame in (
-            (topics.SHIPMENTS, chunk.shipments),
-            (topics.SCANS, chunk.scans),
-            (topics.INSPECTIONS, chunk.inspections),
-        ):
-            for row in frame.iter_rows(named=True):
+        for source in SOURCES:
+            for row in chunk.frame(source.kind).iter_rows(named=True):
                 value = self._encode({name: each for name, each in row.items() if each is not None})
-                self._producer.produce(topic, value, f"{row['carrier_code']}:{row['waybill_no']}".encode())
+                self._producer.produce(source.topic, value, f"{row['carrier_code']}:{row['waybill_no']}".encode())
         if self._producer.flush(60):
             raise BenchmarkError("events were not delivered")
         return len(chunk)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contract import FORMS, PARCELS_MIN, WINDOW_MS, BenchmarkError, Loaded, from_priority_origin
 from schemas import topics
+from streams.flow import sources
 from streams.generate import generate
 from streams.generate.flow import START_AT
 from streams.generate.people import People, choose
@@ -159,14 +160,15 @@ def load_prefix(servers: str, events: int) -> Loaded:
 
 def load_everything(servers: str, parcels: int) -> Loaded:
     """Put generated traffic on the three input topics, which must be empty."""
-    counted = {topics.SHIPMENTS: 0, topics.SCANS: 0, topics.INSPECTIONS: 0}
+    counted = dict.fromkeys(sources.TOPICS, 0)
 
     def chunks() -> Iterator[tuple[str, Sequence[Record]]]:
         for chunk in generate(parcels, SEED):
-            for topic, frame in zip(counted, (chunk.shipments, chunk.scans, chunk.inspections), strict=True):
-                counted[topic] += len(frame)
+            for source in sources.SOURCES:
+                frame = chunk.frame(source.kind)
+                counted[source.topic] += len(frame)
                 for part in frame.iter_slices(_CHUNK):
-                    yield topic, lines(part)
+                    yield source.topic, lines(part)
 
     size = _load(servers, chunks(), None)
     events = sum(counted.values())

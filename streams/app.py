@@ -25,6 +25,7 @@ from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
+from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
@@ -34,7 +35,7 @@ from streams.worker.idle import keep_up, pass_time
 from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
-PARCEL_TOPICS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS)
+PARCEL_TOPICS = (*sources.TOPICS, topics.FACTS)
 OURS = ("streams", "rules", "schemas")
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from schemas import topics
+from streams.flow.sources import SOURCES
 from streams.generate import Chunk, generate
 from streams.ops import preflight
 from streams.settings import Settings
@@ -138,11 +139,7 @@ class Pace:
 
 def _in_order(chunk: Chunk) -> Iterator[Event]:
     """The records of a chunk as messages, the three kinds merged by time; each comes in order of arrival."""
-    kinds = (
-        _timed(topics.SHIPMENTS, chunk.rows("shipment"), "picked_up_at"),
-        _timed(topics.SCANS, chunk.rows("scan"), "scanned_at"),
-        _timed(topics.INSPECTIONS, chunk.rows("inspection"), "ended_at"),
-    )
+    kinds = [_timed(source.topic, chunk.rows(source.kind), source.sent_at) for source in SOURCES]
     for _, event in merge(*kinds, key=lambda pair: pair[0]):
         yield event
 

@@ -34,8 +34,10 @@ from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parc
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads
 from streams.flow.describe.describer import Describer
-from streams.flow.fold import dossiers, histories
+from streams.flow.fold import histories
+from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import END
+from streams.flow.fold.parcels import fold
 from streams.flow.pipeline import Judged, Parcels
 from streams.flow.reference import EMPTY, Reference
 from streams.settings import Settings
@@ -251,7 +253,7 @@ class Steps:
 
     def observe(self, uploads: Cut) -> Piece:
         """What these uploads are observations of, by entity."""
-        folded = dossiers.fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
+        folded = fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
         rows = folded.observations()
         return deal(hash_buckets(rows["entity"]), [rows], self._spill)
 
@@ -262,13 +264,13 @@ class Steps:
         found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
         return deal(parcel_buckets(found["parcel"]), [found], self._spill)
 
-    def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> dossiers.Dossiers:
+    def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> Dossiers:
         """Everything that is known of these parcels."""
         rows, column, names = movements.columns()
         parcels = column.tolist()
         cut = np.flatnonzero(names != b"").tolist()
         (answers,) = facts.columns()
-        return dossiers.fold(
+        return fold(
             MemoryStore(),
             _uploads(uploads),
             Movements([_PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
@@ -317,7 +319,7 @@ def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
     return np.array([parcel for part in parts for parcel in part.parcels], dtype=_PARCEL)
 
 
-def ended(touched: dossiers.Dossiers) -> NDArray[np.int64]:
+def ended(touched: Dossiers) -> NDArray[np.int64]:
     """The event time of these dossiers: the end of input closes every deadline, as what has not come does not come."""
     return np.full(len(touched.parcels), END)
 

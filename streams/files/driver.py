@@ -19,6 +19,7 @@ from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
 from streams.flow.pipeline import Histories, Judged, Parcels, refused
 from streams.flow.rejudge import Sweeper
+from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Retention
 from streams.settings import Settings
 from streams.state.store import MemoryStore
@@ -26,9 +27,7 @@ from streams.state.store import MemoryStore
 Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
 Answers = dict[str, dict[str, bool | None]]
 TOPIC_OF: dict[type, str] = {
-    Shipment: topics.SHIPMENTS,
-    Scan: topics.SCANS,
-    Inspection: topics.INSPECTIONS,
+    **{source.record: source.topic for source in SOURCES},
     **dict.fromkeys((Enterprise, Outlet, Courier, Machine), topics.REFERENCE),
 }
 

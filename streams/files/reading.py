@@ -19,13 +19,12 @@ import polars as pl
 
 from schemas import records, topics
 from schemas.reference import Reference
+from streams.flow.sources import SOURCES
 
-EVENTS = {topics.SHIPMENTS: "shipments", topics.SCANS: "scans", topics.INSPECTIONS: "inspections"}
+EVENTS = {source.topic: source.stem for source in SOURCES}
 NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
 RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
-    topics.SHIPMENTS: (records.Shipment,),
-    topics.SCANS: (records.Scan,),
-    topics.INSPECTIONS: (records.Inspection,),
+    **{source.topic: (source.record,) for source in SOURCES},
     topics.REFERENCE: get_args(Reference),
 }
 FORMS = ("ndjson", "parquet")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streams.flow import layout
 from streams.flow.layout import MOVEMENT, SHIPMENT
+from streams.state.format import FORMAT
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
@@ -133,7 +134,7 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     """Rows as messages, some thousand rows of one partition each."""
     by = np.argsort(partitions, kind="stable")
     rows, partitions = rows[by], partitions[by]
-    head = bytes([layout.FORMAT])
+    head = bytes([FORMAT])
     out = []
     for partition in np.unique(partitions).tolist():
         start, end = np.searchsorted(partitions, [partition, partition + 1])
@@ -150,7 +151,7 @@ def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, li
     parts, partitions = [], []
     for batch in batches:
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            if not value or value[0] != layout.FORMAT or (len(value) - 1) % dtype.itemsize:
+            if not value or value[0] != FORMAT or (len(value) - 1) % dtype.itemsize:
                 raise FormatError(
                     f"{batch.topic}[{batch.partition}]@{offset}: not written by this version of the worker"
                 )

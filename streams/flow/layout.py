@@ -1,7 +1,8 @@
 """Fixed layouts of what is kept and what travels between the two agents.
 
 Rows are packed numpy records, so a batch of values is one `join` and one `frombuffer` away from columns, and going
-back is a slice. Every stored value and internal message starts with `FORMAT`; a reader refuses another one.
+back is a slice. Every stored value and internal message starts with `FORMAT` of `streams.state.format`; a reader
+refuses another one.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import xxhash
 from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan, Shipment
-
-FORMAT = 5
 
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"

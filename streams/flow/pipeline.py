@@ -23,7 +23,7 @@ from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import Emitted, emit
 from streams.flow.flood import Flood
-from streams.flow.fold import dossiers, histories
+from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
 from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, judge, tally
@@ -31,7 +31,7 @@ from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import Shadowed, shadow
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, TimerService, restore_timers
 from streams.state.store import Store
@@ -139,7 +139,7 @@ class Parcels:
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
         due = self.timers.due(DUE_MAX)
         out.due = len(due)
-        touched = dossiers.fold(self.store, uploads, movements, answers, due)
+        touched = parcels.fold(self.store, uploads, movements, answers, due)
         if self.expiry is not None:
             self.expiry.read(uploads, movements, now_ms)
             self.expiry.begin(touched)
@@ -173,7 +173,7 @@ class Parcels:
             facts = self._histories.answer(observed[co_located], partitions[co_located])
             here = np.isin(facts.partitions, held)
             out.facts = pack(facts.rows[~here], facts.partitions[~here])
-            dossiers.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            parcels.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
             observed, partitions = observed[~co_located], partitions[~co_located]
         out.observations = pack(observed, partitions)
 
@@ -207,7 +207,7 @@ class Parcels:
         for batch, bad in [*uploads.rejected, *movements.rejected]:
             out.rejects.append(refused(batch, bad, self._describer.seal))
         for batch in batches:
-            if batch.topic in SOURCES.values():
+            if batch.topic in TOPICS:
                 out.events[batch.topic] += len(batch.values)
         out.strange += uploads.strange + movements.strange
         return uploads.rows, movements.rows

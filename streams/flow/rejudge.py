@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from schemas.records import Reject
-from streams.flow import layout
 from streams.flow.judge import joins
 from streams.flow.pipeline import Judged, Parcels
+from streams.state.format import FORMAT
 from streams.state.store import FIRST
 
 ROWS_MAX = 5_000
@@ -98,7 +98,7 @@ class Sweeper:
         judged = self._parcels.rejudge(partition, kept, now_ms, since=None if run.all else run.since)
         done = len(kept) < self._rows_max
         if done:
-            mark = bytes([layout.FORMAT]) + run.until.to_bytes(8, "little") + run.rules
+            mark = bytes([FORMAT]) + run.until.to_bytes(8, "little") + run.rules
             store.put([partition], [_MARK], [mark])
             if partition == _REJECTS_IN:
                 judged.rejects += [each for each in self.rejects if run.since <= each.offset < run.until]

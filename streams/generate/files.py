@@ -16,10 +16,11 @@ from typing import Any, Literal, Protocol
 import msgspec
 import polars as pl
 
-from streams.generate.flow import Chunk, Kind, Traffic
+from streams.flow.sources import SOURCES, EventKind
+from streams.generate.flow import Chunk, Traffic
 
 Format = Literal["ndjson", "parquet"]
-NAMES: dict[Kind, str] = {"shipment": "shipments", "scan": "scans", "inspection": "inspections"}
+NAMES: dict[EventKind, str] = {source.kind: source.stem for source in SOURCES}
 TRUTH = "truth.ndjson"
 HIDDEN = ".generate-"
 
@@ -75,7 +76,7 @@ def write(
 
 def _fill(traffic: Traffic, folder: Path, form: Format, progress: Callable[[Chunk], None]) -> dict[str, int]:
     counts = dict.fromkeys(NAMES.values(), 0)
-    sinks: dict[Kind, _Sink] = {
+    sinks: dict[EventKind, _Sink] = {
         kind: _Ndjson(folder / f"{name}.ndjson") if form == "ndjson" else _Parquet(folder / f"{name}.parquet")
         for kind, name in NAMES.items()
     }

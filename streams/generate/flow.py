@@ -13,12 +13,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streams.flow.sources import EventKind
 from streams.generate import journey, planted
 from streams.generate.journey import Rates, inspection_columns, scan_columns, travel
 from streams.generate.patterns import PATTERNS
@@ -37,8 +38,6 @@ UTC8_MS = 8 * HOUR_MS
 HOURS = np.array([1, 1, 1, 1, 1, 1, 2, 4, 8, 10, 11, 11, 9, 9, 11, 12, 13, 14, 12, 10, 8, 5, 3, 2], dtype=np.float64)
 SEAM_MS = 300_000  # a check at the counter is recorded up to so long before its parcel
 
-Kind = Literal["shipment", "scan", "inspection"]
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -51,11 +50,11 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.shipments) + len(self.scans) + len(self.inspections)
 
-    def rows(self, kind: Kind) -> list[dict[str, Any]]:
+    def rows(self, kind: EventKind) -> list[dict[str, Any]]:
         """Records of one kind as on the wire; absent options are None."""
         return self.frame(kind).to_dicts()
 
-    def frame(self, kind: Kind) -> pl.DataFrame:
+    def frame(self, kind: EventKind) -> pl.DataFrame:
         """Records of one kind as a frame."""
         return {"shipment": self.shipments, "scan": self.scans, "inspection": self.inspections}[kind]
 
@@ -171,18 +170,18 @@ class _Pending:
 
     def __init__(self, world: World, seed: int) -> None:
         self._world, self._seed = world, seed
-        self._frames: dict[Kind, pl.DataFrame] = {}
+        self._frames: dict[EventKind, pl.DataFrame] = {}
 
     def __bool__(self) -> bool:
         return any(len(frame) for frame in self._frames.values())
 
-    def add(self, kind: Kind, frame: pl.DataFrame) -> None:
+    def add(self, kind: EventKind, frame: pl.DataFrame) -> None:
         held = self._frames.get(kind)
         self._frames[kind] = frame if held is None else pl.concat([held, frame])
 
     def take(self, until: int) -> Chunk:
         """Records of all that arrives before `until` (epoch ms), in order of arrival."""
-        due: dict[Kind, pl.DataFrame] = {}
+        due: dict[EventKind, pl.DataFrame] = {}
         for kind, frame in self._frames.items():
             here = frame["arrive"] < until
             due[kind] = frame.filter(here).sort("arrive", maintain_order=True)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from schemas import topics
 from schemas.terms import TIME_MS_END, TIME_MS_MIN
 from streams.files import reading
+from streams.flow.sources import SOURCES
 
 Ints = NDArray[np.int64]
 Progress = Callable[[str, float, int], None]
@@ -37,7 +38,7 @@ NO_TIME = -1
 SLICE_ROWS = 5_000
 _LINE_BYTES_MAX = 16_000_000  # longer ones are not even tried; librdkafka's default for a message is 1 MB
 ANSWER_S, _PATIENCE_S, _NAP_S = 5.0, 60.0, 0.1
-_TIMES = {topics.SHIPMENTS: "picked_up_at", topics.SCANS: "scanned_at", topics.INSPECTIONS: "started_at"}
+_TIMES = {source.topic: source.at for source in SOURCES}
 
 
 class ReplayError(RuntimeError):

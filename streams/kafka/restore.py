@@ -12,14 +12,14 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.flow import layout
+from streams.state.format import FORMAT
 from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
 _Place = tuple[str, int]
 _Values = defaultdict[_Place, dict[bytes, bytes | None]]
-_FORMAT = bytes([layout.FORMAT])
+_FORMAT = bytes([FORMAT])
 
 
 class RestoreError(RuntimeError):

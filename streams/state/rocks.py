@@ -24,8 +24,8 @@ from pathlib import Path
 
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
-from streams.flow import layout
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
+from streams.state.format import FORMAT
 from streams.state.hot import Hot
 from streams.state.store import END
 from streams.state.tuning import BULK, NOT_BULK, Shared, options
@@ -217,12 +217,12 @@ class _Partition:
         try:
             stored, offset = self._db.get([_FORMAT, _OFFSET])
             if stored is None and offset is None:
-                self._db[_FORMAT] = stored = bytes([layout.FORMAT])
+                self._db[_FORMAT] = stored = bytes([FORMAT])
         except Exception as error:
             raise self._unusable(error) from error
-        if stored != bytes([layout.FORMAT]):
+        if stored != bytes([FORMAT]):
             was = stored[0] if stored else "none"
-            raise DamagedError(f"its format is {was}, this worker's is {layout.FORMAT}")
+            raise DamagedError(f"its format is {was}, this worker's is {FORMAT}")
         return bytes(offset) if offset is not None else None
 
     def origin(self, changelog: bytes) -> bool:

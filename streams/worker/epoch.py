@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from schemas import topics
 from schemas.records import encode
+from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.flow.pipeline import Judged
-from streams.flow.sources import SOURCES
 from streams.metrics import Metrics
 
 Message = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
@@ -77,7 +77,7 @@ class EpochStep:
     @property
     def sources(self) -> set[int]:
         """Partitions that brought events; what agents send each other comes from elsewhere."""
-        return {batch.partition for batch in self.fresh if batch.topic in SOURCES.values()}
+        return {batch.partition for batch in self.fresh if batch.topic in sources.TOPICS}
 
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from schemas import topics
-from streams.flow.sources import SOURCES
+from streams.flow import sources
 from streams.flow.time.watermarks import Source
 from streams.worker.idle import Lag
 
@@ -50,11 +50,11 @@ async def forget(worker: Worker, lag: Lag) -> None:
                 if number not in held
             }
         )
-        for store, expire, sources, since in (
+        for store, expire, places, since in (
             ("parcels", expiry.expire_parcels, here, delayed[0]),
             ("histories", expiry.expire_observations, [*here, *others], delayed[1]),
         ):
-            until = since.then(await worker.run(expiry.watermarks.low, sources))
+            until = since.then(await worker.run(expiry.watermarks.low, places))
             rows = 1
             while rows:
                 async with worker.step([]) as step:
@@ -85,7 +85,7 @@ class Delayed:
 
 def waiting(lags: Mapping[Source, int], held: list[int]) -> list[Source]:
     """Sources of events in these partitions of which more is to come, or of which that is not known."""
-    places = [(topic, number) for topic in SOURCES.values() for number in held]
+    places = [(topic, number) for topic in sources.TOPICS for number in held]
     return [place for place in places if lags.get(place) != 0]
 
 

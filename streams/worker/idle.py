@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from streams.flow.sources import SOURCES
+from streams.flow import sources
 from streams.kafka.transport.poller import Partition
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def _idle(worker: Worker, lag: Lag) -> list[int]:
         lags = await lag(worker.committed) if waiting else {}
     except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
         return []
-    return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in SOURCES.values())]
+    return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in sources.TOPICS)]
 
 
 def _now_ms() -> int:

@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from schemas.topics import PARCELS_CHANGELOG
-from streams.flow import layout
 from streams.kafka import admin
 from streams.kafka.restore import RestoreError, restore
+from streams.state.format import FORMAT
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
 from streams.worker.commit import Committer
@@ -68,7 +68,7 @@ def bring(servers: str, store: RocksStore, timeout_s: float = PATIENCE_S) -> int
 
 def state(text: str) -> bytes:
     """A value as it is kept: every one begins with the version of its layout."""
-    return bytes([layout.FORMAT]) + text.encode()
+    return bytes([FORMAT]) + text.encode()
 
 
 def values(store: RocksStore, *keys: str) -> list[bytes | None]:
@@ -158,8 +158,8 @@ def test_a_changelog_of_another_format_is_refused(
     changelog = Changelog(fresh_kafka)
     changelog.write(a="1")
     bring(fresh_kafka, store)
-    ours = layout.FORMAT
-    monkeypatch.setattr("streams.flow.layout.FORMAT", ours + 1)
+    ours = FORMAT
+    monkeypatch.setitem(globals(), "FORMAT", ours + 1)
     changelog.write(b="1")
     monkeypatch.undo()
     store.close_all()

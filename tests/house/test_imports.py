@@ -26,7 +26,8 @@ MAY_IMPORT_DESK = "streams/cli/"
 DOORS = {
     "faust": ("streams/app.py", "streams/kafka/transport/"),
     "confluent_kafka": (
-        "streams/kafka/alerts.py",
+        "streams/kafka/log_reader.py",
+        "streams/kafka/transactions.py",
         "streams/ops/broker/",
         "streams/cli/",
         "streams/worker/commit.py",

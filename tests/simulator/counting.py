@@ -16,16 +16,16 @@ import xxhash
 
 from schemas import topics
 from schemas.records import Alert, Reject
-from streams.flow import layout
 from streams.flow.batches import Batch
 from streams.flow.emit import Emitted
 from streams.flow.pipeline import Histories, Judged, Parcels
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers
+from streams.state.format import FORMAT
 from streams.worker.worker import Worker
 
-_HEAD = bytes([layout.FORMAT])
+_HEAD = bytes([FORMAT])
 _COUNTS = struct.Struct("<IIQ")  # events, answers, and a hash over the events in their order
 
 
@@ -74,7 +74,7 @@ class CountingParcels:
                 elif not value:
                     out.rejects.append(_refused(batch, offset))
                 else:
-                    key = b"%d:%s" % ([*SOURCES.values()].index(batch.topic) + 1, value.partition(b"#")[0])
+                    key = b"%d:%s" % (TOPICS.index(batch.topic) + 1, value.partition(b"#")[0])
                     row = self._row(changed, batch.partition, key)
                     row[0], row[2] = row[0] + 1, chained(row[2], value)
                     told = xxhash.xxh3_64_intdigest(key) % self._partitions

@@ -16,6 +16,7 @@ from streams.flow import layout
 from streams.flow.describe.place import distance_km
 from streams.flow.fold import windows
 from streams.flow.layout import COURIER, DAY_MS, FACT, FACT_COLUMNS, HOUR_MS, MINUTE_MS, OBSERVED, SENDER, SPAN_MS
+from streams.state.format import FORMAT
 from streams.state.store import Store
 
 Rows = NDArray[np.void]
@@ -151,7 +152,7 @@ def _store(
     mine = mine[ends[place[mine]] - np.arange(len(mine)) <= rows_max]
     raw = rows[mine].tobytes()
     ends = np.cumsum(np.where(touched, np.minimum(sizes, rows_max), 0))[touched] * OBSERVED.itemsize
-    head = bytes([layout.FORMAT])
+    head = bytes([FORMAT])
     values = [head + raw[start:end] for start, end in pairwise([0, *ends.tolist()])]
     numbers = np.flatnonzero(touched).tolist()
     store.put([bucket.partitions[i] for i in numbers], [bucket.keys[i] for i in numbers], values)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.flow import layout
 from streams.flow.batches import Uploads, untail
+from streams.flow.fold.dossiers import Dossiers
 from streams.flow.layout import FACT_COLUMNS, HEAD, KINDS, OBSERVATION, SENDER, SHIPMENT, VERSION
-
-if TYPE_CHECKING:
-    from streams.flow.fold.dossiers import Dossiers
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]

@@ -19,19 +19,19 @@ from schemas.records import Record
 from streams import native
 from streams.flow import layout
 from streams.flow.batches import Batch, Movements, Plain, Uploads
-from streams.flow.decode import Kind, Limits, Rejected, decode
+from streams.flow.decode import Limits, Rejected, decode
 from streams.flow.describe import goods
-from streams.flow.describe.describer import Describer, inspections, scans
+from streams.flow.describe.describer import Describer
 from streams.flow.describe.identity import regions
 from streams.flow.describe.people import placeholders
 from streams.flow.front.tables import fingerprint
-from streams.flow.sources import SOURCES
+from streams.flow.sources import SOURCES, Source
 
 Ints = NDArray[np.int64]
 T = TypeVar("T", Uploads, Movements)
-Describe = Callable[[list[Any], list[int], list[int]], T]
 
-_KINDS: Final = {topic: kind for kind, topic in SOURCES.items()}
+_BY_TOPIC: Final = {source.topic: source for source in SOURCES}
+_UPLOADS: Final = _BY_TOPIC[topics.SHIPMENTS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +54,28 @@ class Front:
 
     def ahead(self, batch: Batch) -> Batch:
         """The batch, read as far as the library can."""
-        return replace(batch, plain=self._plain(batch)) if self._library and batch.topic in _KINDS else batch
+        return replace(batch, plain=self._plain(batch)) if self._library and batch.topic in _BY_TOPIC else batch
 
     def uploads(self, batches: Sequence[Batch]) -> Read[Uploads]:
         """The shipments of these batches."""
-        return self._read("shipment", batches, Uploads, self._describer.uploads)
+        return self._read(_UPLOADS, batches, Uploads, self._describer.uploads)
 
     def movements(self, batches: Sequence[Batch]) -> Read[Movements]:
         """The scans and inspections of these batches."""
-        scanned = self._read("scan", batches, Movements, scans)
-        inspected = self._read("inspection", batches, Movements, inspections)
-        rows = Movements.joined([scanned.rows, inspected.rows])
-        return Read(rows, scanned.rejected + inspected.rejected, scanned.strange + inspected.strange)
+        parts = [self._read(each, batches, Movements, each.movements) for each in SOURCES if each.movements]
+        return Read(
+            Movements.joined([part.rows for part in parts]),
+            [bad for part in parts for bad in part.rejected],
+            sum(part.strange for part in parts),
+        )
 
-    def _read(self, kind: Kind, batches: Sequence[Batch], form: type[T], described: Describe[T]) -> Read[T]:
+    def _read(
+        self,
+        source: Source,
+        batches: Sequence[Batch],
+        form: type[T],
+        described: Callable[[list[Any], list[int], list[int]], T],
+    ) -> Read[T]:
         """Plain records as the library has them, the others decoded and described here, in their order."""
         records: list[Record] = []
         partitions: list[int] = []
@@ -78,7 +86,7 @@ class Front:
         here: list[int] = []  # the same of `records`
         start = strange = 0
         for batch in batches:
-            if batch.topic != SOURCES[kind]:
+            if batch.topic != source.topic:
                 continue
             values: Sequence[bytes | None] = batch.values
             of: Sequence[int] = range(len(values))
@@ -89,7 +97,7 @@ class Front:
                 values, of = [values[place] for place in plain.strange], plain.strange
                 strange += len(of)
             if len(values):
-                decoded = decode(kind, values, self._limits)
+                decoded = decode(source.kind, values, self._limits)
                 records += decoded.rows
                 here += [start + of[i] for i in decoded.indices]
                 partitions += [batch.partition] * len(decoded.rows)
@@ -113,7 +121,7 @@ class Front:
             packed, parcels, tails, strange = self._shipments.read(batch.values, limit)
             rows = Uploads([], parcels, np.frombuffer(packed, dtype=layout.SHIPMENT), tails)
         else:
-            read = self._library.scans if batch.topic == topics.SCANS else self._library.inspections
+            read = getattr(self._library, _BY_TOPIC[batch.topic].stem)
             packed, parcels, cut, strange = read(batch.values, limit)
             names = {parcels[row]: name for row, name in cut}
             rows = Movements([], parcels, np.frombuffer(packed, dtype=layout.MOVEMENT), names)

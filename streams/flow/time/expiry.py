@@ -24,6 +24,7 @@ from streams.flow.time.expiry_index import ExpiryIndex
 from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
 from streams.flow.time.watermarks import Watermarks
 from streams.settings import Settings
+from streams.state.format import FORMAT
 from streams.state.store import Store
 
 Ints = NDArray[np.int64]
@@ -144,7 +145,7 @@ class Expiry:
         self._parcel_index.note([partition] * len(stay), [keys[row] for row in stay.tolist()], due[stay])
         if gone and until > self.forgotten(partition):
             self._forgotten[partition] = until
-            mark = bytes([layout.FORMAT]) + until.to_bytes(8, "little")
+            mark = bytes([FORMAT]) + until.to_bytes(8, "little")
             self._parcels.put([partition], [_MARK], [mark])
 
     def forgotten(self, partition: int) -> int:

@@ -16,6 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from streams.flow import layout
+from streams.state.format import FORMAT
 from streams.state.store import END, Store
 
 Ints = NDArray[np.int64]
@@ -46,7 +47,7 @@ class ExpiryIndex:
         cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (slots[1:] != slots[:-1])) + 1
         ends = sorted({0, *cuts.tolist(), *range(0, len(by), KEYS_MAX), len(by)})
         listed = [bytes((len(keys[i]),)) + keys[i] for i in by.tolist()]
-        values = [bytes((layout.FORMAT,)) + b"".join(listed[start:end]) for start, end in pairwise(ends)]
+        values = [bytes((FORMAT,)) + b"".join(listed[start:end]) for start, end in pairwise(ends)]
         firsts = ends[:-1]
         self._store.put(
             numbers[firsts].tolist(),

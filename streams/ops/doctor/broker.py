@@ -11,7 +11,8 @@ from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource
 
-from schemas.topics import INSPECTIONS, RULES, SCANS, SHIPMENTS, TOPICS
+from schemas.topics import RULES, TOPICS
+from streams.flow import sources
 from streams.kafka import admin as topics
 from streams.kafka.admin import Admin, TopicError, TopicState
 from streams.ops import preflight
@@ -24,7 +25,6 @@ SAMPLE_ROWS = 200  # newest records of each partition
 SAMPLE_S = 5.0
 CLOCK_WARN_S = 60.0
 _TIMEOUT_S = 10.0
-_KEYED = (SHIPMENTS, SCANS, INSPECTIONS)
 
 
 class _Identity(msgspec.Struct):
@@ -152,7 +152,7 @@ def _records(
     )
     newest = 0
     try:
-        for topic in _KEYED:
+        for topic in sources.TOPICS:
             if topic in there:
                 sample = _Sample(there[topic])
                 _read(consumer, topic, there[topic], sample)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rocksdict import Rdict
 
-from streams.flow.layout import FORMAT
+from streams.state.format import FORMAT
 from streams.state.rocks import Delta, RocksStore, StateError
 from streams.state.store import MemoryStore, whole
 from streams.state.tuning import Shared
@@ -265,7 +265,7 @@ def test_a_folder_of_another_format_is_thrown_away_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(tmp_path)
-    monkeypatch.setattr("streams.flow.layout.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("streams.state.rocks.FORMAT", FORMAT + 1)
     store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
     assert store.open(0) == 0
     assert get(store, "00001") == [None]

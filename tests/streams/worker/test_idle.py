@@ -14,7 +14,7 @@ import pytest
 from schemas import topics
 from schemas.records import Scan
 from streams.files.driver import Offline
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.settings import Settings
 from streams.worker import idle as passing
 from streams.worker.idle import Lag, pass_time
@@ -28,7 +28,7 @@ PARTITIONS = range(4)
 LOST = msgspec.convert({**SCAN, "waybill_no": "W", "scanned_at": START}, Scan)
 SPLIT = Offline(Settings(), catalogue(), partitions=4)
 ((BATCH),) = SPLIT.batches([LOST])
-NO_LAG = {(topic, number): 0 for topic in SOURCES.values() for number in PARTITIONS}
+NO_LAG = {(topic, number): 0 for topic in TOPICS for number in PARTITIONS}
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ from schemas.records import Inspection, Scan, Shipment
 from streams.flow.batches import Answers, Movements, Uploads, untail
 from streams.flow.describe import describer
 from streams.flow.describe.describer import Describer
-from streams.flow.fold import dossiers
-from streams.flow.fold.dossiers import MOVEMENTS_MAX, Dossiers
+from streams.flow.fold import parcels
+from streams.flow.fold.dossiers import Dossiers
+from streams.flow.fold.movements import MOVEMENTS_MAX
 from streams.flow.fold.uploads import VERSIONS_MAX
 from streams.flow.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER, VERSION
 from streams.settings import Settings
@@ -32,7 +33,7 @@ def step(store: MemoryStore, records: Sequence[Record], answers: Answers | None 
     shipments = [record for record in records if isinstance(record, Shipment)]
     scans = [record for record in records if isinstance(record, Scan)]
     checks = [record for record in records if isinstance(record, Inspection)]
-    touched = dossiers.fold(
+    touched = parcels.fold(
         store,
         DESCRIBER.uploads(shipments, [0] * len(shipments), range(len(shipments))),
         Movements.joined(
@@ -299,7 +300,7 @@ def test_equal_numbers_of_two_carriers_are_two_parcels(crowd: Crowd) -> None:
 
 def test_nothing_gives_nothing() -> None:
     store = MemoryStore()
-    touched = dossiers.fold(store, Uploads.none(), Movements.none(), Answers.none())
+    touched = parcels.fold(store, Uploads.none(), Movements.none(), Answers.none())
     touched.save(store)
     assert len(touched.observations()) == len(store._values) == 0
     nothing = np.empty(0, dtype=np.int64)

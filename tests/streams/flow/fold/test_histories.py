@@ -18,7 +18,6 @@ from streams.flow.layout import (
     COURIER,
     DAY_MS,
     FACT_COLUMNS,
-    FORMAT,
     HOUR_MS,
     MINUTE_MS,
     OBSERVATION,
@@ -29,6 +28,7 @@ from streams.flow.layout import (
     SENDER,
     SPAN_MS,
 )
+from streams.state.format import FORMAT
 from streams.state.store import MemoryStore
 
 PLACES = (440111, 440306, 310115, 990101)

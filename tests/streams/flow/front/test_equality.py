@@ -39,8 +39,9 @@ def front(switch: Switch, columns: Columns = EVERY) -> Front:
 def batches(kind: EventKind, found: Sequence[bytes | None], cuts: Sequence[int] = ()) -> list[Batch]:
     """Values as batches of several partitions, cut at these places."""
     ends = [0, *sorted(min(cut, len(found)) for cut in cuts), len(found)]
+    topic = next(source.topic for source in SOURCES if source.kind == kind)
     return [
-        Batch(SOURCES[kind], number, range(start, end), found[start:end], [-1] * (end - start))
+        Batch(topic, number, range(start, end), found[start:end], [-1] * (end - start))
         for number, (start, end) in enumerate(pairwise(ends))
     ]
 

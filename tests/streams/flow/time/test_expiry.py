@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from schemas import topics
 from schemas.records import Inspection, Scan, Shipment
 from streams.files.driver import Offline
-from streams.flow.layout import FORMAT
-from streams.flow.sources import SOURCES
+from streams.flow.sources import TOPICS
 from streams.flow.time import watermarks
 from streams.flow.time.expiry import Retention
 from streams.flow.time.expiry_index import ExpiryIndex
 from streams.flow.time.watermarks import Watermarks
 from streams.settings import Settings
+from streams.state.format import FORMAT
 from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore
 from streams.state.tuning import Shared
@@ -280,7 +280,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
         async def lag(committed: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
             nonlocal looks
             looks += 1
-            return {(topic, number): 0 for topic in SOURCES.values() for number in range(4)}
+            return {(topic, number): 0 for topic in TOPICS for number in range(4)}
 
         bench.worker.parcels.co_located = frozenset(range(4))
         task = asyncio.create_task(forget(bench.worker, lag))

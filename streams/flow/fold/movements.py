@@ -1,0 +1,71 @@
+"""Scans and inspections into dossiers: a set by event id, in the order of time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.flow.fold.dossiers import Dossiers
+from streams.flow.layout import MOVEMENT
+
+Rows = NDArray[np.void]
+Ints = NDArray[np.int64]
+
+MOVEMENTS_MAX = 256
+
+
+def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
+    """A movement newer than all that a dossier has is appended; a late or repeated one takes the careful way."""
+    if len(rows) == 0:
+        return
+    by = np.lexsort((rows["at"], owner))
+    rows, owner = rows[by], owner[by]
+    raw, ids, times, size = rows.tobytes(), rows["id"].tobytes(), rows["at"].tolist(), MOVEMENT.itemsize
+    movements, full, from_bytes = dossiers.movements, MOVEMENTS_MAX * size, int.from_bytes
+    careful = set()
+    for k, i in enumerate(owner.tolist()):
+        kept = movements[i]
+        # An id found across the border of two fields is no repetition; the careful way will see.
+        if kept and (
+            ids[8 * k : 8 * k + 8] in kept
+            or times[k] <= from_bytes(kept[-size : 8 - size], "little")  # of the last one, whose time comes first
+            or len(kept) >= full
+        ):
+            careful.add(i)
+        elif i not in careful:
+            movements[i] = kept + raw[size * k : size * k + size]
+    touched = np.unique(owner)
+    if careful:
+        _merge_movements(dossiers, owner, rows, careful)
+    sizes = np.array([len(movements[i]) // size for i in touched.tolist()])
+    grown = touched[sizes > dossiers.heads["movements"][touched]]
+    dossiers.heads["movements"][touched] = sizes
+    dossiers.changed[grown] = dossiers.moved[grown] = True
+
+
+def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[int]) -> None:
+    """Sort by time and id, one row per id, the earliest MOVEMENTS_MAX of each dossier."""
+    touched = np.array(sorted(careful), dtype=np.int64)
+    mine = np.isin(owner, touched)
+    own = np.searchsorted(touched, owner[mine])
+    kept = [dossiers.movements[i] for i in touched.tolist()]
+    lengths = np.array([len(raw) for raw in kept], dtype=np.int64) // MOVEMENT.itemsize
+    group = np.concatenate([np.repeat(np.arange(len(touched)), lengths), own])
+    everything = np.concatenate([np.frombuffer(b"".join(kept), dtype=MOVEMENT), rows[mine]])
+    by = np.lexsort((everything["at"], everything["id"], group))
+    first = np.ones(len(by), dtype=np.bool_)
+    first[1:] = (group[by][1:] != group[by][:-1]) | (everything["id"][by][1:] != everything["id"][by][:-1])
+    by = by[first]
+    by = by[np.lexsort((everything["id"][by], everything["at"][by], group[by]))]
+    sizes = np.bincount(group[by], minlength=len(touched))
+    if sizes.max() > MOVEMENTS_MAX:
+        rank = np.arange(len(by)) - (np.cumsum(sizes) - sizes)[group[by]]
+        by = by[rank < MOVEMENTS_MAX]
+        sizes = np.minimum(sizes, MOVEMENTS_MAX)
+    raw = everything[by].tobytes()
+    start = 0
+    for i, before, end in zip(touched.tolist(), kept, (np.cumsum(sizes) * MOVEMENT.itemsize).tolist(), strict=True):
+        dossiers.movements[i] = raw[start:end]
+        start = end
+        if dossiers.movements[i] != before:
+            dossiers.changed[i] = dossiers.moved[i] = True

@@ -1,0 +1,106 @@
+"""Events into the dossiers of their parcels.
+
+A dossier is the set of its events, so the order of events does not matter. Movements are a set by event id. Facts stand
+on ever more observations: of two answers about one event, the one that stands on more is the newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.flow.batches import Answers, Movements, Uploads, tail
+from streams.flow.fold.dossiers import Dossiers, Numbers, load
+from streams.flow.fold.movements import fold_movements
+from streams.flow.fold.uploads import fold_uploads
+from streams.flow.layout import FACT_COLUMNS, SENDER, VERSION
+from streams.state.store import Store
+
+Rows = NDArray[np.void]
+Ints = NDArray[np.int64]
+
+
+def fold(
+    store: Store,
+    uploads: Uploads,
+    movements: Movements,
+    answers: Answers,
+    due: Sequence[tuple[int, bytes]] = (),
+) -> Dossiers:
+    """Load the dossiers of these events and fold the events in.
+
+    due: partition and parcel of dossiers that are to be judged anew though nothing may have come for them.
+    """
+    number: Numbers = {}
+    of_upload = _number(number, uploads.partitions, uploads.parcels)
+    of_movement = _number(number, movements.partitions, movements.parcels)
+    of_answer = _number(number, answers.partitions, answers.rows["parcel"].tolist())
+    of_due = _number(number, [partition for partition, _ in due], [parcel for _, parcel in due])
+    dossiers = load(store, number)
+    fold_movements(dossiers, of_movement, movements.rows)
+    fold_uploads(dossiers, of_upload, uploads)
+    _fold_answers(dossiers, of_answer, answers.rows)
+    dossiers.judge[of_due] = True
+    _name(dossiers, movements.names)
+    return dossiers
+
+
+def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
+    """Fold answers into these dossiers, and into others of the store, which then come along."""
+    here = len(dossiers.number)
+    of_answer = _number(dossiers.number, answers.partitions, answers.rows["parcel"].tolist())
+    if len(dossiers.number) > here:
+        dossiers.extend(load(store, dict(islice(dossiers.number.items(), here, None))))
+    _fold_answers(dossiers, of_answer, answers.rows)
+
+
+def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
+    """Give dossiers that only movements have begun a tail of their own, for an alert has to name the parcel."""
+    for i in np.flatnonzero(dossiers.moved & (dossiers.heads["present"] == 0)).tolist():
+        if not dossiers.tails[i]:
+            reference = dossiers.parcels[i]
+            carrier_code, _, waybill_no = (names.get(reference) or reference.decode()).partition(":")
+            dossiers.tails[i] = tail("", carrier_code, waybill_no, "", "")
+
+
+def _number(number: Numbers, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
+    """Number each (partition, parcel) in order of first sight."""
+    return np.array(
+        [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
+    )
+
+
+def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
+    if len(rows) == 0:
+        return
+    heads = dossiers.heads
+    by = np.argsort(rows["known"], kind="stable")
+    rows, owner = rows[by], owner[by]
+    current = (heads["present"][owner] == 1) & (heads["event"][owner] == rows["event"])
+    for kind, columns in FACT_COLUMNS.items():
+        news = np.flatnonzero(current & (rows["kind"] == kind) & (rows["known"] > heads["known"][owner, kind]))
+        if len(news) == 0:
+            continue
+        into = owner[news]
+        heads["known"][into, kind] = rows["known"][news]
+        heads["saturated"][into] |= rows["saturated"][news]
+        for position, column in enumerate(columns):
+            heads[column][into] = rows["counts"][news, position]
+        if kind == SENDER:
+            heads["previous_km"][into] = rows["previous_km"][news]
+            heads["previous_ms"][into] = rows["previous_ms"][news]
+        dossiers.changed[into] = dossiers.judge[into] = True
+    for row in np.flatnonzero(~current & (heads["versions"][owner] > 0)).tolist():
+        _answer_superseded(dossiers, int(owner[row]), rows[row])
+
+
+def _answer_superseded(dossiers: Dossiers, i: int, fact: np.void) -> None:
+    versions = np.frombuffer(dossiers.versions[i], dtype=VERSION).copy()
+    news = (versions["event"] == fact["event"]) & (versions["known"][:, fact["kind"]] < fact["known"])
+    if news.any():
+        versions["known"][news, fact["kind"]] = fact["known"]
+        dossiers.versions[i] = versions.tobytes()
+        dossiers.changed[i] = dossiers.judge[i] = True
