@@ -14,10 +14,11 @@ export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup demo test test-long test-containers chaos simulate bench lock clean
+.PHONY: help setup demo check test test-long test-containers chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
+	@echo 'make check   lint and types alone'
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
@@ -34,14 +35,17 @@ setup: $(VENV)/.installed
 demo: setup
 	$(BIN)/waybill demo
 
-test: setup
+check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+test: check
 	$(PYTEST)
 
-# The same, and what repeats it: more seeds, examples and faults. Before a release; an hour and more.
-test-long: setup
+# The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
+# of transactions, restoring or rebalancing.
+test-long: check
 	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
