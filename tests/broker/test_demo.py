@@ -83,17 +83,18 @@ def demos() -> Iterator[list[Demo]]:
 
 
 def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--seconds", "25", "--rate", "600", "--screenshot", "demo.svg")
+    demo = Demo(tmp_path, "--seconds", "8")
     demos.append(demo)
-    line = demo.first_alert()
-    assert len(demo.family) >= 3  # the broker, its keeper, the worker
-    code, out, err = demo.ended()
+    assert demo.process.stdout is not None
+    said = []
+    for line in demo.process.stdout:
+        demo.look()
+        said.append(line)
+    code, _, err = demo.ended()
     assert (code, err) == (0, "")
+    assert len(demo.family) >= 3  # the broker, its keeper, the worker
     assert demo.left() == ([], [])
-    assert re.search(r"\d+ s: [\d,]+ events judged, [1-9]\d* alerts open, first alert after [\d.]+ s\n$", out)
-    assert "event to alert, p50 " in out
-    assert ET.parse(tmp_path / "demo.svg").getroot().tag.endswith("svg")
-    assert float(line.split()[0]) < 25
+    assert "events judged" in said[-1]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -123,13 +124,16 @@ def test_on_a_kafka_that_is_there_it_ends_when_all_is_judged(
     demos: list[Demo], fresh_kafka: str, tmp_path: Path
 ) -> None:
     admin.delete(fresh_kafka)
-    demo = Demo(tmp_path, "--parcels", "400", "--rate", "5000", KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
+    wanted = ("--parcels", "400", "--rate", "400", "--screenshot", "demo.svg")
+    demo = Demo(tmp_path, *wanted, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
     demos.append(demo)
     code, out, err = demo.ended()
     assert (code, err) == (0, "")
     assert demo.left() == ([], [])
     assert not any(state.partitions for state in admin.show(fresh_kafka))  # it made the topics, and took them away
-    assert "0 waiting" in out or "events judged" in out
+    assert re.search(r"\d+ s: [\d,]+ events judged, [1-9]\d* alerts open, first alert after [\d.]+ s\n$", out)
+    assert "event to alert, p50 " in out
+    assert ET.parse(tmp_path / "demo.svg").getroot().tag.endswith("svg")
 
 
 def test_topics_that_hold_records_are_not_mixed_with_invented_ones(
