@@ -8,6 +8,7 @@ Reader      the newest alert of each parcel on `waybill.alerts`
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 SESSION_MS = 2_000
 WAYBILL = (sys.executable, "-m", "streams.cli", "worker")
 FAUST = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
+_SAID = re.compile(r"\d{4}-\d\d-\d\d |waybill: ")
 READY = "partitions is there"  # what a worker says when it begins to read
 
 
@@ -170,6 +172,11 @@ class Worker(AbstractContextManager["Worker"]):
     def told(self, lines: int = 60) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def last_words(self) -> str:
+        """The last line that it logged or ended with, whatever a slow end dumped after it."""
+        said = [line for line in self.told(1_000).splitlines() if _SAID.match(line)]
+        return said[-1] if said else ""
 
     def says(self, text: str) -> int:
         """How often its log holds `text`."""

@@ -101,7 +101,7 @@ def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKaf
                     last[path] = why
             time.sleep(0.2)
         assert worker.code == 1
-        assert "no broker has answered for " in worker.told().splitlines()[-1]
+        assert "no broker has answered for " in worker.last_words()
         assert first["/ready"] <= first["/live"]
         assert "none has answered" in last["/ready"]
         assert "no broker has answered" in last["/live"]

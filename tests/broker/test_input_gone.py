@@ -54,7 +54,7 @@ def ends(worker: Worker) -> str:
     """Wait for a worker to end by itself with 1; the last line that it said."""
     until(lambda: not worker.alive, worker.told)
     assert worker.code == 1, worker.told()
-    return worker.told().splitlines()[-1]
+    return worker.last_words()
 
 
 def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_worker(

@@ -55,7 +55,8 @@ def test_aborted_records_are_hidden(kafka: str) -> None:
         producer.flush()
         (producer.commit_transaction if commit else producer.abort_transaction)(PATIENCE_S)
     assert _read(kafka, topic, 1) == [b"committed"]
-    AdminClient({"bootstrap.servers": kafka, "log_level": 0}).delete_topics([topic])[topic].result(PATIENCE_S)
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    admin.delete_topics([topic])[topic].result(PATIENCE_S)
 
 
 def test_topics_are_not_created_by_accident(kafka: str) -> None:

@@ -52,7 +52,7 @@ def test_damaged_files_are_built_from_the_changelog(fresh_topics: Callable[[int]
                 time.sleep(0.1)
             if worker.alive:
                 break
-            assert "is damaged" in worker.told().splitlines()[-1]
+            assert "is damaged" in worker.last_words()
             worker.ended()
         expect(servers, wanted, worker)
         assert worker.says("removed, to be built from the changelog") == 2
@@ -76,8 +76,8 @@ def test_a_folder_deleted_under_a_worker(fresh_topics: Callable[[int], str], tmp
         deadline = time.monotonic() + PATIENCE_S
         while worker.alive and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert "No such file or directory" in worker.told().splitlines()[-1]
-        assert "state folder" in worker.told().splitlines()[-1]
+        assert "No such file or directory" in worker.last_words()
+        assert "state folder" in worker.last_words()
         worker.ended()
         worker.start()
         expect(servers, wanted, worker)
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_stops_the_worker_until_there_is_space(
             time.sleep(0.05)
         publish(second)
         assert worker.code == 1, worker.told()
-        line = worker.told().splitlines()[-1]
+        line = worker.last_words()
         assert "state folder" in line
         assert "File too large" in line
         assert "see to the disk, and start the worker anew" in line
