@@ -18,15 +18,22 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from rules import load_catalogue
 from streams.kafka import admin as topics
 from streams.ops import broker
-from tests import repetition
+from tests import reference, repetition
 
 # Tests delete all topics. On a broker of yours that needs your word for it, unless there is nothing to lose.
 MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
 _GIVEN = bool(os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip())  # as this process found it: tests change it
 
 repetition.use_profile()
+
+
+def pytest_report_header() -> list[str]:
+    """The live rules that the reference judge does not know: their own cases are all that is played of them."""
+    unknown = reference.unknown(load_catalogue())
+    return [f"reference judge: does not know {', '.join(unknown)}"] if unknown else []
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -18,7 +18,7 @@ _TIMEOUT_S = 10.0
 _SILENCE_S = 30.0
 _ROWS = 5_000
 # What no waiting mends. Others, such as a broker that restarts, librdkafka gets over.
-_FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
+FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
 
 
 class ReadError(RuntimeError):
@@ -111,14 +111,14 @@ class LogReader:
         for message in self._consumer.consume(_ROWS, timeout_s):
             error = message.error()
             if error is None:
-                entries.append(_entry(message))
+                entries.append(entry_of(message))
                 self.positions[entries[-1].topic, entries[-1].partition] = entries[-1].offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 place = message.topic() or "", message.partition() or 0
                 self._pending.discard(place)
                 # Behind the last message may stand the mark of a transaction: this is past it.
                 self.positions[place] = max(self.positions.get(place, 0), message.offset() or 0)
-            elif error.fatal() or error.code() in _FINAL:
+            elif error.fatal() or error.code() in FINAL:
                 raise ReadError(f"{message.topic() or self._name}: {error.str()}")
         return entries
 
@@ -141,7 +141,8 @@ class LogReader:
         return {(place.topic, place.partition) for place in places}
 
 
-def _entry(message: Message) -> Entry:
+def entry_of(message: Message) -> Entry:
+    """A message without error, as what it is."""
     key, value = message.key(), message.value()
     return Entry(
         message.topic() or "",

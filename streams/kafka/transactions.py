@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from streams.kafka.group_reader import GroupReader
+
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0
@@ -57,8 +59,11 @@ class TransactionalWriter:
         except KafkaException as error:
             raise _failed(error) from error
 
-    def write(self, records: Sequence[Outgoing]) -> list[tuple[str, int, int]]:
-        """Write records in one transaction; topic, partition and offset of each, in their order. Raises WriteError."""
+    def write(self, records: Sequence[Outgoing], read: GroupReader | None = None) -> list[tuple[str, int, int]]:
+        """Write records in one transaction; topic, partition and offset of each, in their order. Raises WriteError.
+
+        read: whose offsets are committed with them.
+        """
         places: list[tuple[str, int, int] | None] = [None] * len(records)
         try:
             self._producer.begin_transaction()
@@ -69,6 +74,8 @@ class TransactionalWriter:
                 self._producer.poll(0)
             if self._producer.flush(_TIMEOUT_S):
                 raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, "records not delivered"))
+            if read is not None and (offsets := read.offsets()):
+                self._producer.send_offsets_to_transaction(offsets, read.membership(), _TIMEOUT_S)
             self._commit()
         except (KafkaException, BufferError) as error:
             self._abort()

@@ -28,6 +28,8 @@ DOORS = {
     "confluent_kafka": (
         "streams/kafka/log_reader.py",
         "streams/kafka/transactions.py",
+        "streams/kafka/group_reader.py",
+        "streams/kafka/offsets.py",
         "streams/ops/broker/",
         "streams/cli/",
         "streams/worker/commit.py",
