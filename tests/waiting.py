@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 180.0  # what passes takes a fraction of it; what fails is given up then
+PATIENCE_S = 300.0  # what passes takes a fraction of it; what fails is given up then
 
 
 def until(done: Callable[[], bool], said: Callable[[], str] = lambda: "still not so") -> None:
