@@ -65,7 +65,7 @@ class Dispatcher:
         self._inputs.close()
 
     def start(self) -> None:
-        """Take the place of any other dispatcher, and read what there is. Raises ReadError, WriteError."""
+        """Take the place of any other dispatcher, and read what there is. Raises ClientError, WriteError."""
         self.log.start_writing()
         self.log.catch_up()
         entries = self._inputs.to_end()
@@ -75,7 +75,7 @@ class Dispatcher:
         self._settle()
 
     def turn(self, timeout_s: float = 0.2) -> None:
-        """Take what has come, at the latest after `timeout_s`, and do what is owed. Raises ReadError, WriteError."""
+        """Take what has come, at the latest after `timeout_s`, and do what is owed. Raises ClientError, WriteError."""
         self._heard(self.log.poll(0.0))
         self._open(self._inputs.poll(timeout_s))
         if time.monotonic() > self._scanned + _SCAN_S:

@@ -18,6 +18,7 @@ from desk.clues.clue import Clue
 from desk.clues.ids import uuid7
 from schemas import clues as events
 from schemas import topics
+from schemas.errors import WaybillError
 from schemas.records import encode
 from streams.kafka.log_reader import Entry, LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
@@ -28,7 +29,7 @@ READ_BACK_S = 40.0  # a writer that was killed holds readers up until the broker
 Client = Mapping[str, str | int | float | bool]
 
 
-class LogError(RuntimeError):
+class LogError(WaybillError):
     """The clue log cannot be gone on with; the message says why."""
 
 
@@ -60,11 +61,11 @@ class ClueLog:
             self._writer = TransactionalWriter(self._servers, self._name, self._client)
 
     def catch_up(self) -> list[Taken]:
-        """Read to the end; what was read. Raises ReadError."""
+        """Read to the end; what was read. Raises ClientError."""
         return [taken for entry in self._reader.to_end() if (taken := self._take(entry)) is not None]
 
     def poll(self, timeout_s: float) -> list[Taken]:
-        """What has come since, at the latest after `timeout_s`. Raises ReadError."""
+        """What has come since, at the latest after `timeout_s`. Raises ClientError."""
         return [taken for entry in self._reader.poll(timeout_s) if (taken := self._take(entry)) is not None]
 
     def act(self, event: events.ClueEvent) -> Taken:

@@ -18,7 +18,7 @@ _feedback = msgspec.json.Decoder(Feedback).decode
 def survey(servers: str, client: Client, now_ms: int, since_ms: int = 0) -> Measures:
     """Read clues, feedback and reference data to their end, and measure the clues opened since a time.
 
-    Raises ReadError.
+    Raises ClientError.
     """
     book, register = Book(), Register()
     feedback: dict[str, Feedback] = {}

@@ -11,10 +11,10 @@ import asyncio
 import faulthandler
 import logging
 import signal
+import socket
+import tempfile
 import time
-import traceback
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -25,22 +25,23 @@ from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
 from schemas import topics
+from schemas.errors import WaybillError
+from streams.explain import explain
 from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
 from streams.worker.expire import forget
-from streams.worker.health import Health
+from streams.worker.health import Health, listen
 from streams.worker.idle import keep_up, pass_time
 from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (*sources.TOPICS, topics.FACTS)
-OURS = ("streams", "rules", "schemas")
 log = logging.getLogger(__name__)
 
 
-class WorkerError(RuntimeError):
+class WorkerError(WaybillError):
     """Why a worker stopped that was not asked to, in one line."""
 
 
@@ -62,12 +63,19 @@ class Watch(Service):
             app.worker.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
+            fault=lambda: app.worker.broker.fault,
         )
         self._health = Health(app.worker, self._watchdog)
+        self._listener: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Take the port of the pages. Raises HealthError."""
+        if self._pages:
+            self._listener = listen(self._settings.web_host, self._settings.web_port)
 
     async def on_start(self) -> None:
-        if self._pages:
-            url = await self._health.start(self._settings.web_host, self._settings.web_port)
+        if self._listener is not None:
+            url = await self._health.start(self._listener)
             log.info("pages at %s/metrics, /live, /ready", url)
         self.add_future(self._watchdog.run())
 
@@ -79,7 +87,8 @@ class Boot(BootStrategy):
     """Faust's order of starting, with our pages."""
 
     def web_server(self) -> Iterable[Any]:
-        return [Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)]
+        self.app.watch = Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)
+        return [self.app.watch]
 
 
 class Tables(TableManager):
@@ -96,6 +105,7 @@ class App(faust.App):
     """A Faust app with the worker's own parts: `work` (states, epochs) and `link` (what its transport needs)."""
 
     BootStrategy = Boot
+    watch: Watch
     logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
 
     def __init__(self, settings: Settings, **options: Any) -> None:
@@ -121,10 +131,16 @@ class App(faust.App):
     async def on_first_start(self) -> None:
         folder = self.settings.state_dir
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
         except OSError as error:
-            raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
-        self.worker.prepare()
+            raise WorkerError(
+                f"state_dir {folder}: {error.strerror}; name a folder that the worker may write with --state-dir or "
+                "WAYBILL_STATE_DIR"
+            ) from error
+        self.watch.listen()
+        self.worker.prepare()  # the first that another worker of this name would feel
         await super().on_first_start()
 
 
@@ -194,7 +210,7 @@ class Runner(faust.Worker):
     def __init__(self, app: App) -> None:
         super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
         self.spinner = None
-        self._stop_s = _STOP_TIMEOUTS * app.settings.transaction_timeout_ms / 1000
+        self._stop_s = app.settings.stop_s
 
     def run(self) -> None:
         """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
@@ -232,9 +248,6 @@ class Runner(faust.Worker):
         await asyncio.sleep(0)
 
 
-_STOP_TIMEOUTS = 5  # time-outs of a transaction: a commit gives up after fewer
-
-
 def run(app: App) -> None:
     """Run a worker until SIGTERM, SIGINT or SIGHUP: it commits what is in hand and leaves. Raises WorkerError."""
     log.info(
@@ -248,27 +261,11 @@ def run(app: App) -> None:
         Runner(app).run()
     except Exception as error:
         log.debug("the worker crashed", exc_info=error)
-        said = reason(error)
+        said = explain(error)
         if "fenced" in said.lower():
             said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
         raise WorkerError(said) from error
     log.info("stopped")
-
-
-def reason(error: BaseException) -> str:
-    """One line about what went wrong; of an error that is not ours only kind and place, as its text may quote data."""
-    kind = type(error)
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    if kind.__module__.split(".")[0] in OURS or isinstance(error, OSError):
-        return str(error)
-    if kind.__name__ == "KafkaException":
-        return f"kafka: {error.args[0].str()}"
-    frames = traceback.extract_tb(error.__traceback__)
-    folders = tuple(str(Path(__file__).resolve().parents[1] / name) for name in OURS)
-    ours = [frame for frame in frames if frame.filename.startswith(folders)] or frames[-1:]
-    where = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
-    return f"unexpected {kind.__module__}.{kind.__qualname__}{where}"
 
 
 async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:

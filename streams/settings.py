@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -30,7 +30,9 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from schemas.errors import WaybillError
 from streams.native import Switch
+from streams.settings_files import in_file, secret
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
@@ -51,11 +53,11 @@ KAFKA_RESERVED = frozenset({
     "transaction.timeout.ms",
 })  # fmt: skip
 
-SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
 
-
-class SettingsError(ValueError):
+class SettingsError(WaybillError):
     """A setting that cannot be used. The message is one line and names the field and where its value came from."""
+
+    exit_code = 2
 
 
 def _split(value: object) -> object:
@@ -96,6 +98,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         repr=False,
         description="Further librdkafka properties for every client, such as security.protocol.",
+    )
+    kafka_files: dict[str, HomePath] = Field(
+        default_factory=dict,
+        description="Properties whose value is in a file, such as {sasl.password: /run/secrets/x}.",
     )
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
     replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
@@ -181,6 +187,9 @@ class Settings(BaseSettings):
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
         description="Folder of local state; may be lost, the changelog restores it.",
     )
+    accept_lost_state: bool = Field(
+        False, description="Start although a changelog is empty that should not be: what was counted so far is lost."
+    )
     hot_bytes_max: int = Field(
         268_435_456, ge=1_048_576, description="Memory for the hot set in front of the store, per worker (bytes)."
     )
@@ -215,6 +224,20 @@ class Settings(BaseSettings):
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
 
+    @property
+    def stop_s(self) -> float:
+        """The longest that a worker takes to stop (seconds): a commit gives up sooner, and then it exits by itself."""
+        return 5 * self.transaction_timeout_ms / 1000
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Properties of Kafka that are in files, as if they had been given."""
+        files, kafka = given.get("kafka_files") or {}, given.get("kafka") or {}
+        if not (isinstance(files, dict) and isinstance(kafka, dict) and files):
+            return given
+        return {**given, "kafka": {**kafka, **{name: secret(name, Path(path)) for name, path in files.items()}}}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         reserved = sorted(KAFKA_RESERVED & self.kafka.keys())
@@ -243,7 +266,7 @@ class Settings(BaseSettings):
         """Sources, strongest first; see the module's docstring."""
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         kafka = InitSettingsSource(settings_cls, {"bootstrap_servers": servers} if servers else {})
-        return init_settings, env_settings, kafka, InitSettingsSource(settings_cls, _in_file(_file.get()))
+        return init_settings, env_settings, kafka, InitSettingsSource(settings_cls, in_file(_file.get()))
 
 
 def load(config: Path | None = None, options: Mapping[str, Any] | None = None) -> Settings:
@@ -276,20 +299,6 @@ def config_file(config: Path | None = None) -> Path | None:
     return named or (CONFIG_DEFAULT if CONFIG_DEFAULT.is_file() else None)
 
 
-def _in_file(path: Path | None) -> dict[str, Any]:
-    """What a file sets. Without quotes TOML reads `security.protocol = "SSL"` as tables, which properties never are."""
-    said = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
-    return said | {name: dict(_flat(table)) for name, table in said.items() if name == "kafka" and type(table) is dict}
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
     """Where the value of `field` comes from: option, the name of an environment variable or file, or default.
 
@@ -308,24 +317,6 @@ def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
     if config is not None and field in tomllib.loads(config.read_text(encoding="utf-8")):
         return str(config)
     return "default"
-
-
-def shown(settings: Settings, field: str) -> str:
-    """The value of `field` as text that is safe to print: secrets, also those among Kafka's properties, are hidden."""
-    value = getattr(settings, field)
-    if field == "kafka":
-        value = {k: "***" if any(word in k for word in SECRET_WORDS) else v for k, v in value.items()}
-    if isinstance(value, SecretStr):
-        return "***"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return "" if value is None or value == {} else str(value)
-
-
-def unknown_variables() -> list[str]:
-    """WAYBILL_ variables that name no setting: probably misspelt. Not an error, as Kubernetes adds its own."""
-    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_ENV, "WAYBILL_DEBUG"}
-    return sorted(name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
 
 
 def _variable_of(error: SourceError) -> str:

@@ -7,6 +7,7 @@ kafka           bootstrap servers, nothing said of topics
 fresh_topics    a function of the partition count that empties the broker of our topics, creates them anew and returns
                 bootstrap servers
 fresh_kafka     the same, done, with four partitions
+secured         another broker, which asks for a login and knows rights
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rules import load_catalogue
 from streams.kafka import admin as topics
 from streams.ops import broker
 from tests import reference, repetition
+from tests.secured import Secured
 
 # Tests delete all topics. On a broker of yours that needs your word for it, unless there is nothing to lose.
 MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
@@ -54,6 +56,8 @@ def _group(item: pytest.Item) -> str | None:
     """What the test runs in one process with; None: nothing, it is by itself."""
     if item.get_closest_marker("containers"):  # they share the images, which are built by the first
         return "containers"
+    if "_secured" in getattr(item, "fixturenames", ()):  # one broker more, but not for each process
+        return "secured"
     if _waits(item):  # a broker of yours has one set of topics, which each test makes anew
         return "broker" if _GIVEN else None
     return str(item.path.relative_to(item.config.rootpath))
@@ -75,6 +79,20 @@ def kafka() -> Iterator[str]:
     """
     with broker.bootstrap() as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def _secured() -> Iterator[Secured]:
+    with Secured() as broker:
+        topics.create(broker.servers, 2)
+        yield broker
+
+
+@pytest.fixture
+def secured(_secured: Secured) -> Secured:
+    """A broker with logins and rights, with all topics, two partitions each; nobody is allowed anything yet."""
+    _secured.deny_all()
+    return _secured
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,12 @@ from desk.clues.ids import uuid7
 from desk.clues.table import EXCLUSIVE
 from schemas import clues as log
 from schemas.desk import Hold
+from schemas.errors import WaybillError
 from schemas.records import Feedback
 from streams.flow.emit import alert_id
 
 
-class ActError(ValueError):
+class ActError(WaybillError):
     """An act that cannot be done; the message says why."""
 
 

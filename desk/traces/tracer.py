@@ -58,7 +58,7 @@ class Tracer:
         self._events.close()
 
     def turn(self, timeout_s: float = 0.5) -> int:
-        """Trace the alerts that have come, at the latest after `timeout_s`; how many. Raises ReadError, WriteError."""
+        """Trace the alerts that have come, at the latest after `timeout_s`; how many. Raises ClientError."""
         entries = self._alerts.poll(_ROWS, timeout_s)
         if not entries:
             return 0

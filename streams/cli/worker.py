@@ -44,6 +44,9 @@ def worker(
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error (default: setting log_level).")
     ] = None,
+    accept_lost_state: Annotated[
+        bool, typer.Option("--accept-lost-state", help="Start although a changelog is empty that should not be.")
+    ] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
@@ -62,7 +65,7 @@ def worker(
         signal.signal(signal.SIGHUP, _stopped_early)
     settings = settings_of(
         config, assignments, bootstrap_servers=bootstrap_servers, state_dir=state_dir, instance=instance,
-        web_port=web_port, log_level=log_level,
+        web_port=web_port, log_level=log_level, accept_lost_state=accept_lost_state or None,
     )  # fmt: skip
 
     from streams.ops.preflight import checked
@@ -152,12 +155,13 @@ _CLIENT = re.compile(r"#(?:consumer|producer)-\d")  # librdkafka's name of a cli
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
     from streams.ops.supervisor import STABLE_S, WAYBILL, Child, supervise
+    from streams.settings_shown import variables
     from streams.worker.instance import open_ended
 
     log_to_stderr(settings.log_level, "supervisor")
-    shared = [part for assignment in assignments for part in ("--set", assignment)]
-    if config is not None:
-        shared += ["--config", str(config)]
+    shared = ["--config", str(config)] if config is not None else []
+    shared += ["--accept-lost-state"] if settings.accept_lost_state else []
+    env = variables(settings, assignments)
     children = []
     for number in range(count):
         name = str(number) if settings.instance == "0" else f"{settings.instance}-{number}"
@@ -165,10 +169,12 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
         port = settings.web_port + number if settings.web_port else 0
         own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
                "--instance", instance, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
-        children.append(Child(name, [*WAYBILL, "worker", *shared, *own]))
+        children.append(Child(name, [*WAYBILL, "worker", *shared, *own], env))
     # Longer than the longest that a worker may live to no purpose: waiting for a changelog that does not come.
     stable_s = STABLE_S + 3 * settings.transaction_timeout_ms / 1000
-    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s)
+    # Longer than a worker takes, which exits by itself and says where it hung; a kill would say nothing.
+    stop_s = settings.stop_s + 2 * _LEAVE_S
+    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s, stop_s=stop_s)
 
 
 def _stopped_early(number: int, frame: object) -> NoReturn:

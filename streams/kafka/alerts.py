@@ -45,7 +45,7 @@ class AlertReader:
     latest   begin at the end instead.
     shadow   read the shadow topic.
 
-    Raises ReadError when the broker does not answer or has no such topic.
+    Raises ClientError when the broker does not answer or has no such topic.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class AlertReader:
         self._reader.close()
 
     def to_end(self) -> Iterator[Change]:
-        """All changes up to the end of each partition as it is when reached. Raises ReadError."""
+        """All changes up to the end of each partition as it is when reached. Raises ClientError."""
         return self._changes(self._reader.to_end())
 
     def poll(self, timeout_s: float) -> list[Change]:
-        """Changes that have come, at the latest after `timeout_s`. Raises ReadError."""
+        """Changes that have come, at the latest after `timeout_s`. Raises ClientError."""
         return list(self._changes(self._reader.poll(timeout_s)))
 
     def _changes(self, entries: Iterable[Entry]) -> Iterator[Change]:

@@ -8,7 +8,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.kafka.log_reader import FINAL, Entry, ReadError, entry_of
+from streams.kafka import config as properties
+from streams.kafka.errors import DENIED, MISSING, ClientError, cause, said
+from streams.kafka.log_reader import Entry, entry_of
+from streams.kafka.rights import denied, right_of
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +27,8 @@ class GroupReader:
     ) -> None:
         self._topic = topic
         self._next: dict[int, int] = {}
-        self._consumer = Consumer(
-            {
-                **client,
-                "bootstrap.servers": bootstrap_servers,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "session.timeout.ms": 10_000,
-                "fetch.wait.max.ms": 50,
-                "fetch.queue.backoff.ms": 5,
-            },
-            logger=log,
-        )
+        self._config = {**client, "bootstrap.servers": bootstrap_servers, "group.id": group}
+        self._consumer = Consumer(properties.member(self._config), logger=log)
         self._consumer.subscribe([topic], on_revoke=self._revoked, on_lost=self._revoked)
 
     def close(self) -> None:
@@ -45,26 +36,27 @@ class GroupReader:
         self._consumer.close()
 
     def poll(self, rows: int, timeout_s: float) -> list[Entry]:
-        """Messages that have come, at most so many. Raises ReadError."""
+        """Messages that have come, at most so many. Raises ClientError."""
         entries = []
         for message in self._consumer.consume(rows, timeout_s):
             error = message.error()
             if error is None:
                 entries.append(entry_of(message))
                 self._next[entries[-1].partition] = entries[-1].offset + 1
-            elif error.fatal() or error.code() in FINAL:
-                raise ReadError(f"{self._topic}: {error.str()}")
+            elif error.fatal() or error.code() in DENIED | MISSING:
+                right = right_of(error, topic=self._topic, group=str(self._config["group.id"]))
+                raise denied(self._config, right) if right else ClientError(f"{self._topic}: {said(error)}")
         return entries
 
     def commit(self) -> None:
-        """Commit all that was read, where nothing is made of it on this broker. Raises ReadError."""
+        """Commit all that was read, where nothing is made of it on this broker. Raises ClientError."""
         if not self._next:
             return
         try:
             self._consumer.commit(offsets=self.offsets(), asynchronous=False)
         except KafkaException as error:
-            if not error.args[0].retriable() and error.args[0].code() != KafkaError.ILLEGAL_GENERATION:
-                raise ReadError(f"{self._topic}: not committed: {error.args[0].str()}") from None
+            if not cause(error).retriable() and cause(error).code() != KafkaError.ILLEGAL_GENERATION:
+                raise ClientError(f"{self._topic}: not committed: {said(error)}") from None
 
     def offsets(self) -> list[TopicPartition]:
         """Where to go on behind all that was read."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from streams.kafka import config as properties
+from streams.kafka.errors import ClientError, cause, said
 from streams.kafka.group_reader import GroupReader
 
 log = logging.getLogger(__name__)
@@ -15,7 +17,7 @@ log = logging.getLogger(__name__)
 _TIMEOUT_S = 10.0
 
 
-class WriteError(RuntimeError):
+class WriteError(ClientError):
     """A transaction that was not committed, or whose outcome is not known; the message says which."""
 
 
@@ -41,19 +43,8 @@ class TransactionalWriter:
     def __init__(
         self, bootstrap_servers: str, transactional_id: str, client: Mapping[str, str | int | float | bool]
     ) -> None:
-        self._producer = Producer(
-            {
-                **client,
-                "bootstrap.servers": bootstrap_servers,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": int(_TIMEOUT_S * 1_000),
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 0,
-                "compression.type": "lz4",
-            },
-            logger=log,
-        )
+        config = {**client, "bootstrap.servers": bootstrap_servers, "transaction.timeout.ms": int(_TIMEOUT_S * 1_000)}
+        self._producer = Producer({**properties.transactional(config, transactional_id), "linger.ms": 0}, logger=log)
         try:
             self._producer.init_transactions(_TIMEOUT_S)
         except KafkaException as error:
@@ -88,14 +79,14 @@ class TransactionalWriter:
                 self._producer.commit_transaction(_TIMEOUT_S)
                 return
             except KafkaException as error:
-                if not error.args[0].retriable():
+                if not cause(error).retriable():
                     raise
 
     def _abort(self) -> None:
         try:
             self._producer.abort_transaction(_TIMEOUT_S)
         except KafkaException as error:
-            log.warning("kafka: a transaction could not be taken back: %s", error.args[0].str())
+            log.warning("kafka: a transaction could not be taken back: %s", said(error))
 
 
 def _noting(places: list[tuple[str, int, int] | None], number: int) -> Callable[[KafkaError | None, Message], None]:
@@ -107,9 +98,8 @@ def _noting(places: list[tuple[str, int, int] | None], number: int) -> Callable[
 
 
 def _failed(error: BaseException) -> WriteError:
-    cause = error.args[0] if isinstance(error, KafkaException) else None
-    if cause is None:
+    if not isinstance(error, KafkaException):
         return WriteError(f"not written: {error}")
-    if cause.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+    if cause(error).code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
         return ReplacedError("another process of the same name has started, and this one can write no more")
-    return WriteError(f"not written: {cause.str()}")
+    return WriteError(f"not written: {said(error)}")

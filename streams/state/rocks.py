@@ -24,6 +24,7 @@ from pathlib import Path
 
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
+from schemas.errors import WaybillError
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
 from streams.state.format import FORMAT
 from streams.state.hot import Hot
@@ -38,7 +39,7 @@ _FORMAT = b"\x00format"
 _ORIGIN = b"\x00changelog-id"
 
 
-class StateError(RuntimeError):
+class StateError(WaybillError):
     """State that cannot be used; the message names the folder and what to do."""
 
 

@@ -35,10 +35,7 @@ async def forget(worker: Worker, lag: Lag) -> None:
             for each in delayed:
                 each.forget()
             continue
-        try:
-            lags = await lag(worker.committed)
-        except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
-            continue
+        lags = await lag(worker.committed)
         expiry = worker.parcels.expiry
         assert expiry is not None
         held = sorted({number for _, number in worker.assigned})

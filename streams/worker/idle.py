@@ -59,10 +59,7 @@ async def _idle(worker: Worker, lag: Lag) -> list[int]:
     if not quiet:
         return []
     waiting = await worker.run(worker.parcels.timers.waiting, quiet, _now_ms())
-    try:
-        lags = await lag(worker.committed) if waiting else {}
-    except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
-        return []
+    lags = await lag(worker.committed) if waiting else {}
     return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in sources.TOPICS)]
 
 

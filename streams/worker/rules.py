@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from schemas import topics
+from schemas.errors import WaybillError
 from schemas.rulesets import Ack
 from streams.flow.layout import KINDS, READ
 from streams.flow.pipeline import Parcels
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 _FILES = Standing()
 
 
-class RuleSetError(RuntimeError):
+class RuleSetError(WaybillError):
     """No set on the topic can be used, and none is in force; names the rule file and field."""
 
 

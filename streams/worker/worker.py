@@ -23,10 +23,11 @@ from streams.flow.flood import Flood
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
 from streams.flow.time.timers import PartitionTimers
+from streams.kafka.config import client, membership, producing, slot
 from streams.kafka.restore import restore
+from streams.kafka.rights import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
-from streams.kafka.transport.membership import membership, producing
 from streams.kafka.transport.poller import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -72,7 +73,7 @@ class Worker:
             kept=Retention.of(settings),
         )
         self.reference = Inputs(self)
-        self.broker = Broker(self._client({}))
+        self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
         self._committer: Committer | None = None
         self._prepared: asyncio.Future[Any] | None = None
         self._consumer: Consumer | None = None
@@ -215,7 +216,7 @@ class Worker:
         """What the transport needs; see `streams.kafka.transport`."""
         settings = self.settings
         return Link(
-            config=self._client(membership(settings)),
+            config={**client(settings), **membership(settings)},
             partitions=settings.partitions,
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
@@ -229,11 +230,7 @@ class Worker:
     def prepare(self) -> None:
         """While the group is joined: abort what an earlier worker of this slot left open, and read word lists."""
         settings, loop = self.settings, asyncio.get_running_loop()
-        self._committer = Committer(
-            self._client(producing(settings)),
-            f"{settings.group}-{settings.instance}",
-            self._stores,
-        )
+        self._committer = Committer({**client(settings), **producing(settings)}, slot(settings), self._stores)
         self._prepared = asyncio.gather(
             loop.run_in_executor(self._effects, self._committer.start),
             loop.run_in_executor(self._steps, warm, settings, self.parcels.catalogue),
@@ -242,7 +239,7 @@ class Worker:
     async def start(self, consumer: Consumer) -> None:
         """Follow what concerns all partitions, and let those be restored that were assigned."""
         self._consumer = consumer
-        self.reference.start(self._client({}), consumer)
+        self.reference.start(client(self.settings), consumer)
         assert self._prepared is not None
         await self._prepared
         self._started.set()
@@ -306,7 +303,8 @@ class Worker:
             return self._cancelled
 
         following = loop.run_in_executor(None, self.reference.catch_up, cancelled, timeout_s)
-        reading = partial(restore, self._client({}), self._stores, numbers, cancelled=cancelled, timeout_s=timeout_s)
+        resumed = {} if self.settings.accept_lost_state or self._consumer is None else self._consumer.resumed
+        reading = partial(restore, client(self.settings), self._stores, numbers, cancelled, timeout_s, resumed)
         records = await loop.run_in_executor(self._effects, reading)
         self.waits_for = "reference data and rules: reading the topics"
         await following
@@ -339,9 +337,6 @@ class Worker:
     def _restored(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
             self._consumer.fail(error)
-
-    def _client(self, more: dict[str, object]) -> dict[str, object]:
-        return {"bootstrap.servers": self.settings.bootstrap_servers, **self.settings.kafka, **more}
 
 
 _EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000

@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from schemas import topics
 from schemas.desk import Trace
 from schemas.records import Alert, Source, encode
 from streams.flow.emit import alert_id
-from streams.kafka.admin import Admin
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
 from tests.desk.logs import ALERTED
@@ -86,11 +87,8 @@ def test_every_alert_is_traced_once_whenever_a_tracer_is_killed(fresh_kafka: str
 def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics: Any) -> None:
     servers = fresh_topics(1)
     alerts = published(servers)[:3]
-    from confluent_kafka import TopicPartition
-
-    Admin(servers, None).delete_records([TopicPartition(topics.SCANS, 0, 3)])[TopicPartition(topics.SCANS, 0)].result(
-        30
-    )
+    place = TopicPartition(topics.SCANS, 0, 3)
+    AdminClient({"bootstrap.servers": servers}).delete_records([place])[place].result(30)
     said, _ = tracer(servers, "--once").communicate(timeout=120)
     found = {trace.alert_id: trace for trace, _ in traces(servers)}
     assert len(found) == PARCELS, said

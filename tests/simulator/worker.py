@@ -17,12 +17,11 @@ from schemas import topics
 from streams import app
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
 from streams.flow.batches import Batch
-from streams.kafka import global_table, restore
+from streams.kafka import global_table, producer, reader, restore
 from streams.kafka.transport import poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
-from streams.rulesets import board
 from streams.state import rocks
-from streams.worker import backoff, commit, epoch, expire, idle, inputs, worker
+from streams.worker import backoff, epoch, expire, idle, inputs, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
@@ -226,16 +225,14 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, epoch, global_table, expire, idle, backoff, restore, worker, poller, inputs, rule_task,
+        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, poller, inputs, rule_task,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
-        (commit, "Producer", Producer),
-        (board, "Producer", Producer),
-        (restore, "Consumer", clients.Reader),
-        (restore, "AdminClient", clients.Admin),
+        (producer, "Producer", Producer),
+        (reader, "Consumer", clients.Reader),
+        (restore, "changelog_ids", clients.changelog_ids),
         (poller, "Client", clients.Member),
-        (global_table, "Consumer", clients.Reader),
         (global_table, "threading", _Following),
         (rocks, "Rdict", disk.Rdict),
         (rocks, "WriteBatch", disk.WriteBatch),

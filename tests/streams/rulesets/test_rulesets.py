@@ -125,7 +125,7 @@ class Held(Board):
     """A topic with these sets."""
 
     def __init__(self, found: Sets) -> None:
-        super().__init__("", {})
+        super().__init__("", {}, "g")
         object.__setattr__(self, "found", found)
 
     def sets(self) -> Sets:
@@ -216,7 +216,7 @@ A, B, C = PLAIN, OTHER, FILES
 def test_going_back(history: str, ends: list[dict[str, str]]) -> None:
     """`<` goes back; ends: what is in force after each."""
     HELD.kept.clear()
-    board, found = Written("", {}), []
+    board, found = Written("", {}, "g"), []
     for step in history.split():
         if step == "<":
             made = pushing.rollback(board, None, "")
@@ -264,14 +264,14 @@ class Said(Board):
     """A group whose workers say something new each time it is asked."""
 
     def __init__(self, *steps: dict[str, Ack | None]) -> None:
-        super().__init__("", {})
+        super().__init__("", {}, "g")
         object.__setattr__(self, "steps", list(steps))
 
-    def members(self, group: str) -> set[str]:
+    def members(self) -> set[str]:
         """Those of the step at hand."""
         return set(cast(Any, self).steps[0])
 
-    def acks(self, group: str) -> dict[str, Ack]:
+    def acks(self) -> dict[str, Ack]:
         """What they have said; goes on to the next step."""
         steps = cast(Any, self).steps
         step = steps.pop(0) if len(steps) > 1 else steps[0]
@@ -290,13 +290,13 @@ def test_push_waits_for_all_members_and_for_no_others(monkeypatch: pytest.Monkey
         {"0": said(2, 2), "1": said(1, 1)},
         {"0": said(2, 2), "1": said(2, 1)},
     )
-    taken = pushing.wait(board, "g", 2, 5.0, seen.append)
+    taken = pushing.wait(board, 2, 5.0, seen.append)
     assert [ack.in_force for ack in seen] == [2, 1]
     assert not taken.missing
     assert [ack.in_force for ack in taken.refused] == [1]
-    assert pushing.wait(Said({}), "g", 2, 5.0, seen.append).by_all
-    assert pushing.wait(Said({"0": said(1, 1)}), "g", 2, 0.0, seen.append).missing == {"0"}
-    deaf = pushing.wait(Said({"0": said(0, 0, follows=False)}), "g", 2, 5.0, seen.append)
+    assert pushing.wait(Said({}), 2, 5.0, seen.append).by_all
+    assert pushing.wait(Said({"0": said(1, 1)}), 2, 0.0, seen.append).missing == {"0"}
+    deaf = pushing.wait(Said({"0": said(0, 0, follows=False)}), 2, 5.0, seen.append)
     assert not deaf.by_all
     assert not deaf.missing
     assert ack_key("g", "w") == b"g/w"
