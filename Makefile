@@ -14,7 +14,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup demo check test test-long test-containers chaos simulate bench lock clean
+.PHONY: help setup demo check test test-long wheel test-containers chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
@@ -26,11 +26,13 @@ help:
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
+	@echo 'make wheel   a wheel in dist/, with the native front end where cargo is there to build it'
 	@echo 'make lock    resolve the versions anew (requirements.txt, requirements-dev.txt, Kafka jars)'
 	@echo 'make clean   remove what was made here'
 
 setup: $(VENV)/.installed
 	@$(BIN)/python -m streams.ops.broker
+	@$(BIN)/python -m streams.native build
 
 demo: setup
 	$(BIN)/waybill demo
@@ -39,6 +41,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m streams.native check
 
 test: check
 	$(PYTEST)
@@ -65,6 +68,10 @@ simulate: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+wheel: setup
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist \
+		$$($(BIN)/python -m streams.native wheel-options) .
+
 # Two locks, equal in the versions they share: of what runs, which is all that an image holds, and of what develops.
 # Each has setuptools, too, which builds the package.
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --build-deps-for wheel --generate-hashes --allow-unsafe --strip-extras \
@@ -74,6 +81,7 @@ lock: setup
 	$(COMPILE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
+	$(BIN)/python -m streams.native lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,6 +32,8 @@ class Metrics:
         self.events = self._counter("events", "Records read from an input topic.", "topic")
         self.rejects = self._counter("rejects", "Records that could not be read, by reason.", "topic", "reason")
         self.lag = self._gauge("lag_records", "Records between the committed offset and the end.", "topic", "partition")
+        self.native = self._gauge("native_front_end", "1: events are read by the native front end, 0: by Python.")
+        self.strange = self._counter("strange_events", "Events that the native front end left to Python.")
         self.batch_rows = self._histogram("batch_rows", "Rows of one batch.", ROWS_BUCKETS)
 
         # What goes out

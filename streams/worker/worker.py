@@ -72,6 +72,7 @@ class Worker:
             flood=Flood.of(settings),
             kept=Retention.of(settings),
         )
+        self.metrics.native.set(self.parcels.front.native)
         self.reference = Inputs(self)
         self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
         self._committer: Committer | None = None
@@ -221,6 +222,7 @@ class Worker:
             rows_max=settings.batch_rows_max,
             timeout_s=settings.fetch_timeout_ms / 1000,
             waiting_rows_max=2 * settings.batch_rows_max,
+            read_ahead=self.parcels.read_ahead,
             # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
             rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
             before_revoke=self._before_revoke,
