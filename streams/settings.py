@@ -220,6 +220,9 @@ class Settings(BaseSettings):
     native: Annotated[Switch, BeforeValidator(_word)] = Field(
         "auto", description="Native front end: auto (used where it was built), 1 (must be used), or 0 (is not used)."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="One line of text for each message of the log, or one JSON object (json)."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )

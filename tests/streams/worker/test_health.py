@@ -197,7 +197,11 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
             get, "/metrics", 200, holds='waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0'
         )
         assert 'waybill_state_entries{store="parcels"} 12.0\n' in page
-        worker.lag = {}
+        worker.lag, worker.ready = {}, False
+        await asyncio.sleep(0.1)
+        again = (await get("/metrics"))[1]
+        assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in again, "known last"
+        worker.ready = True
         await becomes(get, "/metrics", 200, lacks="waybill_lag_records{")
 
     asyncio.run(serve(worker, visit))
