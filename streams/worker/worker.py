@@ -118,9 +118,8 @@ class Worker:
         """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
         await self._room()
         async with self._stepping:
-            step = EpochStep(
-                self._epoch, self.metrics, [batch for batch in batches if batch.generation == self._generation]
-            )
+            fresh = [batch for batch in batches if batch.generation == self._generation]
+            step = EpochStep(self._epoch, self.metrics, fresh)
             try:
                 yield step
             except BaseException:
@@ -134,6 +133,7 @@ class Worker:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
             self.metrics.waiting.set(len(self.parcels.timers))
+            self.reference.rules.tell_held()
             if step.fresh or self._epoch.timed:
                 self._filled.set()
 
