@@ -28,7 +28,7 @@ from streams.kafka.restore import restore
 from streams.kafka.rights import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
@@ -71,6 +71,7 @@ class Worker:
             event_bytes_max=settings.event_bytes_max,
             flood=Flood.of(settings),
             kept=Retention.of(settings),
+            settle_ms=int(settings.settle_s * 1000),
         )
         self.metrics.native.set(self.parcels.front.native)
         self.reference = Inputs(self)
@@ -90,6 +91,7 @@ class Worker:
         self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
+        self.read: dict[Partition, int] = {}  # next to read, of what steps have read; a new dict for each assignment
         self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
         self._restoring: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -129,6 +131,7 @@ class Worker:
             if step.fresh:
                 self.arrived_at |= dict.fromkeys(step.sources, time.monotonic())
                 self._epoch.read(step.fresh)
+                self.read |= {(batch.topic, batch.partition): batch.offsets[-1] + 1 for batch in step.fresh}
                 for batch in step.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
@@ -265,7 +268,7 @@ class Worker:
                 store.close_all()
             self.reference.begin(())
             self.parcels.close()
-            self.arrived_at.clear()
+            self.read, self.arrived_at = {}, {}
         self.assigned = frozenset()
         self.committed.clear()
         self.waits_for = "partitions: a rebalance is under way"
@@ -330,9 +333,9 @@ class Worker:
 
     def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
         """What the parcels of these partitions wait for."""
-        store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
+        store = self._stores[topics.PARCELS_CHANGELOG]
         return {
-            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), now_ms, lambda: self._cancelled)
+            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), lambda: self._cancelled)
             for number in sorted(numbers)
         }
 
