@@ -7,125 +7,23 @@ sender, phones, courier and outlet; `histories` answers with facts; `parcels` re
 
 from __future__ import annotations
 
-import asyncio
-import faulthandler
 import logging
-import signal
 import time
-import traceback
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import Any
 
-import faust
-from faust.app.base import BootStrategy
-from faust.tables import TableManager
-from mode import Service
-from mode.supervisors import CrashingSupervisor
-
-from rules import load_catalogue
 from schemas import topics
+from schemas.errors import WaybillError
+from streams.explain import explain
 from streams.flow import sources
-from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
 from streams.worker.expire import forget
-from streams.worker.health import Health
+from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
-from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (*sources.TOPICS, topics.FACTS)
-OURS = ("streams", "rules", "schemas")
 log = logging.getLogger(__name__)
-
-
-class WorkerError(RuntimeError):
-    """Why a worker stopped that was not asked to, in one line."""
-
-
-class Watch(Service):
-    """Ends a worker that gets nowhere, and serves `streams.worker.health`.
-
-    In the place of Faust's own web server, which would start only after the first assignment.
-    """
-
-    logger = logging.getLogger("mode.watch")
-
-    def __init__(self, app: App, *, pages: bool, **options: Any) -> None:
-        super().__init__(**options)
-        self._settings = settings = app.settings
-        self._pages = pages
-        self._watchdog = Watchdog(
-            app.worker,
-            lambda: app.consumer.lag(app.worker.committed),
-            app.worker.broker.answers,
-            stalled_s=settings.stalled_ms_max / 1000,
-            give_up_s=settings.give_up_after_ms / 1000,
-        )
-        self._health = Health(app.worker, self._watchdog)
-
-    async def on_start(self) -> None:
-        if self._pages:
-            url = await self._health.start(self._settings.web_host, self._settings.web_port)
-            log.info("pages at %s/metrics, /live, /ready", url)
-        self.add_future(self._watchdog.run())
-
-    async def on_stop(self) -> None:
-        await self._health.stop()
-
-
-class Boot(BootStrategy):
-    """Faust's order of starting, with our pages."""
-
-    def web_server(self) -> Iterable[Any]:
-        return [Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)]
-
-
-class Tables(TableManager):
-    """Faust's, without the second that it gives tables to register: there are none."""
-
-    logger = logging.getLogger("faust.tables")
-
-    async def on_start(self) -> None:
-        await self._update_channels()
-        await self.recovery.start()
-
-
-class App(faust.App):
-    """A Faust app with the worker's own parts: `work` (states, epochs) and `link` (what its transport needs)."""
-
-    BootStrategy = Boot
-    logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
-
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        self.settings = settings
-        catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
-        self.worker = Worker(settings, catalogue)
-        self.link = self.worker.link()
-        super().__init__(
-            settings.group,
-            broker=f"waybill://{settings.bootstrap_servers}",
-            datadir=str(settings.state_dir / "faust"),
-            value_serializer="raw",
-            key_serializer="raw",
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            stream_wait_empty=False,
-            stream_buffer_maxsize=4,
-            agent_supervisor=CrashingSupervisor,
-            TableManager=Tables,
-            **options,
-        )
-
-    async def on_first_start(self) -> None:
-        folder = self.settings.state_dir
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WorkerError(f"state_dir {folder}: {error.strerror}") from error
-        self.worker.prepare()
-        await super().on_first_start()
 
 
 def build(settings: Settings) -> App:
@@ -148,7 +46,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def commits() -> None:
         """Commit what the agents have done, epoch by epoch."""
-        await worker.start(app.consumer)
+        await worker.start()
         await worker.commit_loop()
 
     @app.task
@@ -159,7 +57,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def sweeps() -> None:
         """Judge again what a change of the reference data touches."""
-        await worker.reference.run()
+        await worker.inputs.run()
 
     @app.task
     async def forgetting() -> None:
@@ -188,51 +86,8 @@ async def answer_all(worker: Worker, batches: Any) -> None:
             step.send(topics.FACTS, await worker.run(worker.histories.step, step.fresh))
 
 
-class Runner(faust.Worker):
-    """Faust's worker, quietly: logging is set up by whoever runs it, and its end does not wait a second."""
-
-    def __init__(self, app: App) -> None:
-        super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
-        self.spinner = None
-        self._stop_s = _STOP_TIMEOUTS * app.settings.transaction_timeout_ms / 1000
-
-    def run(self) -> None:
-        """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
-        self._starting_fut = asyncio.ensure_future(self.start(), loop=self.loop)
-        try:
-            self.loop.run_until_complete(self._starting_fut)
-        except asyncio.CancelledError:
-            pass  # stopped while it started
-        finally:
-            self._end_in_time()
-            self.stop_and_shutdown()
-            faulthandler.cancel_dump_traceback_later()
-
-    def install_signal_handlers(self) -> None:
-        """Those of Faust, and for a terminal that is closed, unless that is ignored."""
-        super().install_signal_handlers()
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            self.loop.add_signal_handler(signal.SIGHUP, self._on_sigterm)
-
-    def _on_sigint(self) -> None:
-        self._on_sigterm()
-
-    def _on_sigterm(self) -> None:
-        self._end_in_time()
-        super()._on_sigterm()
-
-    def _end_in_time(self) -> None:
-        """Exit with 1 if stopping takes for ever, having said where each thread stands.
-
-        librdkafka may wait for itself with the interpreter's lock in hand, so that no thread of Python could say so.
-        """
-        faulthandler.dump_traceback_later(self._stop_s, exit=True)
-
-    async def _sentinel_task(self) -> None:
-        await asyncio.sleep(0)
-
-
-_STOP_TIMEOUTS = 5  # time-outs of a transaction: a commit gives up after fewer
+class WorkerError(WaybillError):
+    """Why a worker stopped that was not asked to, in one line."""
 
 
 def run(app: App) -> None:
@@ -248,53 +103,8 @@ def run(app: App) -> None:
         Runner(app).run()
     except Exception as error:
         log.debug("the worker crashed", exc_info=error)
-        said = reason(error)
+        said = explain(error)
         if "fenced" in said.lower():
             said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
         raise WorkerError(said) from error
     log.info("stopped")
-
-
-def reason(error: BaseException) -> str:
-    """One line about what went wrong; of an error that is not ours only kind and place, as its text may quote data."""
-    kind = type(error)
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    if kind.__module__.split(".")[0] in OURS or isinstance(error, OSError):
-        return str(error)
-    if kind.__name__ == "KafkaException":
-        return f"kafka: {error.args[0].str()}"
-    frames = traceback.extract_tb(error.__traceback__)
-    folders = tuple(str(Path(__file__).resolve().parents[1] / name) for name in OURS)
-    ours = [frame for frame in frames if frame.filename.startswith(folders)] or frames[-1:]
-    where = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
-    return f"unexpected {kind.__module__}.{kind.__qualname__}{where}"
-
-
-async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:
-    """All batches that wait on a stream, up to about `rows_max` rows at a time: a batch grows with the backlog."""
-    events = aiter(stream.noack())
-    following = asyncio.ensure_future(anext(events))
-    try:
-        while True:
-            group = [await following]
-            following = asyncio.ensure_future(anext(events))
-            while sum(len(batch.values) for batch in group) < rows_max and await _ready(following):
-                group.append(following.result())
-                following = asyncio.ensure_future(anext(events))
-            yield group
-    except StopAsyncIteration:  # the stream ends when the worker stops
-        return
-    finally:
-        following.cancel()
-
-
-async def _ready(future: asyncio.Future[Batch]) -> bool:
-    for _ in range(_STEPS):
-        if future.done():
-            return True
-        await asyncio.sleep(0)
-    return future.done()
-
-
-_STEPS = 5  # turns of the event loop that a stream needs to hand over what already waits

@@ -7,14 +7,13 @@ fixed sets (topics, partitions, rules, tiers, reasons); none ever holds a value 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 NAMESPACE = "waybill"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-
-# starting: no partitions yet, or again; restoring: reading the changelog; running: assigned and caught up.
-WORKER_STATES = ("starting", "restoring", "running")
 
 ROWS_BUCKETS = (1, 10, 100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 COMMIT_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0, 30.0)
@@ -25,7 +24,8 @@ LATENCY_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 3
 class Metrics:
     """The metrics of one worker. `render()` gives the page that Prometheus reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, states: Sequence[str]) -> None:
+        """states: those of a worker."""
         self.registry = CollectorRegistry(auto_describe=True)
 
         # What comes in
@@ -81,7 +81,7 @@ class Metrics:
             "worker_state",
             "State of the worker.",
             namespace=NAMESPACE,
-            states=list(WORKER_STATES),
+            states=list(states),
             registry=self.registry,
         )
 

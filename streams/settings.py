@@ -30,6 +30,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from schemas.errors import WaybillError
 from streams.native import Switch
 
 ENV_PREFIX = "WAYBILL_"
@@ -54,8 +55,10 @@ KAFKA_RESERVED = frozenset({
 SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
 
 
-class SettingsError(ValueError):
+class SettingsError(WaybillError):
     """A setting that cannot be used. The message is one line and names the field and where its value came from."""
+
+    exit_code = 2
 
 
 def _split(value: object) -> object:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from schemas.errors import WaybillError
+
 Action = Literal["hold", "open_box", "second_xray", "identity_check", "visit_outlet"]
 """In the order in which alerts name them."""
 Answer = Literal["yes", "no", "unknown"]
@@ -18,7 +20,7 @@ SETTABLE: Final = ("points", "mode", "budget")
 """What a deployment may change of a rule beside its limits."""
 
 
-class RuleError(ValueError):
+class RuleError(WaybillError):
     """A rule, or a setting of one, that cannot be used: says which file, which field, and what is wrong."""
 
     def __init__(self, file: str, field: str, problem: str) -> None:

@@ -22,6 +22,9 @@ from typing import Annotated, Any
 
 import typer
 
+from schemas.errors import WaybillError
+from streams.explain import explain
+
 COMMANDS = (
     "demo",
     "worker",
@@ -36,7 +39,6 @@ COMMANDS = (
     "topics",
     "broker",
 )
-OWN_PACKAGES = ("streams", "rules", "schemas", "desk")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 HELP = """Watch express waybills on Kafka and warn of parcels worth opening while they can still be stopped.
@@ -141,17 +143,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         path = context.command_path if context else "waybill"
         text = usage.format_message().replace("\n", " ")
         return f"{path}: error: {text} (see {path} --help)", int(usage.exit_code)
-    kind = type(error)
-    if kind.__name__ == "SettingsError":
-        return f"waybill: error: {error}", WRONG_USE
-    if isinstance(error, OSError) and error.filename:
-        return f"waybill: error: {error.filename}: {error.strerror}", FAILED
-    if kind.__name__ == "KafkaException":
-        return f"waybill: error: kafka: {error.args[0].str()}", FAILED
-    # Errors of our packages and of the system say what and where by themselves.
-    if kind.__module__.split(".")[0] in OWN_PACKAGES or isinstance(error, OSError):
-        return f"waybill: error: {error}", FAILED
     if isinstance(error, ModuleNotFoundError):  # the image of containers leaves out what workers do not need
         return f"waybill: error: the Python package {error.name} is not installed here, and this needs it", FAILED
-    line = str(error).splitlines()[0] if str(error) else ""
-    return f"waybill: error: unexpected {kind.__name__}: {line} (waybill --debug … shows where)", FAILED
+    text = explain(error)
+    if isinstance(error, WaybillError):
+        return f"waybill: error: {text}", error.exit_code
+    where = " (waybill --debug … shows more)" if text.startswith("unexpected ") else ""
+    return f"waybill: error: {text}{where}", FAILED

@@ -100,7 +100,7 @@ def status(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     board = _board(settings)
-    sets, acks, members = board.sets(), board.acks(settings.group), board.members(settings.group)
+    sets, acks, members = board.sets(), board.acks(), board.members()
     newest = max(sets.kept, default=0)
     late = False
     if not as_json:
@@ -119,7 +119,7 @@ def _board(settings: Settings) -> Board:
     from streams.ops.preflight import client, reached
     from streams.rulesets.board import Board
 
-    return Board(reached(settings), client(settings))
+    return Board(reached(settings), client(settings), settings.group)
 
 
 def _show_check(checked: Checked, folder: Path, as_json: bool) -> None:
@@ -168,7 +168,7 @@ def _put(
     if timeout == 0:
         return
     taken = pushing.wait(
-        board, settings.group, pushed.number, timeout,
+        board, pushed.number, timeout,
         lambda ack: _worker(ack.instance, ack, _state(ack, pushed.number), as_json),
     )  # fmt: skip
     for instance in sorted(taken.missing):

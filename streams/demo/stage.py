@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from schemas.errors import WaybillError
 from streams.kafka import admin
 from streams.ops import preflight, supervisor
 from streams.ops.broker import PrivateKafka
@@ -24,7 +25,7 @@ WORKER_START_S = 60.0
 Say = Callable[[str], None]
 
 
-class DemoError(RuntimeError):
+class DemoError(WaybillError):
     """The demo cannot go on; the message says why."""
 
 
@@ -113,7 +114,7 @@ class Stage:
 
     def _delete_topics(self) -> None:
         if self._settings.bootstrap_servers is not None:  # a private broker goes away with all it holds
-            with suppress(admin.TopicError):
+            with suppress(WaybillError):
                 admin.delete(self.servers, client=preflight.client(self._settings))
 
     def _start_worker(self, folder: Path) -> None:

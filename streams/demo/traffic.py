@@ -13,11 +13,11 @@ from heapq import merge
 from typing import Any
 
 import msgspec
-from confluent_kafka import Producer
 
 from schemas import topics
 from streams.flow.sources import SOURCES
 from streams.generate import Chunk, generate
+from streams.kafka.producer import Sender
 from streams.ops import preflight
 from streams.settings import Settings
 
@@ -93,30 +93,15 @@ class Publisher:
     """Puts events on the topics, keyed by parcel."""
 
     def __init__(self, bootstrap_servers: str, settings: Settings) -> None:
-        self._producer = Producer(
-            {
-                **preflight.client(settings),
-                "bootstrap.servers": bootstrap_servers,
-                "partitioner": "murmur2_random",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "compression.type": "lz4",
-            }
-        )
+        self._sender = Sender({**preflight.client(settings), "bootstrap.servers": bootstrap_servers})
 
     def __call__(self, events: list[Event]) -> None:
         for topic, key, value in events:
-            while True:
-                try:
-                    self._producer.produce(topic, key=key, value=value)
-                    break
-                except BufferError:
-                    self._producer.poll(0.05)
-        self._producer.poll(0)
+            self._sender.send(topic, key, value)
 
     def close(self) -> None:
         """Wait for what is on its way, but not long."""
-        self._producer.flush(5.0)
+        self._sender.flush(5.0)
 
 
 class Pace:

@@ -18,11 +18,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+from schemas.errors import WaybillError
+
 R = TypeVar("R")
 _AHEAD = 2  # calls that wait beyond those being made, so that no process idles
 
 
-class PoolError(RuntimeError):
+class PoolError(WaybillError):
     """A process that ended in the middle of its work; the message is one line."""
 
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, get_args
 import polars as pl
 
 from schemas import records, topics
+from schemas.errors import WaybillError
 from schemas.reference import Reference
 from streams.flow.sources import SOURCES
 
@@ -32,7 +33,7 @@ BLOCK_BYTES = 4 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
 
 
-class FilesError(ValueError):
+class FilesError(WaybillError):
     """Files that cannot be read; the message is one line and names the file or folder."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.errors import WaybillError
 from streams.flow import layout
 from streams.flow.layout import MOVEMENT, SHIPMENT
 from streams.state.format import FORMAT
@@ -161,5 +162,5 @@ def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, li
     return (np.concatenate(parts) if parts else np.empty(0, dtype=dtype)), partitions
 
 
-class FormatError(ValueError):
+class FormatError(WaybillError):
     """An internal message or stored value of another format version."""

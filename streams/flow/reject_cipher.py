@@ -12,13 +12,14 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, MultiFernet
 
+from schemas.errors import WaybillError
 from streams.settings import Settings
 
 RejectCipher = Callable[[bytes | None], str | None]
 RAW_BYTES_MAX = 262_144  # of a message that is kept: sealed, it still fits into one record of Kafka's default size
 
 
-class CipherError(ValueError):
+class CipherError(WaybillError):
     """A key file that cannot be used."""
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 import polars as pl
 
+from schemas.errors import WaybillError
 from streams.flow.sources import SOURCES, EventKind
 from streams.generate.flow import Chunk, Traffic
 
@@ -33,7 +34,7 @@ class Summary:
     size_bytes: int
 
 
-class NotEmptyError(Exception):
+class NotEmptyError(WaybillError):
     """The folder holds something already."""
 
 

@@ -7,17 +7,15 @@ co-partitioned, so equal counts are part of the contract, and a topic that diffe
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
+from confluent_kafka.admin import NewTopic
 
 from schemas import topics
 from schemas.topics import TOPICS, Topic
+from streams.kafka.cluster import Cluster, TopicFacts
+from streams.kafka.errors import ClientError
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -70,75 +68,74 @@ _CONFIG: dict[str, _Config] = {
     topics.RULES: {"max.message.bytes": 4 * _MB},  # a set is one record
 }
 
-_NOT_YET = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.FENCED_LEADER_EPOCH,
-}
 
-
-class TopicError(RuntimeError):
-    """Topics are not as they must be, or the broker could not be asked; the message names topics and counts."""
+class TopicError(ClientError):
+    """Topics are not as they must be; the message names topics and counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What a broker has of one topic. `partitions` 0: it is missing. `offsets`: sum of end minus start offsets."""
+    """What a broker has of one topic. `partitions` 0: it is missing, or `hidden` from this client for want of a right.
+
+    offsets: sum of end minus start offsets; 0 where that was not asked for.
+    """
 
     topic: Topic
     partitions: int
-    replication: int
-    offsets: int
+    replication: int = 0
+    offsets: int = 0
+    hidden: bool = False
+    allowed: frozenset[str] | None = None  # what this client may do with it; None: the broker does not say
 
 
 def create(bootstrap: str, partitions: int = 4, replication: int = 1, *, client: Client | None = None) -> list[str]:
     """Create the topics that are missing and wait until each has its leaders; returns the names created.
 
     Idempotent. `client`: further librdkafka properties. Raises `TopicError` when a topic exists with another partition
-    count, before anything is created, or when the broker refuses or does not answer.
+    count, before anything is created, and `ClientError` when the broker refuses or does not answer.
     """
-    admin = Admin(bootstrap, client)
-    there = _described(admin)
+    cluster = _cluster(bootstrap, client)
+    there = _there(cluster)
     _check_counts(there, partitions)
-    missing = [topic for topic in TOPICS if topic.name not in there]
-    requests = [_request(topic, partitions, replication) for topic in missing]
-    if requests:
-        _await(admin.create_topics(requests, operation_timeout=_TIMEOUT_S), ok=KafkaError.TOPIC_ALREADY_EXISTS)
+    missing = [topic for topic in TOPICS if not there[topic.name].partitions]
+    if missing:
+        cluster.create(_request(topic, partitions, replication) for topic in missing)
     deadline = time.monotonic() + _TIMEOUT_S
-    while not _ready(there := _described(admin)):
+    while True:
+        there = _there(cluster)
+        leaderless = [name for name, facts in there.items() if not (facts.led or facts.hidden)]
+        if not leaderless:
+            break
         if time.monotonic() > deadline:
-            raise TopicError(f"topics have no leader after {_TIMEOUT_S:.0f} s: {', '.join(_leaderless(there))}")
+            raise TopicError(f"topics have no leader after {_TIMEOUT_S:.0f} s: {', '.join(leaderless)}")
         time.sleep(0.02)
     _check_counts(there, partitions)  # again: someone else may have created one meanwhile
     if missing:
-        _offsets(admin, there)  # a leader is named before it serves its partition; this waits until all do
+        _offsets(cluster, there)  # a leader is named before it serves its partition; this waits until all do
     return [topic.name for topic in missing]
 
 
 def show(bootstrap: str, *, client: Client | None = None) -> list[TopicState]:
-    """The state of every topic, in the order of `TOPICS`. Raises `TopicError` when the broker does not answer."""
-    admin = Admin(bootstrap, client)
-    there = _described(admin)
-    offsets = _offsets(admin, there)
-    states = []
-    for topic in TOPICS:
-        found = there.get(topic.name)
-        replicas = min((len(p.replicas) for p in found.partitions.values()), default=0) if found else 0
-        count = len(found.partitions) if found else 0
-        states.append(TopicState(topic, count, replicas, offsets.get(topic.name, 0)))
-    return states
+    """The state of every topic, in the order of `TOPICS`. Raises `ClientError` when the broker does not answer."""
+    cluster = _cluster(bootstrap, client)
+    there = _there(cluster)
+    return _states(there, TOPICS, _offsets(cluster, there))
+
+
+def look(bootstrap: str, names: Sequence[str], *, client: Client | None = None) -> list[TopicState]:
+    """The state of these topics, without how much they hold. Raises `ClientError` when the broker does not answer."""
+    found = [topic for topic in TOPICS if topic.name in names]
+    return _states(_cluster(bootstrap, client).topics([topic.name for topic in found]), found, {})
 
 
 def delete(bootstrap: str, *, client: Client | None = None) -> list[str]:
     """Delete every topic of ours with all that it holds, and wait until they are gone; returns the names deleted."""
-    admin = Admin(bootstrap, client)
-    names = list(_described(admin))
+    cluster = _cluster(bootstrap, client)
+    names = [name for name, facts in _there(cluster).items() if facts.partitions]
     if names:
-        _await(admin.delete_topics(names, operation_timeout=_TIMEOUT_S), ok=KafkaError.UNKNOWN_TOPIC_OR_PART)
+        cluster.delete(names)
     deadline = time.monotonic() + _TIMEOUT_S
-    while left := _described(admin):
+    while left := [name for name, facts in _there(cluster).items() if facts.partitions]:
         if time.monotonic() > deadline:
             raise TopicError(f"topics are still there {_TIMEOUT_S:.0f} s after their deletion: {', '.join(left)}")
         time.sleep(0.02)
@@ -166,88 +163,36 @@ def _request(topic: Topic, partitions: int, replication: int) -> NewTopic:
     )
 
 
-def _check_counts(there: Mapping[str, TopicMetadata], partitions: int) -> None:
+def _check_counts(there: Mapping[str, TopicFacts], partitions: int) -> None:
     wrong = [
         f"{topic.name} has {found}, wanted {wanted}"
         for topic in TOPICS
-        if topic.name in there
-        and (found := len(there[topic.name].partitions)) != (wanted := expected_partitions(topic, partitions))
+        if (found := there[topic.name].partitions) and found != (wanted := expected_partitions(topic, partitions))
     ]
     if wrong:
         raise TopicError(f"partition counts differ, and parcels would not meet: {'; '.join(wrong)}")
 
 
-def _described(admin: Admin) -> dict[str, TopicMetadata]:
-    """Those of our topics that exist. Asks for all topics: asking for one by name may create it."""
-    try:
-        listed = admin.list_topics(timeout=_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise TopicError(f"the broker does not answer: {admin.why(error)}") from error
-    return {topic.name: listed[topic.name] for topic in TOPICS if topic.name in listed}
+def _cluster(bootstrap: str, client: Client | None) -> Cluster:
+    return Cluster({**(client or {}), "bootstrap.servers": bootstrap}, timeout_s=_TIMEOUT_S)
 
 
-def _ready(there: Mapping[str, TopicMetadata]) -> bool:
-    return len(there) == len(TOPICS) and not _leaderless(there)
+def _there(cluster: Cluster) -> dict[str, TopicFacts]:
+    return cluster.topics([topic.name for topic in TOPICS])
 
 
-def _leaderless(there: Mapping[str, TopicMetadata]) -> list[str]:
-    led = {
-        name
-        for name, topic in there.items()
-        if topic.partitions and all(p.leader >= 0 for p in topic.partitions.values())
-    }
-    return [topic.name for topic in TOPICS if topic.name not in led]
+def _states(there: Mapping[str, TopicFacts], wanted: Sequence[Topic], offsets: Mapping[str, int]) -> list[TopicState]:
+    return [
+        TopicState(topic, facts.partitions, facts.replication, offsets.get(topic.name, 0), facts.hidden, facts.allowed)
+        for topic in wanted
+        for facts in (there[topic.name],)
+    ]
 
 
-def _offsets(admin: Admin, there: Mapping[str, TopicMetadata]) -> dict[str, int]:
-    """Sum of end minus start offsets by topic, waiting for partitions whose leader does not serve them yet."""
-    partitions = [TopicPartition(name, number) for name, topic in there.items() for number in topic.partitions]
-    latest, earliest = OffsetSpec.latest(), OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+def _offsets(cluster: Cluster, there: Mapping[str, TopicFacts]) -> dict[str, int]:
+    """Sum of end minus start offsets by topic."""
+    places = [(name, number) for name, facts in there.items() for number in range(facts.partitions)]
     sums = dict.fromkeys(there, 0)
-    deadline = time.monotonic() + _TIMEOUT_S
-    for spec, sign in ((latest, 1), (earliest, -1)):
-        waiting = partitions
-        while waiting:
-            asked = admin.list_offsets(dict.fromkeys(waiting, spec), request_timeout=_TIMEOUT_S)
-            waiting = []
-            for partition, future in asked.items():
-                try:
-                    sums[partition.topic] += sign * future.result().offset
-                except KafkaException as error:
-                    if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
-                        raise TopicError(f"{partition.topic} [{partition.partition}]: {error.args[0].str()}") from error
-                    waiting.append(partition)
-            time.sleep(0.02 if waiting else 0)
+    for (name, _), (low, high) in cluster.bounds(places).items():
+        sums[name] += high - low
     return sums
-
-
-def _await(futures: Mapping[str, Future[None]], *, ok: int) -> None:
-    refused: defaultdict[str, list[str]] = defaultdict(list)  # by reason: it is mostly the same for all
-    for name, future in futures.items():
-        try:
-            future.result(_TIMEOUT_S)
-        except KafkaException as error:
-            if error.args[0].code() != ok:
-                refused[error.args[0].str()].append(name)
-    if refused:
-        said = [f"{', '.join(names)}: {why}" for why, names in refused.items()]
-        raise TopicError(f"the broker refused {'; '.join(said)}")
-
-
-class Admin(AdminClient):
-    """librdkafka's, which can say why nothing was answered: of a call that fails the error says only that it did."""
-
-    def __init__(self, bootstrap: str, client: Client | None) -> None:
-        self._last: KafkaError | None = None
-        config: dict[str, Any] = {**(client or {}), "bootstrap.servers": bootstrap, "error_cb": self._note}
-        super().__init__(config)
-
-    def why(self, error: KafkaException) -> str:
-        """What a call failed of, and the last trouble with a connection before it."""
-        self.poll(0)
-        said = error.args[0].str()
-        return str(said) if self._last is None else f"{said} ({self._last.str()})"
-
-    def _note(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # which says no more than the call's own
-            self._last = error

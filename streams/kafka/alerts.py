@@ -6,19 +6,20 @@ Only committed messages are read, and nothing is committed for the reader: it jo
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, get_args
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
 from schemas import topics
 from schemas.apart import Shadow
 from schemas.records import Alert
 from schemas.terms import Level, Tier
+from streams.kafka.cluster import Cluster
+from streams.kafka.reader import Piece, Reader
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +28,8 @@ _SILENCE_S = 30.0
 _ROWS = 5_000
 _TIERS: tuple[Tier, ...] = get_args(Tier)
 _LEVELS: tuple[Level, ...] = get_args(Level)
-# What no waiting mends. Others, such as a broker that restarts, librdkafka gets over.
-_FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
 _decode_alert = msgspec.json.Decoder(Alert).decode
 _decode_shadow = msgspec.json.Decoder(Shadow).decode
-
-
-class AlertError(RuntimeError):
-    """The alert topic cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +50,7 @@ class AlertReader:
     latest   begin at the end instead.
     shadow   read the shadow topic.
 
-    Raises AlertError when the broker does not answer or has no such topic.
+    Raises ClientError when the broker does not answer, has no such topic, or denies it.
     """
 
     def __init__(
@@ -64,23 +59,15 @@ class AlertReader:
     ) -> None:  # fmt: skip
         self.topic = topics.SHADOW if shadow else topics.ALERTS
         self.unreadable = 0
-        self._consumer = Consumer(
-            {
-                **(client or {}),
-                "bootstrap.servers": bootstrap_servers,
-                "group.id": "waybill-alerts",  # never joins: partitions are assigned by hand
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 50,
-            }
-        )
+        config = {**(client or {}), "bootstrap.servers": bootstrap_servers}
+        facts = Cluster(config, timeout_s=_TIMEOUT_S).topic(self.topic)
+        self._reader = Reader(config)
         try:
-            self._pending = self._assign(latest)
+            # Fixed now: "the beginning", or "the end", would be wherever the first fetch finds it.
+            places = [(self.topic, number) for number in range(facts.partitions)]
+            self._reader.assign({place: self._reader.bounds(*place, _TIMEOUT_S)[latest] for place in places})
         except BaseException:
-            self._consumer.close()
+            self.__exit__(None, None, None)
             raise
 
     def __enter__(self) -> Self:
@@ -89,49 +76,19 @@ class AlertReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._consumer.close()
+        self._reader.__exit__(kind, error, trace)
 
     def to_end(self) -> Iterator[Change]:
-        """All changes up to the end of each partition as it is when reached. Raises AlertError."""
-        heard = time.monotonic()
-        while self._pending:
-            waiting = len(self._pending)
-            changes = self.poll(0.5)
-            yield from changes
-            if changes or len(self._pending) < waiting:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > _SILENCE_S:
-                raise AlertError(f"{self.topic}: nothing came for {_SILENCE_S:.0f} s")
+        """All changes up to the end of each partition as it is when reached. Raises ClientError."""
+        for piece in self._reader.to_end(rows_max=_ROWS, silent_s=_SILENCE_S):
+            yield from self._changes(piece)
 
     def poll(self, timeout_s: float) -> list[Change]:
-        """Changes that have come, at the latest after `timeout_s`. Raises AlertError."""
-        changes = []
-        for message in self._consumer.consume(_ROWS, timeout_s):
-            error = message.error()
-            if error is None:
-                change = self._change(message)
-                if change is not None:
-                    changes.append(change)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._pending.discard(message.partition() or 0)
-            elif error.fatal() or error.code() in _FINAL:
-                raise AlertError(f"{self.topic}: {error.str()}")
-        return changes
+        """Changes that have come, at the latest after `timeout_s`. Raises ClientError."""
+        return self._changes(self._reader.read(_ROWS, timeout_s))
 
-    def _assign(self, latest: bool) -> set[int]:
-        try:
-            listed = self._consumer.list_topics(timeout=_TIMEOUT_S).topics  # of all: asking by name may create it
-        except KafkaException as error:
-            raise AlertError(f"the broker does not answer: {error.args[0].str()}") from None
-        if self.topic not in listed:
-            raise AlertError(f"no topic {self.topic}; run `waybill topics create`")
-        numbers = set(listed[self.topic].partitions)
-        places = [TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in sorted(numbers)]
-        if latest:  # fixed now: "the end" would be wherever the first fetch finds it
-            for place in places:
-                place.offset = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
-        self._consumer.assign(places)
-        return numbers
+    def _changes(self, piece: Piece) -> list[Change]:
+        return [change for message in piece.records if (change := self._change(message)) is not None]
 
     def _change(self, message: Message) -> Change | None:
         key, raw = message.key(), message.value()

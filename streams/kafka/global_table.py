@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-
+from schemas.errors import WaybillError
 from streams.flow.batches import Batch
+from streams.kafka.errors import ClientError, DeniedError, MissingError
+from streams.kafka.reader import Piece, Reader
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,7 +27,7 @@ _BUSY_S = 2.0  # but none is kept waiting for longer
 _ASK_S = 10.0
 
 
-class GlobalTableError(RuntimeError):
+class GlobalTableError(WaybillError):
     """A topic that cannot be read whole."""
 
 
@@ -41,37 +42,24 @@ class Source(Protocol[Made]):
 
 
 class GlobalTable(Generic[T]):
-    """Keeps `latest` up to date with a topic of one partition.
+    """Keeps `latest` up to date with a topic of one partition."""
 
-    changed: called on the following thread when there is something new. failed: when it cannot go on.
-    """
-
-    def __init__(
-        self,
-        config: Mapping[str, object],
-        topic: str,
-        source: Source[T],
-        first: T,
-        *,
-        changed: Callable[[], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, config: Mapping[str, object], topic: str, source: Source[T], first: T) -> None:
+        """first: what `latest` is before anything was read."""
         self.latest = first
         self._topic = topic
         self._source = source
-        self._changed, self._failed = changed, failed
         self._config = config
         self._read_to = 0  # next to read
         self._built_to = 0
         self._at_end = False
         self._awaited = False
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name=topic, daemon=True)
         self._error: BaseException | None = None
 
-    def start(self) -> None:
-        """Begin to read."""
-        self._thread.start()
+    def start(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+        """Begin to read, on a thread of its own. changed: called there for news. failed: once when it cannot go on."""
+        threading.Thread(target=self._follow, args=(changed, failed), name=self._topic, daemon=True).start()
 
     def stop(self) -> None:
         """End the thread, soon."""
@@ -96,80 +84,53 @@ class GlobalTable(Generic[T]):
 
     def _end(self) -> int | None:
         """Behind the last committed record; None: the broker does not say."""
-        asker = self._consumer()
-        try:
-            return int(asker.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=_ASK_S)[1])
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-                raise GlobalTableError(f"{self._topic}: no such topic; `waybill topics create` makes it") from None
-            return None
-        finally:
-            asker.close()
+        with Reader(self._config) as asker:
+            try:
+                return asker.bounds(self._topic, 0, _ASK_S)[1]
+            except (DeniedError, MissingError):
+                raise
+            except ClientError:
+                return None
 
-    def _consumer(self) -> Consumer:
-        return Consumer(
-            {
-                **self._config,
-                "group.id": "waybill-follower",  # asked for, and never joined
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.queue.backoff.ms": 5,
-            },
-            logger=log,
-        )
-
-    def _follow(self) -> None:
-        client = self._consumer()
+    def _follow(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
         try:
-            client.assign([TopicPartition(self._topic, 0, 0)])
-            since = last = 0.0  # of the records that are not in a table yet: when the first and the last of them came
-            while not self._stopping.is_set():
-                came = self._take(client.consume(_ROWS, _POLL_S))
-                if self._read_to == self._built_to:
-                    continue
-                now = time.monotonic()
-                since, last = since or now, now if came or not last else last
-                if (self._awaited and self._at_end) or now - last > _CALM_S or now - since > _BUSY_S:
-                    self._build()
-                    since = last = 0.0
+            with Reader(self._config) as reader:
+                reader.assign({(self._topic, 0): 0})
+                since = last = 0.0  # of the records that are not in a table yet: when the first and the last came
+                while not self._stopping.is_set():
+                    came = self._take(reader.read(_ROWS, _POLL_S))
+                    if self._read_to == self._built_to:
+                        continue
+                    now = time.monotonic()
+                    since, last = since or now, now if came or not last else last
+                    if (self._awaited and self._at_end) or now - last > _CALM_S or now - since > _BUSY_S:
+                        self._build()
+                        changed()
+                        since = last = 0.0
         except BaseException as error:
             self._error = error
-            self._failed(error)
-        finally:
-            client.close()
+            failed(error)
 
-    def _take(self, messages: list[Message]) -> bool:
-        """Read these messages into the table; whether there were any."""
-        records = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._read_to, self._at_end = max(self._read_to, message.offset() or 0), True
-            elif error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                raise KafkaException(error)
-            else:
-                log.warning("kafka: %s", error.str())
-        if not records:
-            return False
-        batch = Batch(
-            self._topic,
-            0,
-            [message.offset() or 0 for message in records],
-            [message.value() for message in records],
-            [message.timestamp()[1] for message in records],
-            keys=[message.key() for message in records],
-        )
-        self._source.add(batch)
-        self._read_to = max(self._read_to, batch.offsets[-1] + 1)
-        # The end is announced behind the last record, and once.
-        self._at_end = messages[-1].error() is not None
-        return True
+    def _take(self, piece: Piece) -> bool:
+        """Read these records into the table; whether there were any."""
+        place = (self._topic, 0)
+        self._read_to = max(self._read_to, piece.reached.get(place, 0))
+        if piece.reached:
+            self._at_end = place in piece.ended
+        records = piece.records
+        if records:
+            self._source.add(
+                Batch(
+                    self._topic,
+                    0,
+                    [message.offset() or 0 for message in records],
+                    [message.value() for message in records],
+                    [message.timestamp()[1] for message in records],
+                    keys=[message.key() for message in records],
+                )
+            )
+        return bool(records)
 
     def _build(self) -> None:
         self.latest = self._source.build()
         self._built_to, self._awaited = self._read_to, False
-        self._changed()

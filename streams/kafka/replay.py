@@ -25,9 +25,14 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from numpy.typing import NDArray
 
 from schemas import topics
+from schemas.errors import WaybillError
 from schemas.terms import TIME_MS_END, TIME_MS_MIN
 from streams.files import reading
 from streams.flow.sources import SOURCES
+from streams.kafka.cluster import Cluster
+from streams.kafka.config import sender
+from streams.kafka.errors import ClientError, Troubles, cause
+from streams.kafka.rights import Right, denied
 
 Ints = NDArray[np.int64]
 Progress = Callable[[str, float, int], None]
@@ -41,7 +46,7 @@ ANSWER_S, _PATIENCE_S, _NAP_S = 5.0, 60.0, 0.1
 _TIMES = {source.topic: source.at for source in SOURCES}
 
 
-class ReplayError(RuntimeError):
+class ReplayError(WaybillError):
     """A replay that cannot start or go on; the message is one line."""
 
 
@@ -55,22 +60,24 @@ class Replay:
         self.failed: Counter[str] = Counter()  # by the name of the error
         self._servers = servers
         self._gone = False
+        self._troubles = Troubles()
+        self._check_topics({**client, "bootstrap.servers": servers})
         self._producer = Producer(
             {
-                "linger.ms": 20,
-                "compression.type": "lz4",
-                "queue.buffering.max.messages": 200_000,
-                "message.timeout.ms": int(_PATIENCE_S * 1_000),
-                "log_level": 0,
-                **client,
-                "bootstrap.servers": servers,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
+                **sender(
+                    {
+                        "linger.ms": 20,
+                        "queue.buffering.max.messages": 200_000,
+                        "message.timeout.ms": int(_PATIENCE_S * 1_000),
+                        "log_level": 0,
+                        **client,
+                        "bootstrap.servers": servers,
+                    }
+                ),
                 "delivery.report.only.error": True,
-                "error_cb": lambda error: None,
+                "error_cb": self._troubles,
             }
         )
-        self._check_topics()
 
     def run(self, speed: float | None, progress: Progress) -> None:
         """Publish everything; `speed` times as fast as the events came, or as fast as it goes.
@@ -118,7 +125,7 @@ class Replay:
                 self._check_broker()
                 self.sent += 1
             except KafkaException as error:
-                self._undelivered(error.args[0], None)
+                self._undelivered(cause(error), None)
                 return
 
     def _undelivered(self, error: KafkaError | None, message: Message | None) -> None:
@@ -134,17 +141,23 @@ class Replay:
     def _check_broker(self) -> None:
         if self._gone:
             names = ", ".join(self.failed)
-            raise ReplayError(f"Kafka at {self._servers} does not take records any more ({names})")
+            what = f"Kafka at {self._servers} does not take records any more ({names})"
+            raise ReplayError(self._troubles.beside(what))
 
-    def _check_topics(self) -> None:
+    def _check_topics(self, config: Mapping[str, Any]) -> None:
         try:
-            there = self._producer.list_topics(timeout=ANSWER_S).topics
-        except KafkaException as error:
-            raise ReplayError(
-                f"no Kafka answers at {self._servers} ({error.args[0].name().removeprefix('_')})"
-            ) from error
-        if missing := [topic for topic in self.index.topics if topic not in there]:
+            there = Cluster(config, timeout_s=ANSWER_S).topics(self.index.topics)
+        except ClientError as error:
+            raise ReplayError(f"no Kafka answers at {self._servers}: {error}") from error
+        if missing := [name for name, facts in there.items() if not (facts.partitions or facts.hidden)]:
             raise ReplayError(f"no topics {', '.join(missing)} at {self._servers}: `waybill topics create` makes them")
+        closed = [
+            Right("WRITE", "topic", name)
+            for name, facts in there.items()
+            if facts.hidden or (facts.allowed is not None and "WRITE" not in facts.allowed)
+        ]
+        if closed:
+            raise denied(config, *closed)
 
 
 _BROKER_GONE = (KafkaError._MSG_TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION)

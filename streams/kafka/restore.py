@@ -7,22 +7,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
-
+from schemas.errors import WaybillError
+from streams.kafka.cluster import Cluster
+from streams.kafka.reader import Piece, Place, Reader
 from streams.state.format import FORMAT
 from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
-_Place = tuple[str, int]
-_Values = defaultdict[_Place, dict[bytes, bytes | None]]
+_Values = defaultdict[Place, dict[bytes, bytes | None]]
 _FORMAT = bytes([FORMAT])
 
 
-class RestoreError(RuntimeError):
+class RestoreError(WaybillError):
     """State that cannot be brought up to date."""
 
 
@@ -40,75 +38,57 @@ def restore(
     it is committed or aborted nobody knows whether its records count. That ends with its time-out, unless the broker
     has forgotten it: RestoreError, when nothing has come for `patience_s`.
     """
-    at = [
-        TopicPartition(topic, number, stores[topic].open(number)) for topic in stores for number in sorted(partitions)
-    ]
-    _check_origin(config, stores, at)
+    at = {(topic, number): stores[topic].open(number) for topic in stores for number in sorted(partitions)}
+    _check_origin(stores, at, changelog_ids(config, stores))
     wanted, ends = _lacking(config, at)
     if not wanted:
         return 0
-    reader = _client(
-        config,
-        {
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-            "fetch.queue.backoff.ms": 5,
-            "queued.max.messages.kbytes": 65_536,
-        },
-    )
     try:
         for topic, number in ends:
             stores[topic].bulk(number, True)
-        reader.assign(wanted)
-        return _read(reader, stores, dict(ends), cancelled, timeout_s)
+        with Reader(config, committed=True, more={"queued.max.messages.kbytes": 65_536}) as reader:
+            reader.assign(wanted, ends)
+            return _read(reader, stores, dict(ends), cancelled, timeout_s)
     finally:
-        reader.close()
         for topic, number in ends:
             stores[topic].bulk(number, False)
 
 
-def _lacking(
-    config: Mapping[str, object], at: list[TopicPartition]
-) -> tuple[list[TopicPartition], dict[tuple[str, int], int]]:
+def _lacking(config: Mapping[str, object], at: Mapping[Place, int]) -> tuple[dict[Place, int], dict[Place, int]]:
     """Where to begin reading, of the partitions that lack something, and where each of them ends.
 
     The ends are asked for without regard to transactions. To a client that reads what is committed the log ends before
     the first open transaction, and a commit whose offsets count already may not have reached this partition yet.
     """
-    asker = _client(config, {"isolation.level": "read_uncommitted"})
-    try:
-        marks = [asker.get_watermark_offsets(each, timeout=30.0) for each in at]
-    finally:
-        asker.close()
-    wanted, ends = [], {}
-    for each, (low, high) in zip(at, marks, strict=True):
-        if each.offset > high:
-            raise _made_anew(each, f"state stands for offset {each.offset}, the log ends at {high}")
-        if each.offset < high:
-            ends[each.topic, each.partition] = high
-            wanted.append(TopicPartition(each.topic, each.partition, max(each.offset, low)))
+    with Reader(config, committed=False) as asker:
+        marks = {place: asker.bounds(*place, timeout_s=30.0) for place in at}
+    wanted: dict[Place, int] = {}
+    ends: dict[Place, int] = {}
+    for place, offset in at.items():
+        low, high = marks[place]
+        if offset > high:
+            raise _made_anew(place, f"state stands for offset {offset}, the log ends at {high}")
+        if offset < high:
+            ends[place] = high
+            wanted[place] = max(offset, low)
     return wanted, ends
 
 
-def _check_origin(config: Mapping[str, object], stores: Mapping[str, RocksStore], at: list[TopicPartition]) -> None:
+def changelog_ids(config: Mapping[str, object], stores: Mapping[str, RocksStore]) -> dict[str, bytes]:
+    """What the broker calls the changelogs by: a topic that is made anew has another id."""
+    return {name: facts.id.encode() for name, facts in Cluster(config).topics(list(stores)).items()}
+
+
+def _check_origin(stores: Mapping[str, RocksStore], at: Mapping[Place, int], ids: Mapping[str, bytes]) -> None:
     """State must be that of these very topics: one that was made anew may well reach past the offset it stands for."""
-    admin = AdminClient(cast("dict[str, Any]", {**config, "log_level": 0}))
-    asked = admin.describe_topics(TopicCollection([*stores]), request_timeout=30.0)
-    ids = {topic: str(future.result().topic_id).encode() for topic, future in asked.items()}
-    for each in at:
-        if not stores[each.topic].origin(each.partition, ids[each.topic]):
-            raise _made_anew(each, "state came from an earlier topic of this name")
+    for topic, number in at:
+        if not stores[topic].origin(number, ids[topic]):
+            raise _made_anew((topic, number), "state came from an earlier topic of this name")
 
 
-def _made_anew(place: TopicPartition, why: str) -> RestoreError:
+def _made_anew(place: Place, why: str) -> RestoreError:
     # Not removed here: should the topic have been deleted by mistake, the folder is all that is left.
-    return RestoreError(f"{place.topic}[{place.partition}]: {why}: the topic was made anew; remove the state folder")
-
-
-def _client(config: Mapping[str, object], more: Mapping[str, object]) -> Consumer:
-    """A consumer that never joins its group: partitions are assigned by hand."""
-    return Consumer({**config, "group.id": "waybill-restore", "enable.auto.commit": False, **more}, logger=log)
+    return RestoreError(f"{place[0]}[{place[1]}]: {why}: the topic was made anew; remove the state folder")
 
 
 def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None]) -> None:
@@ -122,9 +102,9 @@ def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None])
 
 
 def _read(
-    reader: Consumer,
+    reader: Reader,
     stores: Mapping[str, RocksStore],
-    ends: dict[_Place, int],
+    ends: dict[Place, int],
     cancelled: Callable[[], bool],
     timeout_s: float,
 ) -> int:
@@ -134,7 +114,8 @@ def _read(
     with ThreadPoolExecutor(1, thread_name_prefix="restore") as writer:
         writing: Future[int] = writer.submit(int)
         while ends and not cancelled():
-            values, reached = _piece(reader)
+            piece = reader.read(_ROWS, 0.2)
+            values, reached = _newest(piece), piece.reached
             total += writing.result()
             writing = writer.submit(_write, stores, values, reached)
             for place, end in reached.items():
@@ -155,24 +136,19 @@ def _read(
         return total + writing.result()
 
 
-def _piece(reader: Consumer) -> tuple[_Values, dict[_Place, int]]:
-    """The next records, of each key the last, and how far they reach (next to read)."""
+def _newest(piece: Piece) -> _Values:
+    """Of each key the last value, by partition."""
     values: _Values = defaultdict(dict)
-    reached: dict[_Place, int] = {}
-    for message in reader.consume(_ROWS, 0.2):
-        place = (str(message.topic()), int(message.partition() or 0))
-        error = message.error()
-        if error is None:
-            values[place][message.key() or b""] = message.value()
-            reached[place] = int(message.offset() or 0) + 1
-        elif error.code() == KafkaError._PARTITION_EOF:
-            reached[place] = int(message.offset() or 0)
-        elif not error.retriable():
-            raise KafkaException(error)
-    return values, reached
+    for message in piece.records:
+        values[str(message.topic()), int(message.partition() or 0)][_bytes(message.key())] = message.value()
+    return values
 
 
-def _write(stores: Mapping[str, RocksStore], values: _Values, reached: Mapping[_Place, int]) -> int:
+def _bytes(key: str | bytes | None) -> bytes:
+    return key.encode() if isinstance(key, str) else key or b""
+
+
+def _write(stores: Mapping[str, RocksStore], values: _Values, reached: Mapping[Place, int]) -> int:
     """Write a piece to the stores; the number of records."""
     for (topic, number), end in reached.items():
         _check_format(topic, number, values[topic, number])

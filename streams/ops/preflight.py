@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from schemas.topics import PARCELS_CHANGELOG, TOPICS
+from schemas.errors import WaybillError
+from schemas.topics import PARCELS_CHANGELOG
 from streams.kafka import admin
 from streams.kafka.admin import TopicState
+from streams.kafka.cluster import Cluster
+from streams.kafka.rights import WORKER_TOPICS, Right, denied, worker_rights
 from streams.settings import KafkaProperty, Settings, unknown_variables
 
 DEFAULT_SERVERS = "127.0.0.1:9092"  # where `waybill broker run` listens
 _CONNECT_S = 3.0
 
 
-class PreflightError(RuntimeError):
+class PreflightError(WaybillError):
     """A worker cannot start like this; the message says what to do."""
 
 
@@ -43,14 +46,32 @@ def client(settings: Settings) -> Mapping[str, KafkaProperty]:
 def checked(settings: Settings) -> Settings:
     """The settings with the broker's address and the partition count that its topics have.
 
-    Raises PreflightError when no broker answers, topics are missing, or their counts differ.
+    All that can be asked of the broker without another worker's noticing. Raises PreflightError when no broker answers,
+    topics are missing, or their counts differ, and DeniedError when a right is missing.
     """
     at = reached(settings)
-    states = admin.show(at, client=client(settings))
+    states = admin.look(at, WORKER_TOPICS, client=client(settings))
+    if missing := missing_rights(settings, states):
+        raise denied(settings.kafka, *missing)
     if wrong := faults(states):
         raise PreflightError("; ".join(wrong))
+    group = Cluster({**client(settings), "bootstrap.servers": at}).group(settings.group)  # denied, where it may not
+    if group.allowed is not None and "READ" not in group.allowed:
+        raise denied(settings.kafka, Right("READ", "group", settings.group))
     count = next(state.partitions for state in states if state.topic.name == PARCELS_CHANGELOG)
     return settings.model_copy(update={"bootstrap_servers": at, "partitions": count})
+
+
+def missing_rights(settings: Settings, states: Sequence[TopicState]) -> list[Right]:
+    """What a worker needs of these topics and the broker says it may not. Of one it does not tell of, nothing."""
+    known = {state.topic.name: state for state in states}
+    return [
+        right
+        for right in worker_rights(settings.group)
+        if right.kind == "topic"
+        and (state := known.get(right.name)) is not None
+        and (state.hidden or (state.partitions and state.allowed is not None and right.operation not in state.allowed))
+    ]
 
 
 def cautions(settings: Settings) -> list[str]:
@@ -63,12 +84,12 @@ def cautions(settings: Settings) -> list[str]:
 
 def faults(states: list[TopicState]) -> list[str]:
     """What is wrong with these topics, and what to do about it; empty when a worker can run on them."""
-    missing = [state.topic.name for state in states if not state.partitions]
+    missing = [state.topic.name for state in states if not (state.partitions or state.hidden)]
     there = [state for state in states if state.partitions and not state.topic.single]
     counts = sorted({state.partitions for state in there})
     found = []
     if missing:
-        which = "no topics" if len(missing) == len(TOPICS) else f"missing topics: {', '.join(missing)}"
+        which = "no topics" if len(missing) == len(states) else f"missing topics: {', '.join(missing)}"
         option = f" --partitions {counts[0]}" if len(counts) == 1 else ""
         found.append(f"{which}; run `waybill topics create{option}`")
     if len(counts) > 1:

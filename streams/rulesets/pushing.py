@@ -10,6 +10,7 @@ from pathlib import Path
 from rules import RuleError
 from rules.engine.catalogue import load_files, read_files
 from rules.lint.lint import Report, lint
+from schemas.errors import WaybillError
 from schemas.rulesets import Ack, RuleSet
 from streams.files.cases import Played, count, play
 from streams.rulesets.board import Board
@@ -20,7 +21,7 @@ FILES = "files"
 _ASK_S = 0.3
 
 
-class PushError(RuntimeError):
+class PushError(WaybillError):
     """Nothing was pushed; says why."""
 
 
@@ -68,7 +69,7 @@ def check(folder: Path, settings: Settings, advance: Callable[[float, int], None
 
 
 def push(board: Board, checked: Checked, note: str) -> RuleSet:
-    """Publish a set that has passed; the one in force is left as it is if it has the same files. Raises BoardError."""
+    """Publish a set that has passed; the one in force is left as it is if it has the same files. Raises ClientError."""
 
     def make(before: Sets) -> RuleSet:
         newest = current(before)
@@ -84,7 +85,7 @@ def push(board: Board, checked: Checked, note: str) -> RuleSet:
 def rollback(board: Board, to: str | None, note: str) -> RuleSet:
     """Bring back an earlier set as the newest one. to: its fingerprint, `files` for those of each worker, or None.
 
-    Raises BoardError, or PushError when there is no such set.
+    Raises ClientError, or PushError when there is no such set.
     """
 
     def make(before: Sets) -> RuleSet:
@@ -159,15 +160,17 @@ class Taken:
         return not self.missing and not self.refused
 
 
-def wait(board: Board, group: str, number: int, timeout_s: float, told: Callable[[Ack], None]) -> Taken:
-    """Wait until every member of the group has taken or refused the set. told: called once for each. Raises BoardError.
+def wait(board: Board, number: int, timeout_s: float, told: Callable[[Ack], None]) -> Taken:
+    """Wait until every member of the group has taken or refused the set. Raises ClientError.
+
+    told: called once for each.
 
     Members that come meanwhile are waited for too, and those that go are not.
     """
     deadline = time.monotonic() + timeout_s
     said: dict[str, Ack] = {}
     while True:
-        members, acks = board.members(group), board.acks(group)
+        members, acks = board.members(), board.acks()
         for instance in sorted(members):
             ack = acks.get(instance)
             if ack is not None and (ack.newest >= number or not ack.follows) and instance not in said:

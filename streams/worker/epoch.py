@@ -12,9 +12,8 @@ from schemas.records import encode
 from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.flow.pipeline import Judged
+from streams.kafka.producer import Record
 from streams.metrics import Metrics
-
-Message = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
 
 
 @dataclass(slots=True)
@@ -22,7 +21,7 @@ class Epoch:
     """What waits to be committed together."""
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
-    messages: defaultdict[tuple[str, int], list[Message]] = field(default_factory=lambda: defaultdict(list))
+    messages: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
     alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0

@@ -11,20 +11,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from schemas import topics
 from streams.flow import sources
 from streams.flow.time.watermarks import Source
+from streams.worker.host import Host
 from streams.worker.idle import Lag
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
 
 LOOK_EVERY_S = 1.0
 
 
-async def forget(worker: Worker, lag: Lag) -> None:
+async def forget(worker: Host, lag: Lag) -> None:
     """Delete what is due, for as long as the worker runs. lag: as of `pass_time`."""
     elsewhere = Elsewhere(worker.settings.idle_partition_s)
     delayed = Delayed(worker.settings.forget_delay_s), Delayed(worker.settings.forget_delay_s)
@@ -35,10 +32,7 @@ async def forget(worker: Worker, lag: Lag) -> None:
             for each in delayed:
                 each.forget()
             continue
-        try:
-            lags = await lag(worker.committed)
-        except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
-            continue
+        lags = await lag(worker.committed)
         expiry = worker.parcels.expiry
         assert expiry is not None
         held = sorted({number for _, number in worker.assigned})

@@ -13,25 +13,23 @@ from __future__ import annotations
 
 import errno
 import json
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from schemas.errors import WaybillError
 from streams.metrics import CONTENT_TYPE
+from streams.worker.host import Host
 from streams.worker.watchdog import AWAY_S, Watchdog
 
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
 
-
-class HealthError(RuntimeError):
+class HealthError(WaybillError):
     """The pages cannot be served; the message names address and port."""
 
 
 class Health:
     """The pages of one worker, served on the event loop that it runs on."""
 
-    def __init__(self, worker: Worker, progress: Watchdog) -> None:
+    def __init__(self, worker: Host, progress: Watchdog) -> None:
         self._worker = worker
         self._watchdog = progress
         self._runner: web.AppRunner | None = None

@@ -9,20 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
 from streams.flow import sources
 from streams.kafka.transport.poller import Partition
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
+from streams.worker.host import Host
 
 Lag = Callable[[Mapping[Partition, int]], Awaitable[dict[Partition, int]]]
 LOOK_EVERY_S = 1.0
 KEEP_UP_EVERY_S = 2.0
 
 
-async def pass_time(worker: Worker, lag: Lag) -> None:
+async def pass_time(worker: Host, lag: Lag) -> None:
     """Judge parcels whose deadline has passed, with no batch to go with; those too, that were too many for theirs.
 
     lag: records not yet committed, given the offsets that are, by topic and partition.
@@ -40,7 +37,7 @@ async def pass_time(worker: Worker, lag: Lag) -> None:
                     behind = judged.behind
 
 
-async def keep_up(worker: Worker) -> None:
+async def keep_up(worker: Host) -> None:
     """Commit where idle partitions end, when only marks of transactions lie before that.
 
     The broker deletes those with the records that they belong to; a group that still stood before them would be told
@@ -52,17 +49,14 @@ async def keep_up(worker: Worker) -> None:
             await worker.keep_up()
 
 
-async def _idle(worker: Worker, lag: Lag) -> list[int]:
+async def _idle(worker: Host, lag: Lag) -> list[int]:
     """Partitions that are idle, of those in which the clock would let a deadline pass."""
     since = time.monotonic() - worker.settings.idle_partition_s
     quiet = [number for number, at in worker.arrived_at.items() if at <= since]
     if not quiet:
         return []
     waiting = await worker.run(worker.parcels.timers.waiting, quiet, _now_ms())
-    try:
-        lags = await lag(worker.committed) if waiting else {}
-    except RuntimeError:  # on the way out: the client is closed already, and this task not yet cancelled
-        return []
+    lags = await lag(worker.committed) if waiting else {}
     return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in sources.TOPICS)]
 
 

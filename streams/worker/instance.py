@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from schemas.errors import WaybillError
 from streams.settings import Settings
 
 AUTO = "auto"
@@ -22,7 +23,7 @@ AUTO = "auto"
 _FOLDER = ".slots"  # no instance can be called so
 
 
-class SlotError(RuntimeError):
+class SlotError(WaybillError):
     """No slot can be had; the message names the folder and why."""
 
 

@@ -10,10 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
+from schemas.errors import WaybillError
+from streams.worker.host import Host
 
 Lag = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 Answers = Callable[[], Awaitable[bool]]
@@ -23,7 +22,7 @@ LOOK_EVERY_S = 2.0
 AWAY_S = 10.0  # without an answer of a broker, after which a worker is not ready
 
 
-class StuckError(RuntimeError):
+class StuckError(WaybillError):
     """A worker that got nowhere for too long; the message says for how long, and what it waited for."""
 
 
@@ -38,7 +37,7 @@ class Watchdog:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: Host,
         lag: Lag,
         answers: Answers,
         *,

@@ -22,7 +22,8 @@ from schemas.rulesets import RuleSet, set_key
 from streams.files.driver import Offline
 from streams.flow.fold.dossiers import BETWEEN_FACTS
 from streams.kafka import admin
-from streams.rulesets.board import Board, BoardError
+from streams.kafka.errors import MissingError
+from streams.rulesets.board import Board
 from streams.settings import Settings
 from tests.runs import Alerts, Recorded, comparable
 from tests.workers import ROOT, Publisher, Reader, Worker, expect
@@ -54,8 +55,8 @@ cases:
 def test_a_broker_without_topics_is_said_at_once(fresh_kafka: str) -> None:
     admin.delete(fresh_kafka)
     began = time.monotonic()
-    with pytest.raises(BoardError, match=r"waybill\.rules: no such topic; `waybill topics create` makes it"):
-        Board(fresh_kafka, {"log_level": 0}).sets()
+    with pytest.raises(MissingError, match=r"waybill\.rules: no such topic; `waybill topics create` makes it"):
+        Board(fresh_kafka, {"log_level": 0}, "waybill-sentinel").sets()
     assert time.monotonic() - began < 10
 
 

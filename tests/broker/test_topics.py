@@ -27,6 +27,7 @@ from schemas.topics import (
     TOPICS,
 )  # fmt: skip
 from streams.kafka import admin as topics
+from streams.kafka.errors import ClientError
 
 pytestmark = pytest.mark.broker
 
@@ -107,5 +108,5 @@ def test_deleted_topics_are_gone(fresh_kafka: str) -> None:
 
 def test_silent_broker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "_TIMEOUT_S", 0.2)
-    with pytest.raises(topics.TopicError, match="does not answer"):
+    with pytest.raises(ClientError, match="does not answer"):
         topics.create("127.0.0.1:1", client={"log_level": 0})

@@ -24,21 +24,8 @@ MAY_IMPORT_DESK = "streams/cli/"
 
 # The doors: an engine is imported by these files or folders and by no other module of the three rooms.
 DOORS = {
-    "faust": ("streams/app.py", "streams/kafka/transport/"),
-    "confluent_kafka": (
-        "streams/kafka/alerts.py",
-        "streams/ops/broker/",
-        "streams/cli/",
-        "streams/worker/commit.py",
-        "streams/demo/",
-        "streams/ops/doctor/",
-        "streams/kafka/global_table.py",
-        "streams/kafka/replay.py",
-        "streams/kafka/restore.py",
-        "streams/rulesets/board.py",
-        "streams/kafka/admin.py",
-        "streams/kafka/transport/",
-    ),
+    "faust": ("streams/worker/faust.py", "streams/kafka/transport/"),
+    "confluent_kafka": ("streams/kafka/",),
     "rocksdict": ("streams/state/",),
     "prometheus_client": ("streams/metrics.py",),
 }

@@ -43,7 +43,7 @@ def count(worker: Worker) -> Worker:
     """Let a worker count instead of judge."""
     parcels, histories = CountingParcels(worker.parcels), CountingHistories(worker.histories)
     worker.parcels, worker.histories = cast(Parcels, parcels), cast(Histories, histories)
-    worker.reference = cast(Any, _NoReference())
+    worker.inputs = cast(Any, _NoReference())
     return worker
 
 
@@ -139,7 +139,7 @@ class _NoReference:
         self.rules = SimpleNamespace(take_over=none)
         self.run = none
 
-    def start(self, config: object, consumer: object) -> None:
+    def start(self) -> None:
         """Nothing to follow."""
 
     def catch_up(self, cancelled: object, timeout_s: float) -> None:

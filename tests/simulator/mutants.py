@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from streams.kafka import restore
+from streams.kafka import config, producer, restore
 from streams.kafka.transport import poller
 from streams.state import rocks
 from streams.worker import commit, epoch, worker
@@ -32,46 +32,46 @@ class Mutant:
     first: int = 0  # seed to begin with, where the first that finds it is far from 0
 
 
-_COMMIT, _EPOCH, _WORKER = commit.Committer, epoch.Epoch, worker.Worker
+_COMMIT, _EPOCH, _WORKER, _PRODUCER = commit.Committer, epoch.Epoch, worker.Worker, producer.Transactions
 
 MUTANTS = (
     Mutant("state is written before the commit (6 before 5)", commit, _COMMIT, "commit",
-           "self._resolve()  # 5", "[self._stores[t].write(d, {n: ends[t, n] for n in d}) for t, d in deltas.items()];"
-           " self._resolve(); deltas = {}"),
+           "kafka.commit()  # 5", "[self._stores[t].write(d, {n: ends[t, n] for n in d}) for t, d in deltas.items()];"
+           " kafka.commit(); deltas = {}"),
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
-           "offsets, group_metadata, self._timeout_s", "offsets, None, self._timeout_s", 70),
+           "epoch.offsets, group_metadata", "epoch.offsets, None", 70),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
-           "self._producer.send_offsets_to_transaction(offsets, group_metadata, self._timeout_s)  # 4", "pass"),
-    Mutant("a commit that was not answered is taken for done", commit, _COMMIT, "_resolve",
-           "cause = error.args[0]", "return", 20),
+           "kafka.send_offsets(epoch.offsets, group_metadata)  # 4", "pass"),
+    Mutant("a commit that was not answered is taken for done", producer, _PRODUCER, "_until",
+           "if not cause(error).retriable() or time.monotonic() > deadline:\n                    raise", "return", 20),
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
            "if self._unfinished:", "if False:"),
     Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
            'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 90),
-    Mutant("state stands for an offset further than it is", commit, _COMMIT, "_changelog",
+    Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_ending",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
            "batch.offsets[-1] + 1", "batch.offsets[-1]"),
     Mutant("after an abort the next epoch is committed", worker, _WORKER, "_commit",
-           "self._aborted, self._generation = True, _NO_GENERATION", "return"),
+           "self._life.to(Phase.ABORTED)", "return"),
     Mutant("an epoch is closed in the middle of a step", worker, _WORKER, "_commit",
            "async with self._stepping:", "if True:"),
     Mutant("batches of an earlier assignment are read", worker, _WORKER, "step",
-           "if batch.generation == self._generation", ""),
+           "if self.ready and batch.generation == self._generation", ""),
     Mutant("an epoch outlives its assignment", worker, _WORKER, "_before_revoke",
            "self._epoch = Epoch()", "pass", 30),
     Mutant("partitions are given back in the middle of a commit", worker, _WORKER, "_before_revoke",
            "async with self._committing, self._stepping:\n        await self._drain()",
            "async with self._stepping:\n        pass"),
     Mutant("nothing is read from the changelog", restore, restore, "_lacking",
-           "if each.offset < high:", "if False:"),
+           "if offset < high:", "if False:"),
     Mutant("the changelog is read from where it is not lacking", restore, restore, "_lacking",
-           "max(each.offset, low)", "max(each.offset, low) + 2 * (each.offset > 0)"),
+           "max(offset, low)", "max(offset, low) + 2 * (offset > 0)"),
     Mutant("state is restored to the last stable offset only", restore, restore, "_lacking",
-           '"read_uncommitted"', '"read_committed"', 60),
+           "committed=False", "committed=True", 60),
     Mutant("state is restored from what was not committed", restore, worker, "restore",
-           '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
-    Mutant("uncommitted records are read", poller, poller.Poller, "__init__",
+           "committed=True", "committed=False"),
+    Mutant("uncommitted records are read", config, poller, "polling",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
     Mutant("an assignment begins at its beginning, whatever is committed", poller, poller, "_committed",
            "if each.offset < 0:", "if True:"),

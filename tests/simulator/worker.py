@@ -7,6 +7,7 @@ import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -17,12 +18,11 @@ from schemas import topics
 from streams import app
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
 from streams.flow.batches import Batch
-from streams.kafka import global_table, restore
+from streams.kafka import global_table, producer, reader, restore
 from streams.kafka.transport import poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
-from streams.rulesets import board
 from streams.state import rocks
-from streams.worker import backoff, commit, epoch, expire, idle, inputs, worker
+from streams.worker import backoff, epoch, expire, idle, inputs, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
@@ -116,7 +116,9 @@ class Stream:
             yield await self.queue.get()
 
 
-async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, BaseException | None], None]) -> None:
+async def live(
+    node: Node, make: Callable[[Callable[[], Consumer]], Worker], ended: Callable[[Node, BaseException | None], None]
+) -> None:
     """A worker from its start to its end; `ended` is told what it ended of."""
     over: asyncio.Future[BaseException | None] = node.loop.create_future()
 
@@ -124,14 +126,13 @@ async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, Ba
         if not over.done():
             over.set_result(error)
 
-    made = make()
-    made.prepare()  # as `App.on_first_start` does
+    made = make(lambda: consumer)
     consumer = Faustless(made.link(), node.loop, end)
     node.quit = lambda: end(None)
     parcels, histories = Stream(), Stream()
 
     async def commits() -> None:
-        await made.start(consumer)
+        await made.start()
         await made.commit_loop()
 
     async def feed() -> None:
@@ -147,11 +148,12 @@ async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, Ba
             end(error)
 
     parts: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+        made.prepare,  # as `App.on_first_start` does
         commits,
         feed,
         lambda: judge_all(made, parcels),
         lambda: answer_all(made, histories),
-        made.reference.run,
+        made.inputs.run,
         lambda: idle.keep_up(made),
         lambda: idle.pass_time(made, consumer.lag),
         *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
@@ -191,8 +193,8 @@ class _Following:
             return self._set
 
     class Thread:
-        def __init__(self, target: Callable[[], None], name: str, daemon: bool) -> None:
-            self._target = target
+        def __init__(self, target: Callable[..., None], args: tuple[Any, ...], name: str, daemon: bool) -> None:
+            self._target = partial(target, *args)
 
         def start(self) -> None:
             here().thread(self._target)
@@ -226,16 +228,14 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, commit, epoch, global_table, expire, idle, backoff, restore, worker, poller, inputs, rule_task,
+        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, poller, inputs, rule_task,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
-        (commit, "Producer", Producer),
-        (board, "Producer", Producer),
-        (restore, "Consumer", clients.Reader),
-        (restore, "AdminClient", clients.Admin),
+        (producer, "Producer", Producer),
+        (reader, "Consumer", clients.Reader),
+        (restore, "changelog_ids", clients.changelog_ids),
         (poller, "Client", clients.Member),
-        (global_table, "Consumer", clients.Reader),
         (global_table, "threading", _Following),
         (rocks, "Rdict", disk.Rdict),
         (rocks, "WriteBatch", disk.WriteBatch),

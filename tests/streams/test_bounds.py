@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from streams.kafka.transport.membership import membership, producing
+from streams.kafka.config import membership, producing
 from streams.settings import Settings, SettingsError, load
 from tests.workbench import workbench
 

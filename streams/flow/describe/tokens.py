@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.errors import WaybillError
+
 KEY_BYTES_MIN = 32
 _NOBODY = bytes(8)
 
@@ -31,7 +33,7 @@ DEVELOPMENT_KEYS: Mapping[str, bytes] = {
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
-class KeyFileError(ValueError):
+class KeyFileError(WaybillError):
     """Keys that cannot be used. The message says which setting, never any part of a key."""
 
 

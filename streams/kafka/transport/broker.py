@@ -1,34 +1,54 @@
-"""Whether a broker answers, asked by a client of its own: what others are at work on may take its time."""
+"""What a broker says to a worker, asked by a client of its own: others may be at work on what takes its time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
-
-from schemas.topics import REFERENCE
+from schemas.topics import TOPICS
+from streams.kafka.cluster import Cluster
+from streams.kafka.errors import ClientError
 
 _ANSWER_S = 5.0
+_SINGLE = frozenset(topic.name for topic in TOPICS if topic.single)
 
 
 class Broker:
-    """The cluster as an administrator sees it. Connects when it is asked first."""
+    """The cluster as an administrator sees it. Connects when it is asked first.
 
-    def __init__(self, config: Mapping[str, object]) -> None:
-        self._config = {**config, "log_level": 0}  # the worker's other clients report their troubles
-        self._client: AdminClient | None = None
+    topics      that the worker reads and writes
+    partitions  of each, apart from those of one partition, when the worker started
+    fault       what of them is not as it was then; empty while all is well
+    """
+
+    def __init__(self, config: Mapping[str, object], topics: Sequence[str] = (), partitions: int = 0) -> None:
+        self._config = config  # the worker's other clients report their troubles
+        self._topics = [name for name in topics if name not in _SINGLE]
+        self._partitions = partitions
+        self._cluster: Cluster | None = None
+        self.fault = ""
 
     async def answers(self) -> bool:
-        """Whether any broker of the cluster answers within some seconds."""
-        if self._client is None:
-            self._client = AdminClient(cast("dict[str, Any]", self._config))
-        # Not `describe_cluster`: where a broker that starts knows of no broker yet, librdkafka aborts the process.
-        (asked,) = self._client.describe_topics(TopicCollection([REFERENCE]), request_timeout=_ANSWER_S).values()
+        """Whether any broker of the cluster answers within some seconds; `fault` is by its answer."""
         try:
-            await asyncio.wrap_future(asked)
-        except KafkaException as error:
-            return bool(error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART)
+            await asyncio.get_running_loop().run_in_executor(None, self._ask)
+        except ClientError:
+            return False
         return True
+
+    def _ask(self) -> None:
+        if self._cluster is None:
+            self._cluster = Cluster(self._config, timeout_s=_ANSWER_S)
+        # Not `describe_cluster`: where a broker that starts knows of no broker yet, librdkafka aborts the process.
+        found = self._cluster.topics(self._topics)
+        grown = [
+            f"{name} {facts.partitions}"
+            for name, facts in found.items()
+            if facts.partitions not in (0, self._partitions)  # 0: missing, for a moment or for good
+        ]
+        self.fault = (
+            f"partition counts have changed from {self._partitions} ({', '.join(grown)}), so a parcel's events do not "
+            "meet any more; see docs/operations.md, \u201cMore partitions\u201d"
+            if grown
+            else ""
+        )

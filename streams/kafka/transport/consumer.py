@@ -14,11 +14,12 @@ from typing import Any
 from faust.transport import consumer as base
 from faust.types import TP, ConsumerMessage
 
+from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka.transport.poller import Partition, Poller
 
 
-class RebalanceError(RuntimeError):
+class RebalanceError(WaybillError):
     """Partitions could not be given back in time: others may own them already."""
 
 
@@ -64,6 +65,7 @@ class Consumer(base.Consumer):
         self._rows = 0
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
+        self._open = True  # the polling thread takes questions
         self._release = False
         self._read_again = False
         self._read_offset = _Forgetful()
@@ -102,12 +104,12 @@ class Consumer(base.Consumer):
     async def lag(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Lag by (topic, partition); see `Poller.lag`."""
         poller = self._poller
-        return await self._on_thread(poller.lag, dict(committed)) if poller and not self.should_stop else {}
+        return await self._on_thread(poller.lag, dict(committed)) if poller and self._open else {}
 
     async def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Ends that may be committed with nothing to be read before them; see `Poller.passed`."""
         poller = self._poller
-        return await self._on_thread(poller.passed, dict(committed)) if poller and not self.should_stop else {}
+        return await self._on_thread(poller.passed, dict(committed)) if poller and self._open else {}
 
     # Subscription and polling
 
@@ -197,7 +199,9 @@ class Consumer(base.Consumer):
         """Leave the group; what is in hand was committed on the way out of the partitions."""
         try:
             if self._poller is not None:
-                await self._on_thread(self._poller.close)
+                closing = self._on_thread(self._poller.close)
+                self._open = False  # tasks that are not cancelled yet may still ask
+                await closing
         finally:
             self._thread.shutdown(wait=False)
 

@@ -16,7 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from schemas.errors import WaybillError
 from streams.flow.batches import Batch
+from streams.kafka.config import polling
+from streams.kafka.errors import COORDINATOR_MOVES, DENIED, FAILURES, ClientError, cause, said
+from streams.kafka.rights import denied, right_of
 
 Partition = tuple[str, int]
 _Callback = Callable[[Client, list[TopicPartition]], None]
@@ -26,7 +30,7 @@ log = logging.getLogger(__name__)
 BATCH_BYTES_MAX = 4_194_304
 
 
-class InputError(RuntimeError):
+class InputError(WaybillError):
     """Input that cannot be read from where the group stands; the message says where that is and what to do."""
 
 
@@ -50,23 +54,10 @@ class Poller:
         self._starts: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
-        self._group = config.get("group.id")
+        self._group = str(config.get("group.id", ""))
         self._incremental = config.get("group.protocol") == "consumer"
-        self._client = Client(
-            {
-                **config,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,  # for `lag`
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",  # where nothing was committed `_committed` says so
-                "fetch.queue.backoff.ms": 5,
-                "fetch.wait.max.ms": 50,
-                "queued.min.messages": 100_000,
-                "max.partition.fetch.bytes": 4_194_304,
-            },
-            logger=log,
-        )
+        self._config = config
+        self._client = Client(polling(config), logger=log)
 
     @property
     def starts(self) -> dict[Partition, int]:
@@ -92,8 +83,8 @@ class Poller:
             self.group_metadata = self._client.consumer_group_metadata()
         try:
             found = batches(messages, generation, self._ends) if messages else []
-        except _GoneError as gone:
-            raise self._out_of_range(gone.place) from None
+        except _FinalError as final:
+            raise self._ended(final) from None
         for batch in found:
             self._taken[batch.topic, batch.partition] = batch.offsets[-1] + 1
         return found
@@ -118,8 +109,8 @@ class Poller:
         `committed`: next to read, of those committed since the assignment. Transactions leave marks in the log, which
         are no records: that the end behind the last of them was reached tells librdkafka's end-of-partition event.
         """
-        lags = {}
-        for place in list(self.assigned):
+        lags: dict[Partition, int] = {}
+        for place in list(self.assigned if not self._closing else ()):
             low, high = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)
             if high < 0:  # not fetched from yet
                 continue
@@ -135,7 +126,9 @@ class Poller:
         return {
             place: end
             for place, end in self._ends.items()
-            if place in self.assigned and self._taken[place] <= committed.get(place, self._starts[place]) < end
+            if not self._closing
+            and place in self.assigned
+            and self._taken[place] <= committed.get(place, self._starts[place]) < end
         }
 
     def close(self) -> None:
@@ -233,14 +226,23 @@ class Poller:
                 client.assign(at)
             self._begin(at)
 
+    def _ended(self, final: _FinalError) -> WaybillError:
+        """What an error means that librdkafka gives up on, or that no waiting mends."""
+        error, (topic, _) = final.error, final.place
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            return self._out_of_range(final.place)
+        if (right := right_of(error, topic=topic, group=self._group)) is not None:
+            return denied(self._config, right)
+        return ClientError(f"kafka: {said(error)}")
+
     def _out_of_range(self, place: Partition) -> InputError:
         """What to say of a partition that does not hold the offset that is to be read next."""
         where = f"{place[0]}[{place[1]}]"
         at = self._taken.get(place, 0)
         try:
             low, high = self._client.get_watermark_offsets(TopicPartition(*place), timeout=_WATERMARKS_S)
-        except KafkaException as error:
-            return InputError(f"{where}: offset {at}, which is next to read, is not there: {error.args[0].str()}")
+        except FAILURES as error:
+            return InputError(f"{where}: offset {at}, which is next to read, is not there: {said(error)}")
         what = (
             f"records {at} to {low - 1} were deleted before they were read"
             if at < low
@@ -279,34 +281,27 @@ def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPa
                     each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
             return at
         except KafkaException as error:
-            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
-                raise
+            if cause(error).code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise ClientError(f"committed offsets cannot be had: {said(error)}") from error
             time.sleep(0.1)
-
-
-_COORDINATOR_MOVES = {
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError._TRANSPORT,
-}
 
 
 def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
     """Messages in the order of arrival, grouped by (topic, partition); `ends` takes the ends of partitions reached.
 
-    Raises KafkaException for an error that librdkafka gives up on; others it retries by itself.
+    Raises _FinalError for an error that librdkafka gives up on; others it retries by itself.
     """
     groups: defaultdict[Partition, list[Message]] = defaultdict(list)
     for message in messages:
         error = message.error()
         if error is not None:
-            if error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise _GoneError((message.topic(), message.partition()))  # type: ignore[arg-type]
+            place = (str(message.topic() or ""), int(message.partition() or 0))
             if error.code() == KafkaError._PARTITION_EOF:
-                ends[message.topic(), message.partition()] = message.offset() or 0  # type: ignore[index]
+                ends[place] = message.offset() or 0
+            elif error.fatal() or error.code() in _FINAL:
+                raise _FinalError(place, error)
             else:
-                _check(error)
+                log.warning("kafka: %s", said(error))
             continue
         groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
     out = []
@@ -331,19 +326,14 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
     return out
 
 
-class _GoneError(Exception):
-    """The log of a partition does not hold the offset that is to be read next."""
+class _FinalError(Exception):
+    """An event after which there is no point in going on; `place`: of which partition, if it is of one."""
 
-    def __init__(self, place: Partition) -> None:
+    def __init__(self, place: Partition, error: KafkaError) -> None:
         super().__init__(place)
         self.place = place
+        self.error = error
 
 
 # `_FATAL` reports a fatal error without being one by its own flag: another member has taken this one's place, say.
-_FINAL = {KafkaError._FATAL, KafkaError.TOPIC_AUTHORIZATION_FAILED}
-
-
-def _check(error: KafkaError) -> None:
-    if error.fatal() or error.code() in _FINAL:
-        raise KafkaException(error)
-    log.warning("kafka: %s", error.str())
+_FINAL = {KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET, *DENIED}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from schemas.errors import WaybillError
 
-class BrokerError(RuntimeError):
+
+class BrokerError(WaybillError):
     """A broker cannot be had. The message says what failed and, for one that was started, ends with its log."""

@@ -18,10 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
-from streams.ops.broker import training
+from streams.kafka import training
+from streams.kafka.cluster import Cluster
+from streams.kafka.errors import ClientError
 from streams.ops.broker.errors import BrokerError
 from streams.ops.broker.image import Image, prepare_image
 
@@ -268,7 +267,10 @@ def _train(image: Image, scratch: Path) -> None:
     """Record a start, a little work and an orderly stop in the ahead-of-time cache."""
     record = f"-XX:AOTCacheOutput={image.aot_cache}"
     with PrivateKafka(scratch, jvm_options=[record], fast_start=False, timeout_s=180, image=image) as kafka:
-        training.work(kafka.bootstrap_servers)
+        try:
+            training.work(kafka.bootstrap_servers)
+        except ClientError as error:
+            raise BrokerError(f"the training run failed: {error}") from error
 
 
 def _free_port() -> int:
@@ -293,10 +295,9 @@ def _listens(port: int) -> bool:
 
 def _cluster_at(servers: str) -> str | None:
     """Id of the cluster that answers there; a port that was taken by another broker answers too."""
-    client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     try:
-        return client.list_topics(timeout=5.0).cluster_id
-    except KafkaException:
+        return Cluster({"bootstrap.servers": servers}, timeout_s=5.0).id()
+    except ClientError:
         return None
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import ConfigResource
 
 from schemas.topics import RULES, TOPICS
 from streams.flow import sources
 from streams.kafka import admin as topics
-from streams.kafka.admin import Admin, TopicError, TopicState
+from streams.kafka.admin import TopicState
+from streams.kafka.cluster import Cluster
+from streams.kafka.errors import ClientError, DeniedError
+from streams.kafka.reader import Reader
+from streams.kafka.rights import WORKER_TOPICS, Right, advice
 from streams.ops import preflight
+from streams.ops.doctor import rights
 from streams.ops.doctor.findings import Finding, fail, ok, warn
-from streams.rulesets.board import Board, BoardError
+from streams.rulesets.board import Board
 from streams.rulesets.reading import Standing, standing
 from streams.settings import Settings
 
@@ -36,7 +39,7 @@ _identity = msgspec.json.Decoder(_Identity).decode
 
 
 def checks(settings: Settings) -> Iterator[Finding]:
-    """All of them, in the order of the report; those that need what is missing are left out."""
+    """All of them, in the order of the report. One that fails does not keep the others from being made."""
     servers = preflight.servers(settings)
     if not preflight.answers(servers):
         yield fail(
@@ -45,32 +48,48 @@ def checks(settings: Settings) -> Iterator[Finding]:
             "start a Kafka with `waybill broker run`, or set bootstrap_servers (KAFKA_BOOTSTRAP_SERVERS)",
         )
         return
-    client = preflight.client(settings)
-    admin = Admin(servers, client)
+    config = {**preflight.client(settings), "bootstrap.servers": servers}
     try:
+        cluster = Cluster(config, timeout_s=_TIMEOUT_S)
         began = time.monotonic()
-        cluster = admin.list_topics(timeout=_TIMEOUT_S)
-        states = topics.show(servers, client=client)
-    except (KafkaException, TopicError) as error:
-        says = admin.why(error) if isinstance(error, KafkaException) else str(error)
-        yield fail("broker", f"{servers}: {says}", "check address, listener and the security properties in kafka")
+        brokers = cluster.brokers()
+        took_ms = (time.monotonic() - began) * 1000
+        states = topics.look(servers, [topic.name for topic in TOPICS], client=preflight.client(settings))
+    except ClientError as error:
+        yield fail("broker", f"{servers}: {error}", "check address, listener and the security properties in kafka")
         return
-    brokers = len(cluster.brokers)
-    yield ok("broker", f"{servers}: {brokers} broker(s), answered in {(time.monotonic() - began) * 1000:.0f} ms")
-    yield from _topics(states, brokers)
+    yield ok("broker", f"{servers}: {brokers} broker(s), answered in {took_ms:.0f} ms")
+    yield from _topics(settings, states, brokers)
+    yield from rights.checks(settings, cluster, states)
     there = {state.topic.name: state.partitions for state in states if state.partitions}
-    yield from _cleanup(admin, there)
+    yield from _guarded("cleanup", _cleanup(cluster, there))
     if there.get(RULES):
-        yield _rules(settings, Board(servers, client))
-    yield from _records(settings, servers, client, there)
+        yield from _guarded("rule sets", [_rules(settings, Board(servers, preflight.client(settings), settings.group))])
+    yield from _records(config, there)
 
 
-def _topics(states: list[TopicState], brokers: int) -> Iterator[Finding]:
+def _guarded(what: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """These findings, and one that says so where the check itself could not be made."""
+    try:
+        yield from findings
+    except ClientError as error:
+        yield fail(what, f"not checked: {error}", "see to that, then run the doctor again")
+
+
+def _topics(settings: Settings, states: list[TopicState], brokers: int) -> Iterator[Finding]:
+    hidden = [state.topic.name for state in states if state.hidden]
+    if hidden:
+        wanted = [name for name in hidden if name in WORKER_TOPICS]
+        says = f"{len(hidden)} of {len(states)} may not be seen, or are not there: {', '.join(hidden)}"
+        if wanted:
+            yield fail("topics", says, advice(settings.kafka, *(Right("READ", "topic", name) for name in wanted)))
+        else:
+            yield warn("topics", says, "workers need none of them; the desk does")
     wrong = preflight.faults(states)
     for each in wrong:
-        says, _, advice = each.rpartition("; ")
-        yield fail("topics", says, advice)
-    if not wrong:
+        says, _, what = each.rpartition("; ")
+        yield fail("topics", says, what)
+    if not (wrong or hidden):
         count = max(state.partitions for state in states)
         yield ok("topics", f"all {len(states)} there, {count} partitions each where it counts")
     thin = [state for state in states if state.partitions and state.replication < min(3, brokers)]
@@ -80,34 +99,34 @@ def _topics(states: list[TopicState], brokers: int) -> Iterator[Finding]:
         yield warn("replicas", says, "a broker that is lost takes their records with it: raise the replication factor")
 
 
-def _cleanup(admin: Admin, there: Mapping[str, int]) -> Iterator[Finding]:
+def _cleanup(cluster: Cluster, there: Mapping[str, int]) -> Iterator[Finding]:
     """Topics that are not as they are made: cleanup would lose state, or records be refused or misdated."""
-    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in there]
-    if not resources:
-        return
     declared = {topic.name: topics.declared(topic) for topic in TOPICS}
-    lost, otherwise = [], []
-    for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
+    lost, otherwise, unknown = [], [], []
+    for name in there:
         try:
-            found = {name: str(entry.value) for name, entry in future.result(_TIMEOUT_S).items()}
-        except (KafkaException, TimeoutError):
-            yield warn("cleanup", "may not be asked for", "grant DescribeConfigs on the topics to check it")
-            return
-        wanted = declared[resource.name]
+            found = cluster.configs([name])[name]
+        except DeniedError:
+            unknown.append(name)
+            continue
+        wanted = declared[name]
         if set(found["cleanup.policy"].split(",")) != set(wanted["cleanup.policy"].split(",")):
-            lost.append(f"{resource.name} {found['cleanup.policy']} instead of {wanted['cleanup.policy']}")
+            lost.append(f"{name} {found['cleanup.policy']} instead of {wanted['cleanup.policy']}")
         otherwise += [
-            f"{resource.name} {name}={found[name]} instead of {wanted[name]}"
-            for name, worse in _MATTER.items()
-            if name in wanted and worse(found[name], wanted[name])
+            f"{name} {key}={found[key]} instead of {wanted[key]}"
+            for key, worse in _MATTER.items()
+            if key in wanted and worse(found[key], wanted[key])
         ]
+    if unknown:
+        says = f"the configuration of {len(unknown)} topics may not be read: {', '.join(unknown)}"
+        yield warn("cleanup", says, "grant DESCRIBE_CONFIGS on these topics to have it checked; workers do without")
     if lost:
         yield fail("cleanup", "; ".join(lost), "set cleanup.policy as it was made by `waybill topics create`")
-    else:
+    elif there and not unknown:
         yield ok("cleanup", "each topic keeps what it must")
     if otherwise:
-        advice = "set it by kafka-configs.sh: a batch would be refused, or records be dated by a worker's clock"
-        yield warn("topics", "; ".join(otherwise), advice)
+        what = "set it by kafka-configs.sh: a batch would be refused, or records be dated by a worker's clock"
+        yield warn("topics", "; ".join(otherwise), what)
 
 
 # Configuration besides that workers rest on, and what is worse than it was made.
@@ -119,10 +138,7 @@ _MATTER: dict[str, Callable[[str, str], bool]] = {
 
 def _rules(settings: Settings, board: Board) -> Finding:
     """Which rules a worker that starts here judges by: of the topic, or of files."""
-    try:
-        found = standing(board.sets(), settings) if settings.rules_from == "topic" else Standing()
-    except BoardError as error:
-        return fail("rule sets", str(error), f"grant Read on {RULES}, or set rules_from to files")
+    found = standing(board.sets(), settings) if settings.rules_from == "topic" else Standing()
     if settings.rules_from == "files":
         return ok("rule sets", "in force are rule files, as the setting rules_from says")
     if not found.newest:
@@ -131,38 +147,29 @@ def _rules(settings: Settings, board: Board) -> Finding:
         return fail("rule sets", found.reason, "push a set that can be used: no worker starts with this one")
     by = f"in force is set {found.in_force}, catalogue {found.catalogue.fingerprint}"
     if found.in_force != found.newest:
-        advice = "`waybill rules rollback`, or push a set that can be used"
-        return warn("rule sets", f"set {found.newest} cannot be used ({found.reason}); {by}", advice)
+        what = "`waybill rules rollback`, or push a set that can be used"
+        return warn("rule sets", f"set {found.newest} cannot be used ({found.reason}); {by}", what)
     return ok("rule sets", by)
 
 
-def _records(
-    settings: Settings, servers: str, client: Mapping[str, str | int | float | bool], there: Mapping[str, int]
-) -> Iterator[Finding]:
+def _records(config: Mapping[str, object], there: Mapping[str, int]) -> Iterator[Finding]:
     """Keys and times of the newest records."""
-    consumer = Consumer(
-        {
-            **client,
-            "bootstrap.servers": servers,
-            "group.id": f"{settings.group}-doctor",  # never joins
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
-    newest = 0
-    try:
-        for topic in sources.TOPICS:
-            if topic in there:
-                sample = _Sample(there[topic])
-                _read(consumer, topic, there[topic], sample)
-                newest = max(newest, sample.newest_ms)
-                yield sample.finding(topic)
-    except KafkaException as error:
-        yield fail("keys", f"cannot be read: {error.args[0].str()}", "grant Read on the input topics")
-    finally:
-        consumer.close()
-    yield _clock(newest)
+    newest, read = 0, 0
+    for topic in sources.TOPICS:
+        if topic not in there:
+            continue
+        sample = _Sample(there[topic])
+        try:
+            _read(config, topic, there[topic], sample)
+        except ClientError as error:
+            yield fail("keys", f"{topic}: not read: {error}", "without it nothing is known of how producers key")
+            continue
+        newest, read = max(newest, sample.newest_ms), read + 1
+        yield sample.finding(topic)
+    if read:
+        yield _clock(newest)
+    else:
+        yield warn("clock", "not checked: no input topic could be read", "compare this machine's clock yourself")
 
 
 class _Sample:
@@ -203,27 +210,19 @@ class _Sample:
         )
 
 
-def _read(consumer: Consumer, topic: str, partitions: int, sample: _Sample) -> None:
-    """Read the newest records of each partition into `sample`."""
-    at, waiting = [], set()
-    for number in range(partitions):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_TIMEOUT_S)
-        if high > low:
-            at.append(TopicPartition(topic, number, max(low, high - SAMPLE_ROWS)))
-            waiting.add(number)
-    if not at:
-        return
-    consumer.assign(at)
-    deadline = time.monotonic() + SAMPLE_S
-    while waiting and time.monotonic() < deadline:
-        for message in consumer.consume(1_000, 0.2):
-            number = message.partition() or 0
-            if message.error() is not None:
-                waiting.discard(number)
-                continue
-            key = message.key()
-            sample.add(key.encode() if isinstance(key, str) else key, message.value(), number, message.timestamp()[1])
-    consumer.unassign()
+def _read(config: Mapping[str, object], topic: str, partitions: int, sample: _Sample) -> None:
+    """Read the newest records of each partition into `sample`. Raises ClientError."""
+    with Reader(config) as reader:
+        bounds = {(topic, number): reader.bounds(topic, number, _TIMEOUT_S) for number in range(partitions)}
+        # Of empty partitions, too: what may not be read must not pass for what holds nothing.
+        reader.assign({place: max(low, high - SAMPLE_ROWS) for place, (low, high) in bounds.items()})
+        for piece in reader.to_end(silent_s=SAMPLE_S):
+            for message in piece.records:
+                key = message.key()
+                at_ms = message.timestamp()[1]
+                sample.add(
+                    key.encode() if isinstance(key, str) else key, message.value(), message.partition() or 0, at_ms
+                )
 
 
 def _clock(newest_ms: int) -> Finding:

@@ -152,10 +152,10 @@ def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(
 
     monkeypatch.setattr("streams.settings.load", broken)
     assert run(["settings"]) == 1
-    assert (
-        capsys.readouterr().err
-        == "waybill: error: unexpected KeyError: 'gone\\nmore' (waybill --debug … shows where)\n"
-    )
+    said = capsys.readouterr().err
+    assert said.startswith("waybill: error: unexpected builtins.KeyError at test_cli.py:")
+    assert said.endswith(" (waybill --debug … shows more)\n")
+    assert "gone" not in said, "the text of such an error may quote data"
     with pytest.raises(KeyError):
         run(["--debug", "settings"])
 

@@ -23,3 +23,13 @@ def test_what_a_rebalance_raises_comes_out_of_the_call_that_served_it(then: Act)
     with pytest.raises(RuntimeError, match="cannot be committed"):
         then(poller)
     poller.close()
+
+
+def test_a_client_that_is_closed_has_no_lag_and_no_error() -> None:
+    """Tasks that a worker on its way out has not cancelled yet go on asking."""
+    config = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "log_level": 0}
+    poller = Poller(config, on_revoked=lambda places, lost: None, on_assigned=lambda places: None)
+    poller.assigned = {("t", 0)}
+    poller.close()
+    assert poller.lag({}) == {}
+    assert poller.passed({}) == {}

@@ -13,6 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 from schemas.topics import REFERENCE, TOPICS
 from streams.kafka import admin
 from streams.kafka.admin import TopicState, expected_partitions
+from streams.kafka.cluster import Cluster
+from streams.kafka.errors import ClientError
 from streams.ops import preflight
 from streams.settings import Settings
 
@@ -60,7 +62,7 @@ def test_addresses_are_read_as_kafka_writes_them() -> None:
 
 def test_why_nobody_answers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin, "_TIMEOUT_S", 0.3)
-    with pytest.raises(admin.TopicError, match=r"does not answer: .*127\.0\.0\.1:1/bootstrap: .*Connection refused"):
+    with pytest.raises(ClientError, match=r"does not answer: .*127\.0\.0\.1:1/bootstrap: .*Connection refused"):
         admin.show("127.0.0.1:1", client={"log_level": 0})
 
 
@@ -68,8 +70,9 @@ def test_one_reason_for_all_topics_is_said_once() -> None:
     futures: dict[str, Future[None]] = {topic.name: Future() for topic in TOPICS}
     for future in futures.values():
         future.set_exception(KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR, "no 2 brokers")))
-    with pytest.raises(admin.TopicError) as refused:
-        admin._await(futures, ok=KafkaError.TOPIC_ALREADY_EXISTS)
+    cluster = Cluster({"bootstrap.servers": "127.0.0.1:1"})
+    with pytest.raises(ClientError) as refused:
+        cluster._await("CREATE", futures, ok=KafkaError.TOPIC_ALREADY_EXISTS)
     assert str(refused.value).count("no 2 brokers") == 1
     assert all(name in str(refused.value) for name in futures)
 

@@ -13,8 +13,9 @@ import pytest
 
 from streams.metrics import Metrics
 from streams.worker.health import Health, HealthError
+from streams.worker.host import Host
+from streams.worker.phase import Phase
 from streams.worker.watchdog import StuckError, Watchdog
-from streams.worker.worker import Worker
 
 PLACE = ("waybill.shipments", 0)
 
@@ -23,7 +24,7 @@ class Pretended:
     """As much of a worker as the pages look at."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics(states=[*Phase])
         self.ready = True
         self.assigned = frozenset({PLACE})
         self.waits_for = "its state"
@@ -46,7 +47,7 @@ Get = Callable[[str], Any]
 
 def progress_of(worker: Pretended, stalled_s: float = 30.0, give_up_s: float = 60.0) -> Watchdog:
     return Watchdog(
-        cast(Worker, worker),
+        cast(Host, worker),
         worker.ask_lag,
         worker.broker_answers,
         stalled_s=stalled_s,
@@ -57,7 +58,7 @@ def progress_of(worker: Pretended, stalled_s: float = 30.0, give_up_s: float = 6
 
 async def serve(worker: Pretended, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
     progress = progress_of(worker, stalled_s)
-    health = Health(cast(Worker, worker), progress)
+    health = Health(cast(Host, worker), progress)
     url = await health.start("127.0.0.1", 0)
     looking = asyncio.create_task(progress.run())
     try:
@@ -204,7 +205,7 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     async def start(port: int) -> None:
         worker = Pretended()
-        await Health(cast(Worker, worker), progress_of(worker)).start("127.0.0.1", port)
+        await Health(cast(Host, worker), progress_of(worker)).start("127.0.0.1", port)
 
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

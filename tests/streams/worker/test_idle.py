@@ -155,17 +155,3 @@ def test_an_event_keeps_its_partition_from_being_idle(tmp_path: Path, topic: str
             assert found is idle
 
         asyncio.run(scenario())
-
-
-def test_a_client_that_is_closed_already_is_no_error(tmp_path: Path) -> None:
-    async def closed(committed: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-        raise RuntimeError("Consumer closed")
-
-    with workbench(tmp_path, idle_partition_s=10) as bench:
-
-        async def scenario() -> None:
-            await bench.settle([BATCH])
-            silent(bench, 11)
-            assert not await while_time_passes(bench, closed, lambda: bool(alerts(bench)), 0.2)
-
-        asyncio.run(scenario())

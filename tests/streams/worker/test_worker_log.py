@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from streams.app import reason
 from streams.cli.worker import Calm
+from streams.explain import explain
 from streams.worker.health import HealthError
 
 AWAY = "FAIL [%s] 127.0.0.1:9092: Connect failed: Connection refused (after %sms in state CONNECT)"
@@ -42,8 +42,8 @@ def test_an_error_that_may_quote_data_gives_kind_and_place_only() -> None:
     try:
         {"sender_name": "x"}["王建国"]
     except KeyError as error:
-        text = reason(error)
+        text = explain(error)
     assert "王建国" not in text
     assert text.startswith("unexpected builtins.KeyError at test_worker_log.py:")
-    assert reason(HealthError("port 1 is taken")) == "port 1 is taken"
-    assert reason(PermissionError(13, "Permission denied", "/x")) == "/x: Permission denied"
+    assert explain(HealthError("port 1 is taken")) == "port 1 is taken"
+    assert explain(PermissionError(13, "Permission denied", "/x")) == "/x: Permission denied"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.ops.broker.errors import BrokerError
+from streams.kafka.errors import FAILURES, ClientError, said
 
 _TOPIC = "training"
 _RECORDS = 2_000
@@ -13,7 +13,7 @@ _TRANSACTIONS = 10
 
 
 def work(servers: str) -> None:
-    """Create a topic, write it in transactions that carry offsets, read it in a group, and delete it."""
+    """Create a topic, write it in transactions with offsets, read it in a group, delete it. Raises ClientError."""
     common: dict[str, str | int | float | bool] = {"bootstrap.servers": servers, "log_level": 0}
     admin = AdminClient(common)
     try:
@@ -28,8 +28,8 @@ def work(servers: str) -> None:
             producer.purge()
         for deleted in admin.delete_topics([_TOPIC]).values():
             deleted.result(30)
-    except KafkaException as error:
-        raise BrokerError(f"the training run failed: {error}") from error
+    except FAILURES as error:
+        raise ClientError(said(error)) from error
 
 
 def _copy(producer: Producer, consumer: Consumer) -> None:

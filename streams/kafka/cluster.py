@@ -1,0 +1,254 @@
+"""What a broker knows, asked by an administrator's client: topics, offsets, configuration, members, rights."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+
+from streams.kafka.config import Properties
+from streams.kafka.errors import (
+    COORDINATOR_MOVES,
+    FAILURES,
+    LEADERLESS,
+    MISSING,
+    ClientError,
+    DeniedError,
+    MissingError,
+    Troubles,
+    cause,
+    said,
+)
+from streams.kafka.rights import Operation, Right, denied, right_of
+
+Place = tuple[str, int]
+
+TIMEOUT_S = 30.0
+_AGAIN_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFacts:
+    """What a broker tells of one topic. `partitions` 0: it is missing, or `hidden`: this client may not see it.
+
+    allowed: what this client may do with it, in Kafka's words; None where the broker does not say.
+    """
+
+    name: str
+    partitions: int = 0
+    replication: int = 0
+    led: bool = False  # every partition has a leader
+    hidden: bool = False
+    id: str = ""
+    allowed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of a group, by name: of static members what they are called, else their client id."""
+
+    names: frozenset[str] = field(default_factory=frozenset)
+    allowed: frozenset[str] | None = None
+
+
+class Cluster:
+    """Asks, waits and says why an answer did not come. Every method raises ClientError, or DeniedError."""
+
+    def __init__(self, config: Properties, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.config = config
+        self._timeout_s = timeout_s
+        self._troubles = Troubles()
+        try:
+            self._client = AdminClient(cast("dict[str, Any]", {"log_level": 0, **config, "error_cb": self._troubles}))
+        except FAILURES as error:
+            raise ClientError(f"kafka: {said(error)}") from error
+
+    def topics(self, names: Sequence[str]) -> dict[str, TopicFacts]:
+        """Facts of these topics, which asking for does not create."""
+        asked = self._client.describe_topics(
+            TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._timeout_s
+        )
+        return {name: self._facts(name, future) for name, future in asked.items()}
+
+    def topic(self, name: str) -> TopicFacts:
+        """Facts of a topic that has to be there and to be read. Raises MissingError or DeniedError where it is not."""
+        facts = self.topics([name])[name]
+        if facts.hidden or (facts.partitions and facts.allowed is not None and "READ" not in facts.allowed):
+            raise denied(self.config, Right("READ", "topic", name))
+        if not facts.partitions:
+            raise MissingError(f"{name}: no such topic; `waybill topics create` makes it")
+        return facts
+
+    def _facts(self, name: str, future: Future[Any]) -> TopicFacts:
+        try:
+            found = future.result(self._timeout_s + 5)
+        except (*FAILURES, TimeoutError) as error:
+            code = None if isinstance(error, TimeoutError) else cause(error).code()
+            if code in MISSING:
+                return TopicFacts(name)
+            if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                return TopicFacts(name, hidden=True)
+            raise self._failure(error) from error
+        parts = found.partitions
+        return TopicFacts(
+            name,
+            len(parts),
+            min((len(part.replicas) for part in parts), default=0),
+            all(part.leader is not None and part.leader.id >= 0 for part in parts),
+            id=str(found.topic_id),
+            allowed=_names(found.authorized_operations),
+        )
+
+    def brokers(self) -> int:
+        """How many brokers the cluster has."""
+        try:
+            return len(self._client.list_topics(timeout=self._timeout_s).brokers)
+        except FAILURES as error:
+            raise self._failure(error) from error
+
+    def create(self, topics: Iterable[NewTopic]) -> None:
+        """Create topics; one that is there is no fault."""
+        requests = list(topics)
+        self._await("CREATE", self._client.create_topics(requests, operation_timeout=self._timeout_s),
+                    ok=KafkaError.TOPIC_ALREADY_EXISTS)  # fmt: skip
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete topics; one that is gone is no fault."""
+        self._await("DELETE", self._client.delete_topics(list(names), operation_timeout=self._timeout_s),
+                    ok=KafkaError.UNKNOWN_TOPIC_OR_PART)  # fmt: skip
+
+    def bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
+        """Start and end offsets, waiting for partitions whose leader does not serve them yet."""
+        latest, earliest = OffsetSpec.latest(), OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        starts, ends = self._offsets(places, earliest), self._offsets(places, latest)
+        return {place: (starts[place], ends[place]) for place in places}
+
+    def _offsets(self, places: Sequence[Place], spec: OffsetSpec) -> dict[Place, int]:
+        found: dict[Place, int] = {}
+        deadline = time.monotonic() + self._timeout_s
+        waiting = [TopicPartition(*place) for place in places]
+        while waiting:
+            asked = self._client.list_offsets(dict.fromkeys(waiting, spec), request_timeout=self._timeout_s)
+            waiting = []
+            for partition, future in asked.items():
+                try:
+                    found[partition.topic, partition.partition] = future.result().offset
+                except FAILURES as error:
+                    if cause(error).code() not in LEADERLESS | MISSING or time.monotonic() > deadline:
+                        where = f"{partition.topic}[{partition.partition}]: "
+                        raise self._failure(error, where, topic=partition.topic, operation="DESCRIBE") from error
+                    waiting.append(partition)
+            time.sleep(_AGAIN_S if waiting else 0)
+        return found
+
+    def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The configuration of topics. Raises DeniedError where it may not be asked for."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        found: dict[str, dict[str, str]] = {}
+        for resource, future in self._client.describe_configs(resources, request_timeout=self._timeout_s).items():
+            try:
+                found[resource.name] = {key: str(entry.value) for key, entry in future.result(self._timeout_s).items()}
+            except FAILURES as error:
+                raise self._failure(error, topic=resource.name, operation="DESCRIBE_CONFIGS") from error
+        return found
+
+    def group(self, name: str) -> Members:
+        """The members of a group; none where there is no such group."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            asked = self._client.describe_consumer_groups(
+                [name], include_authorized_operations=True, request_timeout=self._timeout_s
+            )
+            try:
+                found = asked[name].result(self._timeout_s)
+            except FAILURES as error:
+                code = cause(error).code()
+                if code == KafkaError.GROUP_ID_NOT_FOUND:
+                    return Members()
+                if code in COORDINATOR_MOVES and time.monotonic() < deadline:
+                    time.sleep(_AGAIN_S)
+                    continue
+                raise self._failure(error, f"group {name}: ", group=name) from error
+            names = frozenset(member.group_instance_id or member.client_id for member in found.members)
+            return Members(names, _names(found.authorized_operations))
+
+    def committed(self, group: str) -> dict[Place, int]:
+        """A group's committed offsets (next to read)."""
+        asked = self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        try:
+            found = asked[group].result(self._timeout_s).topic_partitions
+        except FAILURES as error:
+            raise self._failure(error, f"group {group}: ", group=group) from error
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def set_committed(self, group: str, offsets: Mapping[Place, int]) -> None:
+        """Set committed offsets of a group that has no members."""
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        asked = self._client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
+        try:
+            for each in asked[group].result(self._timeout_s).topic_partitions:
+                if each.error is not None:
+                    raise ClientError(f"group {group}: {each.topic}[{each.partition}]: {each.error.str()}")
+        except FAILURES as error:
+            raise self._failure(error, f"group {group}: ", group=group) from error
+
+    def id(self) -> str:
+        """What the cluster is called by itself."""
+        try:
+            return str(self._client.list_topics(timeout=self._timeout_s).cluster_id)
+        except FAILURES as error:
+            raise self._failure(error) from error
+
+    def _await(self, operation: Operation, futures: Mapping[str, Future[None]], *, ok: int) -> None:
+        refused: defaultdict[str, list[str]] = defaultdict(list)  # by reason: it is mostly the same for all
+        missing: list[Right] = []
+        for name, future in futures.items():
+            try:
+                future.result(self._timeout_s + 5)
+            except FAILURES as error:
+                told = cause(error)
+                if right := right_of(told, topic=name, operation=operation):
+                    missing.append(right)
+                elif told.code() != ok:
+                    refused[self._why(error)].append(name)
+        if missing:
+            raise denied(self.config, *missing)
+        if refused:
+            listed = [f"{', '.join(names)}: {why}" for why, names in refused.items()]
+            raise ClientError(f"the broker refused {'; '.join(listed)}")
+
+    def _failure(self, error: BaseException, where: str = "", *, topic: str = "", group: str = "",
+                 operation: str = "READ") -> ClientError:  # fmt: skip
+        if not isinstance(error, TimeoutError):
+            right = right_of(cause(error), topic=topic, group=group, operation=cast(Operation, operation))
+            if right is not None:
+                return denied(self.config, right)
+        silent = isinstance(error, TimeoutError) or cause(error).code() in _SILENCES
+        return ClientError(f"{where}{'the broker does not answer: ' if silent else ''}{self._why(error)}")
+
+    def _why(self, error: BaseException) -> str:
+        """What a call failed of, and the last trouble with a connection before it."""
+        self._client.poll(0)
+        if isinstance(error, TimeoutError):
+            return self._troubles.beside("no answer in time")
+        silent = cause(error).code() in _SILENCES
+        return self._troubles.beside(said(error)) if silent else said(error)
+
+
+_SILENCES = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+
+
+def _names(operations: object) -> frozenset[str] | None:
+    """Operations by Kafka's names; None where the broker does not say."""
+    if not isinstance(operations, list):
+        return None
+    return frozenset(str(each.name) for each in operations)
+
+
+__all__ = ["Cluster", "DeniedError", "Members", "Place", "TopicFacts"]

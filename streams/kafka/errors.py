@@ -1,0 +1,125 @@
+"""What librdkafka said, in one place: which error it was, what that means, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from confluent_kafka import KafkaError, KafkaException
+
+from schemas.errors import WaybillError
+
+
+class ClientError(WaybillError):
+    """Kafka cannot be used like this; the message says what failed and what to do."""
+
+
+class DeniedError(ClientError):
+    """The broker refuses for want of a right, which waiting does not cure; the message says what to grant to whom."""
+
+
+class MissingError(ClientError):
+    """There is no such topic."""
+
+
+FAILURES = (KafkaException, SystemError)
+"""What confluent-kafka raises. A fatal error is raised while callbacks are served; where a delivery report or a line
+of the log is called in the same turn, the interpreter makes a SystemError of it, with the error as its cause."""
+
+DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC}
+LEADERLESS = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+}
+COORDINATOR_MOVES = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._TRANSPORT,
+}
+
+
+def cause(error: BaseException) -> KafkaError:
+    """What librdkafka said. Re-raises an exception that is none of its own."""
+    if isinstance(error, KafkaException):
+        return cast(KafkaError, error.args[0])
+    if error.__cause__ is None:
+        raise error
+    return cause(error.__cause__)
+
+
+def said(error: BaseException | KafkaError) -> str:
+    """The same in words, with what to do where that is known."""
+    told = error if isinstance(error, KafkaError) else cause(error)
+    return explained(told.str())
+
+
+def explained(text: str) -> str:
+    """A text of librdkafka's, with what it means where connections fail."""
+    meaning = next((meaning for pattern, meaning in _MEANINGS if re.search(pattern, text, re.IGNORECASE)), "")
+    return f"{text.rstrip('. ')}: {meaning}" if meaning else text
+
+
+# The first that fits. librdkafka's own hints name one of several causes, so what to do is told by the symptom.
+_MEANINGS = (
+    (
+        r"hostname mismatch|IP address mismatch",
+        "the broker's certificate is for another host name: connect by a name that is in the certificate, also in the "
+        "broker's advertised.listeners",
+    ),
+    (
+        r"certificate verify failed|self.signed certificate|unable to get .*issuer",
+        "the broker's certificate was not issued by a CA that this client trusts: set kafka.ssl.ca.location to the CA "
+        "of the broker",
+    ),
+    (
+        r"ssl\.[\w.]+ failed.*No such file|No such file.*ssl\.|No such file or directory",
+        "no such file: check the path in that setting of kafka",
+    ),
+    (
+        r"wrong version number|PLAINTEXT broker listener",
+        "the listener does not speak TLS: connect to a TLS listener, or set kafka.security.protocol to PLAINTEXT or "
+        "SASL_PLAINTEXT",
+    ),
+    (
+        r"connecting to a SSL listener|security\.protocol config",
+        "the listener expects another protocol, probably TLS: set kafka.security.protocol to SSL or SASL_SSL",
+    ),
+    (
+        r"certificate required|bad certificate|handshake failure",
+        "the broker asks for a client certificate: set kafka.ssl.certificate.location and kafka.ssl.key.location",
+    ),
+    (
+        r"SASL .*mechanism.*not|unsupported SASL|mechanism handshake",
+        "the broker does not offer this kafka.sasl.mechanism",
+    ),
+    (
+        r"Authentication failed|SASL authentication error|Invalid credentials",
+        "the broker does not accept kafka.sasl.username and kafka.sasl.password",
+    ),
+    (r"Failed to resolve", "no such host: check bootstrap_servers"),
+)
+
+
+class Troubles:
+    """The last trouble with a connection, for a client's `error_cb`: a call that fails says only that it did."""
+
+    def __init__(self) -> None:
+        self.last: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        # That all are down says no more than the call itself; and the cause of a refusal is not to be forgotten for it.
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self.last = error
+
+    def beside(self, text: str) -> str:
+        """What a call failed of, and the trouble that was behind it."""
+        return text if self.last is None else f"{text} ({explained(self.last.str())})"

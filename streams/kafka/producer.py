@@ -1,0 +1,154 @@
+"""Writing: transactions, whose order of effects `streams.worker.commit` gives, and records without one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from streams.kafka import config as properties
+from streams.kafka.config import Properties
+from streams.kafka.errors import DENIED, FAILURES, ClientError, Troubles, cause, said
+from streams.kafka.rights import denied, right_of
+
+Place = tuple[str, int]
+Record = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
+log = logging.getLogger(__name__)
+
+_PRODUCE_ROWS = 50_000
+
+
+class TransactionError(ClientError):
+    """A step of a transaction that failed.
+
+    fatal    this producer can do nothing any more: another has its transactional id, for one
+    denied   for want of a right, so that trying again helps only once that is granted
+    """
+
+    def __init__(self, text: str, *, fatal: bool = False, denied: bool = False) -> None:
+        super().__init__(text)
+        self.fatal = fatal
+        self.denied = denied
+
+
+class Transactions:
+    """A producer of transactions. Calls block; one thread at a time. Each raises TransactionError."""
+
+    def __init__(self, config: Properties, transactional_id: str) -> None:
+        self._config = config
+        self._id = transactional_id
+        self._producer = Producer(properties.transactional(config, transactional_id), logger=log)
+        self._timeout_s = float(str(config.get("transaction.timeout.ms", 60_000))) / 1000
+        self._topic = ""  # that was written last: librdkafka does not say which it was refused for
+
+    def start(self) -> None:
+        """Fence any earlier holder of the transactional id and abort what it left open."""
+        with self._telling():
+            self._producer.init_transactions(self._timeout_s)
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        with self._telling():
+            self._producer.begin_transaction()
+
+    def produce(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Queue records for a partition, in their order."""
+        self._topic = topic
+        done = 0
+        with self._telling():
+            while done < len(records):
+                batch = list(records[done : done + _PRODUCE_ROWS])
+                queued = self._producer.produce_batch(topic, batch, partition)
+                if queued < len(batch):
+                    failed = next((error for record in batch if (error := record.get("_error"))), None)
+                    what = f"{topic}: {len(batch) - queued} of {len(batch)} records not queued: {failed}"
+                    raise TransactionError(what, fatal=True)
+                self._producer.poll(0)
+                done += len(batch)
+
+    def produce_ending(self, topic: str, partition: int, records: Sequence[Record], ends: dict[Place, int]) -> None:
+        """The same, and note in `ends` what is next behind the last, once that has arrived."""
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                ends[topic, partition] = (message.offset() or 0) + 1
+
+        records[-1]["callback"] = delivered
+        self.produce(topic, partition, records)
+
+    def deliver(self) -> None:
+        """Wait until all that was produced has arrived.
+
+        A commit would do so too. But where it is refused while records are on their way, librdkafka forgets those, the
+        broker misses their sequence numbers, and the abort may never end: seen with librdkafka 2.16, in one run of ten.
+        """
+        with self._telling():
+            if left := self._producer.flush(self._timeout_s):
+                raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, f"{left} records not delivered"))
+
+    def send_offsets(self, offsets: Mapping[Place, int], group_metadata: object) -> None:
+        """Send source offsets (next to read) with the group's metadata; a stale member is refused."""
+        at = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        with self._telling():
+            self._producer.send_offsets_to_transaction(at, group_metadata, self._timeout_s)
+
+    def commit(self) -> None:
+        """Commit. A time-out leaves the outcome open, so ask again until it is known."""
+        deadline = time.monotonic() + 3 * self._timeout_s
+        self._until(deadline, lambda: self._producer.commit_transaction(self._timeout_s))
+
+    def abort(self) -> None:
+        """Take back what was produced, so that no reader waits for the transaction to time out.
+
+        A commit whose outcome is not known is refused here: it is for the next start to learn it.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        self._until(deadline, lambda: self._producer.abort_transaction(max(deadline - time.monotonic(), 0)))
+
+    def _until(self, deadline: float, call: Callable[[], None]) -> None:
+        with self._telling():
+            while True:
+                try:
+                    call()
+                    return
+                except KafkaException as error:
+                    if not cause(error).retriable() or time.monotonic() > deadline:
+                        raise
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            told = cause(error)
+            right = right_of(told, topic=self._topic, transactional_id=self._id, operation="WRITE")
+            text = str(denied(self._config, right)) if right else said(told)
+            raise TransactionError(text, fatal=told.fatal(), denied=told.code() in DENIED) from error
+
+
+class Sender:
+    """A producer without transactions; records go out by themselves, in the order of each partition."""
+
+    def __init__(self, config: Properties) -> None:
+        self._troubles = Troubles()
+        try:
+            self._producer = Producer({**properties.sender(config), "error_cb": self._troubles}, logger=log)
+        except FAILURES as error:
+            raise ClientError(f"kafka: {said(error)}") from error
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
+        """Queue a record, waiting where the queue is full. partition: -1 leaves it to the key."""
+        while True:
+            try:
+                self._producer.produce(topic, key=key, value=value, partition=partition)
+                break
+            except BufferError:
+                self._producer.poll(0.05)
+        self._producer.poll(0)
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait for what is on its way; the number of records that still are."""
+        return self._producer.flush(timeout_s)
