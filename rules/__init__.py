@@ -4,14 +4,15 @@
     answers = evaluate(frame, catalogue)      # one nullable Boolean column per rule: yes, no, unknown
     points, tier = score(answers, catalogue)
 
-`<family>/<name>.yaml` holds the rule `family.name`. `rules.engine.contract` has its fields, `rules.engine.sql` what
+`<family>/<name>.yaml` holds the rule `family.name`. `schemas.rulefile` has its fields, `rules.engine.sql` what
 `when` may say, `rules.engine.cases` how its cases become events.
 """
 
 from rules.engine.catalogue import Catalogue, load_catalogue, load_rule
-from rules.engine.contract import Rule, RuleError
+from rules.engine.contract import RuleError
 from rules.engine.evaluation import evaluate
 from rules.engine.score import ACTIONS, SCORE_MAX, THRESHOLDS, TIERS, actions, score, tier_of
+from schemas.rulefile import Rule
 
 __all__ = [
     "ACTIONS",

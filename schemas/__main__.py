@@ -16,10 +16,11 @@ def main() -> int:
     stale = [path for path, content in files.items() if not path.exists() or path.read_text("utf-8") != content]
     gone = [path for path in (HERE / "json").glob("*.schema.json") if path not in files]
     for path in [*stale, *gone]:
-        print(f"{path.relative_to(HERE)}: {'out of date' if check else 'removed' if path in gone else 'written'}")
+        done = "out of date" if check else "removed" if path in gone else "written"
+        print(f"{path.relative_to(HERE.parent)}: {done}")
     if not check:
         for path in stale:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[path], "utf-8")
         for path in gone:
             path.unlink()

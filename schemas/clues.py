@@ -102,6 +102,7 @@ class Dispatched(ClueEvent, frozen=True, kw_only=True):
 
     to: Annotated[Id, _about("Station that can stop the parcel.")]
     adcode: Annotated[Adcode, _about("Place by which the station was chosen, GB/T 2260.")]
+    facility: Annotated[Id | None, _about("Facility by which it was chosen, where one is known.")] = None
     accept_by: Annotated[Millis, _about("Accepted by then, epoch ms UTC.")]
     check_by: Annotated[Millis, _about("Parcel looked at by then, epoch ms UTC.")]
     answer_by: Annotated[Millis, _about("Answered by then, epoch ms UTC.")]

@@ -20,13 +20,15 @@ from schemas.columns import REFERENCE as JOINED
 from schemas.desk import Access, Enforcement, Entry, Grade, Hold, Link, Order, Tally, Trace
 from schemas.records import Alert, Feedback, Inspection, Reject, Scan, Shipment
 from schemas.reference import Reference
+from schemas.rulefile import SCHEMA_FILE, rule_schema
 from schemas.topics import RULES, TOPICS, Topic
 
 HERE: Final = Path(__file__).parent
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 VERSION: Final = 1  # of the records' definitions: `schema_version` in the input events
+RULE: Final = "rule"
 
-# What each public topic holds, and the name under which its schema is published. Rules are files: they have none.
+# What each public topic holds, and the name under which its schema is published; for rules see `schemas.rulefile`.
 _MESSAGES: Final[dict[str, tuple[str, Any]]] = {
     topics.SHIPMENTS: ("shipment", Shipment),
     topics.SCANS: ("scan", Scan),
@@ -57,20 +59,23 @@ _RECEIVED: Final = (
 
 def published() -> dict[Path, str]:
     """Every generated file with its content."""
-    files = {HERE / "json" / f"{name}.schema.json": _json(schema(name)) for name in RECORDS}
+    files = {HERE / "json" / f"{name}.schema.json": _json(schema(name)) for name in (*RECORDS, RULE)}
+    files[HERE.parent / "rules" / SCHEMA_FILE] = _json(schema(RULE))  # where rule files look for it
     files[HERE / "asyncapi.yaml"] = _yaml(asyncapi())
     files[HERE / "columns.md"] = columns_reference()
     return files
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one record; `name` is a key of `RECORDS`."""
+    """The JSON Schema (draft 2020-12) of one record, or of a rule file; `name` is a key of `RECORDS`, or RULE."""
+    head = {"$schema": DIALECT, "$id": f"urn:waybill-sentinel:schema:{name}:{VERSION}"}
+    if name == RULE:
+        return {**head, **rule_schema()}
     (root,), parts = msgspec.json.schema_components([RECORDS[name]], ref_template="#/$defs/{name}")
     if "$ref" in root:
         root = parts.pop(root["$ref"].rpartition("/")[2])
     else:
         root = {"title": name.capitalize(), "anyOf": root["anyOf"]}  # without OpenAPI's `discriminator`
-    head = {"$schema": DIALECT, "$id": f"urn:waybill-sentinel:schema:{name}:{VERSION}"}
     return {**head, **root, **({"$defs": parts} if parts else {})}
 
 

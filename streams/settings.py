@@ -52,8 +52,6 @@ KAFKA_RESERVED = frozenset({
     "transaction.timeout.ms",
 })  # fmt: skip
 
-SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "sasl.jaas", "oauthbearer.config", "oauthbearer.client")
-
 
 class SettingsError(WaybillError):
     """A setting that cannot be used. The message is one line and names the field and where its value came from."""
@@ -184,6 +182,9 @@ class Settings(BaseSettings):
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
         description="Folder of local state; may be lost, the changelog restores it.",
     )
+    accept_lost_state: bool = Field(
+        False, description="Start although a changelog is empty that should not be: what was counted so far is lost."
+    )
     hot_bytes_max: int = Field(
         268_435_456, ge=1_048_576, description="Memory for the hot set in front of the store, per worker (bytes)."
     )
@@ -311,24 +312,6 @@ def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
     if config is not None and field in tomllib.loads(config.read_text(encoding="utf-8")):
         return str(config)
     return "default"
-
-
-def shown(settings: Settings, field: str) -> str:
-    """The value of `field` as text that is safe to print: secrets, also those among Kafka's properties, are hidden."""
-    value = getattr(settings, field)
-    if field == "kafka":
-        value = {k: "***" if any(word in k for word in SECRET_WORDS) else v for k, v in value.items()}
-    if isinstance(value, SecretStr):
-        return "***"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return "" if value is None or value == {} else str(value)
-
-
-def unknown_variables() -> list[str]:
-    """WAYBILL_ variables that name no setting: probably misspelt. Not an error, as Kubernetes adds its own."""
-    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_ENV, "WAYBILL_DEBUG"}
-    return sorted(name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
 
 
 def _variable_of(error: SourceError) -> str:

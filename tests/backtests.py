@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rules.engine.catalogue import SHIPPED, rule_files
+from rules.engine.folder import SHIPPED, rule_files
 from streams.files.backtest.difference import Difference, Parcel
 from streams.files.backtest.run import backtest, load_pair
 from streams.generate import generate, write

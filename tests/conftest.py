@@ -4,6 +4,7 @@ kafka           bootstrap servers, nothing said of topics
 fresh_topics    a function of the partition count that empties the broker of our topics, creates them anew and returns
                 bootstrap servers
 fresh_kafka     the same, done, with four partitions
+secured         another broker, which asks for a login and knows rights
 """
 
 from __future__ import annotations
@@ -14,8 +15,18 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from rules import load_catalogue
 from streams.kafka import admin as topics
 from streams.ops import broker
+from tests import reference
+from tests.secured import Secured
+
+
+def pytest_report_header() -> list[str]:
+    """The live rules that the reference judge does not know: their own cases are all that is played of them."""
+    unknown = reference.unknown(load_catalogue())
+    return [f"reference judge: does not know {', '.join(unknown)}"] if unknown else []
+
 
 # Tests delete all topics. On a broker of yours that needs your word for it, unless there is nothing to lose.
 MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
@@ -26,6 +37,20 @@ def kafka() -> Iterator[str]:
     """Bootstrap servers of a real Kafka; a broker that cannot be had is an error."""
     with broker.bootstrap() as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def _secured() -> Iterator[Secured]:
+    with Secured() as broker:
+        topics.create(broker.servers, 2)
+        yield broker
+
+
+@pytest.fixture
+def secured(_secured: Secured) -> Secured:
+    """A broker with logins and rights, with all topics, two partitions each; nobody is allowed anything yet."""
+    _secured.deny_all()
+    return _secured
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.clues import Answered
 from schemas.records import Alert
-from schemas.terms import Arm, CheckKind, ClosedFor, Origin, Outcome, Status, Tier
+from schemas.terms import Adcode, Arm, CheckKind, ClosedFor, Origin, Outcome, Status, Tier
 
 State = Literal["new", "dispatched", "accepted", "checked", "answered", "closed"]
 HoldState = Literal["requested", "effective", "released"]
@@ -56,6 +56,8 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     doubled    outcomes of double checks, the station's and the second person's; the newest few.
     level      how far up the present step was escalated.
     standing   what the alert says now; `alert` is what it said when the clue was opened.
+    adcode     where the parcel can be stopped: as the alert says, or where a station handed it over to.
+    declined   stations that refused it for this place.
     """
 
     clue_id: str
@@ -81,11 +83,15 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 
     standing: Status | None = None
     standing_tier: Tier | None = None
+    standing_adcode: Adcode | None = None
     revision: int = 0
 
     station: str | None = None
     dispatched_at: int | None = None
     first_dispatched_at: int | None = None
+    dispatched_adcode: Adcode | None = None
+    dispatched_facility: str | None = None
+    declined: tuple[str, ...] = ()
     accept_by: int | None = None
     check_by: int | None = None
     answer_by: int | None = None

@@ -12,57 +12,15 @@ from typing import Any, Final
 import xxhash
 from msgspec.structs import replace
 
-from desk.clues.clue import CLAIM_MS, Clue, Late, State
+from desk.clues.clue import CLAIM_MS, Clue, Late
 from desk.clues.holds import held
+from desk.clues.table import EXCLUSIVE, FROM, OF_STATION
 from schemas import clues as log
 from schemas.terms import Outcome
 
 SECOND_SHARE: Final = 0.05  # of the answers that need no second person by themselves
 LATE_KEPT: Final = 16  # refused events, and double checks, that a clue remembers
 IDS_KEPT: Final = 64  # event ids that a clue remembers, to know a repeat
-
-_OPEN: Final = frozenset[State]({"new", "dispatched", "accepted", "checked", "answered"})
-_ANY: Final = frozenset[State]({*_OPEN, "closed"})
-
-# From which states an event applies.
-FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
-    log.Dispatched: frozenset({"new", "dispatched"}),
-    log.Accepted: frozenset({"dispatched"}),
-    log.Refused: frozenset({"dispatched"}),
-    log.Transferred: frozenset({"dispatched", "accepted", "checked"}),
-    log.Checked: frozenset({"accepted"}),
-    log.Answered: frozenset({"accepted", "checked"}),
-    log.Confirmed: frozenset({"answered"}),
-    log.Disputed: frozenset({"answered"}),
-    log.Closed: frozenset({"new", "dispatched"}),
-    log.Reopened: frozenset({"closed"}),
-    log.Standing: _ANY,
-    log.Graded: _OPEN,
-    log.Claimed: _OPEN,
-    log.Escalated: _OPEN,
-    log.Monitor: _OPEN,
-    log.Held: _ANY,
-    log.DueMoved: frozenset({"dispatched", "accepted", "checked"}),
-    log.Noted: _ANY,
-    log.Kept: _ANY,
-}
-# These must come alone: each has to carry the number of those before it.
-EXCLUSIVE: Final = frozenset(
-    {
-        log.Dispatched,
-        log.Accepted,
-        log.Refused,
-        log.Transferred,
-        log.Checked,
-        log.Answered,
-        log.Confirmed,
-        log.Disputed,
-        log.Closed,
-        log.Reopened,
-    }
-)
-# These only the station does that has the clue.
-OF_STATION: Final = frozenset({log.Accepted, log.Refused, log.Transferred, log.Answered})
 
 
 def step(clue: Clue | None, event: log.ClueEvent) -> Clue | str:
@@ -96,7 +54,7 @@ def objection(clue: Clue, event: log.ClueEvent) -> str | None:
     if kind in EXCLUSIVE and event.expects is None:
         return f"{name}: `expects` is missing"
     if clue.state not in FROM[kind]:
-        return f"{name}: the clue is {clue.state}"
+        return f"{name}: the clue is {clue.state}{f', after {clue.last}' if clue.last else ''}"
     if kind in OF_STATION and event.station != clue.station:
         return f"{name}: the clue is with station {clue.station}"
     return None
@@ -141,6 +99,7 @@ def _opened(event: log.Opened) -> Clue:
         ids=(event.event_id,),
         standing=None if event.alert is None else event.alert.status,
         standing_tier=None if event.alert is None else event.alert.tier,
+        standing_adcode=None if event.alert is None else event.adcode,
         revision=0 if event.alert is None else event.alert.revision,
     )
 
@@ -159,7 +118,8 @@ def _dispatched(clue: Clue, event: log.Dispatched) -> Clue | str:
         clue,
         state="dispatched",
         station=event.to,
-        adcode=event.adcode,
+        dispatched_adcode=event.adcode,
+        dispatched_facility=event.facility,
         dispatched_at=event.at,
         first_dispatched_at=event.at if first is None else first,
         dispatches=clue.dispatches + 1,
@@ -186,7 +146,13 @@ def _accepted(clue: Clue, event: log.Accepted) -> Clue:
 
 def _refused(clue: Clue, event: log.Refused) -> Clue:
     return replace(
-        clue, state="new", station=None, refusals=clue.refusals + 1, last=f"refusal by {event.station}", level=0
+        clue,
+        state="new",
+        station=None,
+        declined=(*clue.declined[1 - LATE_KEPT :], event.station or ""),
+        refusals=clue.refusals + 1,
+        last=f"refusal by {event.station}",
+        level=0,
     )
 
 
@@ -196,6 +162,7 @@ def _transferred(clue: Clue, event: log.Transferred) -> Clue:
         state="new",
         station=None,
         adcode=event.to_adcode,
+        declined=(event.station or "",),
         accepted_at=None,
         accepted_by=None,
         checked_at=None,

@@ -118,13 +118,14 @@ def _station(
     clues = [case.clue for case in cases]
     dues = [due for clue in clues if (due := next_due(clue, now_ms)) is not None]
     answered = [timely for clue in clues if (timely := in_time(clue)) is not None]
-    days = _working_days(calendar, now_ms)
-    arrivals = Counter(_day(clue.first_dispatched_at or 0) for clue in clues)
-    answers = Counter(_day(clue.first_answered_at) for clue in clues if clue.first_answered_at is not None)
+    window = now_ms - WINDOW_DAYS * DAY_MS
+    arrivals = Counter(_day(at) for clue in clues if (at := clue.first_dispatched_at or 0) > window)
+    answers = Counter(_day(at) for clue in clues if (at := clue.first_answered_at or 0) > window)
+    days = _working_days(calendar, min(arrivals, default=""), now_ms)
     capacity = stated if stated is not None else capacity_of([answers[day] for day in days]) if answers else None
-    load = None if capacity is None else sum(arrivals[day] for day in days) / (len(days) * capacity)
+    load = None if capacity is None or not arrivals else arrivals.total() / (max(len(days), 1) * capacity)
     rule = rule_share = None
-    if capacity is not None and overloaded({day: arrivals[day] for day in days}, capacity):
+    if capacity is not None and overloaded({**dict.fromkeys(days, 0), **arrivals}, capacity):
         rule, rule_share = _tighten(cases, worst)
     return StationMeasure(
         station=station,
@@ -164,10 +165,10 @@ def budget(cases: Sequence[Case], capacities: Mapping[str, int]) -> dict[str, di
     return {station: regret(list(found.values()), capacities[station]) for station, found in sorted(days.items())}
 
 
-def _working_days(calendar: Calendar, now_ms: int) -> list[str]:
-    """The working days among the newest 28 that are over, and today."""
+def _working_days(calendar: Calendar, first: str, now_ms: int) -> list[str]:
+    """The working days of the newest 28, from the first on which a clue came."""
     days = [now_ms - back * DAY_MS for back in range(WINDOW_DAYS)]
-    return [_day(day) for day in days if calendar.works_at(day)]
+    return [day for at in days if calendar.works_at(at) and (day := _day(at)) >= first]
 
 
 def _day(at_ms: int) -> str:

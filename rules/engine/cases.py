@@ -29,9 +29,10 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.engine.contract import Answer, Case, Event, Rule, RuleError
+from rules.engine.contract import RuleError
 from schemas.records import Inspection, Scan, Shipment, encode
 from schemas.reference import Courier, Enterprise, Machine, Outlet, ReferenceRecord
+from schemas.rulefile import Answer, Case, Event, Rule
 
 Fact = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
 
@@ -117,7 +118,7 @@ class _Player:
     def reference(self, overrides: dict[str, Any], at: int, field: str) -> Fact:
         """A reference record; `at` is when it becomes known, which no field of it says."""
         kind = overrides.get("kind")
-        if kind not in _REFERENCE:
+        if not isinstance(kind, str) or kind not in _REFERENCE:
             raise RuleError(self.rule, f"{field}.kind", f"is one of {', '.join(_REFERENCE)}")
         record, defaults = _REFERENCE[kind]
         given = {name: value for name, value in overrides.items() if name != "kind"}
@@ -137,6 +138,8 @@ class _Player:
         for name in overrides:
             if name not in known:
                 raise RuleError(self.rule, f"{field}.{name}", f"a {kind} has no such field")
+        if not isinstance(overrides.get("waybill_no", ""), str):
+            raise RuleError(self.rule, f"{field}.waybill_no", "is a text: put a number in quotes")
         waybill = overrides.get("waybill_no") or (kind != "shipment" and self.latest) or f"W{len(self.parcels) + 1:04d}"
         if waybill not in self.parcels:
             self.numbers[waybill] = len(self.numbers) + 1
@@ -218,7 +221,7 @@ _REFERENCE: Final[dict[Any, tuple[Any, dict[str, Any]]]] = {
         {"machine_id": "X-1", "facility_id": "F-1", "machine_kind": "xray", "seen_at": FIRST_MS},
     ),
 }
-_SPAN: Final = re.compile(r"(-?\d+(?:\.\d+)?) ?(ms|s|min|h|d)")
+_SPAN: Final = re.compile(r"(-?\d{1,12}(?:\.\d{1,12})?) ?(ms|s|min|h|d)", re.ASCII)
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 

@@ -1,13 +1,12 @@
 """The rules in force: every file of a folder, checked, with a deployment's overrides put in.
 
 The folder is the registry: `<family>/<name>.yaml` is the rule `family.name`, and nothing else registers it. Any fault
-stops the whole catalogue, since a rule that is left out would pass for one that says no.
+stops the whole catalogue, because a rule that is left out would pass for one that says no.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,18 +19,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rules.engine.contract import SETTABLE, Rule, RuleError
-from rules.engine.reach import reach
+from rules.engine.contract import SETTABLE, RuleError
+from rules.engine.folder import NAME, SHIPPED, overlooked, read_files
+from rules.engine.reach import needs_record, reach
 from rules.engine.reading import read_yaml
 from rules.engine.sql import compile_when
-from schemas.columns import COLUMNS
-from schemas.terms import WORD_FORM
-
-SHIPPED: Final = Path(__file__).parents[1]
-"""Where the catalogue of the package lies, in a checkout and in a wheel."""
+from schemas.columns import COLUMNS, NO_RECORD
+from schemas.rulefile import Rule
 
 _OVERRIDES = "overrides"
-_NAME: Final = re.compile(WORD_FORM)
 _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
 
@@ -80,14 +76,9 @@ def load_catalogue(
     Raises RuleError, naming file and field, for any fault in a rule or an override.
     """
     folder = SHIPPED if root is None else root
-    for fault in misplaced(folder):
+    for fault in overlooked(folder):
         raise fault
     return load_files(read_files(folder), overrides, folder=folder, only=only, with_off=with_off)
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    """The bytes of every rule file below a folder, by rule id. Raises RuleError if it is none."""
-    return {f"{path.parent.name}.{path.stem}": path.read_bytes() for path in rule_files(folder)}
 
 
 def load_files(
@@ -103,7 +94,7 @@ def load_files(
     compiled = {}
     for rule_id, data in sorted(files.items()):
         family, dot, name = rule_id.partition(".")
-        if not (dot and _NAME.fullmatch(family) and _NAME.fullmatch(name)):
+        if not (dot and NAME.fullmatch(family) and NAME.fullmatch(name)):
             raise RuleError(str(folder), rule_id, "not the id of a rule: family.name")
         file = str(folder / family / f"{name}.yaml")
         rule, expression = load_rule(rule_id, data, file, overrides.get(rule_id, {}))
@@ -135,37 +126,19 @@ def load_rule(
     if overrides:
         rule = _override(rule, overrides)
         expression = compile_when(rule.when, rule.limits, f"{_OVERRIDES} of {file}")
-    if rule.never_unknown:
-        can_be_null = [name for name in sorted(set(expression.meta.root_names())) if COLUMNS[name].null]
-        if can_be_null and reach(rule, expression).unknown:
-            name = can_be_null[0]
-            raise RuleError(file, "never_unknown", f"{name} can be null: {COLUMNS[name].null}")
+    if rule.never_unknown and reach(rule, expression).unknown:
+        raise RuleError(file, "never_unknown", _why_unknown(expression))
     return rule, expression.alias(rule_id)
 
 
-def rule_files(folder: Path) -> list[Path]:
-    """The rule files below a folder, sorted. Raises RuleError if it is none."""
-    return [path for path in _yaml_files(folder) if not _misplaced(path, folder)]
-
-
-def misplaced(folder: Path) -> list[RuleError]:
-    """YAML files below a folder that are where no rule is looked for. Raises RuleError if it is none."""
-    return [RuleError(str(path), "", problem) for path in _yaml_files(folder) if (problem := _misplaced(path, folder))]
-
-
-def _yaml_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise RuleError(str(folder), "", "not a folder")
-    found = sorted(folder.rglob("*.y*ml"))
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-
-
-def _misplaced(path: Path, folder: Path) -> str:
-    if len(path.relative_to(folder).parts) != 2 or path.suffix != ".yaml":
-        return "a rule lies at <family>/<name>.yaml, this would be overlooked"
-    if not (_NAME.fullmatch(path.parent.name) and _NAME.fullmatch(path.stem)):
-        return "family and name are lower case letters, digits and underscores"
-    return ""
+def _why_unknown(expression: pl.Expr) -> str:
+    """Why a rule that reads these columns can be unknown."""
+    reads = sorted(set(expression.meta.root_names()))
+    for name in reads:
+        if COLUMNS[name].null:
+            return f"{name} can be null: {COLUMNS[name].null}"
+    name = next(name for name in reads if needs_record(name))
+    return f"{name} can be null: a parcel may have scans and {NO_RECORD}. Leave never_unknown out, and add such a case"
 
 
 def check_rule(rule: Rule, file: str) -> None:
@@ -174,7 +147,7 @@ def check_rule(rule: Rule, file: str) -> None:
         if language not in rule.title:
             raise RuleError(file, f"title.{language}", "missing")
     for name, limit in rule.limits.items():
-        if not _NAME.fullmatch(name) or name in SETTABLE:
+        if not NAME.fullmatch(name) or name in SETTABLE:
             raise RuleError(file, f"limits.{name}", "not a name for a limit")
         _check_limit(limit, file, f"limits.{name}")
     for name in rule.evidence:

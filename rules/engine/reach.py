@@ -20,10 +20,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from rules.engine.contract import Limit, Rule
 from rules.engine.sql import DTYPES, INTEGER_MAX, tokens
 from schemas.columns import COLUMNS, HISTORY, JOURNEY, NO_RECORD, Column
 from schemas.records import Shipment
+from schemas.rulefile import Limit, Rule
 
 ROWS_MAX: Final = 2**19
 """Beyond so many combinations, so many are drawn from them (always the same)."""
@@ -52,7 +52,7 @@ def reach(rule: Rule, expression: pl.Expr) -> Reach:
     values = {name: _values(COLUMNS[name], texts, numbers) for name in names}
     certain = certain and math.prod(map(len, values.values())) <= ROWS_MAX
     frame = _combinations(values)
-    frame = _without_record(frame.filter(*_occurs(names)))
+    frame = _states(frame.filter(*_occurs(names)))
     answers = frame.select(expression.alias("answer"))["answer"]
     yes = bool(answers.any(ignore_nulls=True))
     no = bool((~answers).any(ignore_nulls=True))
@@ -181,12 +181,20 @@ _BETWEEN: Final = (
 """What holds between two columns: (one, other, never null)."""
 
 
-def _without_record(frame: pl.DataFrame) -> pl.DataFrame:
-    """Where a parcel is scanned and not registered, nothing of its shipment has a value."""
-    if "unregistered_24h" not in frame.columns:
+def needs_record(name: str) -> bool:
+    """Whether a column has no value while the parcel has no shipment record."""
+    return COLUMNS[name] not in JOURNEY or NO_RECORD in COLUMNS[name].null
+
+
+def _states(frame: pl.DataFrame) -> pl.DataFrame:
+    """The combinations of a parcel with its shipment record, and those of one that was scanned and never registered."""
+    empty = [name for name in frame.columns if needs_record(name)]
+    if not empty:
         return frame
-    unknown = [name for name in frame.columns if COLUMNS[name] not in JOURNEY or NO_RECORD in COLUMNS[name].null]
-    return frame.with_columns(pl.when(~pl.col("unregistered_24h").fill_null(False)).then(pl.col(unknown)))
+    without = frame.with_columns(pl.lit(None, frame.schema[name]).alias(name) for name in empty).unique()
+    if "unregistered_24h" in frame.columns:
+        frame = frame.filter(~pl.col("unregistered_24h").fill_null(False))
+    return pl.concat([frame, without])
 
 
 # --- values to try --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules.engine.catalogue import Catalogue
-from rules.engine.contract import Action
+from schemas.rulefile import Action
 from schemas.terms import Level
 
 TIERS: Final[tuple[Level, ...]] = get_args(Level)

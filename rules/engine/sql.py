@@ -27,8 +27,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from rules.engine.contract import Limit, RuleError
+from rules.engine.contract import RuleError
 from schemas.columns import COLUMNS
+from schemas.rulefile import Limit
 
 DTYPES: Final[dict[str, pl.DataType]] = {
     "string": pl.String(),

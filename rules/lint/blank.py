@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from rules.engine.contract import RuleError
+from rules.engine.folder import SHIPPED
 from rules.lint.draft import TODO
+from schemas.rulefile import SCHEMA_FILE, SCHEMA_LINE
 from schemas.terms import RULE_FORM
 
 
@@ -19,8 +21,14 @@ def write_blank(folder: Path, rule_id: str) -> Path:
     path = folder / family / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8") as file:
-        file.write(_BLANK.replace("{id}", rule_id).replace("{todo}", TODO))
+        file.write(SCHEMA_LINE + _BLANK.replace("{id}", rule_id).replace("{todo}", TODO))
+    write_schema(folder)
     return path
+
+
+def write_schema(folder: Path) -> None:
+    """Put the JSON Schema of rule files where those of this folder look for it; the present one replaces an older."""
+    (folder / SCHEMA_FILE).write_bytes((SHIPPED / SCHEMA_FILE).read_bytes())
 
 
 _BLANK: Final = """\
@@ -40,7 +48,7 @@ actions: [open_box]  # of hold, open_box, second_xray, identity_check, visit_out
 limits: {todo_min: 100000}
 when: declared_value_fen >= :todo_min  # SQL; :name stands for a limit
 evidence: [declared_value_fen, freight_fen]  # columns shown with a yes
-never_unknown: false  # true if every column of `when` always has a value; then no case is unknown
+never_unknown: false  # true if it asks only of scans and inspections what they always say; then no case is unknown
 # Events say what differs from a quiet retail parcel of books; `after: 2 d` is counted from the first event.
 cases:
   - name: "{todo} the least that fires"

@@ -12,11 +12,12 @@ import msgspec
 
 from rules.engine.cases import timelines
 from rules.engine.catalogue import check_rule, load_rule, told
-from rules.engine.contract import Case, Event, Rule, RuleError
+from rules.engine.contract import RuleError
 from rules.engine.reach import PENDING, known_values, misfits, reach
 from rules.engine.reading import read_yaml
 from rules.engine.sql import compile_when, spelled_out, tokens
 from schemas.columns import COLUMNS
+from schemas.rulefile import Case, Event, Rule
 
 Severity = Literal["error", "warning"]
 TODO: Final = "TODO"
@@ -199,7 +200,7 @@ class Draft:
         if pending and not reads & {"retail", "customer_type"}:
             self.add("warning", "when", f"{pending[0]} is known of retail parcels only: begin with `retail AND`")
         if "cases" in self.values and can.unknown and None not in self._shown(rule):
-            self.add("error", "cases", "none shows when it is unknown")
+            self.add("error", "cases", f"none shows when it is unknown: add one{_UNREGISTERED}")
 
     def _evidence(self, rule: Rule) -> None:
         if "evidence" not in self.values:
@@ -247,6 +248,7 @@ class Draft:
             return []
 
 
+_UNREGISTERED: Final = ", such as a parcel without a shipment record, `events: [{scan: {scan_type: arrived}}]`"
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 _COMPARED: Final = re.compile(r"(\w+)\s*(?:>=|<=|>|<)\s*:")
 

@@ -6,14 +6,15 @@ be right all the same: a rule that can never say yes, a text that its column nev
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rules.engine.catalogue import SHIPPED, misplaced, rule_files
 from rules.engine.contract import RuleError
+from rules.engine.folder import SHIPPED, hidden, overlooked, read_file, rule_files, rule_id
 from rules.lint.draft import OVERRIDES, Draft, Finding, Severity
 
 __all__ = ["Finding", "Report", "Severity", "lint"]
@@ -43,8 +44,11 @@ def lint(
     Raises RuleError if there is nothing to look at.
     """
     folder = SHIPPED if root is None else root
-    found = [Finding(shown(Path(error.file)), "", error.field, "error", error.problem) for error in misplaced(folder)]
-    drafts = [Draft(f"{path.parent.name}.{path.stem}", shown(path), path.read_bytes()) for path in rule_files(folder)]
+    found = [Finding(shown(Path(error.file)), "", error.field, "error", error.problem) for error in overlooked(folder)]
+    found += [
+        Finding(shown(path), "", "", "warning", "hidden by its dot, so it is not loaded") for path in hidden(folder)
+    ]
+    drafts = [_draft(path) for path in rule_files(folder)]
     if not drafts and not found:
         raise RuleError(str(folder), "", "no rules here (<family>/<name>.yaml)")
     ids = {draft.id for draft in drafts}
@@ -54,7 +58,8 @@ def lint(
             raise RuleError("only", name, "no such rule or family")
     chosen = [draft for draft in drafts if only is None or {draft.id, draft.id.partition(".")[0]} & set(only)]
     for draft in drafts:
-        draft.read()
+        if not draft.findings:
+            draft.read()
     for draft in chosen:
         draft.check(overrides.get(draft.id, {}))
     _compare(drafts)
@@ -64,9 +69,18 @@ def lint(
     return Report(tuple(draft.id for draft in chosen), tuple(found))
 
 
+def _draft(path: Path) -> Draft:
+    draft = Draft(rule_id(path), shown(path), b"")
+    try:
+        draft.data = read_file(path)
+    except RuleError as error:
+        draft.refused(error)
+    return draft
+
+
 def shown(path: Path) -> str:
-    """The path as one would type it here."""
-    full, here = path.resolve(), Path.cwd()
+    """The path as you would type it here."""
+    full, here = Path(os.path.abspath(path)), Path.cwd()  # links keep their names
     return str(full.relative_to(here) if full.is_relative_to(here) else path)
 
 

@@ -12,13 +12,13 @@ from itertools import groupby
 from typing import Final
 
 from rules.engine.catalogue import Catalogue
-from rules.engine.contract import Case, Rule
 from rules.engine.score import THRESHOLDS, TIERS
 from rules.engine.sql import spelled
 from rules.pages.markup import Markup, Part, join, tag
 from rules.pages.wording import changes, expected, lines, value
 from rules.pages.words import LANGUAGES, Language, word
 from schemas.columns import COLUMNS, Column
+from schemas.rulefile import Case, Rule
 
 
 def pages(catalogue: Catalogue, written: Catalogue) -> dict[str, str]:

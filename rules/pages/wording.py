@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rules.engine.contract import SETTABLE, Answer, Case, Event, Rule
+from rules.engine.contract import SETTABLE
+from schemas.rulefile import Answer, Case, Event, Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ COMMANDS = (
     "demo",
     "worker",
     "alerts",
+    "clues",
+    "measures",
+    "dispatcher",
+    "tracer",
     "doctor",
     "generate",
     "judge",
@@ -37,6 +41,7 @@ COMMANDS = (
     "rules",
     "settings",
     "topics",
+    "offsets",
     "broker",
 )
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +12,10 @@ import typer
 
 from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import ConfigOption, JsonOption, SetOption, add, settings_of
+from streams.cli.rulefiles import catalogues, check_known, folder_of, own_folder
 
 if TYPE_CHECKING:
-    from rules import Catalogue
-    from streams.settings import Settings
+    pass
 
 RulesOption = Annotated[
     Path | None,
@@ -62,7 +61,7 @@ def list_rules(
     from rules.pages.wording import changes
     from streams.cli.views import rules as view
 
-    catalogue, written = _catalogues(settings, chosen)
+    catalogue, written = catalogues(settings, chosen)
     if not as_json:
         view.listing(catalogue, written)
         return
@@ -83,17 +82,18 @@ def show(
 
     import msgspec
 
+    from rules.engine.folder import rule_ids
     from rules.engine.sql import spelled_out
     from rules.pages.wording import changes
     from schemas.columns import COLUMNS
     from streams.cli.views import rules as view
 
-    catalogue, written = _catalogues(settings, None)
-    _check_known([rule_id], catalogue.by_id.keys(), families=False)
+    check_known([rule_id], rule_ids(folder_of(settings)), families=False)
+    catalogue, written = catalogues(settings, [rule_id])
     rule, before = catalogue.by_id[rule_id], written.by_id[rule_id]
     expression = catalogue.expressions[catalogue.rules.index(rule)]
     reads = sorted(set(expression.meta.root_names()))
-    file = _folder(settings) / f"{rule_id.replace('.', '/')}.yaml"
+    file = folder_of(settings) / f"{rule_id.replace('.', '/')}.yaml"
     sql = spelled_out(rule.when, rule.limits, rule_id)
     if not as_json:
         view.whole(rule, before, sql=sql, reads=reads, file=file)
@@ -120,7 +120,7 @@ def new(
     in shadow: answered, but without points.
     """
     settings = settings_of(config, assignments, rules_dir=rules)
-    folder = _own_folder(settings)
+    folder = own_folder(settings)
 
     from rules.lint.blank import write_blank
 
@@ -138,7 +138,8 @@ def copy(
 
     Files that are there are left alone, and it is an error if there is one.
     """
-    from rules.engine.catalogue import SHIPPED, rule_files
+    from rules.engine.folder import SHIPPED, rule_files
+    from rules.lint.blank import write_schema
 
     files = {path: folder / path.relative_to(SHIPPED) for path in rule_files(SHIPPED)}
     for target in files.values():
@@ -147,6 +148,7 @@ def copy(
     for path, target in files.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
+    write_schema(folder)
     print(f"{folder}: {len(files)} rules; use them with --rules {folder} or WAYBILL_RULES_DIR={folder}")
 
 
@@ -165,12 +167,12 @@ def lint(
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 
-    from rules.engine.catalogue import SHIPPED, rule_files
+    from rules.engine.folder import SHIPPED, rule_ids
     from rules.lint.lint import lint as look
     from streams.cli.views import rules as view
 
     if chosen:
-        _check_known(chosen, {f"{path.parent.name}.{path.stem}" for path in rule_files(settings.rules_dir or SHIPPED)})
+        check_known(chosen, rule_ids(settings.rules_dir or SHIPPED))
     report = look(settings.rules_dir, settings.rule_overrides, only=chosen or None)
     if as_json:
         for finding in report.findings:
@@ -205,7 +207,7 @@ def run_cases(
     from streams.cli.views import rules as view
     from streams.files.cases import count, play
 
-    in_forces, written = _catalogues(settings, chosen)
+    in_forces, written = catalogues(settings, chosen)
     catalogue = in_forces if in_force else written
     total, played = count(catalogue), []
     with bar(progress) as advance:
@@ -249,49 +251,11 @@ def docs(
 
     from rules.pages.pages import pages
 
-    catalogue, written = _catalogues(settings, None)
+    catalogue, written = catalogues(settings, None)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages(catalogue, written).items():
         (folder / name).write_text(text, encoding="utf-8")
         print(folder / name)
-
-
-def _catalogues(settings: Settings, chosen: list[str] | None) -> tuple[Catalogue, Catalogue]:
-    """The rules in force and as written, rules that are off among them."""
-    from rules import load_catalogue
-
-    written = load_catalogue(settings.rules_dir, with_off=True)
-    if chosen:
-        _check_known(chosen, written.by_id.keys())
-        written = load_catalogue(settings.rules_dir, only=chosen, with_off=True)
-    in_force = load_catalogue(settings.rules_dir, settings.rule_overrides, only=chosen or None, with_off=True)
-    return in_force, written
-
-
-def _check_known(chosen: list[str], ids: Collection[str], *, families: bool = True) -> None:
-    names = set(ids)
-    if families:
-        names |= {name.partition(".")[0] for name in names}
-    for name in chosen:
-        if name not in names:
-            close = difflib.get_close_matches(name, sorted(names), n=1)
-            hint = f", perhaps {close[0]}" if close else "; `waybill rules list` has them all"
-            raise typer.BadParameter(f"no rule {name}{hint}", param_hint="RULE")
-
-
-def _folder(settings: Settings) -> Path:
-    from rules.engine.catalogue import SHIPPED
-    from rules.lint.lint import shown
-
-    return Path(shown(settings.rules_dir or SHIPPED))
-
-
-def _own_folder(settings: Settings) -> Path:
-    if settings.rules_dir is None:
-        raise typer.BadParameter(
-            "no folder; `waybill rules copy DIR` makes one of the shipped rules", param_hint="--rules"
-        )
-    return settings.rules_dir
 
 
 def _overridden(changed: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, Any]]:

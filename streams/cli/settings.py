@@ -20,7 +20,8 @@ def show(config: ConfigOption = None, assignments: SetOption = None, as_json: Js
 
     Secrets are not shown. Piped, it prints one line per setting, separated by tabs.
     """
-    from streams.settings import Settings, config_file, load, origin, shown, unknown_variables
+    from streams.settings import Settings, config_file, load, origin
+    from streams.settings_shown import shown, unknown_variables
 
     options = given(assignments)
     settings, file = load(config, options), config_file(config)

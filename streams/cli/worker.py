@@ -44,6 +44,9 @@ def worker(
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error (default: setting log_level).")
     ] = None,
+    accept_lost_state: Annotated[
+        bool, typer.Option("--accept-lost-state", help="Start although a changelog is empty that should not be.")
+    ] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
@@ -62,7 +65,7 @@ def worker(
         signal.signal(signal.SIGHUP, _stopped_early)
     settings = settings_of(
         config, assignments, bootstrap_servers=bootstrap_servers, state_dir=state_dir, instance=instance,
-        web_port=web_port, log_level=log_level,
+        web_port=web_port, log_level=log_level, accept_lost_state=accept_lost_state or None,
     )  # fmt: skip
 
     from streams.ops.preflight import checked

@@ -125,7 +125,7 @@ class World:
         """All reference records, as on the wire."""
         return [
             *self._enterprises(), *self.planted_enterprises, *self._outlets(), *self.planted_outlets,
-            *self._couriers(), *self.planted_couriers, *self._machines(),
+            *self._couriers(), *self.planted_couriers, *self._machines(), *self._stations(),
         ]  # fmt: skip
 
     def _enterprises(self) -> list[dict[str, Any]]:
@@ -178,6 +178,15 @@ class World:
             {"kind": "machine", "id": f"X-{facility}", "machine_id": f"X-{facility}", "facility_id": facility,
              "machine_kind": "xray", "seen_at": self._start_at}
             for facility in self.facility_ids.slice(self.outlets)
+        ]  # fmt: skip
+
+    def _stations(self) -> list[dict[str, Any]]:
+        """A police station for each place, and one for each province, which has what lies elsewhere."""
+        provinces = sorted({int(code) // 10_000 * 10_000 for code in self.adcodes})
+        return [
+            {"kind": "station", "id": f"PS{code}", "station_id": f"PS{code}", "name": f"示例派出所{code}",
+             "station_kind": "police", "adcode": str(code), "capacity": 12}
+            for code in (*self.adcodes.tolist(), *provinces)
         ]  # fmt: skip
 
 

@@ -6,26 +6,21 @@ Only committed messages are read, and nothing is committed for the reader: it jo
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, get_args
 
 import msgspec
-from confluent_kafka import Message
 
 from schemas import topics
 from schemas.apart import Shadow
 from schemas.records import Alert
 from schemas.terms import Level, Tier
-from streams.kafka.cluster import Cluster
-from streams.kafka.reader import Piece, Reader
+from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT_S = 10.0
-_SILENCE_S = 30.0
-_ROWS = 5_000
 _TIERS: tuple[Tier, ...] = get_args(Tier)
 _LEVELS: tuple[Level, ...] = get_args(Level)
 _decode_alert = msgspec.json.Decoder(Alert).decode
@@ -50,7 +45,7 @@ class AlertReader:
     latest   begin at the end instead.
     shadow   read the shadow topic.
 
-    Raises ClientError when the broker does not answer, has no such topic, or denies it.
+    Raises ClientError when the broker does not answer or has no such topic.
     """
 
     def __init__(
@@ -59,16 +54,7 @@ class AlertReader:
     ) -> None:  # fmt: skip
         self.topic = topics.SHADOW if shadow else topics.ALERTS
         self.unreadable = 0
-        config = {**(client or {}), "bootstrap.servers": bootstrap_servers}
-        facts = Cluster(config, timeout_s=_TIMEOUT_S).topic(self.topic)
-        self._reader = Reader(config)
-        try:
-            # Fixed now: "the beginning", or "the end", would be wherever the first fetch finds it.
-            places = [(self.topic, number) for number in range(facts.partitions)]
-            self._reader.assign({place: self._reader.bounds(*place, _TIMEOUT_S)[latest] for place in places})
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        self._reader = LogReader(bootstrap_servers, [self.topic], client=client, latest=latest)
 
     def __enter__(self) -> Self:
         return self
@@ -76,35 +62,30 @@ class AlertReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reader.__exit__(kind, error, trace)
+        self._reader.close()
 
     def to_end(self) -> Iterator[Change]:
         """All changes up to the end of each partition as it is when reached. Raises ClientError."""
-        for piece in self._reader.to_end(rows_max=_ROWS, silent_s=_SILENCE_S):
-            yield from self._changes(piece)
+        return self._changes(self._reader.to_end())
 
     def poll(self, timeout_s: float) -> list[Change]:
         """Changes that have come, at the latest after `timeout_s`. Raises ClientError."""
-        return self._changes(self._reader.read(_ROWS, timeout_s))
+        return list(self._changes(self._reader.poll(timeout_s)))
 
-    def _changes(self, piece: Piece) -> list[Change]:
-        return [change for message in piece.records if (change := self._change(message)) is not None]
-
-    def _change(self, message: Message) -> Change | None:
-        key, raw = message.key(), message.value()
-        parcel = key.decode("utf-8", "replace") if isinstance(key, bytes) else ""
-        if not raw:
-            return Change(parcel, None, b"", message.timestamp()[1])
-        try:
-            at_ms = message.timestamp()[1]
-            if self.topic == topics.SHADOW:
-                return Change(parcel, None, bytes(raw), at_ms, _decode_shadow(raw))
-            return Change(parcel, _decode_alert(raw), bytes(raw), at_ms)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self.unreadable += 1
-            place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-            log.warning("%s is no message of this version; left out", place)
-            return None
+    def _changes(self, entries: Iterable[Entry]) -> Iterator[Change]:
+        for entry in entries:
+            parcel = entry.key.decode("utf-8", "replace")
+            if not entry.value:
+                yield Change(parcel, None, b"", entry.at_ms)
+                continue
+            try:
+                if self.topic == topics.SHADOW:
+                    yield Change(parcel, None, entry.value, entry.at_ms, _decode_shadow(entry.value))
+                else:
+                    yield Change(parcel, _decode_alert(entry.value), entry.value, entry.at_ms)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self.unreadable += 1
+                log.warning("%s is no message of this version; left out", entry.place)
 
 
 class NewestShadows:

@@ -25,6 +25,7 @@ from streams.kafka.errors import (
     cause,
     said,
 )
+from streams.kafka.handshake import check_files, diagnosis
 from streams.kafka.rights import Operation, Right, denied, right_of
 
 Place = tuple[str, int]
@@ -61,6 +62,7 @@ class Cluster:
     """Asks, waits and says why an answer did not come. Every method raises ClientError, or DeniedError."""
 
     def __init__(self, config: Properties, *, timeout_s: float = TIMEOUT_S) -> None:
+        check_files(config)
         self.config = config
         self._timeout_s = timeout_s
         self._troubles = Troubles()
@@ -189,7 +191,7 @@ class Cluster:
 
     def set_committed(self, group: str, offsets: Mapping[Place, int]) -> None:
         """Set committed offsets of a group that has no members."""
-        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        places = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
         asked = self._client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
         try:
             for each in asked[group].result(self._timeout_s).topic_partitions:
@@ -235,12 +237,16 @@ class Cluster:
     def _why(self, error: BaseException) -> str:
         """What a call failed of, and the last trouble with a connection before it."""
         self._client.poll(0)
-        if isinstance(error, TimeoutError):
-            return self._troubles.beside("no answer in time")
-        silent = cause(error).code() in _SILENCES
-        return self._troubles.beside(said(error)) if silent else said(error)
+        timed_out = isinstance(error, TimeoutError)
+        if not (timed_out or cause(error).code() in _SILENCES):
+            return said(error)
+        text = self._troubles.beside("no answer in time" if timed_out else said(error))
+        last = self._troubles.last
+        why = _REFUSED if last is not None and last.code() == KafkaError._AUTHENTICATION else diagnosis(self.config)
+        return f"{why}; {text}" if why else text
 
 
+_REFUSED = "the broker does not accept kafka.sasl.username and kafka.sasl.password, or not this kafka.sasl.mechanism"
 _SILENCES = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
 
 

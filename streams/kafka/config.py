@@ -60,6 +60,19 @@ def polling(config: Properties) -> dict[str, Any]:
     }
 
 
+def member(config: Properties) -> dict[str, Any]:
+    """A consumer of a group whose offsets travel in transactions; `config` has its `group.id`."""
+    return {
+        "session.timeout.ms": 10_000,
+        **config,
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 50,
+        "fetch.queue.backoff.ms": 5,
+    }
+
+
 def sender(config: Properties) -> dict[str, Any]:
     """A producer whose records are never misordered or doubled, put where Java clients would put them."""
     return {

@@ -1,8 +1,7 @@
-"""What librdkafka said, in one place: which error it was, what that means, and what to do about it."""
+"""What librdkafka said, in one place: which error it was, and what kind of error that is."""
 
 from __future__ import annotations
 
-import re
 from typing import cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -57,56 +56,9 @@ def cause(error: BaseException) -> KafkaError:
 
 
 def said(error: BaseException | KafkaError) -> str:
-    """The same in words, with what to do where that is known."""
+    """The same in words."""
     told = error if isinstance(error, KafkaError) else cause(error)
-    return explained(told.str())
-
-
-def explained(text: str) -> str:
-    """A text of librdkafka's, with what it means where connections fail."""
-    meaning = next((meaning for pattern, meaning in _MEANINGS if re.search(pattern, text, re.IGNORECASE)), "")
-    return f"{text.rstrip('. ')}: {meaning}" if meaning else text
-
-
-# The first that fits. librdkafka's own hints name one of several causes, so what to do is told by the symptom.
-_MEANINGS = (
-    (
-        r"hostname mismatch|IP address mismatch",
-        "the broker's certificate is for another host name: connect by a name that is in the certificate, also in the "
-        "broker's advertised.listeners",
-    ),
-    (
-        r"certificate verify failed|self.signed certificate|unable to get .*issuer",
-        "the broker's certificate was not issued by a CA that this client trusts: set kafka.ssl.ca.location to the CA "
-        "of the broker",
-    ),
-    (
-        r"ssl\.[\w.]+ failed.*No such file|No such file.*ssl\.|No such file or directory",
-        "no such file: check the path in that setting of kafka",
-    ),
-    (
-        r"wrong version number|PLAINTEXT broker listener",
-        "the listener does not speak TLS: connect to a TLS listener, or set kafka.security.protocol to PLAINTEXT or "
-        "SASL_PLAINTEXT",
-    ),
-    (
-        r"connecting to a SSL listener|security\.protocol config",
-        "the listener expects another protocol, probably TLS: set kafka.security.protocol to SSL or SASL_SSL",
-    ),
-    (
-        r"certificate required|bad certificate|handshake failure",
-        "the broker asks for a client certificate: set kafka.ssl.certificate.location and kafka.ssl.key.location",
-    ),
-    (
-        r"SASL .*mechanism.*not|unsupported SASL|mechanism handshake",
-        "the broker does not offer this kafka.sasl.mechanism",
-    ),
-    (
-        r"Authentication failed|SASL authentication error|Invalid credentials",
-        "the broker does not accept kafka.sasl.username and kafka.sasl.password",
-    ),
-    (r"Failed to resolve", "no such host: check bootstrap_servers"),
-)
+    return str(told.str())
 
 
 class Troubles:
@@ -122,4 +74,4 @@ class Troubles:
 
     def beside(self, text: str) -> str:
         """What a call failed of, and the trouble that was behind it."""
-        return text if self.last is None else f"{text} ({explained(self.last.str())})"
+        return text if self.last is None else f"{text} ({self.last.str()})"

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from streams.kafka import config as properties
 from streams.kafka.config import Properties
 from streams.kafka.errors import DENIED, FAILURES, ClientError, Troubles, cause, said
+from streams.kafka.handshake import check_files
 from streams.kafka.rights import denied, right_of
 
 Place = tuple[str, int]
@@ -38,6 +39,7 @@ class Transactions:
     """A producer of transactions. Calls block; one thread at a time. Each raises TransactionError."""
 
     def __init__(self, config: Properties, transactional_id: str) -> None:
+        check_files(config)
         self._config = config
         self._id = transactional_id
         self._producer = Producer(properties.transactional(config, transactional_id), logger=log)

@@ -20,8 +20,10 @@ from typing import Self
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from streams.kafka import config as properties
+from streams.kafka.cluster import Cluster
 from streams.kafka.config import Properties
 from streams.kafka.errors import DENIED, FAILURES, MISSING, ClientError, MissingError, Troubles, cause, said
+from streams.kafka.handshake import check_files
 from streams.kafka.rights import denied, right_of
 
 Place = tuple[str, int]
@@ -51,6 +53,7 @@ class Reader:
     """
 
     def __init__(self, config: Properties, *, committed: bool = True, more: Properties | None = None) -> None:
+        check_files(config)
         self._config = config
         self._troubles = Troubles()
         self._pending: dict[Place, int | None] = {}  # not read to the end; where that is, if it was given
@@ -124,6 +127,7 @@ class Reader:
                 heard = time.monotonic()
             elif time.monotonic() - heard > silent_s:
                 topic, number = min(self._pending)
+                Cluster(self._config).topic(topic)  # a right that is missing is silence to a consumer
                 raise ClientError(self._troubles.beside(f"{topic}[{number}]: nothing has come for {silent_s:.0f} s"))
             yield piece
 
@@ -131,7 +135,11 @@ class Reader:
         """What this error means for whoever reads `topic`."""
         if (right := right_of(error, topic=topic)) is not None:
             return denied(self._config, right)
-        if error.code() in MISSING:
+        if error.code() in MISSING:  # or hidden for want of a right, which a consumer cannot tell
+            try:
+                Cluster(self._config).topic(topic)
+            except ClientError as told:
+                return told
             return MissingError(f"{topic}: no such topic; `waybill topics create` makes it")
         where = f"{topic}: " if topic else ""
         self._client.poll(0)

@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from schemas import topics
 from schemas.errors import WaybillError
+from streams.flow import sources
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
 from streams.state.format import FORMAT
@@ -18,6 +20,11 @@ log = logging.getLogger(__name__)
 _ROWS = 50_000
 _Values = defaultdict[Place, dict[bytes, bytes | None]]
 _FORMAT = bytes([FORMAT])
+_BEGUN = b"\x00begun"  # before all keys, as notes of ours are
+_SOURCES = {
+    topics.PARCELS_CHANGELOG: (*sources.TOPICS, topics.FACTS),
+    topics.HISTORIES_CHANGELOG: (topics.OBSERVATIONS,),
+}
 
 
 class RestoreError(WaybillError):
@@ -28,19 +35,24 @@ def restore(
     config: Mapping[str, object],
     stores: Mapping[str, RocksStore],
     partitions: set[int],
-    *,
     cancelled: Callable[[], bool],
     timeout_s: float = 120.0,
+    resumed: Mapping[Place, int] | None = None,
 ) -> int:
     """Open `partitions` of every store (by changelog topic) and read what they lack; the number of records read.
 
     The end is the end of the log when the reading starts. An unfinished transaction before it is waited for, for until
     it is committed or aborted nobody knows whether its records count. That ends with its time-out, unless the broker
-    has forgotten it: RestoreError, when nothing has come for `patience_s`.
+    has forgotten it: RestoreError, when nothing has come for `timeout_s`.
+
+    resumed: committed offsets of the group; where it has read on, and a changelog is empty, that is a RestoreError.
     """
     at = {(topic, number): stores[topic].open(number) for topic in stores for number in sorted(partitions)}
     _check_origin(stores, at, changelog_ids(config, stores))
     wanted, ends = _lacking(config, at)
+    for topic, number in unwritten(at, ends):
+        _check_lost(config, topic, number, resumed or {})
+        stores[topic].put([number], [_BEGUN], [_FORMAT])
     if not wanted:
         return 0
     try:
@@ -72,6 +84,29 @@ def _lacking(config: Mapping[str, object], at: Mapping[Place, int]) -> tuple[dic
             ends[place] = high
             wanted[place] = max(offset, low)
     return wanted, ends
+
+
+def unwritten(at: Mapping[Place, int], ends: Mapping[Place, int]) -> list[Place]:
+    """Changelog partitions that nothing was ever written to: each begins with a mark, together with the first offsets
+    that are committed."""
+    return [place for place, offset in at.items() if not offset and place not in ends]
+
+
+def _check_lost(config: Mapping[str, object], changelog: str, number: int, resumed: Mapping[Place, int]) -> None:
+    """Where the group has read on, and the changelog holds nothing, the state of what was read is lost."""
+    for topic in _SOURCES[changelog]:
+        at = resumed.get((topic, number), 0)
+        if not at:
+            continue
+        with Reader(config) as asker:
+            low, _ = asker.bounds(topic, number, timeout_s=30.0)
+        if at > low:
+            raise RestoreError(
+                f"{changelog}[{number}] is empty, but the group has read {topic}[{number}] to offset {at:,}: the state "
+                "of what was read is lost. Restore that topic from a copy, or stop all workers and read again what the "
+                "input topics still hold with `waybill offsets reset --to earliest`, or go on without it with "
+                "`waybill worker --accept-lost-state`"
+            )
 
 
 def changelog_ids(config: Mapping[str, object], stores: Mapping[str, RocksStore]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Literal
 
+from schemas.errors import WaybillError
 from streams.native.build import ADVICE as ADVICE
 
 NOT_BUILT = "is not built"
@@ -28,7 +29,7 @@ except ImportError as error:
 Switch = Literal["auto", "1", "0"]
 
 
-class NativeError(RuntimeError):
+class NativeError(WaybillError):
     """The native front end was asked for and cannot be used; the message says why, and what to do."""
 
 

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import WaybillError
+
 HERE: Final = Path(__file__).resolve().parent
 LIBRARY: Final = HERE / "_front.abi3.so"
 LOCK: Final = HERE / "crates.lock"
@@ -23,7 +25,7 @@ COST: Final = "events are read by Python, and the worker does about two thirds o
 ADVICE: Final = "install cargo 1.75 or later (Debian 13, Ubuntu 24.04: apt-get install cargo), then run make setup"
 
 
-class BuildError(RuntimeError):
+class BuildError(WaybillError):
     """The library was not built; the message is one line, and says what to do."""
 
 

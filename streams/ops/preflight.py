@@ -15,7 +15,8 @@ from streams.kafka import admin
 from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster
 from streams.kafka.rights import WORKER_TOPICS, Right, denied, worker_rights
-from streams.settings import KafkaProperty, Settings, unknown_variables
+from streams.settings import KafkaProperty, Settings
+from streams.settings_shown import unknown_variables
 
 DEFAULT_SERVERS = "127.0.0.1:9092"  # where `waybill broker run` listens
 _CONNECT_S = 3.0

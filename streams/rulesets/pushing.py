@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rules import RuleError
-from rules.engine.catalogue import load_files, read_files
+from rules.engine.catalogue import load_files
+from rules.engine.folder import read_files
 from rules.lint.lint import Report, lint
 from schemas.errors import WaybillError
 from schemas.rulesets import Ack, RuleSet

@@ -6,6 +6,8 @@ import asyncio
 import faulthandler
 import logging
 import signal
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -19,7 +21,7 @@ from rules import load_catalogue
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.settings import Settings
-from streams.worker.health import Health
+from streams.worker.health import Health, listen
 from streams.worker.parts import committer_of
 from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
@@ -49,12 +51,19 @@ class Watch(Service):
             app.worker.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
+            fault=lambda: app.worker.broker.fault,
         )
         self._health = Health(app.worker, self._watchdog)
+        self._listener: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Take the port of the pages. Raises HealthError."""
+        if self._pages:
+            self._listener = listen(self._settings.web_host, self._settings.web_port)
 
     async def on_start(self) -> None:
-        if self._pages:
-            url = await self._health.start(self._settings.web_host, self._settings.web_port)
+        if self._listener is not None:
+            url = await self._health.start(self._listener)
             log.info("pages at %s/metrics, /live, /ready", url)
         self.add_future(self._watchdog.run())
 
@@ -66,7 +75,8 @@ class Boot(BootStrategy):
     """Faust's order of starting, with our pages."""
 
     def web_server(self) -> Iterable[Any]:
-        return [Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)]
+        self.app.watch = Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)
+        return [self.app.watch]
 
 
 class Tables(TableManager):
@@ -83,6 +93,7 @@ class App(faust.App):
     """A Faust app with the worker's own parts: `worker` (states, epochs) and `link` (what its transport needs)."""
 
     BootStrategy = Boot
+    watch: Watch
     logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
 
     def __init__(self, settings: Settings, **options: Any) -> None:
@@ -109,9 +120,15 @@ class App(faust.App):
         folder = self.settings.state_dir
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
         except OSError as error:
-            raise StateDirError(f"state_dir {folder}: {error.strerror}") from error
-        self.add_future(self.worker.prepare())
+            raise StateDirError(
+                f"state_dir {folder}: {error.strerror}; name a folder that the worker may write with --state-dir or "
+                "WAYBILL_STATE_DIR"
+            ) from error
+        self.watch.listen()
+        self.add_future(self.worker.prepare())  # the first that another worker of this name would feel
         await super().on_first_start()
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import json
+import socket
 
 from aiohttp import web
 
@@ -26,6 +27,17 @@ class HealthError(WaybillError):
     """The pages cannot be served; the message names address and port."""
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port, before anything that another worker feels. Port 0 takes any free one. Raises HealthError."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        raise HealthError(
+            f"web_port: {port} on {host} {why}; name another with --web-port or WAYBILL_WEB_PORT"
+        ) from None
+
+
 class Health:
     """The pages of one worker, served on the event loop that it runs on."""
 
@@ -34,23 +46,17 @@ class Health:
         self._watchdog = progress
         self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str, port: int) -> str:
-        """Begin to serve; returns the URL. Port 0 takes any free one. Raises HealthError."""
+    async def start(self, listener: socket.socket) -> str:
+        """Begin to serve; returns the URL."""
         pages = web.Application()
         pages.add_routes(
             [web.get("/metrics", self._metrics), web.get("/live", self._live), web.get("/ready", self._ready)]
         )
         self._runner = web.AppRunner(pages, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
-            raise HealthError(
-                f"web_port: {port} on {host} {why}; name another with --web-port or WAYBILL_WEB_PORT"
-            ) from None
-        return f"http://{host}:{self._runner.addresses[0][1]}"
+        await web.SockSite(self._runner, listener).start()
+        host, port = listener.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
         """End the pages."""
@@ -68,6 +74,8 @@ class Health:
         return self._answer(True, "working" if self._watchdog.behind else "nothing to do")
 
     async def _ready(self, request: web.Request) -> web.Response:
+        if fault := self._watchdog.fault:
+            return self._answer(False, fault)
         if (away_s := self._watchdog.away_s) > AWAY_S:
             return self._answer(False, f"waits for a broker: none has answered for {away_s:.0f} s")
         if self._worker.ready:

@@ -33,6 +33,7 @@ class Watchdog:
     answers     whether a broker answers now
     stalled_s   longest time without progress before `stalled` says so
     give_up_s   longest time before `run` raises StuckError
+    fault       what is wrong and does not get better; empty while all is well
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Watchdog:
         *,
         stalled_s: float,
         give_up_s: float,
+        fault: Callable[[], str] = lambda: "",
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._worker = worker
@@ -50,6 +52,7 @@ class Watchdog:
         self._answers = answers
         self._stalled_s = stalled_s
         self._give_up_s = give_up_s
+        self._fault = fault
         self._look_every_s = look_every_s
         self.behind = 0  # records
         self._commits = 0
@@ -73,6 +76,11 @@ class Watchdog:
         return self._clock - self._answered_at
 
     @property
+    def fault(self) -> str:
+        """Why it ends in a moment; empty while it does not."""
+        return self._fault()
+
+    @property
     def stalled(self) -> str:
         """Why it counts as dead; empty while it does not."""
         return self._wrong(self._stalled_s)
@@ -88,8 +96,14 @@ class Watchdog:
 
     async def _tick(self) -> None:
         last = time.monotonic()
+        said = False
         while True:
             await asyncio.sleep(self._look_every_s)
+            if fault := self.fault:
+                if said:
+                    raise StuckError(fault)
+                log.error("%s; ending", fault)
+                said = True  # and first on the pages, for a look
             now = time.monotonic()
             self._clock += min(now - last, 2 * self._look_every_s)
             last = now

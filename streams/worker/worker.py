@@ -271,9 +271,8 @@ class Worker:
         timeout_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
         loop = asyncio.get_running_loop()
         following = loop.run_in_executor(None, self.inputs.catch_up, self._cancelled, timeout_s)
-        reading = partial(
-            restore, client(self.settings), self._stores, numbers, cancelled=self._cancelled, timeout_s=timeout_s
-        )
+        resumed = {} if self.settings.accept_lost_state else self._consumer().resumed
+        reading = partial(restore, client(self.settings), self._stores, numbers, self._cancelled, timeout_s, resumed)
         records = await loop.run_in_executor(self._effects, reading)
         if not self._cancelled():
             self._life.to(Phase.CATCHING_UP)

@@ -72,7 +72,7 @@ def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_w
         line = ends(worker)
     what = f"{topics.SCANS}[1]: offset {at} is next to read, but the log holds {at + 2} to {2 * at}: "
     assert what + f"records {at} to {at + 1} were deleted before they were read" in line
-    assert f"--group waybill-gone --topic {topics.SCANS}:1 --reset-offsets --to-earliest" in line
+    assert f"group waybill-gone, then run `waybill offsets reset --topic {topics.SCANS}:1 --to earliest`" in line
 
     put_back(fresh_kafka, "waybill-gone", topics.SCANS, 1, 10**6)
     with worker:

@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Producer
 
 from rules import load_catalogue
-from rules.engine.catalogue import SHIPPED, rule_files
+from rules.engine.folder import SHIPPED, rule_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_key
 from streams.files.driver import Offline
@@ -41,7 +41,6 @@ triage: Look at it.
 actions: [open_box]
 when: retail
 evidence: [retail, weight_g]
-never_unknown: true
 cases:
   - name: a retail parcel
     events: [{shipment: {customer_type: retail}}]
@@ -49,6 +48,9 @@ cases:
   - name: an agreement parcel
     events: [{shipment: {customer_type: agreement}}]
     expect: "no"
+  - name: scanned, and not yet registered
+    events: [{scan: {scan_type: arrived}}]
+    expect: unknown
 """
 
 

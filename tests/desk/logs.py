@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from desk.clues.clue import Clue
-from desk.clues.fold import EXCLUSIVE, FROM, step
+from desk.clues.fold import step
+from desk.clues.table import EXCLUSIVE, FROM
 from schemas import clues as log
 from schemas.records import Alert
 from tests.schemas.samples import ALERT

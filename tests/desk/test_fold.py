@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from desk.clues.book import Book
 from desk.clues.clue import CLAIM_MS, Clue
-from desk.clues.fold import EXCLUSIVE, FROM, IDS_KEPT, LATE_KEPT, needs_second, step
+from desk.clues.fold import IDS_KEPT, LATE_KEPT, needs_second, step
+from desk.clues.table import EXCLUSIVE, FROM
 from schemas import clues as log
 from schemas.records import encode
 from tests.desk.logs import T0, applied, clue_at, event, interleaved, opened, random_log
@@ -165,7 +166,7 @@ def test_who_withdraws_or_comes_too_late_leaves_no_answer() -> None:
         assert (after.state, after.closed_for, after.answer) == ("closed", reason, None)
     assert "only an answer" in str(step(clue, event(log.Closed, 5, clue, reason="answered")))
     accepted = clue_at(log.Dispatched, log.Accepted)
-    assert step(accepted, event(log.Closed, 5, accepted)) == "closed: the clue is accepted"
+    assert step(accepted, event(log.Closed, 5, accepted)) == "closed: the clue is accepted, after acceptance by ST-1"
 
 
 def test_a_clue_under_controlled_delivery_goes_to_no_station_and_is_seen_by_those_named() -> None:

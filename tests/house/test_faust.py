@@ -10,16 +10,16 @@ MODULES = ("streams.worker.faust", "streams.kafka.transport", "streams.kafka.tra
 
 # By class, what is ours alone. Every other name in these classes is one of Faust's, replaced.
 OURS: dict[str, set[str]] = {
-    "App": {"settings", "worker", "link"},
+    "App": {"settings", "watch", "worker", "link"},
     "Boot": set(),
     "Consumer": {
-        "group_metadata", "starts", "idle", "release", "read_again", "fail", "lag", "passed",
+        "group_metadata", "starts", "resumed", "idle", "release", "read_again", "fail", "lag", "passed",
         "_poll", "_revoked", "_assigned", "_serve", "_serve_revoked", "_serve_assigned", "_on_thread",
     },
     "Runner": {"run", "_end_in_time"},
     "Tables": set(),
     "Transport": {"driver_version", "default_port"},
-    "Watch": set(),
+    "Watch": {"listen"},
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ ORDER = (
     {"streams.flow"},
     {"streams.files", "streams.generate"},
     {"streams.kafka"},
-    {"streams.rulesets", "streams.explain"},
+    {"streams.rulesets", "streams.explain", "streams.settings_shown"},
     {"streams.worker", "streams.ops", "desk"},
     {"streams.app", "streams.demo"},
     {"streams.main", "streams.cli"},

@@ -182,6 +182,7 @@ CLUES: tuple[dict[str, Any], ...] = (
     _clue(
         "dispatched",
         to="ST-440111-1",
+        facility="HUB-020",
         adcode="440111",
         accept_by=_AT,
         check_by=_AT,

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from schemas import publish
 from schemas.clues import AnyClueEvent
 from schemas.columns import COLUMNS
-from schemas.publish import HERE, RECORDS, asyncapi, published, schema
+from schemas.publish import HERE, RECORDS, RULE, asyncapi, published, schema
 from schemas.records import Alert, encode
 from schemas.reference import Reference
 from schemas.topics import TOPICS
@@ -38,7 +38,7 @@ def test_the_files_are_up_to_date() -> None:
     assert set((HERE / "json").iterdir()) == {path for path in published() if path.parent.name == "json"}
 
 
-@pytest.mark.parametrize("name", sorted(RECORDS))
+@pytest.mark.parametrize("name", sorted({*RECORDS, RULE}))
 def test_each_schema_is_a_schema_of_its_dialect(name: str) -> None:
     document = schema(name)
     Draft202012Validator.check_schema(document)
@@ -161,8 +161,9 @@ def test_the_command_writes_what_is_stale_and_removes_what_is_gone(
 ) -> None:
     from schemas import __main__ as command
 
+    here = tmp_path / "schemas"
     for module in (publish, command):
-        monkeypatch.setattr(module, "HERE", tmp_path)
+        monkeypatch.setattr(module, "HERE", here)
 
     def run(*arguments: str) -> int:
         monkeypatch.setattr("sys.argv", ["schemas", *arguments])
@@ -172,11 +173,12 @@ def test_the_command_writes_what_is_stale_and_removes_what_is_gone(
     assert not list(tmp_path.iterdir())
     assert run() == 0
     assert run("--check") == 0
-    (tmp_path / "json" / "old.schema.json").write_text("{}")
-    (tmp_path / "columns.md").write_text("")
+    (here / "json" / "old.schema.json").write_text("{}")
+    (here / "columns.md").write_text("")
     capsys.readouterr()
     assert run("--check") == 1
-    assert capsys.readouterr().out == "columns.md: out of date\njson/old.schema.json: out of date\n"
+    out = capsys.readouterr().out
+    assert out == "schemas/columns.md: out of date\nschemas/json/old.schema.json: out of date\n"
     assert run() == 0
     assert run("--check") == 0
-    assert not (tmp_path / "json" / "old.schema.json").exists()
+    assert not (here / "json" / "old.schema.json").exists()

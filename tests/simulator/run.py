@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from confluent_kafka import KafkaException
-
 from rules import Catalogue, load_catalogue
 from schemas import topics
 from streams.flow.sources import TOPICS
+from streams.kafka.errors import ClientError
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.settings import Settings
 from streams.state.rocks import StateError
@@ -39,7 +38,7 @@ TRANSACTION_MS = 2_000
 LONGEST_S = 120.0  # of simulated time, in which everything must have come to rest
 CALM_S = 12.0  # longer than an idle partition waits for its clock, and a transaction for its end
 READ = (*TOPICS, topics.FACTS, topics.OBSERVATIONS)
-MAY_END = (CommitError, KafkaException, RebalanceError)  # what a worker may end of
+MAY_END = (CommitError, ClientError, RebalanceError)  # what a worker may end of
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from streams.settings import Settings, SettingsError, config_file, load, origin, shown, unknown_variables
+from streams.settings import Settings, SettingsError, config_file, load, origin
+from streams.settings_shown import shown, unknown_variables
 
 
 @pytest.fixture(autouse=True)

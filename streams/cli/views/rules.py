@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rules import Catalogue, Rule
-from rules.engine.contract import Case
 from rules.engine.sql import tokens
 from rules.lint.lint import Report
 from rules.pages.wording import changes, expected, lines, value
 from schemas.columns import COLUMNS, Column
+from schemas.rulefile import Case
 from streams.files.cases import Answered, Played
 
 WORDS = {True: "yes", False: "no", None: "unknown"}

@@ -82,6 +82,11 @@ class Tokeniser:
         tokens[missing] = 0
         return tokens
 
+    @property
+    def publish_key_ids(self) -> tuple[str, ...]:
+        """Ids of all publish keys that are held, the current one first."""
+        return tuple(sorted(self._publish_keys, key=lambda key_id: key_id != self.publish_key_id))
+
     def publish(self, token: int, key_id: str | None = None) -> str:
         """`key_id:32 hex` of a state token, under the current publish key or an older one that is still held.
 

@@ -84,6 +84,11 @@ class Consumer(base.Consumer):
         return self._poller.starts if self._poller else {}
 
     @property
+    def resumed(self) -> Mapping[Partition, int]:
+        """Committed offsets, of each partition that has one, when it was assigned."""
+        return self._poller.resumed if self._poller else {}
+
+    @property
     def idle(self) -> bool:
         """Nothing waits to be taken."""
         return not self._waiting

@@ -52,6 +52,7 @@ class Poller:
         self._on_revoked, self._on_assigned = on_revoked, on_assigned
         # For `lag`, next to read: at the assignment, by what was taken since, and behind the ends reached since.
         self._starts: dict[Partition, int] = {}
+        self._resumed: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
         self._group = str(config.get("group.id", ""))
@@ -63,6 +64,11 @@ class Poller:
     def starts(self) -> dict[Partition, int]:
         """Next to read, of each partition, when it was assigned."""
         return {place: self._starts[place] for place in self.assigned if place in self._starts}
+
+    @property
+    def resumed(self) -> dict[Partition, int]:
+        """Committed offsets, of each partition that has one, when it was assigned."""
+        return {place: at for place, at in self._resumed.items() if place in self.assigned}
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Join the group for these topics."""
@@ -169,7 +175,7 @@ class Poller:
         if self._closing:
             return
         new = {(each.topic, each.partition) for each in partitions}
-        at = _committed(client, partitions)
+        at = _committed(client, partitions, self._resumed)
         if self._incremental:
             self._give_back(client)
             client.incremental_assign(at)
@@ -218,7 +224,7 @@ class Poller:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
         stay = [TopicPartition(*each) for each in self.assigned]
         if stay:
-            at = _committed(client, stay)
+            at = _committed(client, stay, self._resumed)
             if self._incremental:
                 client.incremental_unassign(stay)
                 client.incremental_assign(at)
@@ -250,8 +256,8 @@ class Poller:
         )
         return InputError(
             f"{where}: offset {at} is next to read, but the log holds {low} to {high}: {what}. To go on with what is "
-            f"left, stop all workers of the group, then run `kafka-consumer-groups.sh --bootstrap-server HOST:PORT "
-            f"--group {self._group} --topic {place[0]}:{place[1]} --reset-offsets --to-earliest --execute`"
+            f"left, stop all workers of group {self._group}, then run "
+            f"`waybill offsets reset --topic {place[0]}:{place[1]} --to earliest`"
         )
 
     def _begin(self, at: Sequence[TopicPartition]) -> None:
@@ -266,8 +272,8 @@ _COMMITTED_S = 30.0
 _WATERMARKS_S = 10.0
 
 
-def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    """Where to begin: at the committed offset, or at the beginning of a partition for which there is none."""
+def _committed(client: Client, partitions: list[TopicPartition], resumed: dict[Partition, int]) -> list[TopicPartition]:
+    """Where to begin: at the committed offset, noted in `resumed`, or at the beginning of a partition without one."""
     if not partitions:
         return []
     deadline = time.monotonic() + _COMMITTED_S
@@ -277,6 +283,8 @@ def _committed(client: Client, partitions: list[TopicPartition]) -> list[TopicPa
             for each in at:
                 if each.error is not None:
                     raise KafkaException(each.error)
+                if each.offset >= 0:
+                    resumed[each.topic, each.partition] = each.offset
                 if each.offset < 0:  # the offset itself, for it may be committed before anything is read
                     each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
             return at

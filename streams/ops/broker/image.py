@@ -54,6 +54,9 @@ class Image:
             meta.write_text(meta.read_text("utf-8").replace(_CLUSTER, secrets.token_urlsafe(16)), "utf-8")
         path = data_dir / "server.properties"
         lines = {**properties(logs, ports), **settings}
+        if more := lines.pop("+listeners", ""):  # besides ours, at addresses of their own
+            for name in ("listeners", "advertised.listeners"):
+                lines[name] += f",{more}"
         path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()), encoding="utf-8")
         cluster = next(line for line in meta.read_text("utf-8").splitlines() if line.startswith("cluster.id="))
         return path, cluster.removeprefix("cluster.id=")

@@ -53,7 +53,7 @@ class PrivateKafka:
 
     data_dir      holds the broker's data and `kafka.log`, and is kept; None: a temporary one, removed at `stop()`.
     port          of the listener on 127.0.0.1; 0: a free one, kept over `restart()`.
-    settings      broker properties over those of `image.properties`.
+    settings      broker properties over those of `image.properties`; `+listeners`: further listeners, NAME://HOST:PORT.
     jvm_options   further options of the Java runtime.
     fast_start    use only the JVM's first compiler: the broker answers a third sooner. A million records in and out
                   took no longer than with both compilers; runs of many minutes may do better with False.

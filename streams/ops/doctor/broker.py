@@ -65,7 +65,7 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from _guarded("cleanup", _cleanup(cluster, there))
     if there.get(RULES):
         yield from _guarded("rule sets", [_rules(settings, Board(servers, preflight.client(settings), settings.group))])
-    yield from _records(config, there)
+    yield from _records(config, there, {state.topic.name for state in states if state.hidden})
 
 
 def _guarded(what: str, findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -152,10 +152,12 @@ def _rules(settings: Settings, board: Board) -> Finding:
     return ok("rule sets", by)
 
 
-def _records(config: Mapping[str, object], there: Mapping[str, int]) -> Iterator[Finding]:
+def _records(config: Mapping[str, object], there: Mapping[str, int], hidden: set[str]) -> Iterator[Finding]:
     """Keys and times of the newest records."""
     newest, read = 0, 0
     for topic in sources.TOPICS:
+        if topic in hidden:
+            yield fail("keys", f"{topic}: may not be read", advice(config, Right("READ", "topic", topic)))
         if topic not in there:
             continue
         sample = _Sample(there[topic])

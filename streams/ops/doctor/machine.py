@@ -17,7 +17,8 @@ from typing import Any
 from rules import RuleError, load_catalogue
 from streams.flow.describe import tokens
 from streams.ops.doctor.findings import Finding, fail, ok, warn
-from streams.settings import Settings, unknown_variables
+from streams.settings import Settings
+from streams.settings_shown import unknown_variables
 
 GB, MB = 1_000_000_000, 1_000_000
 DISK_WARN_BYTES, DISK_FAIL_BYTES = 10 * GB, 1 * GB

@@ -14,19 +14,18 @@ import rules
 from rules import Rule, evaluate, load_catalogue
 from rules.engine.cases import timelines
 from rules.engine.sql import DTYPES
-from schemas.columns import COLUMNS
+from schemas.columns import COLUMNS, JOURNEY
 
 CATALOGUE = load_catalogue()
 SCHEMA = {name: DTYPES[column.type] for name, column in COLUMNS.items()}
 
-# category (suspicion, compliance) and points, as the contract's table has them
+# category (suspicion, compliance) and points, as the contract's table has them: each in its first version
 CONTRACT = {
     "route.priority_origin": ("S", 15),
     "route.priority_lane": ("S", 15),
     "goods.powder_or_liquid": ("S", 15),
     "goods.on_priority_route": ("S", 25),
     "goods.controlled_term": ("S", 60),
-    "goods.hinted_term": ("S", 20),  # not in the contract: what is too weak for controlled_term
     "goods.vague_name": ("S", 10),
     "identity.missing": ("C", 30),
     "identity.number_invalid": ("C", 40),
@@ -77,42 +76,34 @@ LIMITS = {
 every_rule = pytest.mark.parametrize("rule", CATALOGUE.rules, ids=lambda rule: rule.id)
 
 
-def test_rules_points_and_categories_are_those_of_the_contract() -> None:
-    shipped = {rule.id: (rule.category[0].upper(), rule.points) for rule in CATALOGUE.rules}
-    assert shipped == CONTRACT
-
-
-def test_limits_are_those_of_the_contract() -> None:
-    assert {rule.id: dict(rule.limits) for rule in CATALOGUE.rules if rule.limits} == LIMITS
+def test_rules_of_the_contract_have_its_points_categories_and_limits() -> None:
+    """Others may be added, and one that is raised to another version is another rule."""
+    missing = CONTRACT.keys() - CATALOGUE.by_id.keys()
+    assert not missing
+    for rule_id, (category, points) in CONTRACT.items():
+        rule = CATALOGUE.by_id[rule_id]
+        if rule.version == 1:
+            assert (rule.category[0].upper(), rule.points, rule.mode) == (category, points, "live"), rule_id
+            assert dict(rule.limits) == LIMITS.get(rule_id, {}), rule_id
 
 
 def test_every_yaml_file_of_the_package_is_a_rule() -> None:
     root = Path(rules.__file__).parent
-    assert len(list(root.rglob("*.yaml"))) == len(CATALOGUE.rules)
+    assert len(list(root.rglob("*.yaml"))) == len(load_catalogue(with_off=True).rules)
 
 
 @every_rule
-def test_it_is_live_in_its_first_version_or_tried(rule: Rule) -> None:
-    assert (rule.mode, rule.version) == ("live" if rule.id != "goods.hinted_term" else "shadow", 1)
-
-
-@every_rule
-def test_titles_are_in_their_language(rule: Rule) -> None:
+def test_titles_are_in_their_language_and_the_prose_is_prose(rule: Rule) -> None:
     assert re.search(r"[\u4e00-\u9fff]", rule.title["zh"])
-    assert not re.search(r"[\u4e00-\u9fff]", rule.title["en"] + rule.why + rule.misses + rule.triage)
+    assert not re.search(r"[\u4e00-\u9fff]", rule.title["en"])
+    for text in (rule.why, rule.misses, rule.triage):
+        assert len(re.findall(r"[A-Za-z]+", text)) >= 3, text
 
 
 @every_rule
-def test_the_prose_says_something(rule: Rule) -> None:
-    assert len(rule.why) > 60
-    assert len(rule.misses) > 20
-    assert len(rule.triage) >= 18
-
-
-@every_rule
-def test_the_name_of_a_limit_ends_with_its_bound(rule: Rule) -> None:
-    for name in rule.limits:
-        assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)*_(min|max)", name), name
+def test_the_name_of_a_number_among_the_limits_ends_with_its_bound(rule: Rule) -> None:
+    for name, limit in rule.limits.items():
+        assert isinstance(limit, str | list) or re.fullmatch(r"[a-z]+(_[a-z0-9]+)*_(min|max)", name), name
 
 
 @every_rule
@@ -123,28 +114,21 @@ def test_evidence_shows_what_the_rule_compared(rule: Rule) -> None:
 
 
 @every_rule
-def test_evidence_is_enough_and_not_everything(rule: Rule) -> None:
-    assert 2 <= len(rule.evidence) <= 6
-    assert "retail" not in rule.evidence
+def test_cases_show_yes_no_and_unknown(rule: Rule) -> None:
+    """Unknown unless it reads only what scans and inspections always say."""
+    shown = {answer for timeline in timelines(rule) for answer in timeline.expected.values()}
+    assert {True, False} <= shown
+    assert None in shown or rule.never_unknown
+
+
+@every_rule
+def test_never_unknown_is_kept_where_nothing_but_a_scan_is_known(rule: Rule) -> None:
+    """Of a parcel without a shipment record, too: such a rule asks of scans and inspections alone."""
+    assert not rule.never_unknown or {COLUMNS[name] for name in _reads(rule)} <= set(JOURNEY)
 
 
 # Columns that are null for a retail parcel only until history has answered: no timeline ends so.
 PENDING = COLUMNS["courier_ids_60s"].null
-
-
-@every_rule
-def test_cases_show_yes_no_and_unknown(rule: Rule) -> None:
-    shown = {answer for timeline in timelines(rule) for answer in timeline.expected.values()}
-    assert {True, False} <= shown
-    settled = all(COLUMNS[name].null in {"", PENDING} for name in _reads(rule))
-    assert (None in shown) == (not rule.never_unknown and not settled)
-
-
-@every_rule
-def test_never_unknown_means_columns_that_always_have_a_value(rule: Rule) -> None:
-    if rule.never_unknown:
-        asked = {name for name in _reads(rule) if f"{name} IS NOT NULL AND" in rule.when}
-        assert {name for name in _reads(rule) if COLUMNS[name].null} <= asked
 
 
 def _reads(rule: Rule) -> frozenset[str]:
@@ -173,23 +157,29 @@ def test_no_row_breaks_the_catalogue_and_never_unknown_holds(rows: list[dict[str
             assert answers[rule.id].null_count() == 0, rule.id
 
 
-JUDGES_ALL = {"route.", "goods.", "journey.", "sender.freight_exceeds_value", "licence.", "courier.unregistered"}
+JUDGES_ALL = ("route.", "goods.", "journey.", "sender.freight_exceeds_value", "licence.", "courier.unregistered")
 
 
 @given(_ROWS)
 def test_retail_rules_say_no_of_other_parcels_whatever_else_is_unknown(row: dict[str, object]) -> None:
     answers = evaluate(pl.DataFrame([{**row, "retail": False}], schema=SCHEMA), CATALOGUE)
-    for rule in CATALOGUE.rules:
-        if not rule.id.startswith(tuple(JUDGES_ALL)):
-            assert answers[rule.id].to_list() == [False], rule.id
+    for rule_id in CONTRACT:
+        if not rule_id.startswith(JUDGES_ALL):
+            assert answers[rule_id].to_list() == [False], rule_id
 
 
 @every_rule
-def test_pending_history_is_unknown(rule: Rule) -> None:
-    """A retail parcel whose history has not answered: no rule that reads history may say yes or no of it."""
+def test_history_that_has_not_answered_decides_nothing(rule: Rule) -> None:
+    """A retail parcel whose history is pending: what a rule says of it already, it says whatever history will say."""
     history = {name for name, column in COLUMNS.items() if PENDING in column.null}
     if not _reads(rule) & history:
         return
-    shipment = {name: True if column.type == "boolean" else None for name, column in COLUMNS.items()}
-    row = {name: None if name in history else value for name, value in shipment.items()}
-    assert evaluate(pl.DataFrame([row], schema=SCHEMA), CATALOGUE)[rule.id].to_list() == [None]
+    other = {name: column.type == "boolean" or None for name, column in COLUMNS.items() if name not in history}
+    will = [dict.fromkeys(history), *({name: _of(name, value) for name in history} for value in (0, 1, 2**31))]
+    rows = [{**other, **said} for said in will]
+    pending, *later = evaluate(pl.DataFrame(rows, schema=SCHEMA), CATALOGUE)[rule.id].to_list()
+    assert pending is None or set(later) <= {pending}
+
+
+def _of(name: str, value: int) -> object:
+    return bool(value) if COLUMNS[name].type == "boolean" else value

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rules import ACTIONS, THRESHOLDS, TIERS, actions, load_catalogue, score
-from rules.engine.contract import Action
+from schemas.rulefile import Action
 from tests.rules.rulefile import Load
 
 SHIPPED = load_catalogue()

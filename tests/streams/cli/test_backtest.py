@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.engine.catalogue import SHIPPED
+from rules.engine.folder import SHIPPED
 from streams.cli import run
 from streams.files.backtest.difference import CHANGES, Difference, written
 from tests.backtests import changed_rules, compared, put, traffic

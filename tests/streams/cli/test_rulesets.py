@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.engine.catalogue import SHIPPED
+from rules.engine.folder import SHIPPED
 from schemas.rulesets import Ack, RuleSet, set_key
 from streams.cli import run
 from streams.ops import preflight

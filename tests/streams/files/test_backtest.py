@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from rules import THRESHOLDS, TIERS, load_catalogue
-from rules.engine.catalogue import SHIPPED, rule_files
+from rules.engine.folder import SHIPPED, rule_files
 from schemas.records import Alert, encode
 from streams.files import bulk, shuffle
 from streams.files.backtest.compare import Tally

@@ -11,7 +11,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from rules.engine.catalogue import SHIPPED, load_files, read_files
+from rules.engine.catalogue import load_files
+from rules.engine.folder import SHIPPED, read_files
 from schemas import topics
 from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key, set_number
 from streams.flow.batches import Batch

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from streams.metrics import Metrics
-from streams.worker.health import Health, HealthError
+from streams.worker.health import Health, HealthError, listen
 from streams.worker.host import Host
 from streams.worker.phase import Phase
 from streams.worker.watchdog import StuckError, Watchdog
@@ -59,7 +59,7 @@ def progress_of(worker: Pretended, stalled_s: float = 30.0, give_up_s: float = 6
 async def serve(worker: Pretended, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
     progress = progress_of(worker, stalled_s)
     health = Health(cast(Host, worker), progress)
-    url = await health.start("127.0.0.1", 0)
+    url = await health.start(listen("127.0.0.1", 0))
     looking = asyncio.create_task(progress.run())
     try:
         async with aiohttp.ClientSession() as session:
@@ -203,13 +203,34 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
 
 
 def test_a_port_that_is_taken_is_named() -> None:
-    async def start(port: int) -> None:
-        worker = Pretended()
-        await Health(cast(Host, worker), progress_of(worker)).start("127.0.0.1", port)
-
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(HealthError, match=rf"web_port: {port} on 127\.0\.0\.1 is taken"):
-            asyncio.run(start(port))
+            listen("127.0.0.1", port)
+
+
+def test_what_does_not_get_better_is_on_the_pages_before_the_end() -> None:
+    worker = Pretended()
+    fault = ""
+    progress = Watchdog(
+        cast(Host, worker), worker.ask_lag, worker.broker_answers, stalled_s=30, give_up_s=30, fault=lambda: fault,
+        look_every_s=0.3,
+    )  # fmt: skip
+
+    async def scenario() -> None:
+        nonlocal fault
+        health = Health(cast(Host, worker), progress)
+        url = await health.start(listen("127.0.0.1", 0))
+        looking = asyncio.create_task(progress.run())
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/ready") as before:
+            assert before.status == 200
+        fault = "partition counts have changed"
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/ready") as after:
+            assert (after.status, fault in await after.text()) == (503, True)
+        with pytest.raises(StuckError, match="partition counts have changed"):
+            await looking
+        await health.stop()
+
+    asyncio.run(scenario())

@@ -1,0 +1,152 @@
+"""What the dispatcher does about a clue: a pure function of the clue, of what was seen of its parcel, and of the time.
+
+It is asked again whenever one of these changes, and answers with nothing once all is done. So a dispatcher that dies in
+between, or runs twice, does no harm: the next one reads the topics and goes on, and the fold refuses what comes twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from desk.clues.acts import Act
+from desk.clues.clue import Clue
+from desk.clues.deadlines import dues, level_due, next_due
+from desk.clues.register import Register
+from schemas import clues as log
+from schemas.desk import Order, Trace
+from schemas.records import Alert
+from schemas.terms import CheckKind
+
+RECENT_MS: Final = 30 * 86_400_000  # an alert that is older opens no clue
+_GONE: Final = frozenset({"delivered", "returned"})
+_CHECKS: Final[dict[str, CheckKind]] = {
+    "open_box": "open_box",
+    "xray": "xray",
+    "second_xray": "second_xray",
+    "canine": "canine",
+    "trace_swab": "trace_swab",
+    "identity_check": "identity_check",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a parcel's trace says that matters to its clue. Times: epoch ms; None: not seen."""
+
+    facility: str | None = None
+    gone_at: int | None = None
+    held_at: int | None = None
+    checks: tuple[tuple[int, CheckKind, str], ...] = ()  # start, kind, event id
+
+    @classmethod
+    def of(cls, trace: Trace) -> Seen:
+        """The same of a trace, whose movements are in order of time."""
+        moves = trace.movements
+        scans = [each for each in moves if each.kind not in _CHECKS]
+        left = bool(scans) and scans[-1].kind in ("departed", "forwarded")
+        return cls(
+            facility=scans[-1].facility_id if scans and not left else None,
+            gone_at=next((each.at for each in scans if each.kind in _GONE), None),
+            held_at=max((each.at for each in scans if each.kind == "held"), default=None),
+            checks=tuple(
+                (each.at, _CHECKS[each.kind], each.event_id) for each in trace.movements if each.kind in _CHECKS
+            ),
+        )
+
+
+NOTHING: Final = Seen()
+
+
+def of_alert(clue: Clue | None, alert: Alert, limit: int, now_ms: int) -> Act | None:
+    """What an alert adds to the log: a clue, or that it says something else now.
+
+    limit: points from which alerts go out.
+    """
+    if clue is None:
+        if alert.status == "withdrawn" or alert.detected_at < now_ms - RECENT_MS:
+            return None
+        opened = {
+            "origin": "alert",
+            "parcel": f"{alert.carrier_code}:{alert.waybill_no}",
+            "tier": alert.tier,
+            "adcode": alert.jurisdiction_adcode,
+            "alert": alert,
+            "limit": limit,
+        }
+        return Act(log.Opened, alert.alert_id, opened)
+    said = alert.status, alert.tier, alert.jurisdiction_adcode
+    known = clue.standing, clue.standing_tier, clue.standing_adcode
+    if alert.revision <= clue.revision or said == known:
+        return None
+    standing = {"revision": alert.revision, "status": said[0], "tier": said[1], "adcode": said[2]}
+    return Act(log.Standing, clue.clue_id, standing)
+
+
+def of_order(clue: Clue | None, order: Order) -> Act | None:
+    """What an order of the random arm adds to the log: a clue that looks like any other to its station."""
+    if clue is not None:
+        return None
+    opened = {
+        "origin": "order", "parcel": order.key, "tier": "low", "adcode": order.adcode, "arm": "random", "p": order.p,
+    }  # fmt: skip
+    return Act(log.Opened, order.order_id, opened)
+
+
+def owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
+    """The next thing to do about a clue; None: nothing, until something changes."""
+    return next(_owed(clue, seen, register, now_ms), None)
+
+
+def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[Act]:
+    if clue.hold is not None and clue.hold.state == "requested" and (seen.held_at or 0) >= clue.hold.at:
+        yield Act(log.Held, clue.clue_id, {"action": "effective"})
+    if clue.state == "closed":
+        if clue.closed_for == "withdrawn" and clue.standing == "open" and seen.gone_at is None:
+            yield Act(log.Reopened, clue.clue_id, {"why": "the alert stands again"})
+        return
+    if clue.state in ("new", "dispatched"):
+        if clue.standing == "withdrawn":
+            yield Act(log.Closed, clue.clue_id, {"reason": "withdrawn"})
+            return
+        if seen.gone_at is not None:
+            yield Act(log.Closed, clue.clue_id, {"reason": "too_late"})
+            return
+        if (act := _dispatch(clue, seen, register, now_ms)) is not None:
+            yield act
+    if clue.state == "accepted" and clue.dispatched_at is not None:
+        for at, kind, event_id in seen.checks:
+            if at >= clue.dispatched_at and (clue.answered_at is None or at > clue.answered_at):
+                yield Act(log.Checked, clue.clue_id, {"check_kind": kind, "checked_at": at, "inspection": event_id})
+                return
+    due = next_due(clue, now_ms)
+    if due is not None and level_due(clue, now_ms) > clue.level:
+        level = clue.level + 1
+        place = clue.adcode[:4] + "00" if level == 1 else clue.adcode[:2] + "0000"
+        yield Act(log.Escalated, clue.clue_id, {"level": level, "adcode": place, "step": due.step})
+
+
+def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
+    """To a station, if none has the clue yet, or if the parcel is no longer where the one that has it can stop it."""
+    if clue.monitor:
+        return None
+    where = clue.adcode, seen.facility if clue.adcode == clue.standing_adcode else None
+    if clue.state == "dispatched" and where == (clue.dispatched_adcode, clue.dispatched_facility):
+        return None
+    outlet = clue.alert.outlet_id if clue.alert is not None and seen is NOTHING else None
+    station = register.station_for(*where, now_ms, clue.declined, outlet)
+    if station is None or station.station_id == clue.station:
+        return None
+    times = dues(clue.tier, now_ms, register.calendar)
+    moved = clue.adcode != clue.dispatched_adcode or clue.dispatched_facility is not None
+    fields = {
+        "to": station.station_id,
+        "adcode": where[0],
+        "facility": where[1],
+        "accept_by": times.accept,
+        "check_by": times.check,
+        "answer_by": times.answer,
+        "missed": clue.state == "dispatched" and moved,
+    }
+    return Act(log.Dispatched, clue.clue_id, fields)

@@ -1,0 +1,51 @@
+"""The table of steps: from which states each event applies, which must come alone, and which only the station does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from desk.clues.clue import State
+from schemas import clues as log
+
+_OPEN: Final = frozenset[State]({"new", "dispatched", "accepted", "checked", "answered"})
+_ANY: Final = frozenset[State]({*_OPEN, "closed"})
+
+# From which states an event applies.
+FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
+    log.Dispatched: frozenset({"new", "dispatched"}),
+    log.Accepted: frozenset({"dispatched"}),
+    log.Refused: frozenset({"dispatched"}),
+    log.Transferred: frozenset({"dispatched", "accepted", "checked"}),
+    log.Checked: frozenset({"accepted"}),
+    log.Answered: frozenset({"accepted", "checked"}),
+    log.Confirmed: frozenset({"answered"}),
+    log.Disputed: frozenset({"answered"}),
+    log.Closed: frozenset({"new", "dispatched"}),
+    log.Reopened: frozenset({"closed"}),
+    log.Standing: _ANY,
+    log.Graded: _OPEN,
+    log.Claimed: _OPEN,
+    log.Escalated: _OPEN,
+    log.Monitor: _OPEN,
+    log.Held: _ANY,
+    log.DueMoved: frozenset({"dispatched", "accepted", "checked"}),
+    log.Noted: _ANY,
+    log.Kept: _ANY,
+}
+# These must come alone: each has to carry the number of those before it.
+EXCLUSIVE: Final = frozenset(
+    {
+        log.Dispatched,
+        log.Accepted,
+        log.Refused,
+        log.Transferred,
+        log.Checked,
+        log.Answered,
+        log.Confirmed,
+        log.Disputed,
+        log.Closed,
+        log.Reopened,
+    }
+)
+# These only the station does that has the clue.
+OF_STATION: Final = frozenset({log.Accepted, log.Refused, log.Transferred, log.Answered})

@@ -1,0 +1,148 @@
+"""The dispatcher: opens clues from alerts and orders, and does what is owed about each until a station has it.
+
+It keeps nothing. What it knows are topics, read at the start: the clue log, alerts, traces, orders, reference data. One
+runs at a time; another that starts takes its place, and the first one stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from desk.clues.acts import Act
+from desk.clues.book import Taken
+from desk.clues.dispatch import NOTHING, Seen, of_alert, of_order, owed
+from desk.clues.fold import step
+from desk.clues.register import Register
+from desk.log import Client, ClueLog
+from schemas import clues as events
+from schemas import topics
+from schemas.desk import Order, Trace
+from schemas.records import Alert
+from streams.kafka.log_reader import Entry, LogReader
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "waybill-dispatcher"
+_BATCH: Final = 500  # events of one transaction
+_SCAN_S: Final = 5.0  # how often deadlines are looked at
+_ROUNDS_MAX: Final = 8  # a clue needs three at most, from new to dispatched; more would be two dispatchers at odds
+_alert = msgspec.json.Decoder(Alert).decode
+_trace = msgspec.json.Decoder(Trace).decode
+_order = msgspec.json.Decoder(Order).decode
+
+Told = Callable[[Taken], None]
+
+
+class Dispatcher:
+    """One dispatcher on a broker; a context manager.
+
+    limit   points from which the workers let alerts go out, to tell which rules were decisive.
+    told    called for every event that came and counted.
+    """
+
+    def __init__(self, servers: str, client: Client, limit: int, told: Told = lambda taken: None) -> None:
+        self.register = Register()
+        self.seen: dict[str, Seen] = {}
+        self.log = ClueLog(servers, client, NAME)
+        self._inputs = LogReader(
+            servers, [topics.REFERENCE, topics.TRACES, topics.ALERTS, topics.ORDERS], client=client
+        )
+        self._limit, self._told = limit, told
+        self._dirty: set[str] = set()
+        self._scanned = 0.0
+
+    def __enter__(self) -> Dispatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.log.__exit__(None, None, None)
+        self._inputs.close()
+
+    def start(self) -> None:
+        """Take the place of any other dispatcher, and read what there is. Raises ClientError, WriteError."""
+        self.log.start_writing()
+        self.log.catch_up()
+        entries = self._inputs.to_end()
+        while batch := list(islice(entries, 5_000)):
+            self._open(batch)
+        self._dirty |= self.log.open | {clue_id for clue_id, clue in self.log.book.clues.items() if clue.hold}
+        self._settle()
+
+    def turn(self, timeout_s: float = 0.2) -> None:
+        """Take what has come, at the latest after `timeout_s`, and do what is owed. Raises ClientError, WriteError."""
+        self._heard(self.log.poll(0.0))
+        self._open(self._inputs.poll(timeout_s))
+        if time.monotonic() > self._scanned + _SCAN_S:
+            self._scanned = time.monotonic()
+            self._dirty |= self.log.open
+        self._settle()
+
+    def _open(self, entries: Iterable[Entry]) -> None:
+        """Bring what others said into the log: clues of alerts and orders, and what alerts say now."""
+        acts: dict[str, Act] = {}  # by clue: of one alert the newest message counts
+        for entry in entries:
+            if entry.topic == topics.REFERENCE:
+                if self.register.add(entry.key, entry.value):
+                    self._dirty |= self.log.open
+            elif (act := self._of(entry)) is not None:
+                acts[act.clue_id] = act
+        self._add(acts.values())
+
+    def _of(self, entry: Entry) -> Act | None:
+        if not entry.value:
+            return None
+        try:
+            if entry.topic == topics.TRACES:
+                trace = _trace(entry.value)
+                self.seen[trace.alert_id] = Seen.of(trace)
+                self._dirty.add(trace.alert_id)
+                return None
+            if entry.topic == topics.ORDERS:
+                order = _order(entry.value)
+                return of_order(self.log.book.clues.get(order.order_id), order)
+            alert = _alert(entry.value)
+            return of_alert(self.log.book.clues.get(alert.alert_id), alert, self._limit, _now())
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.warning("%s is no message of this version; left out", entry.place)
+            return None
+
+    def _settle(self) -> None:
+        """Do what is owed about the clues that something happened to, until nothing is."""
+        for _ in range(_ROUNDS_MAX):
+            dirty, self._dirty = self._dirty, set()
+            if not dirty:
+                return
+            now = _now()
+            clues = (clue for clue_id in sorted(dirty) if (clue := self.log.book.clues.get(clue_id)) is not None)
+            acts = (owed(clue, self.seen.get(clue.clue_id, NOTHING), self.register, now) for clue in clues)
+            self._add(act for act in acts if act is not None)
+
+    def _add(self, acts: Iterable[Act]) -> None:
+        for batch in _batches(acts):
+            now = _now()
+            made = [(clue := self.log.book.clues.get(act.clue_id), act.event(clue, NAME, None, now)) for act in batch]
+            self._heard(self.log.add([event for clue, event in made if not isinstance(step(clue, event), str)]))
+
+    def _heard(self, taken: Iterable[Taken]) -> None:
+        for each in taken:
+            self._dirty.add(each.event.clue_id)
+            if each.why is None:
+                self._told(each)
+                if isinstance(each.event, events.Dispatched):
+                    log.info("clue %s goes to station %s", each.event.clue_id, each.event.to)
+
+
+def _batches(acts: Iterable[Act]) -> Iterator[list[Act]]:
+    rest = iter(acts)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _now() -> int:
+    return int(time.time() * 1_000)

@@ -1,0 +1,147 @@
+"""The clue log on a broker: the book of all clues, kept up to date, and how acts are added to it.
+
+An act is one Kafka transaction: the clue event and what goes out with it (feedback, or what a carrier must do). Whether
+it counts is decided by where it stands in the log, so the writer reads it back before it says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from desk.clues.acts import checked, feedback_of, hold_of
+from desk.clues.book import Book, Taken
+from desk.clues.clue import Clue
+from desk.clues.ids import uuid7
+from schemas import clues as events
+from schemas import topics
+from schemas.errors import WaybillError
+from schemas.records import encode
+from streams.kafka.log_reader import Entry, LogReader
+from streams.kafka.transactions import Outgoing, TransactionalWriter
+
+log = logging.getLogger(__name__)
+
+READ_BACK_S = 40.0  # a writer that was killed holds readers up until the broker ends its transaction
+Client = Mapping[str, str | int | float | bool]
+
+
+class LogError(WaybillError):
+    """The clue log cannot be gone on with; the message says why."""
+
+
+class ClueLog:
+    """The log on one broker; a context manager. One thread at a time.
+
+    name   transactional id of the writer. Without one, it has an id of its own and replaces nobody.
+    """
+
+    def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
+        self.book = Book()
+        self.open: set[str] = set()  # clues that are not closed
+        self._servers, self._client = servers, client
+        self._name = name or f"waybill-desk-{uuid7(int(time.time() * 1_000))}"
+        self._writer: TransactionalWriter | None = None
+        self._reader = LogReader(servers, [topics.CLUES], client=client)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+
+    def start_writing(self) -> None:
+        """Take the transactional id, so that whoever had it before can write no more. Raises WriteError."""
+        if self._writer is None:
+            self._writer = TransactionalWriter(self._servers, self._name, self._client)
+
+    def catch_up(self) -> list[Taken]:
+        """Read to the end; what was read. Raises ClientError."""
+        return [taken for entry in self._reader.to_end() if (taken := self._take(entry)) is not None]
+
+    def poll(self, timeout_s: float) -> list[Taken]:
+        """What has come since, at the latest after `timeout_s`. Raises ClientError."""
+        return [taken for entry in self._reader.poll(timeout_s) if (taken := self._take(entry)) is not None]
+
+    def act(self, event: events.ClueEvent) -> Taken:
+        """Add one event; what became of it. Raises ActError if it could not count already now, WriteError, LogError."""
+        checked(self.book.clues.get(event.clue_id), event)
+        taken = {each.event.event_id: each for each in self.add([event])}
+        return taken[event.event_id]
+
+    def add(self, made: Sequence[events.ClueEvent]) -> list[Taken]:
+        """Add events in one transaction and read on until they are read back; all that was read.
+
+        Events that would not count as things stand go out all the same: the log has the last word. Raises WriteError.
+        """
+        if not made:
+            return []
+        self.start_writing()
+        assert self._writer is not None
+        records = [Outgoing(topics.CLUES, event.clue_id, encode(event)) for event in made]
+        after = [self._after(event) for event in made]
+        companions = [record for event, clue in zip(made, after, strict=True) for record in _companions(event, clue)]
+        places = self._writer.write([*records, *companions])
+        taken = self._read_to([place for place in places if place[0] == topics.CLUES])
+        self._mend(made, taken)
+        return taken
+
+    def _after(self, event: events.ClueEvent) -> Clue | None:
+        book = Book()
+        if (clue := self.book.clues.get(event.clue_id)) is not None:
+            book.clues[event.clue_id] = clue
+        found = book.take(event)
+        return found.clue if found.why is None else None
+
+    def _mend(self, made: Iterable[events.ClueEvent], taken: Iterable[Taken]) -> None:
+        """Put back what stands, where an event came too late and what went out with it does not hold."""
+        ours = {event.event_id for event in made}
+        records: list[Outgoing] = []
+        for each in taken:
+            if each.why is not None and each.event.event_id in ours and each.clue is not None:
+                standing = _companions(each.event, each.clue)
+                gone = not standing and isinstance(each.event, events.Answered)
+                records += [Outgoing(topics.FEEDBACK, each.clue.parcel, None)] if gone else standing
+        if records:
+            assert self._writer is not None
+            self._writer.write(records)
+
+    def _read_to(self, places: Iterable[tuple[str, int, int]]) -> list[Taken]:
+        ends: dict[tuple[str, int], int] = {}
+        for topic, partition, offset in places:
+            ends[topic, partition] = max(offset + 1, ends.get((topic, partition), 0))
+        taken: list[Taken] = []
+        deadline = time.monotonic() + READ_BACK_S
+        while any(self._reader.positions.get(place, 0) < end for place, end in ends.items()):
+            if time.monotonic() > deadline:
+                raise LogError(f"{topics.CLUES}: written, but not read back after {READ_BACK_S:.0f} s")
+            taken += self.poll(0.05)
+        return taken
+
+    def _take(self, entry: Entry) -> Taken | None:
+        taken = self.book.read(entry.value)
+        if taken is None:
+            log.warning("%s is no event of this version; left out", entry.place)
+        elif taken.clue is not None:
+            if taken.clue.state == "closed":
+                self.open.discard(taken.clue.clue_id)
+            else:
+                self.open.add(taken.clue.clue_id)
+        return taken
+
+
+def _companions(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
+    """What goes out with an event, of the clue after it."""
+    if clue is None:
+        return []
+    if isinstance(event, events.Answered) and (said := feedback_of(clue)) is not None:
+        return [Outgoing(topics.FEEDBACK, clue.parcel, encode(said))]
+    if isinstance(event, events.Held) and event.action in ("request", "second", "release"):
+        hold = hold_of(clue, event)
+        return [] if hold is None else [Outgoing(topics.HOLDS, clue.parcel, encode(hold))]
+    return []

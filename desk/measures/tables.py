@@ -1,0 +1,156 @@
+"""The measures as tables of text, for terminals and pages: each a title, a head, rows, and a remark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from desk.measures.report import Measures
+from desk.measures.rules import RuleMeasure
+from desk.measures.wording import NONE, Language, lift, mean, minutes, percent, proportion, worst
+
+PAIRS_MAX: Final = 10
+
+_RULES_HEAD: Final = {
+    "zh": ("规则", "规则集", "出现", "决定性", "准确率", "缺答时"),
+    "en": ("rule", "catalogue", "present", "decisive", "precision", "with missing answers"),
+}
+_HONEST_ZH: Final = "随机组衡量的是违规。每亿件中查获毒品的约五件：任何查得过来的样本都不能说明漏掉多少。"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remark: str = ""
+
+
+def tables(found: Measures, lang: Language) -> Iterator[Table]:
+    """All of them, suspicion and compliance apart."""
+    zh = lang == "zh"
+    flow = found.flow
+    yield Table(
+        "线索流程" if zh else "What became of clues",
+        ("立案", "派出", "已答", "待答", "无人能查", "退回", "移交", "错过") if zh
+        else ("opened", "dispatched", "answered", "waiting", "nobody could look", "refused", "transferred", "missed"),
+        (tuple(f"{n:,}" for n in (
+            flow.opened, flow.dispatched, flow.answered, flow.waiting, flow.nobody_looked, flow.refused,
+            flow.transferred, flow.missed,
+        )),),
+    )  # fmt: skip
+    suspicion, arm = found.suspicion, found.random_arm
+    yield Table(
+        "嫌疑：比随机抽查好多少" if zh else "Suspicion: how much better than chance",
+        ("预警命中", "缺答时", "随机组命中", "提升倍数") if zh
+        else ("finds among alerts", "with missing answers", "finds in the random arm", "lift"),
+        ((
+            proportion(suspicion.found, lang), worst(suspicion.found, lang), proportion(arm.found, lang),
+            lift(suspicion.lift, lang),
+        ),),
+        _HONEST_ZH if zh else found.note,
+    )  # fmt: skip
+    yield _misses(found, lang)
+    yield _rules(
+        "嫌疑规则，最可疑者在前" if zh else "Rules of suspicion, the most doubtful first", suspicion.rules, lang
+    )
+    if suspicion.by_budget:
+        yield Table(
+            "容量内命中率" if zh else "Precision within capacity",
+            ("派出所", "½", "1", "2 ×") if zh else ("station", "½", "1", "2 × capacity"),
+            tuple(
+                (name, *(mean(each, lang) for each in curve.values())) for name, curve in suspicion.by_budget.items()
+            ),
+        )
+    compliance = found.compliance
+    target = f"{percent(compliance.target)}"
+    below = ", ".join(compliance.below_target)
+    yield Table(
+        "合规" if zh else "Compliance",
+        ("违规属实", "缺答时", "未达标规则") if zh else ("confirmed", "with missing answers", "rules below target"),
+        ((proportion(compliance.found, lang), worst(compliance.found, lang), below or "–"),),
+        f"目标：下限 {target}" if zh else f"Target: a lower bound of {target}.",
+    )
+    yield _rules("合规规则" if zh else "Rules of compliance", compliance.rules, lang)
+    yield _times(found, lang)
+    yield _stations(found, lang)
+    if found.together:
+        yield Table(
+            "同时出现的规则" if zh else "Rules that fire together",
+            ("规则", "规则", "同时", "前者", "后者") if zh else ("rule", "rule", "both", "first", "second"),
+            tuple((each.first, each.second, f"{each.both:,}", f"{each.first_present:,}", f"{each.second_present:,}")
+                  for each in found.together[:PAIRS_MAX]),
+        )  # fmt: skip
+
+
+def _rules(title: str, rules: list[RuleMeasure], lang: Language) -> Table:
+    rows = tuple(
+        (
+            f"{each.rule} v{each.version}", each.catalogue[:8], f"{each.present:,}", f"{each.decisive:,}",
+            proportion(each.precision, lang), worst(each.precision, lang),
+        )
+        for each in rules
+    )  # fmt: skip
+    return Table(title, _RULES_HEAD[lang], rows)
+
+
+def _misses(found: Measures, lang: Language) -> Table:
+    zh, arm = lang == "zh", found.random_arm
+    none = NONE[lang]
+    missed = none if arm.missed is None else f"{arm.missed:,.0f} ± {arm.missed_error or 0:,.0f}"
+    return Table(
+        "漏掉多少（违规，由随机组推算）" if zh else "What alerts miss (violations, estimated from the random arm)",
+        ("漏掉", "查全率", "未发现时的上限") if zh else ("missed", "recall", "upper bound where nothing was found"),
+        ((
+            missed, none if arm.recall is None else percent(arm.recall),
+            none if arm.upper is None else percent(arm.upper),
+        ),),
+    )  # fmt: skip
+
+
+def _times(found: Measures, lang: Language) -> Table:
+    zh = lang == "zh"
+    names = {"accept": "接警", "check": "查验", "answer": "反馈"}
+    rows = [
+        (
+            names[each.step] if zh else each.step, f"{each.taken:,}/{each.clues:,}",
+            minutes(each.median_min, lang), minutes(each.p90_min, lang),
+        )
+        for each in found.times
+    ]  # fmt: skip
+    checks = found.double_checks
+    kappa = NONE[lang] if checks.kappa is None else f"{checks.kappa:.2f}"
+    return Table(
+        "派出后用时（Kaplan–Meier，未完成者计入）" if zh else "Time from dispatch (Kaplan–Meier: those who wait count)",
+        ("步骤", "完成", "中位", "九成") if zh else ("step", "taken", "median", "90 %"),
+        tuple(rows),
+        f"复核 {checks.pairs} 次，一致 {checks.agreed} 次，κ {kappa}"
+        if zh
+        else f"Double checks: {checks.pairs}, agreed {checks.agreed}, kappa {kappa}.",
+    )
+
+
+def _stations(found: Measures, lang: Language) -> Table:
+    zh = lang == "zh"
+
+    def raised(rule: str | None, share: float | None) -> str:
+        if rule is None or share is None:
+            return "–"
+        return f"{rule}（占 {percent(share)}）" if zh else f"{rule}: it brings {percent(share)}"
+
+    rows = tuple(
+        (
+            each.station, f"{each.open:,}", f"{each.overdue:,}", proportion(each.in_time, lang),
+            NONE[lang] if each.load is None else f"{each.load:.2f}", raised(each.tighten, each.tighten_share),
+        )
+        for each in found.stations
+    )  # fmt: skip
+    return Table(
+        "派出所" if zh else "Stations",
+        ("派出所", "未结", "超时", "按时反馈", "负荷", "先提高哪条规则的限值") if zh
+        else ("station", "open", "overdue", "answered in time", "load", "limit to raise first"),
+        rows,
+    )  # fmt: skip

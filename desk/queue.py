@@ -1,0 +1,82 @@
+"""The queue: clues in the order in which they should be looked at, and what is overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+
+from desk.clues.clue import Clue, State
+from desk.clues.deadlines import next_due
+from desk.clues.holds import overdue as hold_overdue
+from desk.clues.holds import unconfirmed
+from schemas.terms import Tier
+
+OPEN: frozenset[State] = frozenset({"new", "dispatched", "accepted", "checked", "answered"})
+_RANK: dict[Tier, int] = {"extreme": 0, "high": 1, "medium": 2, "low": 3}
+
+
+class UnknownClueError(LookupError):
+    """No clue, or more than one, is meant; the message says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which clues to show. user: who looks; clues under controlled delivery are shown to those named."""
+
+    user: str
+    station: str | None = None
+    states: frozenset[State] = OPEN
+    tier: Tier = "low"
+    adcode: str = ""
+
+    def takes(self, clue: Clue) -> bool:
+        """Whether it shows a clue."""
+        return (
+            clue.state in self.states
+            and _RANK[clue.tier] <= _RANK[self.tier]
+            and (self.station is None or clue.station == self.station)
+            and clue.adcode.startswith(self.adcode)
+            and clue.visible_to(self.user)
+        )
+
+
+def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
+    """Those clues by tier, then by the time left, then by score."""
+
+    def urgency(clue: Clue) -> tuple[int, float, int, str]:
+        due = next_due(clue, now_ms)
+        score = 0 if clue.alert is None else clue.alert.score
+        return _RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
+
+    return sorted((clue for clue in clues if which.takes(clue)), key=urgency)
+
+
+def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str, int]]:
+    """What is overdue, the longest first: clue, what is owed (a step, or about a hold), since when (epoch ms).
+
+    Clues under controlled delivery only for those named.
+    """
+    found: list[tuple[Clue, str, int]] = []
+    for clue in clues:
+        if not clue.visible_to(user):
+            continue
+        due = next_due(clue, now_ms)
+        if due is not None and due.overdue:
+            found.append((clue, due.step, due.by))
+        if clue.hold is not None and hold_overdue(clue.hold, now_ms):
+            found.append((clue, "release", clue.hold.until))
+        elif clue.hold is not None and unconfirmed(clue.hold, now_ms):
+            found.append((clue, "carrier to confirm the hold", clue.hold.at))
+    return sorted(found, key=lambda each: (each[2], each[0].clue_id))
+
+
+def find(clues: dict[str, Clue], wanted: str, user: str) -> Clue:
+    """The clue of an id, of the beginning of one, or of a parcel. Raises UnknownClueError, also for a hidden one."""
+    seen = [clue for clue in clues.values() if clue.visible_to(user)]
+    exact = [clue for clue in seen if clue.clue_id == wanted]
+    found = exact or [clue for clue in seen if clue.clue_id.startswith(wanted) or clue.parcel == wanted]
+    if len(found) != 1:
+        what = "no clue is" if not found else f"{len(found)} clues are"
+        raise UnknownClueError(f"{what} called {wanted}; `waybill clues list` shows them")
+    return found[0]

@@ -1,0 +1,1 @@
+"""Traces: the way of each alerted parcel, read back from its events."""

@@ -1,0 +1,160 @@
+"""From a parcel's events to its trace. Names, numbers and phones become tokens or masks here and go no further."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from schemas import topics
+from schemas.desk import MOVEMENTS_MAX, Movement, Trace
+from schemas.records import Alert, Inspection, ParcelEvent, Scan, Shipment, Source
+from streams.flow.decode import Kind, Limits, decode
+from streams.flow.describe.goods import describe_goods
+from streams.flow.describe.identity import describe_ids
+from streams.flow.describe.people import mobiles
+from streams.flow.describe.text import nfkc
+from streams.flow.describe.tokens import Tokeniser
+
+Place = tuple[str, int, int]
+
+_KINDS: Final[dict[str, Kind]] = {
+    topics.SHIPMENTS: "shipment",
+    topics.SCANS: "scan",
+    topics.INSPECTIONS: "inspection",
+}
+# Six digits and more, however they are parted, may be a person's number; what stands before an address, a name.
+_DIGITS: Final = re.compile(r"[0-9](?:[\s\-_.·*]?[0-9Xx]){5,}")
+_ADDRESSED: Final = re.compile(r"[\u4e00-\u9fff·]{1,4}(?=先生|女士|小姐|太太|老师|同志|师傅|经理|老板|收$|寄$|亲启)")
+_TEXT_MAX: Final = 512
+_MAIL: Final = re.compile(r"\S+@\S+")
+
+
+def events_of(values: Mapping[Place, bytes | None], limits: Limits) -> dict[Place, ParcelEvent]:
+    """The records at these places that can be read."""
+    found: dict[Place, ParcelEvent] = {}
+    for topic, kind in _KINDS.items():
+        places = [place for place in values if place[0] == topic]
+        decoded = decode(kind, [values[place] for place in places], limits)
+        found.update(zip((places[index] for index in decoded.indices), decoded.rows, strict=True))
+    return found
+
+
+def traces_of(alerts: Sequence[Alert], events: Mapping[Place, ParcelEvent], tokens: Tokeniser) -> list[Trace]:
+    """The trace of each alert, from the events at its sources."""
+    found = [_gathered(alert, events) for alert in alerts]
+    shipments = [shipment for shipment, _, _ in found]
+    persons = _persons([shipment for shipment in shipments if shipment is not None], tokens)
+    return [
+        Trace(
+            alert_id=alert.alert_id,
+            revision=alert.revision,
+            carrier_code=alert.carrier_code,
+            waybill_no=alert.waybill_no,
+            movements=tuple(moves[-MOVEMENTS_MAX:]),
+            gaps=gaps,
+            **({} if shipment is None else {**_plain(shipment), **next(persons)}),
+        )
+        for alert, (shipment, moves, gaps) in zip(alerts, found, strict=True)
+    ]
+
+
+def _gathered(
+    alert: Alert, events: Mapping[Place, ParcelEvent]
+) -> tuple[Shipment | None, list[Movement], tuple[Source, ...]]:
+    """Shipment record, movements by time, and what is not there any more or is of another parcel."""
+    parcel = f"{alert.carrier_code}:{alert.waybill_no}"
+    shipment: Shipment | None = None
+    moves: dict[str, Movement] = {}
+    gaps = []
+    for source in alert.sources:
+        event = events.get((source.topic, source.partition, source.offset))
+        if event is None or event.parcel != parcel:
+            gaps.append(source)
+        elif isinstance(event, Shipment):
+            shipment = event
+        elif isinstance(event, Scan | Inspection):
+            moves[event.event_id] = _movement(event)
+    return shipment, sorted(moves.values(), key=lambda each: (each.at, each.event_id)), tuple(gaps)
+
+
+def _movement(event: Scan | Inspection) -> Movement:
+    if isinstance(event, Scan):
+        return Movement(
+            at=event.scanned_at, kind=event.scan_type, event_id=event.event_id, facility_id=event.facility_id,
+            adcode=event.facility_adcode, operator_id=event.operator_id or None,
+        )  # fmt: skip
+    return Movement(
+        at=event.started_at, kind=event.inspection_type, event_id=event.event_id, facility_id=event.facility_id,
+        adcode=event.facility_adcode, operator_id=event.inspector_id, machine_id=event.machine_id or None,
+        result=event.result, duration_ms=max(event.ended_at - event.started_at, 0),
+    )  # fmt: skip
+
+
+def _plain(shipment: Shipment) -> dict[str, Any]:
+    """What a shipment record says that is of no person."""
+    return {
+        "pickup_adcode": shipment.pickup_adcode,
+        "dest_adcode": shipment.dest_adcode or None,
+        "pickup_place": shipment.pickup_place,
+        "picked_up_at": shipment.picked_up_at,
+        "direction": shipment.direction,
+        "dest_country": shipment.dest_country,
+        "goods_name": goods_shown(shipment.goods_name, (shipment.sender_name, shipment.recipient_name)) or None,
+        "weight_g": shipment.weight_g,
+        "customer_type": shipment.customer_type,
+        "outlet_id": shipment.outlet_id,
+        "sender_masked": masked(shipment.sender_name),
+        "recipient_masked": masked(shipment.recipient_name),
+    }
+
+
+def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
+    """By shipment: its class of goods and its tokens, each under every key that is held."""
+
+    def texts(name: str) -> pl.Series:
+        return pl.Series([getattr(each, name) for each in shipments], dtype=pl.String)
+
+    ids = describe_ids(
+        texts("sender_id_no"),
+        texts("sender_id_type"),
+        pl.Series([each.picked_up_at for each in shipments], dtype=pl.Int64),
+    )
+    couriers = [f"{each.carrier_code}:{each.courier_id}" for each in shipments]
+    # Of the same kinds as in state, so that the tokens are those of alerts.
+    columns = {
+        "sender_tokens": tokens.tokens("id", ids["id_norm"].set(ids["id_masked"], None).to_list()),
+        "sender_phone_tokens": tokens.tokens("phone", mobiles(texts("sender_phone")).to_list()),
+        "recipient_tokens": tokens.tokens("phone", mobiles(texts("recipient_phone")).to_list()),
+        "device_tokens": tokens.tokens("device", [each.device_id or None for each in shipments]),
+        "courier_tokens": tokens.tokens("courier", couriers),
+    }
+    classes = describe_goods(texts("goods_name"), texts("goods_form"))["goods_class"].to_list()
+    for row, goods_class in enumerate(classes):
+        yield {
+            "goods_class": goods_class,
+            **{name: _published(int(column[row]), tokens) for name, column in columns.items()},
+        }
+
+
+def _published(token: int, tokens: Tokeniser) -> tuple[str, ...]:
+    return tuple(tokens.publish(token, key_id) for key_id in tokens.publish_key_ids) if token else ()
+
+
+def masked(name: str | None) -> str | None:
+    """A name as GB/T 41833 shows it: its first character and stars. None for none."""
+    plain = nfkc(name or "").strip()
+    return f"{plain[0]}*" if plain and plain[0] != "*" else "*" if plain else None
+
+
+def goods_shown(name: str, persons: Sequence[str | None]) -> str:
+    """A name of goods without what may be a person's: long numbers, addresses, addressees, the parcel's own persons."""
+    shown = nfkc(name)
+    for person in sorted({nfkc(person or "").strip() for person in persons}, key=len, reverse=True):
+        if len(person) >= 2:
+            shown = shown.replace(person, "**")
+    shown = _MAIL.sub("****", shown)
+    shown = _DIGITS.sub("****", shown)
+    return _ADDRESSED.sub("**", shown)[:_TEXT_MAX]

@@ -1,0 +1,222 @@
+"""What people and machines may do about a clue: one record per verb, for the command line and for HTTP alike.
+
+Each verb knows the act it stands for on a clue as it is. What a person types is looked at here: a rule must be one of
+the clue's, and no text holds the number of a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from desk.clues.acts import Act, ActError
+from desk.clues.clue import Clue
+from desk.clues.ids import uuid7
+from schemas import clues as log
+from schemas.terms import Adcode, CheckKind, Count, Millis, NoiseReason, Outcome, RuleId, Step, Text, UserId
+
+# An 18-digit ID number, or a mobile: free text is where persons leak.
+_PERSON: Final = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|1[3-9]\d{9})(?!\d)")
+
+
+class Verb(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of one verb."""
+
+
+class Accept(Verb, frozen=True, kw_only=True):
+    """Take the clue on."""
+
+
+class Refuse(Verb, frozen=True, kw_only=True):
+    """Say that this station cannot take it on; it goes to another."""
+
+    why: Text
+
+
+class Transfer(Verb, frozen=True, kw_only=True):
+    """Hand it over to the place where the parcel is."""
+
+    to_adcode: Adcode
+    why: Text
+
+
+class Check(Verb, frozen=True, kw_only=True):
+    """Say that someone looked at the parcel. Without a time: now."""
+
+    check_kind: CheckKind
+    checked_at: Millis | None = None
+
+
+class Answer(Verb, frozen=True, kw_only=True):
+    """Say what was found. Rules that are neither right nor unsure count as wrong; without `rules`, of a find, none is
+    judged.
+    """
+
+    outcome: Outcome
+    rules: tuple[RuleId, ...] | None = None
+    unsure_rules: tuple[RuleId, ...] = ()
+    check_kind: CheckKind | None = None
+    checked_at: Millis | None = None
+    found_g: Count | None = None
+    noise_reason: NoiseReason | None = None
+    note: Text | None = None
+
+
+class Confirm(Verb, frozen=True, kw_only=True):
+    """Agree with an answer, as a second person."""
+
+    note: Text | None = None
+
+
+class Dispute(Verb, frozen=True, kw_only=True):
+    """Disagree with an answer, as a second person."""
+
+    why: Text
+    outcome: Outcome | None = None
+
+
+class Reopen(Verb, frozen=True, kw_only=True):
+    """Work on a closed clue again."""
+
+    why: Text
+
+
+class Hold(Verb, frozen=True, kw_only=True):
+    """Ask the carrier to stop the parcel, for 24 hours at most."""
+
+    reason: Text
+    basis: Text
+    until: Millis
+
+
+class Extend(Verb, frozen=True, kw_only=True):
+    """Ask for a longer hold. It needs a second person."""
+
+    reason: Text
+    basis: Text
+    until: Millis
+
+
+class Second(Verb, frozen=True, kw_only=True):
+    """Put an extension into force, as a second person."""
+
+
+class Release(Verb, frozen=True, kw_only=True):
+    """Let the parcel go on."""
+
+    reason: Text
+
+
+class Monitor(Verb, frozen=True, kw_only=True):
+    """Begin or end controlled delivery: only these users see the clue."""
+
+    why: Text
+    on: bool = True
+    users: tuple[UserId, ...] = ()
+
+
+class Escalate(Verb, frozen=True, kw_only=True):
+    """Tell the next place further up."""
+
+    step: Step
+
+
+class MoveDue(Verb, frozen=True, kw_only=True):
+    """Move a deadline."""
+
+    step: Step
+    due: Millis
+    why: Text
+
+
+class Note(Verb, frozen=True, kw_only=True):
+    """Add a remark."""
+
+    note: Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+VERBS: Final[dict[str, type[Verb]]] = {
+    "accept": Accept,
+    "refuse": Refuse,
+    "transfer": Transfer,
+    "check": Check,
+    "answer": Answer,
+    "confirm": Confirm,
+    "dispute": Dispute,
+    "reopen": Reopen,
+    "hold": Hold,
+    "extend": Extend,
+    "second": Second,
+    "release": Release,
+    "monitor": Monitor,
+    "escalate": Escalate,
+    "due": MoveDue,
+    "note": Note,
+}
+
+
+def act(verb: Verb, clue: Clue, at_ms: int) -> Act:
+    """The act of a verb on a clue at a time. Raises ActError for what it cannot mean."""
+    for name, value in msgspec.structs.asdict(verb).items():
+        if isinstance(value, str) and _PERSON.search(value):
+            raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
+        if name in ("why", "reason", "basis") and not value.strip():
+            raise ActError(f"{name}: is empty")
+    return _ACTS[type(verb)](verb, clue, at_ms)
+
+
+def _plain(kind: type[log.ClueEvent], **more: Any) -> Callable[[Verb, Clue, int], Act]:
+    """An event with the fields of its verb."""
+    return lambda verb, clue, at_ms: Act(kind, clue.clue_id, {**msgspec.structs.asdict(verb), **more})
+
+
+def _check(verb: Check, clue: Clue, at_ms: int) -> Act:
+    at = at_ms if verb.checked_at is None else verb.checked_at
+    return Act(log.Checked, clue.clue_id, {"check_kind": verb.check_kind, "checked_at": at})
+
+
+def _answer(verb: Answer, clue: Clue, at_ms: int) -> Act:
+    given = {reason.rule for reason in clue.alert.reasons} if clue.alert is not None else set()
+    named = (*(verb.rules or ()), *verb.unsure_rules)
+    if strange := sorted(set(named) - given):
+        known = ", ".join(sorted(given)) or "it has none"
+        raise ActError(f"{strange[0]} is no rule of this clue ({known})")
+    if set(verb.rules or ()) & set(verb.unsure_rules):
+        raise ActError("a rule is either right or unsure")
+    rules = verb.rules
+    if rules is None and verb.outcome in ("no_finding", "wrong_alert"):
+        rules = ()  # nothing was found, so no rule was right
+    fields = {**msgspec.structs.asdict(verb), "rules": rules, "feedback_id": uuid7(at_ms)}
+    return Act(log.Answered, clue.clue_id, fields)
+
+
+def _escalate(verb: Escalate, clue: Clue, at_ms: int) -> Act:
+    level = clue.level + 1
+    if level > 2:
+        raise ActError("the province knows already")
+    place = clue.adcode[:4] + "00" if level == 1 else clue.adcode[:2] + "0000"
+    return Act(log.Escalated, clue.clue_id, {"level": level, "adcode": place, "step": verb.step})
+
+
+_ACTS: Final[dict[type[Verb], Callable[[Any, Clue, int], Act]]] = {
+    Accept: _plain(log.Accepted),
+    Refuse: _plain(log.Refused),
+    Transfer: _plain(log.Transferred),
+    Check: _check,
+    Answer: _answer,
+    Confirm: _plain(log.Confirmed),
+    Dispute: _plain(log.Disputed),
+    Reopen: _plain(log.Reopened),
+    Hold: _plain(log.Held, action="request"),
+    Extend: _plain(log.Held, action="extend"),
+    Second: _plain(log.Held, action="second"),
+    Release: _plain(log.Held, action="release"),
+    Monitor: _plain(log.Monitor),
+    Escalate: _escalate,
+    MoveDue: _plain(log.DueMoved),
+    Note: _plain(log.Noted),
+}

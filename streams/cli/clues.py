@@ -1,0 +1,147 @@
+"""`waybill clues`: the clues that alerts have opened, and what stations do about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import typer
+
+from streams.cli import verbs
+from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
+from streams.cli.verbs import StationOption, UserOption, Wanted
+
+if TYPE_CHECKING:
+    from desk.clues.book import Taken
+    from desk.clues.clue import State
+    from desk.log import ClueLog
+
+LangOption = Annotated[Literal["zh", "en"] | None, typer.Option(help="Language of titles (default: the locale's).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Answer clues: what stations do about alerts.", no_args_is_help=True)
+    add(group, "list", list_)
+    add(group, "show", show)
+    add(group, "overdue", overdue)
+    for verb in verbs.ALL:
+        add(group, verb.__name__, verbs.acting(verb, _act))
+    app.add_typer(group, name="clues")
+
+
+def list_(
+    station: StationOption = None,
+    tier: Annotated[Literal["low", "medium", "high", "extreme"], typer.Option(help="This tier and above.")] = "low",
+    state: Annotated[str | None, typer.Option(help="States, by commas (default: all that are not closed).")] = None,
+    adcode: Annotated[str, typer.Option(help="Places that begin with this code.")] = "",
+    user: UserOption = None,
+    lang: LangOption = None,
+    as_json: JsonOption = False,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show clues, the most urgent first: by tier, then by the time that is left, then by score."""
+    from desk.queue import OPEN, Filter, queue
+    from streams.cli.views import clues as views
+
+    states = OPEN if state is None else _states(state)
+    which = Filter(user or "", station, states, tier, adcode)
+    with _reading(bootstrap_servers, config, assignments) as (log, _):
+        now = _now()
+        views.Output(as_json, lang).clues(queue(log.book.clues.values(), which, now), now)
+
+
+def show(
+    clue: Wanted,
+    user: UserOption = None,
+    lang: LangOption = None,
+    as_json: JsonOption = False,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show one clue: its alert, who has it until when, and all that was done, refused acts too."""
+    from desk.queue import find
+    from streams.cli.views import clues as views
+
+    with _reading(bootstrap_servers, config, assignments) as (log, past):
+        found = find(log.book.clues, clue, user or "")
+        own = [taken for taken in past if taken.event.clue_id == found.clue_id]
+        views.Output(as_json, lang).one(found, own, _now())
+
+
+def overdue(
+    user: UserOption = None,
+    as_json: JsonOption = False,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show what is overdue, the longest first: steps of stations, and holds. Exit code 1 if anything is."""
+    from desk.queue import late
+    from streams.cli.views import clues as views
+
+    with _reading(bootstrap_servers, config, assignments) as (log, _):
+        now = _now()
+        found = late(log.book.clues.values(), user or "", now)
+        views.Output(as_json, None).overdue(found, now)
+    if found:
+        raise typer.Exit(1)
+
+
+def _act(
+    wanted: str,
+    verb: Any,
+    user: str | None,
+    station: str | None,
+    as_json: bool,
+    bootstrap_servers: str | None,
+    config: Path | None,
+    assignments: list[str] | None,
+) -> None:
+    """Do it, and say what became of it. Exit code 1 if somebody else came first."""
+    from desk.queue import find
+    from desk.verbs import act
+    from streams.cli.views import clues as views
+
+    if not user:
+        raise typer.BadParameter("who acts? give --as USER or set DESK_USER", param_hint="--as")
+    with _reading(bootstrap_servers, config, assignments) as (log, _):
+        clue, now = find(log.book.clues, wanted, user), _now()
+        taken = log.act(act(verb, clue, now).event(clue, user, station, now))
+        views.Output(as_json, None).done(taken, _now())
+    if taken.why is not None:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _reading(
+    bootstrap_servers: str | None, config: Path | None, assignments: list[str] | None
+) -> Iterator[tuple[ClueLog, list[Taken]]]:
+    """The clue log, read to its end; and all events that were read."""
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+
+    from desk.log import ClueLog
+    from streams.ops import preflight
+
+    with ClueLog(preflight.reached(settings), preflight.client(settings)) as log:
+        yield log, log.catch_up()
+
+
+def _states(text: str) -> frozenset[State]:
+    from desk.clues.clue import State
+
+    known: tuple[State, ...] = get_args(State)
+    wanted = {part.strip() for part in text.split(",")}
+    if strange := sorted(wanted - set(known)):
+        raise typer.BadParameter(f"{strange[0]!r} is none of {', '.join(known)}", param_hint="--state")
+    return frozenset(state for state in known if state in wanted)
+
+
+def _now() -> int:
+    return int(time.time() * 1_000)

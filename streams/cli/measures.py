@@ -1,0 +1,95 @@
+"""`waybill measures`: what answers say about rules, stations and the rule set."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.verbs import moment
+
+if TYPE_CHECKING:
+    from desk.measures.report import Measures
+
+_DAY_MS = 86_400_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add(app, "measures", measures)
+
+
+def measures(
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Clues opened since: 30d, or a day or time in China. All: empty.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All measures as one JSON object.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write them as a page too; replaced.")
+    ] = None,
+    lang: Annotated[Literal["zh", "en"] | None, typer.Option(help="Language (default: the locale's).")] = None,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Show how often each rule was right, how alerts compare with chance, and how stations keep up.
+
+    Every share comes with a 95 % interval and with its bounds whatever the missing answers are. With fewer than ten
+    answers there is no figure, and "no data" is never 0. Suspicion and compliance are never mixed.
+    """
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+    now = int(time.time() * 1_000)
+
+    import msgspec
+
+    from desk.survey import survey
+    from streams.ops import preflight
+
+    found = survey(preflight.reached(settings), preflight.client(settings), now, _since(since, now))
+    if html is not None:
+        from desk.measures.page import page
+
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        _print(found, lang)
+
+
+def _since(text: str | None, now_ms: int) -> int:
+    if not text:
+        return 0
+    if days := re.fullmatch(r"(\d+)\s*d", text):
+        return now_ms - int(days[1]) * _DAY_MS
+    return moment(text) or 0
+
+
+def _print(found: Measures, lang: Literal["zh", "en"] | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from desk.measures.tables import tables
+    from desk.measures.wording import NONE
+    from streams.cli.views.alert import language
+
+    spoken = lang or language()
+    console = Console(highlight=False, markup=False, soft_wrap=False)
+    for each in tables(found, spoken):
+        console.print(each.title, style="bold")
+        if each.rows:
+            shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+            for name in each.head:
+                shown.add_column(name, overflow="fold", header_style="dim")
+            for row in each.rows:
+                shown.add_row(*row)
+            console.print(shown)
+        else:
+            console.print(NONE[spoken], style="dim")
+        if each.remark:
+            console.print(each.remark, style="dim")
+        console.print()

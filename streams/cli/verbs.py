@@ -1,0 +1,235 @@
+"""What may be done about a clue at the command line: each function turns options into a verb of the desk.
+
+`acting` gives each the options that all of them share, and does it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption
+
+Wanted = Annotated[str, typer.Argument(metavar="CLUE", help="Id, its beginning, or CARRIER:NUMBER of the parcel.")]
+UserOption = Annotated[
+    str | None, typer.Option("--as", metavar="USER", envvar="DESK_USER", help="Who acts (default: $DESK_USER).")
+]
+StationOption = Annotated[
+    str | None,
+    typer.Option("--station", metavar="ID", envvar="DESK_STATION", help="For which station (default: $DESK_STATION)."),
+]
+WhyOption = Annotated[str, typer.Option("--why", help="Reason; no personal data.")]
+MomentOption = Annotated[
+    str | None, typer.Option("--at", metavar="TIME", help="Such as 2026-11-30T14:05 in China, or epoch ms.")
+]
+CheckKind = Literal["open_box", "xray", "second_xray", "canine", "trace_swab", "identity_check", "visit", "documents"]
+Found = Literal["seizure", "violation", "no_finding", "wrong_alert"]
+Step = Literal["accept", "check", "answer"]
+_HOUR_MS = 3_600_000
+
+
+def acting(make: Callable[..., Any], do: Callable[..., None]) -> Callable[..., None]:
+    """The command of a verb: `make` gives it from its own options, `do` does it with those that all share."""
+
+    def command(
+        clue: Wanted,
+        user: UserOption = None,
+        station: StationOption = None,
+        as_json: JsonOption = False,
+        bootstrap_servers: BootstrapOption = None,
+        config: ConfigOption = None,
+        assignments: SetOption = None,
+        **own: Any,
+    ) -> None:
+        do(clue, make(**own), user, station, as_json, bootstrap_servers, config, assignments)
+
+    shared, mine = (_parameters(function) for function in (command, make))
+    first, *rest = (each for each in shared if each.kind is not inspect.Parameter.VAR_KEYWORD)
+    ordered = [first, *mine, *rest]
+    # Not positional: options with and without a default may then stand in any order.
+    named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in ordered]
+    made: Any = command
+    made.__signature__ = inspect.Signature(named)
+    made.__annotations__ = {each.name: each.annotation for each in named}
+    command.__name__, command.__doc__ = make.__name__, make.__doc__
+    return command
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    found = inspect.signature(function).parameters.values()
+    return [each.replace(annotation=hints.get(each.name, Any)) for each in found]
+
+
+def accept() -> Any:
+    """Take a clue on, for the station that it was sent to. Of two at a time, one wins and the other is told so."""
+    from desk import verbs
+
+    return verbs.Accept()
+
+
+def refuse(why: WhyOption) -> Any:
+    """Say that your station cannot take a clue on; it goes to another."""
+    from desk import verbs
+
+    return verbs.Refuse(why=why)
+
+
+def transfer(
+    to: Annotated[str, typer.Option("--to", metavar="ADCODE", help="Where the parcel is, GB/T 2260, six digits.")],
+    why: WhyOption,
+) -> Any:
+    """Hand a clue over to another place; its station gets it next. The time for an answer goes on."""
+    from desk import verbs
+
+    return verbs.Transfer(to_adcode=to, why=why)
+
+
+def check(
+    kind: Annotated[CheckKind, typer.Option("--check", help="How it was looked at.")] = "open_box",
+    at: MomentOption = None,
+) -> Any:
+    """Say that someone looked at the parcel."""
+    from desk import verbs
+
+    return verbs.Check(check_kind=kind, checked_at=moment(at))
+
+
+def answer(
+    outcome: Annotated[Found, typer.Argument(help="What was found.")],
+    right: Annotated[list[str] | None, typer.Option("--right", help="A rule that was right; repeatable.")] = None,
+    unsure: Annotated[list[str] | None, typer.Option("--unsure", help="A rule that nobody can judge.")] = None,
+    found_g: Annotated[int | None, typer.Option("--grams", min=0, help="Weight of what was seized, grams.")] = None,
+    kind: Annotated[CheckKind | None, typer.Option("--check", help="How it was looked at.")] = None,
+    at: MomentOption = None,
+    noise: Annotated[
+        Literal["data_error", "known_sender", "rule_too_wide", "duplicate", "other"] | None,
+        typer.Option(help="Why the alert was wrong."),
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Remark; no personal data.")] = None,
+) -> Any:
+    """Say what was found. The answer and its feedback go out in one transaction.
+
+    Rules of the clue that are neither --right nor --unsure count as wrong. A find without any --right judges no rule.
+    """
+    from desk import verbs
+
+    return verbs.Answer(
+        outcome=outcome,
+        rules=tuple(right) if right else None,
+        unsure_rules=tuple(unsure or ()),
+        found_g=found_g,
+        check_kind=kind,
+        checked_at=moment(at),
+        noise_reason=noise,
+        note=note,
+    )
+
+
+def confirm() -> Any:
+    """Agree with an answer, as a second person. Nobody confirms his own."""
+    from desk import verbs
+
+    return verbs.Confirm()
+
+
+def dispute(
+    why: WhyOption, outcome: Annotated[Found | None, typer.Option(help="What you found instead.")] = None
+) -> Any:
+    """Disagree with an answer, as a second person; the station has to answer again."""
+    from desk import verbs
+
+    return verbs.Dispute(why=why, outcome=outcome)
+
+
+def reopen(why: WhyOption) -> Any:
+    """Work on a closed clue again."""
+    from desk import verbs
+
+    return verbs.Reopen(why=why)
+
+
+def hold(
+    reason: Annotated[str, typer.Option(help="Why the parcel is stopped; no personal data.")] = "",
+    basis: Annotated[str, typer.Option(help="Legal basis.")] = "",
+    hours: Annotated[float, typer.Option(min=0.1, help="For how long from now; a first request 24 at most.")] = 24,
+    extend: Annotated[bool, typer.Option("--extend", help="Ask for longer; a second person has to agree.")] = False,
+    second: Annotated[bool, typer.Option("--second", help="Agree to an extension, as a second person.")] = False,
+) -> Any:
+    """Ask the carrier to stop the parcel; what it has to do goes to `waybill.holds` in the same transaction."""
+    from desk import verbs
+
+    if second:
+        return verbs.Second()
+    until = int(time.time() * 1_000) + int(hours * _HOUR_MS)
+    return (verbs.Extend if extend else verbs.Hold)(reason=reason, basis=basis, until=until)
+
+
+def release(reason: Annotated[str, typer.Option(help="Why it may go on; no personal data.")]) -> Any:
+    """Let the parcel go on."""
+    from desk import verbs
+
+    return verbs.Release(reason=reason)
+
+
+def monitor(
+    why: WhyOption,
+    users: Annotated[list[str] | None, typer.Option("--user", help="Who sees the clue; repeatable.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+) -> Any:
+    """Controlled delivery: the parcel goes on, no station is told, and only the users named see the clue."""
+    from desk import verbs
+
+    return verbs.Monitor(on=not off, users=tuple(users or ()), why=why)
+
+
+def escalate(step: Annotated[Step, typer.Argument(help="The step that is overdue.")] = "answer") -> Any:
+    """Tell the prefecture that a step is overdue, and the next time the province. The dispatcher does so by itself."""
+    from desk import verbs
+
+    return verbs.Escalate(step=step)
+
+
+def due(
+    step: Annotated[Step, typer.Argument(help="Which deadline.")],
+    to: Annotated[str, typer.Option("--to", metavar="TIME", help="Such as 2026-11-30T14:05 in China, or epoch ms.")],
+    why: WhyOption,
+) -> Any:
+    """Move a deadline. The log keeps who did it and why."""
+    from desk import verbs
+
+    return verbs.MoveDue(step=step, due=moment(to) or 0, why=why)
+
+
+def note(text: Annotated[str, typer.Argument(help="The remark; no personal data.")]) -> Any:
+    """Add a remark to a clue."""
+    from desk import verbs
+
+    return verbs.Note(note=text)
+
+
+def moment(text: str | None) -> int | None:
+    """A time as typed, epoch ms; without a zone it is China's. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-11-30T14:05") from None
+    if at.tzinfo is None:
+        from streams.cli.views.alert import CHINA
+
+        at = at.replace(tzinfo=CHINA)
+    return int(at.timestamp() * 1_000)
+
+
+ALL = (
+    accept, refuse, transfer, check, answer, confirm, dispute, reopen, hold, release, monitor, escalate, due, note,
+)  # fmt: skip

@@ -1,0 +1,179 @@
+"""How clues look on a terminal, and as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from desk.clues.book import Taken
+from desk.clues.clue import Clue
+from desk.clues.deadlines import WARN, next_due
+from streams.cli.views.alert import TIER_NAMES, TIER_STYLES, Language, language, place_name, when
+
+_ID_SHOWN = 11
+_REASONS_SHOWN = 3
+_HEADINGS = {
+    "en": ("tier", "clue", "state", "parcel", "why"),
+    "zh": ("等级", "线索", "状态", "运单", "原因"),
+}
+_STATES = {
+    "new": "待派", "dispatched": "已派", "accepted": "已接", "checked": "已查", "answered": "待复核", "closed": "已结",
+}  # fmt: skip
+
+
+class Output:
+    """Where a command shows clues. lang None: that of the locale."""
+
+    def __init__(self, as_json: bool, lang: Literal["zh", "en"] | None) -> None:
+        self._json = as_json
+        self._lang: Language = lang or language()
+        self._console = Console(highlight=False, markup=False, soft_wrap=False)
+
+    def clues(self, clues: Sequence[Clue], now_ms: int) -> None:
+        """A list of clues, in this order."""
+        if self._json:
+            for clue in clues:
+                _line(_plain(clue, now_ms))
+            return
+        rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
+        for name, options in zip(_HEADINGS[self._lang], _COLUMNS, strict=True):
+            rows.add_column(name, **options)
+        for clue in clues:
+            rows.add_row(self._tier(clue), clue.clue_id[:_ID_SHOWN], self._state(clue, now_ms), *self._what(clue))
+        if clues:
+            self._console.print(rows)
+        self._console.print(f"{len(clues)} 条线索" if self._lang == "zh" else f"{len(clues):,} {_clues(len(clues))}")
+
+    def one(self, clue: Clue, past: Sequence[Taken], now_ms: int) -> None:
+        """One clue with its log."""
+        if self._json:
+            log = [{"event": msgspec.to_builtins(taken.event), "why": taken.why} for taken in past]
+            _line({**_plain(clue, now_ms), "log": log})
+            return
+        head = Text.assemble(self._tier(clue), "  ", clue.clue_id, "  ", clue.parcel, "  ", self._state(clue, now_ms))
+        self._console.print(head)
+        for reason in clue.alert.reasons if clue.alert is not None else ():
+            title = reason.title.zh if self._lang == "zh" else reason.title.en
+            self._console.print(f"  {reason.points:+d} {reason.rule}: {title}")
+        if clue.hold is not None:
+            self._console.print(f"  hold {clue.hold.state} until {when(clue.hold.until)}: {clue.hold.reason}")
+        for taken in past:
+            event = taken.event
+            said = {k: v for k, v in msgspec.to_builtins(event).items() if k not in _HEAD and v not in (None, ())}
+            about = ", ".join(f"{name}={_short(value)}" for name, value in said.items())
+            refused = f"  ✗ {taken.why}" if taken.why is not None else ""
+            who = event.by if event.station is None else f"{event.by} ({event.station})"
+            kind = type(event).__struct_config__.tag
+            self._console.print(f"  {when(event.at)}  {kind:<11} {who}  {about}{refused}")
+
+    def overdue(self, found: Sequence[tuple[Clue, str, int]], now_ms: int) -> None:
+        """What is overdue: clue, what is owed, since when."""
+        for clue, what, since in found:
+            if self._json:
+                _line({"clue_id": clue.clue_id, "station": clue.station, "owed": what, "since": since})
+            else:
+                late = _span(now_ms - since)
+                self._console.print(f"{clue.clue_id[:_ID_SHOWN]}  {clue.station or '-':<16} {what:<8} {late} late")
+        if not self._json:
+            self._console.print(f"{len(found):,} overdue")
+
+    def done(self, taken: Taken, now_ms: int) -> None:
+        """What became of an act."""
+        clue, kind = taken.clue, type(taken.event).__struct_config__.tag
+        if self._json:
+            plain = None if clue is None else _plain(clue, now_ms)
+            _line(
+                {
+                    "event": msgspec.to_builtins(taken.event),
+                    "counts": taken.why is None,
+                    "why": taken.why,
+                    "clue": plain,
+                }
+            )
+        elif taken.why is not None:
+            print(f"waybill: {taken.why}", file=sys.stderr)
+        elif clue is not None:
+            print(f"{clue.clue_id}: {kind}; the clue is {clue.state}{_next(clue, now_ms)}")
+
+    def _tier(self, clue: Clue) -> Text:
+        name = TIER_NAMES[clue.tier] if self._lang == "zh" else clue.tier
+        score = "" if clue.alert is None else f" {clue.alert.score}"
+        return Text.assemble((name, TIER_STYLES[clue.tier]), score)
+
+    def _state(self, clue: Clue, now_ms: int) -> Text:
+        name = _STATES[clue.state] if self._lang == "zh" else clue.state
+        shown = Text(name if clue.station is None else f"{name} {clue.station}")
+        due = next_due(clue, now_ms)
+        if due is not None:
+            style = "bold red" if due.overdue else "yellow" if due.share >= WARN else "dim"
+            left = f"{_span(now_ms - due.by)} late" if due.overdue else f"in {_span(due.by - now_ms)}"
+            shown.append(f"\n{due.step} {left}", style=style)
+        elif clue.closed_for is not None:
+            shown.append(f"\n{clue.closed_for}", style="dim")
+        return shown
+
+    def _what(self, clue: Clue) -> tuple[str, str]:
+        place = f"{clue.adcode} {place_name(clue.adcode)}".strip()
+        reasons = clue.alert.reasons if clue.alert is not None else ()
+        ranked = sorted(reasons, key=lambda reason: -reason.points)
+        titles = [reason.title.zh if self._lang == "zh" else reason.title.en for reason in ranked[:_REASONS_SHOWN]]
+        if len(reasons) > _REASONS_SHOWN:
+            titles.append(f"+ {len(reasons) - _REASONS_SHOWN}")
+        # Of which arm a parcel is, its station must not see before it has answered.
+        return f"{clue.parcel}\n{place}", "\n".join(titles) or (
+            "按要求检查" if self._lang == "zh" else "check as ordered"
+        )
+
+
+_COLUMNS: tuple[dict[str, Any], ...] = (
+    {"width": 11, "no_wrap": True},
+    {"width": _ID_SHOWN, "no_wrap": True},
+    {"width": 18, "overflow": "fold"},
+    {"width": 20, "overflow": "fold"},
+    {"ratio": 3},
+)
+_HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
+_HIDDEN = frozenset({"ids", "arm", "p"})
+
+
+def _plain(clue: Clue, now_ms: int) -> dict[str, Any]:
+    """A clue as JSON. How its parcel was chosen is left out until it is answered."""
+    hidden = _HIDDEN - ({"arm", "p"} if clue.answer is not None else set())
+    due = next_due(clue, now_ms)
+    owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
+    return {**{k: v for k, v in msgspec.to_builtins(clue).items() if k not in hidden}, "owed": owed}
+
+
+def _line(document: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _next(clue: Clue, now_ms: int) -> str:
+    due = next_due(clue, now_ms)
+    if clue.waits_for_second:
+        return "; a second person has to confirm"
+    if due is None:
+        return ""
+    return f"; {due.step} {'overdue' if due.overdue else f'within {_span(due.by - now_ms)}'}"
+
+
+def _span(ms: int) -> str:
+    minutes = ms // 60_000
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 2_880 else f"{minutes // 1_440} d"
+
+
+def _short(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _clues(count: int) -> str:
+    return "clue" if count == 1 else "clues"

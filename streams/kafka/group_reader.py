@@ -1,0 +1,61 @@
+"""Reading a topic as a member of a group whose offsets are committed with what was made of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.kafka import config as properties
+from streams.kafka.errors import DENIED, MISSING, ClientError, said
+from streams.kafka.log_reader import Entry, entry_of
+from streams.kafka.rights import denied, right_of
+
+log = logging.getLogger(__name__)
+
+
+class GroupReader:
+    """A member of a group. Close it.
+
+    What was read is committed by a transaction of `TransactionalWriter`, which takes `offsets()` and `membership()`.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, topic: str, group: str, client: Mapping[str, str | int | float | bool]
+    ) -> None:
+        self._topic = topic
+        self._next: dict[int, int] = {}
+        self._config = {**client, "bootstrap.servers": bootstrap_servers, "group.id": group}
+        self._consumer = Consumer(properties.member(self._config), logger=log)
+        self._consumer.subscribe([topic], on_revoke=self._revoked, on_lost=self._revoked)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def poll(self, rows: int, timeout_s: float) -> list[Entry]:
+        """Messages that have come, at most so many. Raises ClientError."""
+        entries = []
+        for message in self._consumer.consume(rows, timeout_s):
+            error = message.error()
+            if error is None:
+                entries.append(entry_of(message))
+                self._next[entries[-1].partition] = entries[-1].offset + 1
+            elif error.fatal() or error.code() in DENIED | MISSING:
+                right = right_of(error, topic=self._topic, group=str(self._config["group.id"]))
+                raise denied(self._config, right) if right else ClientError(f"{self._topic}: {said(error)}")
+        return entries
+
+    def offsets(self) -> list[TopicPartition]:
+        """Where to go on behind all that was read."""
+        return [TopicPartition(self._topic, partition, offset) for partition, offset in sorted(self._next.items())]
+
+    def membership(self) -> Any:
+        """What fences a member that the group has given up."""
+        return self._consumer.consumer_group_metadata()
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            self._next.pop(partition.partition, None)

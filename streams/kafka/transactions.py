@@ -1,0 +1,105 @@
+"""Writing records in transactions: all of one, or none, and the writer knows where each went."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streams.kafka import config as properties
+from streams.kafka.errors import ClientError, cause, said
+from streams.kafka.group_reader import GroupReader
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 10.0
+
+
+class WriteError(ClientError):
+    """A transaction that was not committed, or whose outcome is not known; the message says which."""
+
+
+class ReplacedError(WriteError):
+    """Another process took over the transactional id: this one must stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to write; value None deletes the key on a compacted topic."""
+
+    topic: str
+    key: str
+    value: bytes | None
+
+
+class TransactionalWriter:
+    """One producer with a transactional id. Calls block; one thread at a time.
+
+    Opening it ends what an earlier holder of the id left open, and that one can write no more. Raises WriteError.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, transactional_id: str, client: Mapping[str, str | int | float | bool]
+    ) -> None:
+        config = {**client, "bootstrap.servers": bootstrap_servers, "transaction.timeout.ms": int(_TIMEOUT_S * 1_000)}
+        self._producer = Producer({**properties.transactional(config, transactional_id), "linger.ms": 0}, logger=log)
+        try:
+            self._producer.init_transactions(_TIMEOUT_S)
+        except KafkaException as error:
+            raise _failed(error) from error
+
+    def write(self, records: Sequence[Outgoing], read: GroupReader | None = None) -> list[tuple[str, int, int]]:
+        """Write records in one transaction; topic, partition and offset of each, in their order. Raises WriteError.
+
+        read: whose offsets are committed with them.
+        """
+        places: list[tuple[str, int, int] | None] = [None] * len(records)
+        try:
+            self._producer.begin_transaction()
+            for number, record in enumerate(records):
+                self._producer.produce(
+                    record.topic, key=record.key, value=record.value, on_delivery=_noting(places, number)
+                )
+                self._producer.poll(0)
+            if self._producer.flush(_TIMEOUT_S):
+                raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, "records not delivered"))
+            if read is not None and (offsets := read.offsets()):
+                self._producer.send_offsets_to_transaction(offsets, read.membership(), _TIMEOUT_S)
+            self._commit()
+        except (KafkaException, BufferError) as error:
+            self._abort()
+            raise _failed(error) from error
+        return [place for place in places if place is not None]
+
+    def _commit(self) -> None:
+        while True:
+            try:
+                self._producer.commit_transaction(_TIMEOUT_S)
+                return
+            except KafkaException as error:
+                if not cause(error).retriable():
+                    raise
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction(_TIMEOUT_S)
+        except KafkaException as error:
+            log.warning("kafka: a transaction could not be taken back: %s", said(error))
+
+
+def _noting(places: list[tuple[str, int, int] | None], number: int) -> Callable[[KafkaError | None, Message], None]:
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            places[number] = message.topic() or "", message.partition() or 0, message.offset() or 0
+
+    return delivered
+
+
+def _failed(error: BaseException) -> WriteError:
+    if not isinstance(error, KafkaException):
+        return WriteError(f"not written: {error}")
+    if cause(error).code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+        return ReplacedError("another process of the same name has started, and this one can write no more")
+    return WriteError(f"not written: {said(error)}")

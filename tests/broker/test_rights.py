@@ -1,0 +1,178 @@
+"""Rights, on a real broker with an authorizer: what a worker needs, and what is said of each that is missing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas import topics
+from streams.kafka.alerts import AlertReader
+from streams.kafka.errors import ClientError, DeniedError
+from streams.kafka.reader import Reader
+from streams.kafka.rights import Right, worker_rights
+from streams.ops import preflight
+from streams.ops.doctor import broker as doctor
+from streams.ops.doctor.findings import Finding
+from streams.settings import Settings
+from tests.runs import open_alerts, run
+from tests.secured import Secured
+from tests.workers import Publisher, Worker, expect
+from tests.worlds import HOME, world
+
+pytestmark = pytest.mark.broker
+
+GROUP = "rights"
+RIGHTS = worker_rights(GROUP)
+NAMES = [str(right) for right in RIGHTS]
+
+
+def settings(secured: Secured, **more: object) -> Settings:
+    return Settings(**secured.as_user("worker"), group=GROUP, **more)  # type: ignore[arg-type]
+
+
+def test_a_reader_that_assigns_itself_needs_no_group(secured: Secured) -> None:
+    Publisher(secured.servers).raw(topics.FEEDBACK, b"SF:1", b"{}")
+    secured.allow("analyst", "READ", "topic", topics.FEEDBACK)
+    config = {
+        **secured.as_user("analyst")["kafka"],
+        "bootstrap.servers": secured.as_user("analyst")["bootstrap_servers"],
+    }
+    with Reader(config) as reader:
+        reader.assign({(topics.FEEDBACK, 0): 0})
+        assert reader.bounds(topics.FEEDBACK, 0)[1] >= 0
+        for _ in reader.to_end(silent_s=10):
+            pass
+        with pytest.raises(DeniedError, match=r"User:analyst READ on topic waybill\.rules"):
+            _read_all(reader, topics.RULES)
+
+
+def _read_all(reader: Reader, topic: str) -> None:
+    reader.assign({(topic, 0): 0})
+    for _ in reader.to_end(silent_s=10):
+        pass
+
+
+def test_an_analyst_needs_one_topic(secured: Secured) -> None:
+    given = secured.as_user("analyst")
+    with pytest.raises(DeniedError, match=r"User:analyst READ on topic waybill\.alerts.*--operation READ --topic"):
+        AlertReader(given["bootstrap_servers"], client=given["kafka"])
+    secured.allow("analyst", "READ", "topic", topics.ALERTS)
+    with AlertReader(given["bootstrap_servers"], client=given["kafka"]) as reader:
+        assert list(reader.to_end()) is not None
+
+
+@pytest.mark.parametrize("missing", RIGHTS, ids=NAMES)
+def test_a_worker_names_the_right_that_it_lacks_before_it_joins(secured: Secured, missing: Right) -> None:
+    secured.allow_worker(GROUP, "0", but=[missing])
+    with pytest.raises(DeniedError) as refused:
+        preflight.checked(settings(secured))
+    said = str(refused.value)
+    assert f"User:worker {missing}" in said
+    option = "--group" if missing.kind == "group" else "--topic"
+    assert f"--allow-principal 'User:worker' --operation {missing.operation} {option} {missing.name}" in said
+    assert "cluster" not in said.lower()
+
+
+def test_no_right_at_all_is_not_called_no_topics(secured: Secured) -> None:
+    with pytest.raises(DeniedError) as refused:
+        preflight.checked(settings(secured))
+    assert "no topics" not in str(refused.value)
+
+
+def report(given: Settings) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in doctor.checks(given):
+        found.setdefault(finding.what, []).append(finding)
+    return found
+
+
+def test_the_doctor_finds_a_worker_with_exactly_its_rights_well(secured: Secured) -> None:
+    secured.allow_worker(GROUP, "0")
+    found = report(settings(secured))
+    assert {finding.status for finding in found["rights"]} == {"OK"}
+    assert {finding.status for finding in found["keys"]} == {"OK"}
+    assert not [finding for findings in found.values() for finding in findings if finding.status == "FAIL"]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        Right("READ", "topic", topics.SCANS),
+        Right("WRITE", "topic", topics.ALERTS),
+        Right("READ", "group", GROUP),
+        Right("WRITE", "transactional id", f"{GROUP}-0"),
+    ],
+    ids=str,
+)
+def test_the_doctor_fails_for_what_it_is_denied_and_goes_on(secured: Secured, missing: Right) -> None:
+    secured.allow_worker(GROUP, "0", but=[missing])
+    found = report(settings(secured))
+    failed = [finding for finding in found["rights"] if finding.status == "FAIL"]
+    assert any(str(missing) in finding.says and "--add" in finding.advice for finding in failed), found["rights"]
+    assert "clock" in found, "it went on"
+    if missing.name == topics.SCANS:
+        statuses = {finding.status: finding.says for finding in found["keys"]}
+        assert missing.name in statuses["FAIL"]
+
+
+@pytest.fixture
+def workers(secured: Secured, tmp_path: Path) -> Iterator[list[Worker]]:
+    """Two workers that are not started, of one group, each with exactly its rights."""
+    group = f"rights-{tmp_path.name}"
+    given = secured.as_user("worker")
+    made = []
+    for name in "ab":
+        secured.allow_worker(group, name)
+        made.append(
+            Worker(
+                given["bootstrap_servers"],
+                tmp_path / name / "state",
+                group=group,
+                instance=name,
+                kafka=json.dumps(given["kafka"]),
+                give_up_after_ms=20_000,
+                stalled_ms_max=10_000,
+            )
+        )
+    yield made
+    for worker in made:
+        worker.__exit__(None, None, None)
+
+
+def test_a_worker_with_exactly_its_rights_starts_restores_and_rebalances(
+    secured: Secured, workers: list[Worker]
+) -> None:
+
+    first, second = workers
+    records = world(7, parcels=40)
+    first.start().ready(90)
+    Publisher(secured.servers)(records)
+    wanted = open_alerts(run(records, settings=Settings(home_adcodes=HOME)))
+    expect(secured.servers, wanted, first, timeout_s=90).close()
+    second.start().ready(90)  # it has no state: all of its partitions come from the changelog
+    assert first.stop(60)[0] == 0
+    second.ready(90, times=2)
+    assert second.stop(60)[0] == 0
+
+
+def test_a_right_that_is_taken_away_ends_a_worker_that_runs(secured: Secured, workers: list[Worker]) -> None:
+    first, _ = workers
+    first.start().ready(90)
+    secured.deny_all()
+    Publisher(secured.servers)(world(8, parcels=5))
+    deadline = time.monotonic() + 60
+    while first.alive and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert first.ended() == 1
+    assert "the broker denies User:worker" in first.told(3)
+
+
+def test_reading_without_any_right_says_which(secured: Secured) -> None:
+    given = secured.as_user("nobody")
+    config = {**given["kafka"], "bootstrap.servers": given["bootstrap_servers"]}
+    with Reader(config) as reader, pytest.raises(ClientError, match=r"READ on topic waybill\.rules"):
+        reader.bounds(topics.RULES, 0)

@@ -1,0 +1,103 @@
+"""The tracer on a real broker: every alert is traced, once, whenever a tracer is killed; nobody is named."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
+
+from schemas import topics
+from schemas.desk import Trace
+from schemas.records import Alert, Source, encode
+from streams.flow.emit import alert_id
+from streams.kafka.log_reader import LogReader
+from streams.kafka.transactions import Outgoing, TransactionalWriter
+from tests.desk.logs import ALERTED
+from tests.schemas.samples import SCAN, SHIPMENT, wire
+
+pytestmark = pytest.mark.broker
+
+ROOT = Path(__file__).parents[2]
+PARCELS, KILLS = 1_500, 6
+
+
+def published(servers: str) -> list[Alert]:
+    """Shipments with two scans each, and an alert on each, which names them."""
+    writer = TransactionalWriter(servers, "test-publisher", {})
+    alerts = []
+    for first in range(0, PARCELS, 500):
+        records, numbers = [], [f"{n:013d}" for n in range(first, first + 500)]
+        for number in numbers:
+            key = f"SF:{number}"
+            records.append(
+                Outgoing(topics.SHIPMENTS, key, wire({**SHIPMENT, "event_id": number, "waybill_no": number}))
+            )
+            for kind in ("picked_up", "departed"):
+                scan = {**SCAN, "event_id": f"{number}-{kind}", "waybill_no": number, "scan_type": kind}
+                records.append(Outgoing(topics.SCANS, key, wire(scan)))
+        places = writer.write(records)
+        for row, number in enumerate(numbers):
+            sources = tuple(
+                Source(topic=topic, partition=partition, offset=offset)
+                for topic, partition, offset in places[3 * row : 3 * row + 3]
+            )
+            alerts.append(replace(ALERTED, alert_id=alert_id(f"SF:{number}"), waybill_no=number, sources=sources))
+        writer.write([Outgoing(topics.ALERTS, f"SF:{alert.waybill_no}", encode(alert)) for alert in alerts[first:]])
+    return alerts
+
+
+def traces(servers: str) -> list[tuple[Trace, bytes]]:
+    with LogReader(servers, [topics.TRACES]) as reader:
+        return [(msgspec.json.decode(e.value or b"", type=Trace), e.value or b"") for e in reader.to_end()]
+
+
+def tracer(servers: str, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "streams.cli", "tracer", "--bootstrap-servers", servers, *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+
+
+def test_every_alert_is_traced_once_whenever_a_tracer_is_killed(fresh_kafka: str) -> None:
+    alerts, chance = published(fresh_kafka), random.Random(3)
+    for _ in range(KILLS):
+        process = tracer(fresh_kafka)
+        time.sleep(2.5 + chance.random() * 3)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    said, _ = tracer(fresh_kafka, "--once").communicate(timeout=120)
+    found = traces(fresh_kafka)
+    assert Counter(trace.alert_id for trace, _ in found) == Counter(alert.alert_id for alert in alerts), said
+    for trace, raw in found:
+        assert (len(trace.movements), trace.gaps, trace.goods_class) == (2, (), "solid")
+        for field in ("sender_name", "sender_phone", "sender_id_no"):
+            assert str(SHIPMENT[field]).encode() not in raw
+        assert trace.recipient_tokens == ()
+
+
+def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics: Any) -> None:
+    servers = fresh_topics(1)
+    alerts = published(servers)[:3]
+    place = TopicPartition(topics.SCANS, 0, 3)
+    AdminClient({"bootstrap.servers": servers}).delete_records([place])[place].result(30)
+    said, _ = tracer(servers, "--once").communicate(timeout=120)
+    found = {trace.alert_id: trace for trace, _ in traces(servers)}
+    assert len(found) == PARCELS, said
+    of_first = found[alerts[0].alert_id]
+    assert (of_first.movements, [gap.topic for gap in of_first.gaps]) == ((), [topics.SCANS] * 2)
+    assert of_first.pickup_adcode == "440111"
+    assert [gap.offset for gap in found[alerts[1].alert_id].gaps] == [2]
+    before = {trace.alert_id: raw for trace, raw in traces(servers)}
+    tracer(servers, "--once", "--group", "waybill-tracer-again").communicate(timeout=120)
+    again = traces(servers)
+    assert len(again) == 2 * PARCELS
+    assert {trace.alert_id: raw for trace, raw in again} == before

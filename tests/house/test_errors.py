@@ -1,0 +1,30 @@
+"""House rule on errors: what people are told derives from one class, and librdkafka is quoted in one place."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.house.test_imports import MODULES, NAMES
+
+# Caught where they are raised; nobody is told of them by this name.
+INTERNAL = {"UnreadableError", "DamagedError"}
+
+
+def test_our_errors_have_one_root() -> None:
+    bare = {
+        f"{name}: {node.name}"
+        for path, name in zip(MODULES, NAMES, strict=True)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and node.name.endswith("Error")
+        and not node.name.startswith("_")
+        and node.name not in INTERNAL | {"WaybillError"}
+        and {base.id for base in node.bases if isinstance(base, ast.Name)} & {"Exception", "RuntimeError", "ValueError"}
+    }
+    assert not bare
+
+
+def test_what_librdkafka_said_is_taken_apart_in_one_place() -> None:
+    """`error.args[0]` is its KafkaError; `streams.kafka.errors` knows, and nobody else has to."""
+    places = {name for path, name in zip(MODULES, NAMES, strict=True) if ".args[0]" in path.read_text(encoding="utf-8")}
+    assert places == {"streams/kafka/errors.py"}
