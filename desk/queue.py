@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
+from typing import Any
+
+import msgspec
 
 from desk.clues.clue import Clue, State
 from desk.clues.deadlines import next_due
@@ -80,3 +83,15 @@ def find(clues: dict[str, Clue], wanted: str, user: str) -> Clue:
         what = "no clue is" if not found else f"{len(found)} clues are"
         raise UnknownClueError(f"{what} called {wanted}; `waybill clues list` shows them")
     return found[0]
+
+
+_HIDDEN = frozenset({"ids"})
+_BLIND = frozenset({"arm", "p"})  # a station must not know these before it has answered
+
+
+def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
+    """A clue as JSON, with what is owed next."""
+    hidden = _HIDDEN if clue.answer is not None else _HIDDEN | _BLIND
+    due = next_due(clue, now_ms)
+    owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
+    return {**{name: said for name, said in msgspec.to_builtins(clue).items() if name not in hidden}, "owed": owed}

@@ -61,6 +61,25 @@ SHIPMENT = (
         "boolean",
         "The name holds no such term, but what may be one: its pinyin, its initials, a short one's homophone.",
     ),
+    Column(
+        "goods_term",
+        "string",
+        "The controlled term that the name holds or hints at, as the list of its kind has it; of several, the gravest.",
+        "nothing was found, or the lists have the term no more",
+    ),
+    Column(
+        "goods_term_kind",
+        "string",
+        "narcotic, psychotropic, non_medical, street_name or precursor: the list that the term is in.",
+        "as goods_term",
+    ),
+    Column(
+        "goods_trick",
+        "string",
+        "How the term is written: plain, separated, characters, sound, pinyin, mixed, initials, shape, order, parts, "
+        "filler, doubled or misspelt.",
+        "nothing was found",
+    ),
     Column("goods_vague", "boolean", "The name says nothing: 样品, 其他, test, empty."),
     Column("declared_value_fen", "integer", "Declared value, 1/100 CNY.", "not declared"),
     Column("freight_fen", "integer", "Freight, 1/100 CNY.", "not given"),

@@ -31,6 +31,7 @@ COMMANDS = (
     "alerts",
     "clues",
     "measures",
+    "desk",
     "dispatcher",
     "tracer",
     "doctor",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from rules import Catalogue, evaluate, score
 from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams.flow import layout
 from streams.flow.batches import untail
+from streams.flow.describe.terms import Term, term_of
 from streams.flow.fold.dossiers import BETWEEN_FACTS, Dossiers
 from streams.flow.fold.journey import Journeys
 from streams.flow.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
@@ -143,6 +144,10 @@ def _label(labels: tuple[str, ...], field: str) -> Callable[[Rows], pl.Series]:
     return lambda heads: table.gather(np.minimum(heads[field], len(labels)))
 
 
+def _texts(texts: Iterable[str | None]) -> pl.Series:
+    return pl.Series(list(texts), dtype=pl.String)
+
+
 def _whole(field: str) -> Callable[[Rows], pl.Series]:
     return lambda heads: _column(heads[field].astype(np.int64))
 
@@ -177,6 +182,14 @@ def _previous_h(heads: Rows) -> pl.Series:
     return _column(gap / HOUR_MS, (heads["known"][:, SENDER] > 0) & (gap >= 0))
 
 
+def _goods_terms(heads: Rows) -> list[Term | None]:
+    return [term_of(ref) if ref else None for ref in heads["goods_term"].tolist()]
+
+
+def _goods_trick(heads: Rows) -> pl.Series:
+    return _label(layout.GOODS_TRICKS, "goods_trick")(heads).set(pl.Series(heads["goods_term"] == 0), None)
+
+
 _RETAIL = layout.CUSTOMERS.index("retail")
 
 _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
@@ -195,6 +208,9 @@ _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
     "sender_name_masked": _flag("sender_name_masked", only="sender_name_given"),
     "sender_name_placeholder": _flag("sender_name_placeholder", only="sender_name_given"),
     "goods_class": _label(layout.GOODS_CLASSES, "goods_class"),
+    "goods_term": lambda heads: _texts(term and term.name for term in _goods_terms(heads)),
+    "goods_term_kind": lambda heads: _texts(term and term.kind for term in _goods_terms(heads)),
+    "goods_trick": _goods_trick,
     "declared_value_fen": _given("declared_value_fen"),
     "freight_fen": _given("freight_fen"),
     "weight_g": _whole("weight_g"),

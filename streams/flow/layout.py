@@ -50,6 +50,23 @@ STAGES = labels(Inspection, "stage")
 RESULTS = labels(Inspection, "result")
 NONE = 255  # a code that is not given
 
+# How a controlled term is written in a goods name. Codes are kept in dossiers: add at the end only.
+GOODS_TRICKS = (
+    "plain",
+    "separated",  # signs, spaces or what cannot be seen between its characters
+    "characters",  # wide, traditional, variant or look-alike ones
+    "sound",
+    "pinyin",
+    "mixed",  # partly in pinyin
+    "initials",
+    "shape",  # a character replaced by one that looks like it
+    "order",
+    "parts",  # a character written as its parts
+    "filler",  # letters or digits between its characters
+    "doubled",
+    "misspelt",
+)
+
 # A scan's kind is its code in SCAN_TYPES; an inspection's is INSPECTION + its code in INSPECTION_TYPES.
 INSPECTION = 64
 
@@ -146,6 +163,8 @@ SHIPMENT_FIELDS = [
     ("realname_check", "u1"),
     ("sender_id_type", "u1"),
     ("goods_class", "u1"),
+    ("goods_term", "<u4"),  # `Term.ref` of the term found or hinted at; 0: none
+    ("goods_trick", "u1"),
     ("dest_country", "S2"),
 ]
 SHIPMENT = np.dtype(SHIPMENT_FIELDS)

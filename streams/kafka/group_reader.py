@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka import config as properties
 from streams.kafka.errors import DENIED, MISSING, ClientError, said
@@ -47,6 +47,16 @@ class GroupReader:
                 right = right_of(error, topic=self._topic, group=str(self._config["group.id"]))
                 raise denied(self._config, right) if right else ClientError(f"{self._topic}: {said(error)}")
         return entries
+
+    def commit(self) -> None:
+        """Commit all that was read, where nothing is made of it on this broker. Raises ReadError."""
+        if not self._next:
+            return
+        try:
+            self._consumer.commit(offsets=self.offsets(), asynchronous=False)
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.ILLEGAL_GENERATION:
+                raise ReadError(f"{self._topic}: not committed: {error.args[0].str()}") from None
 
     def offsets(self) -> list[TopicPartition]:
         """Where to go on behind all that was read."""

@@ -10,7 +10,7 @@ from schemas.records import Shipment, encode
 from streams.files.driver import Offline, raw
 from streams.settings import Settings
 
-# A parcel that nobody sent, of goods that no list has, so that all lists are read.
+# A parcel that nobody sent. Its goods hold a term that the words around it undo, so that all lists are read.
 _SHIPMENT: Final = Shipment(
     event_id="warm",
     schema_version=1,
@@ -33,7 +33,7 @@ _SHIPMENT: Final = Shipment(
     dest_country="CN",
     dest_adcode="440000",
     direction="domestic",
-    goods_name="某种东西 abc",
+    goods_name="某种大麻烦 abc",
     weight_g=1,
     pieces=1,
 )

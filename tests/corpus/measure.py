@@ -1,6 +1,7 @@
 """What the search makes of the corpus: variants of controlled terms found, ordinary names mistaken for one.
 
-`measure()` reads evasions.txt and ordinary.txt and draws more of both with `tricks`; `report()` is REPORT.md.
+`measure()` reads evasions.txt and ordinary.txt, draws more of both with `tricks` and `trades`, and counts what
+`heldout` writes; `report()` is REPORT.md.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 from streams.flow.describe.goods import Goods, read
 from streams.flow.describe.lexicon import read_terms
 from streams.flow.describe.spelling import normal_form
+from streams.flow.describe.terms import Use, controlled_terms
 from tests.corpus import tricks
+from tests.corpus.heldout import heldout
+from tests.corpus.trades import ordinary_names
 
 HERE = Path(__file__).parent
 REPORT = HERE / "REPORT.md"
@@ -52,11 +56,13 @@ class Tally:
 
 @dataclass
 class Measured:
-    """By class: variants written by hand, variants drawn, ordinary names, ordinary names in odd spellings."""
+    """By class: variants written by hand, drawn, and held out; ordinary names by hand, by trade, in odd spellings."""
 
     written: dict[str, Tally] = field(default_factory=dict)
     drawn: dict[str, Tally] = field(default_factory=dict)
+    heldout: dict[str, Tally] = field(default_factory=dict)
     ordinary: dict[str, Tally] = field(default_factory=dict)
+    trades: dict[str, Tally] = field(default_factory=dict)
     respelt: dict[str, Tally] = field(default_factory=dict)
 
 
@@ -75,6 +81,10 @@ def measure(seed: int = SEED) -> Measured:
     rng = random.Random(seed)
     for label, name in _drawn(rng):
         measured.drawn.setdefault(label, Tally()).add(name)
+    for label, name in heldout():
+        measured.heldout.setdefault(label, Tally()).add(name)
+    for label, name in ordinary_names(seed):
+        measured.trades.setdefault(label, Tally()).add(name)
     for name in ordinary:
         trick = rng.choice(tricks.SPELLINGS)
         measured.respelt.setdefault(trick.__name__, Tally()).add(tricks.in_words(rng, trick(rng, name)))
@@ -83,6 +93,7 @@ def measure(seed: int = SEED) -> Measured:
 
 def report(measured: Measured) -> str:
     """REPORT.md: a table of each part, then what was not found and what was mistaken."""
+    ordinary = measured.ordinary | measured.trades
     return "\n".join(
         (
             "# Goods names written to dodge: what is found, what is not",
@@ -98,7 +109,17 @@ def report(measured: Measured) -> str:
             "The first eight keep the characters, and are of every controlled term; the rest are of `names.txt`.",
             *_table(measured.drawn),
             "",
-            "## Ordinary names",
+            "## Variants held out",
+            "",
+            "Written by the rules of `heldout.py` from names that everybody knows; nothing was tuned on them.",
+            *_table(measured.heldout),
+            "",
+            f"## Ordinary names by trade (seed {SEED})",
+            "",
+            "Drawn from the parts in `trades.txt`. *found* is a false hit here.",
+            *_table(measured.trades),
+            "",
+            "## Ordinary names written by hand",
             "",
             "*found* is a false hit here. `bait` is written so that a term, or its sound, runs across words.",
             *_table(measured.ordinary),
@@ -112,7 +133,7 @@ def report(measured: Measured) -> str:
             "",
             "## Mistaken",
             "",
-            *(_named(label, tally.said) for label, tally in measured.ordinary.items() if tally.said),
+            *(_named(label, tally.said) for label, tally in ordinary.items() if tally.said),
             "",
         )
     )
@@ -120,7 +141,7 @@ def report(measured: Measured) -> str:
 
 def _drawn(rng: random.Random) -> Iterator[tuple[str, str]]:
     """Variants by trick: spellings of every term, disguises of names."""
-    terms = read_terms("goods/controlled.txt")
+    terms = [term.name for term in controlled_terms().values() if term.use is Use.ANYWHERE]
     names = read_terms("goods/names.txt")
     latin = [name for name in names if name.isascii()]
     chinese = [name for name in names if not name.isascii() and name != "k粉"]

@@ -14,6 +14,7 @@ from rich.text import Text
 from desk.clues.book import Taken
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
+from desk.queue import shown
 from streams.cli.views.alert import TIER_NAMES, TIER_STYLES, Language, language, place_name, when
 
 _ID_SHOWN = 11
@@ -39,7 +40,7 @@ class Output:
         """A list of clues, in this order."""
         if self._json:
             for clue in clues:
-                _line(_plain(clue, now_ms))
+                _line(shown(clue, now_ms))
             return
         rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
         for name, options in zip(_HEADINGS[self._lang], _COLUMNS, strict=True):
@@ -54,7 +55,7 @@ class Output:
         """One clue with its log."""
         if self._json:
             log = [{"event": msgspec.to_builtins(taken.event), "why": taken.why} for taken in past]
-            _line({**_plain(clue, now_ms), "log": log})
+            _line({**shown(clue, now_ms), "log": log})
             return
         head = Text.assemble(self._tier(clue), "  ", clue.clue_id, "  ", clue.parcel, "  ", self._state(clue, now_ms))
         self._console.print(head)
@@ -87,7 +88,7 @@ class Output:
         """What became of an act."""
         clue, kind = taken.clue, type(taken.event).__struct_config__.tag
         if self._json:
-            plain = None if clue is None else _plain(clue, now_ms)
+            plain = None if clue is None else shown(clue, now_ms)
             _line(
                 {
                     "event": msgspec.to_builtins(taken.event),
@@ -108,15 +109,15 @@ class Output:
 
     def _state(self, clue: Clue, now_ms: int) -> Text:
         name = _STATES[clue.state] if self._lang == "zh" else clue.state
-        shown = Text(name if clue.station is None else f"{name} {clue.station}")
+        text = Text(name if clue.station is None else f"{name} {clue.station}")
         due = next_due(clue, now_ms)
         if due is not None:
             style = "bold red" if due.overdue else "yellow" if due.share >= WARN else "dim"
             left = f"{_span(now_ms - due.by)} late" if due.overdue else f"in {_span(due.by - now_ms)}"
-            shown.append(f"\n{due.step} {left}", style=style)
+            text.append(f"\n{due.step} {left}", style=style)
         elif clue.closed_for is not None:
-            shown.append(f"\n{clue.closed_for}", style="dim")
-        return shown
+            text.append(f"\n{clue.closed_for}", style="dim")
+        return text
 
     def _what(self, clue: Clue) -> tuple[str, str]:
         place = f"{clue.adcode} {place_name(clue.adcode)}".strip()
@@ -139,15 +140,6 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
     {"ratio": 3},
 )
 _HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
-_HIDDEN = frozenset({"ids", "arm", "p"})
-
-
-def _plain(clue: Clue, now_ms: int) -> dict[str, Any]:
-    """A clue as JSON. How its parcel was chosen is left out until it is answered."""
-    hidden = _HIDDEN - ({"arm", "p"} if clue.answer is not None else set())
-    due = next_due(clue, now_ms)
-    owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
-    return {**{k: v for k, v in msgspec.to_builtins(clue).items() if k not in hidden}, "owed": owed}
 
 
 def _line(document: Any) -> None:

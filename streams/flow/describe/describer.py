@@ -107,6 +107,7 @@ class Describer:
             & np.isin(rows["dest_country"], np.array(self.priority_countries, dtype="S2")),
         )
         rows["goods_class"] = goods["goods_class"].cast(pl.Enum(layout.GOODS_CLASSES)).to_physical()
+        rows["goods_term"], rows["goods_trick"] = goods["goods_term"], goods["goods_trick"]
         token = self.tokens.tokens
         rows["person"] = token("id", _where(ids["id_norm"], ~ids["id_masked"]))
         phone = token("phone", mobiles(text["sender_phone"]).to_list())

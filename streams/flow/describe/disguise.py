@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from rapidfuzz.distance import OSA
 
 from streams.flow.describe.lexicon import Hit, Lexicon
-from streams.flow.describe.sounds import CHARS_SURE, DISGUISED, HINTED, Sounds
+from streams.flow.describe.sounds import CHARS_SURE, DISGUISED, Sounds, strength
 
 LETTERS_ONE_OFF_MIN = 7  # of a Latin name: shorter ones have ordinary words one letter away (heroin, heron)
 LETTERS_SWAPPED_MIN = 5
@@ -37,46 +37,70 @@ _LEET = str.maketrans("0134578", "oieastb")
 class Disguises:
     """The terms of `names` as they may be disguised."""
 
-    def __init__(self, names: Iterable[str], *, shapes: dict[int, str], parts: dict[str, str]) -> None:
-        """`names`: compact. `shapes`: a character to the one that it looks like. `parts`: what a character falls into,
-        to the character."""
+    def __init__(
+        self, names: Iterable[str], initialled: frozenset[str], *, shapes: dict[int, str], parts: dict[str, str]
+    ) -> None:
+        """`names`: compact. `initialled`: those written by initials too. `shapes`: a character to the one that it looks
+        like. `parts`: what a character falls into, to the character."""
         terms = sorted(names)
         counted = {term.translate(_DIGITS): term for term in terms if term.translate(_DIGITS) != term}  # 3唑仑
         self._parts = parts | counted
         self._part = re.compile("|".join(sorted(map(re.escape, self._parts), key=len, reverse=True)))
         chinese = [term for term in terms if _HAN.search(term)]
-        self._sounds = Sounds(chinese)
-        long = [term for term in chinese if len(term) >= CHARS_SURE]
-        self._alike = Lexicon(
-            {
-                DISGUISED: {way for term in long for way in (*_reordered(term), *_one_similar(term, shapes))},
-                HINTED: {term[::-1] for term in chinese if len(term) < CHARS_SURE and _HAN.fullmatch(term)},
-            }
-        )
+        self._sounds = Sounds(chinese, initialled)
+        self._alike = _Alike(chinese, shapes)
         self._misspelt = Misspelt(term for term in terms if term.isascii() and term.isalpha())
 
-    def hits(self, text: str) -> Iterator[Hit]:
-        """Places in the compact form of `text` (which has spaces between Latin words) that stand for a term."""
-        norm = text.replace(" ", "")
+    def hits(self, text: str, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
+        """Places in `norm` that stand for a term. `text`: the same with its spaces, which are at `spaces`."""
         if not norm.isascii():
             yield from self._alike.hits(norm)
-        yield from self._sounds.hits(text)
+        yield from self._sounds.hits(text, norm, spaces)
         yield from self._misspelt.hits(text)
 
-    def readings(self, norm: str) -> Iterator[str]:
-        """What else a name may read: parts put together (月安 for 胺), fillers left out (大x麻), doubles made one."""
+    def readings(self, norm: str) -> Iterator[tuple[str, str]]:
+        """What else a name may read, and by which trick: parts put together (月安 for 胺), fillers left out (大x麻),
+        doubles made one."""
         if norm.isascii():
             return
         read = {norm}
-        for pattern, other in ((self._part, self._joined), (_FILLER, ""), (_DOUBLED, r"\1")):
+        for trick, pattern, other in (
+            ("parts", self._part, self._joined),
+            ("filler", _FILLER, ""),
+            ("doubled", _DOUBLED, r"\1"),
+        ):
             changed = pattern.sub(other, norm)
             if changed not in read:
                 read.add(changed)
-                yield changed
+                yield changed, trick
             norm = changed
 
     def _joined(self, part: re.Match[str]) -> str:
         return self._parts[part[0]]
+
+
+class _Alike:
+    """Chinese terms with a character replaced by one that looks like it, or in another order."""
+
+    def __init__(self, terms: Iterable[str], shapes: dict[int, str]) -> None:
+        self._term_of: dict[str, tuple[str, str]] = {}
+        for term in terms:
+            long = len(term) >= CHARS_SURE
+            self._add(term, "order", _reordered(term) if long else [term[::-1]] if _HAN.fullmatch(term) else [])
+            self._add(term, "shape", _one_similar(term, shapes))
+        by_size: dict[str, list[str]] = {}
+        for way, (term, _) in self._term_of.items():
+            by_size.setdefault(strength(len(term)), []).append(way)
+        self._lexicon = Lexicon(by_size)
+
+    def _add(self, term: str, trick: str, ways: Iterable[str]) -> None:
+        for way in ways:
+            self._term_of.setdefault(way, (term, trick))
+
+    def hits(self, norm: str) -> Iterator[Hit]:
+        for hit in self._lexicon.hits(norm):
+            term, trick = self._term_of[norm[hit.start : hit.end]]
+            yield hit._replace(term=term, trick=trick)
 
 
 class Misspelt:
@@ -85,48 +109,54 @@ class Misspelt:
 
     def __init__(self, terms: Iterable[str]) -> None:
         names = sorted(terms)
-        self._names = frozenset(names)
+        self._names = {name: name for name in names}
         self._near: dict[tuple[str, int], list[str]] = {}
+        self._swapped: dict[str, str] = {}
+        self._spoken: dict[str, str] = {}
         for name in names:
             if len(name) >= LETTERS_ONE_OFF_MIN:
+                self._spoken.setdefault(_spoken(name), name)
                 # Whoever misspells begins with the right letter, or the first two are swapped.
                 for first, length in ((0, -1), (0, 0), (0, 1), (1, 0)):
                     self._near.setdefault((name[first], len(name) + length), []).append(name)
-        self._swapped = {
-            name[:place] + name[place + 1] + name[place] + name[place + 2 :]
-            for name in names
-            if LETTERS_SWAPPED_MIN <= len(name) < LETTERS_ONE_OFF_MIN
-            for place in range(len(name) - 1)
-        } - self._names
-        self._swapped |= {name[::-1] for name in names if len(name) >= LETTERS_SWAPPED_MIN}
-        self._spoken = frozenset(_spoken(name) for name in names if len(name) >= LETTERS_ONE_OFF_MIN)
+            elif len(name) >= LETTERS_SWAPPED_MIN:
+                self._swapped |= dict.fromkeys(_swapped(name), name)
+            if len(name) >= LETTERS_SWAPPED_MIN:
+                self._swapped[name[::-1]] = name
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Places in the compact form of `text` of what is nearly a name."""
-        words = [*_WORD.finditer(text)][:WORDS_MAX]
+        words = [*islice(_WORD.finditer(text), WORDS_MAX)]
         pieces = [(word.start(), word.end()) for word in words]
         pieces += [(one.start(), other.end()) for one, other in pairwise(words) if text[one.end()] == " "]
         if len(words) > 2 and text.isascii():  # k e t a m i m e
             pieces.append((words[0].start(), words[-1].end()))
         for start, end in pieces:
             word = text[start:end].replace(" ", "")
-            if len(word) >= LETTERS_SWAPPED_MIN and self._is_near(word):
+            if len(word) >= LETTERS_SWAPPED_MIN and (name := self._nearest(word)):
                 before = text.count(" ", 0, start)
-                yield Hit(start - before, start - before + len(word), DISGUISED)
+                yield Hit(start - before, start - before + len(word), DISGUISED, name, "misspelt")
 
-    def _is_near(self, word: str) -> bool:
+    def _nearest(self, word: str) -> str | None:
         if word.isalpha():
-            return self._is_one_off(word)
-        plain = {word.translate(_LEET), word.strip("0123456789").translate(_LEET)}  # her0in, and heroni5 for 5 g of it
-        return any(each in self._names or self._is_one_off(each) for each in plain)
+            return None if word in self._names else self._one_off(word)
+        plain = (word.translate(_LEET), word.strip("0123456789").translate(_LEET))  # her0in, and heroni5 for 5 g of it
+        return next((name for each in plain if (name := self._names.get(each) or self._one_off(each))), None)
 
-    def _is_one_off(self, word: str) -> bool:
-        if word in self._swapped:
-            return True
-        if len(word) >= LETTERS_ONE_OFF_MIN - 1 and _spoken(word) in self._spoken:  # kokain
-            return True
+    def _one_off(self, word: str) -> str | None:
+        if name := self._swapped.get(word):
+            return name
+        if len(word) >= LETTERS_ONE_OFF_MIN - 1 and (name := self._spoken.get(_spoken(word))):  # kokain
+            return name
         near = self._near.get((word[:1], len(word)), ())
-        return any(OSA.distance(word, name, score_cutoff=1) <= 1 for name in near)
+        return next((name for name in near if OSA.distance(word, name, score_cutoff=1) <= 1), None)
+
+
+def _swapped(name: str) -> Iterator[str]:
+    """With two neighbours swapped."""
+    for place in range(len(name) - 1):
+        if name[place] != name[place + 1]:
+            yield name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
 
 def _spoken(word: str) -> str:
@@ -148,8 +178,7 @@ _HEARD = [
 def _reordered(term: str) -> Iterator[str]:
     """Read backwards, or with two neighbours swapped."""
     yield term[::-1]
-    for place in range(len(term) - 1):
-        yield term[:place] + term[place + 1] + term[place] + term[place + 2 :]
+    yield from _swapped(term)
 
 
 def _one_similar(term: str, shapes: dict[int, str]) -> Iterator[str]:

@@ -16,11 +16,13 @@ _DIGITS = frozenset("0123456789")
 
 
 class Hit(NamedTuple):
-    """A term of this kind found at text[start:end]."""
+    """Something of this kind found at text[start:end]; of a controlled term, its normal form and how it was written."""
 
     start: int
     end: int
     kind: str
+    term: str = ""
+    trick: str = ""
 
 
 class Lexicon:

@@ -18,13 +18,12 @@ import ahocorasick
 from streams.flow.describe.lexicon import Hit, cuts
 from streams.flow.describe.spelling import LATIN, breaks
 
-DISGUISED, HINTED = "disguised", "hinted"
+# What finding something is worth: it is the term; it may be, and is if it is all there is to the name; it is the term,
+# or may be, if it is all there is to the name, and else it is nothing.
+DISGUISED, HINTED, ALONE, FAINT = "disguised", "hinted", "alone", "faint"
 
 _TONES = re.compile(r"(?<=[aeiouvng])[1-5](?=[a-z ]|$)")  # bing4du2
-_UNITS = "g|kg|mg|ml|l|ke|pcs|x|克|千克|公斤|斤|毫克|毫升|升|包|袋|瓶|盒|个|支|片|粒|份|件"
-_AMOUNTS = rf"(?:\d++(?:{_UNITS})?|x\d++)*"  # possessive: digits are many, and read once
-_AMOUNT = re.compile(_AMOUNTS)
-_ALONE = re.compile(rf"([a-z]+){_AMOUNTS}")
+_WORD = re.compile(r"[a-z]+")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _TELLING = frozenset("氯胺酮咪酯唑仑羟哌啶啡")  # of the names of drugs; hardly ever of anything else's
 # Sounds that speakers of southern dialects, and input methods set for them, do not tell apart. One per term.
@@ -37,8 +36,8 @@ NEAR_SHARED_MIN = 2
 
 
 def strength(size: int) -> str:
-    """What finding a disguise of a term of `size` characters is worth: DISGUISED, it is the term; HINTED, it may be."""
-    return DISGUISED if size >= CHARS_SURE else HINTED
+    """What finding a disguise of a term of `size` characters is worth."""
+    return DISGUISED if size >= CHARS_SURE else ALONE
 
 
 class Spoken(NamedTuple):
@@ -52,8 +51,8 @@ class Spoken(NamedTuple):
 class Sounds:
     """Finds what sounds like a term of Chinese characters."""
 
-    def __init__(self, terms: Iterable[str]) -> None:
-        """`terms`: compact."""
+    def __init__(self, terms: Iterable[str], initialled: frozenset[str]) -> None:
+        """`terms`: compact. `initialled`: those whose initials are looked for."""
         self._syllables = _Syllables()
         spoken: dict[str, list[Spoken]] = {}
         for term in terms:
@@ -63,18 +62,22 @@ class Sounds:
         for letters, ways_of in spoken.items():
             self._automaton.add_word(letters, tuple(ways_of))
         self._automaton.make_automaton()
-        first = {"".join(syllable[0] for syllable in ways.syllables) for its in spoken.values() for ways in its}
-        self._initials = frozenset(letters for letters in first if len(letters) >= INITIALS_MIN)
+        first = (
+            ("".join(syllable[0] for syllable in way.syllables), way.term)
+            for ways_of in spoken.values()
+            for way in ways_of
+            if way.term in initialled
+        )
+        self._initials = {letters: term for letters, term in first if len(letters) >= INITIALS_MIN}
 
-    def hits(self, text: str) -> Iterator[Hit]:
-        """Places in the compact form of `text` (which has spaces between Latin words) that sound like a term."""
-        norm, spaces = text.replace(" ", ""), breaks(text)
+    def hits(self, text: str, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
+        """Places in `norm` that sound like a term. `text`: the same with its spaces, which are at `spaces`."""
         yield from self._heard(norm, spaces)
         if (toneless := _TONES.sub("", text)) != text:
             for hit in self._heard(toneless.replace(" ", ""), breaks(toneless)):
-                yield Hit(0, len(norm), hit.kind)  # where it stands in `norm` is not known
-        if (word := _ALONE.fullmatch(norm)) and word[1] in self._initials:
-            yield Hit(0, len(word[1]), HINTED)
+                yield hit._replace(start=0, end=len(norm))  # where it stands in `norm` is not known
+        if (word := _WORD.search(norm)) and (term := self._initials.get(word[0])):
+            yield Hit(*word.span(), FAINT, term, "initials")
 
     def _heard(self, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
         syllables = [self._syllables[char] for char in norm]
@@ -88,30 +91,39 @@ class Sounds:
                 start = bisect_left(ends, first) + 1 if first else 0
                 if ends[end] != last + 1 or (first and ends[start - 1] != first) or cuts(norm, start, end + 1, spaces):
                     continue
-                if worth := self._worth(norm, start, end + 1, spoken):
-                    yield Hit(start, end + 1, worth)
+                if worth := self._worth(norm, start, end + 1, spoken, spaces):
+                    written = norm[start : end + 1]
+                    yield Hit(start, end + 1, worth, spoken.term, _trick(written))
 
-    def _worth(self, norm: str, start: int, end: int, spoken: Spoken) -> str | None:
-        """DISGUISED if half of the characters are the term's own, HINTED if that makes one only, or fewer, but telling.
+    def _worth(self, norm: str, start: int, end: int, spoken: Spoken, spaces: frozenset[int]) -> str | None:
+        """DISGUISED if all Chinese characters are the term's own and the rest is pinyin (冰du), or if half of three or
+        more are; fewer are a hint if they tell, and a faint one if not.
 
-        Pinyin alone is a hint: of four syllables anywhere, of three if no other pinyin is beside it, of two if it is
-        all there is to the name.
+        For pinyin alone see `_worth_of_pinyin`.
         """
         written, size = norm[start:end], len(spoken.term)
+        if written.isascii():
+            return self._worth_of_pinyin(norm, start, end, size, spaces)
         shared = _shared(written, spoken, self._syllables)
-        if shared is None or shared == size or shared < spoken.shared_min:
+        if shared is None or written == spoken.term or shared < spoken.shared_min:
             return None
-        if shared and 2 * shared >= size:
+        chinese = sum(char not in LATIN for char in written)
+        if shared and shared == chinese:
+            return DISGUISED
+        if 2 * shared >= size:
             return strength(size)
-        if shared and any(char in LATIN or char in _TELLING for char in written):
+        if chinese < len(written) or (shared and any(char in _TELLING for char in written)):
             return HINTED
-        if not written.isascii():
-            return None
+        return FAINT if size >= CHARS_SURE else None
+
+    def _worth_of_pinyin(self, norm: str, start: int, end: int, size: int, spaces: frozenset[int]) -> str | None:
+        """Four syllables are the term anywhere; three if written as one word, or if there is no other pinyin beside
+        them; two only if they are all there is to the name, for 冰毒 and 病毒 are one in pinyin."""
+        if size != CHARS_SURE:
+            return strength(size)
         before, after = norm[:start], norm[end:]
-        if size < CHARS_SURE:
-            return HINTED if _AMOUNT.fullmatch(before) and _AMOUNT.fullmatch(after) else None
         beside = before[-1:] in _LETTERS or after[:1] in _LETTERS
-        return HINTED if size > CHARS_SURE or not beside else None
+        return ALONE if beside and any(start < space < end for space in spaces) else DISGUISED
 
     def _ways(self, term: str) -> Iterator[Spoken]:
         """The term itself; with a syllable that sounds near it; with the first letter for a syllable (氯a酮)."""
@@ -128,6 +140,12 @@ class Sounds:
                 yield from (Spoken(term, _with(reading, place, near), NEAR_SHARED_MIN) for near in _near(syllable))
                 if place < size - 1:  # 氯胺T is chloramine
                     yield Spoken(term, _with(reading, place, syllable[0]), size - 1)
+
+
+def _trick(written: str) -> str:
+    if written.isascii():
+        return "pinyin"
+    return "mixed" if any(char in LATIN for char in written) else "sound"
 
 
 def _shared(written: str, spoken: Spoken, syllables: Mapping[str, str]) -> int | None:

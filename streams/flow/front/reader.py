@@ -145,12 +145,15 @@ def _shipments(library: Any, describer: Describer) -> Any:
     )
 
 
-def _said(names: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Of each goods name its normal form, its class by words, and its flags."""
+def _said(names: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    """Of each goods name its normal form, its class by words, its flags, its term and how that is written."""
     return [
-        (said.norm, _CLASSES[said.by_words], sum(_GOODS_FLAGS[flag] for flag in _GOODS_FLAGS if getattr(said, flag)))
-        for said in map(goods.read, names)
+        (said.norm, _CLASSES[said.by_words], _flags(said), said.term, said.trick) for said in map(goods.read, names)
     ]
+
+
+def _flags(said: goods.Goods) -> int:
+    return sum(_GOODS_FLAGS[flag] for flag in _GOODS_FLAGS if getattr(said, flag))
 
 
 _CLASSES: Final = {name: code for code, name in enumerate(layout.GOODS_CLASSES)}

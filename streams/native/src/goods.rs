@@ -11,6 +11,8 @@ pub struct Said {
     pub norm: String,
     pub class: u8,
     pub flags: u16,
+    pub term: u32,
+    pub trick: u8,
 }
 
 pub type Names = HashMap<String, Said>;

@@ -45,7 +45,7 @@ fn inspections<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> P
     moved(py, py.detach(|| movements::inspections(&values, bytes_max)))
 }
 
-/// Describes shipments. `read_goods` takes goods names and says of each its norm, class and flags.
+/// Describes shipments. `read_goods` takes goods names and says of each its norm, class, flags, term and trick.
 #[pyclass(frozen)]
 struct Shipments {
     describer: Describer,
@@ -107,8 +107,8 @@ impl Shipments {
 impl Shipments {
     /// What these goods names say.
     fn said(&self, py: Python<'_>, names: Vec<String>) -> PyResult<Names> {
-        let said: Vec<(String, u8, u16)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;
-        let said = said.into_iter().map(|(norm, class, flags)| Said { norm, class, flags });
+        let said: Vec<(String, u8, u16, u32, u8)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;
+        let said = said.into_iter().map(|(norm, class, flags, term, trick)| Said { norm, class, flags, term, trick });
         Ok(names.into_iter().zip(said).collect())
     }
 }

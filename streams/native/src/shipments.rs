@@ -97,6 +97,8 @@ impl Describer {
         let class = declared_class(record).unwrap_or(goods.class);
         shipment_row::FLAGS.set(&mut row, sender.flags | goods.flags | self.place_flags(record));
         shipment_row::GOODS_CLASS.set(&mut row, class);
+        shipment_row::GOODS_TERM.set(&mut row, goods.term);
+        shipment_row::GOODS_TRICK.set(&mut row, goods.trick);
         shipment_row::PERSON.set(&mut row, sender.person);
         shipment_row::SENDER.set(&mut row, if sender.person == 0 { sender.phone } else { sender.person });
         shipment_row::RECIPIENT.set(&mut row, recipient);

@@ -30,7 +30,7 @@ pub mod flags {
 }
 
 pub mod shipment_row {
-    pub const SIZE: usize = 175;
+    pub const SIZE: usize = 180;
     pub const EVENT: super::Column<u64> = super::Column::at(0);
     pub const VERSION_AT: super::Column<i64> = super::Column::at(8);
     pub const PICKED_UP_AT: super::Column<i64> = super::Column::at(16);
@@ -57,7 +57,9 @@ pub mod shipment_row {
     pub const REALNAME_CHECK: super::Column<u8> = super::Column::at(170);
     pub const SENDER_ID_TYPE: super::Column<u8> = super::Column::at(171);
     pub const GOODS_CLASS: super::Column<u8> = super::Column::at(172);
-    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(173);
+    pub const GOODS_TERM: super::Column<u32> = super::Column::at(173);
+    pub const GOODS_TRICK: super::Column<u8> = super::Column::at(177);
+    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(178);
 }
 
 pub mod movement_row {
@@ -338,4 +340,4 @@ pub mod inspection_declared_match {
     pub const PARTIAL: u8 = 2;
 }
 
-pub const FINGERPRINT: &str = "58ebb04bb0cce5af";
+pub const FINGERPRINT: &str = "73761c25b82c0a9e";

@@ -1,0 +1,213 @@
+"""The application: who asks is known by a bearer token, and a clue's version is its ETag.
+
+GET reads; POST /clues/{clue}/{verb} acts. With `If-Match` an act holds for the version that its author has seen, and
+without it for the one that the desk has now. 409 says who came first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec.structs import replace
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from desk.clues.acts import ActError
+from desk.clues.clue import State
+from desk.clues.table import EXCLUSIVE
+from desk.log import ClueLog, LogError
+from desk.queue import OPEN, Filter, UnknownClueError, find, late, queue, shown
+from desk.verbs import VERBS, act
+from desk.web.openapi import document
+from desk.web.users import User, Users
+from schemas.terms import Tier
+from streams.kafka.log_reader import ReadError
+from streams.kafka.transactions import WriteError
+
+BODY_BYTES_MAX: Final = 65_536
+ROWS_MAX: Final = 1_000
+_POLL_S: Final = 0.1
+
+
+class ProblemError(Exception):
+    """What is answered instead, as RFC 9457 has it."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
+class Desk:
+    """The log behind the application; its calls are made one at a time."""
+
+    def __init__(self, log: ClueLog) -> None:
+        self.log = log
+        self.lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._failed: Exception | None = None
+
+    def follow(self) -> None:
+        """Read on until `stop`; runs in a thread of its own."""
+        try:
+            while not self._stopping.wait(_POLL_S):
+                with self.lock:
+                    self.log.poll(0.0)
+        except ReadError as error:
+            self._failed = error
+
+    def stop(self) -> None:
+        """End it."""
+        self._stopping.set()
+
+    def ask(self, what: Callable[[], Any]) -> Any:
+        """Do something with the log as it is now. Raises ProblemError."""
+        with self.lock:
+            try:
+                if self._failed is not None:
+                    raise self._failed
+                self.log.poll(0.0)
+                return what()
+            except UnknownClueError as error:
+                raise ProblemError(404, str(error)) from None
+            except ActError as error:
+                raise ProblemError(409, str(error)) from None
+            except (ReadError, WriteError, LogError) as error:
+                raise ProblemError(503, str(error)) from None
+
+
+def application(log: ClueLog, users: Users) -> Starlette:
+    """The application on a log that was caught up with."""
+    desk = Desk(log)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        thread = threading.Thread(target=desk.follow, name="clue-log", daemon=True)
+        thread.start()
+        yield
+        desk.stop()
+        thread.join()
+
+    def known(answer: Callable[[Request, User], Any]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            user = users.of_header(request.headers.get("authorization"))
+            if user is None:
+                raise ProblemError(401, "who acts? send `Authorization: Bearer TOKEN`")
+            made: Response = await answer(request, user)
+            return made
+
+        return endpoint
+
+    async def clues(request: Request, user: User) -> Response:
+        which = _filter(request, user)
+        now = _now()
+        found = await run_in_threadpool(desk.ask, lambda: queue(log.book.clues.values(), which, now)[:ROWS_MAX])
+        return _json([shown(clue, now) for clue in found])
+
+    async def clue(request: Request, user: User) -> Response:
+        found = await run_in_threadpool(desk.ask, lambda: find(log.book.clues, request.path_params["clue"], user.name))
+        return _json(shown(found, _now()), headers={"etag": f'"{found.version}"'})
+
+    async def overdue(request: Request, user: User) -> Response:
+        now = _now()
+        found = await run_in_threadpool(desk.ask, lambda: late(log.book.clues.values(), user.name, now)[:ROWS_MAX])
+        return _json([{"clue_id": c.clue_id, "station": c.station, "owed": w, "since": s} for c, w, s in found])
+
+    async def verb(request: Request, user: User) -> Response:
+        kind = VERBS.get(request.path_params["verb"])
+        if kind is None:
+            raise ProblemError(404, f"no verb {request.path_params['verb']}; there are {', '.join(VERBS)}")
+        wanted = _body(await _bytes(request), kind)
+        expects, now = _expects(request), _now()
+
+        def do() -> Any:
+            found = find(log.book.clues, request.path_params["clue"], user.name)
+            try:
+                made = act(wanted, found, now).event(found, user.name, user.station, now)
+            except ActError as error:
+                raise ProblemError(422, str(error)) from None
+            if expects is not None and type(made) in EXCLUSIVE:
+                made = replace(made, expects=expects)
+            return log.act(made)
+
+        taken = await run_in_threadpool(desk.ask, do)
+        if taken.why is not None:
+            raise ProblemError(409, taken.why)
+        return _json(shown(taken.clue, now), headers={"etag": f'"{taken.clue.version}"'})
+
+    async def openapi(request: Request) -> Response:
+        return _json(document())
+
+    return Starlette(
+        routes=[
+            Route("/openapi.json", openapi),
+            Route("/clues", known(clues)),
+            Route("/overdue", known(overdue)),
+            Route("/clues/{clue}", known(clue)),
+            Route("/clues/{clue}/{verb}", known(verb), methods=["POST"]),
+        ],
+        exception_handlers={ProblemError: _problem},
+        lifespan=lifespan,
+    )
+
+
+def _filter(request: Request, user: User) -> Filter:
+    asked = request.query_params
+    named = asked.get("state", ",".join(OPEN)).split(",")
+    states = frozenset(state for state in get_args(State) if state in named)
+    tier = next((tier for tier in get_args(Tier) if tier == asked.get("tier", "low")), None)
+    if tier is None or not states:
+        raise ProblemError(
+            422, f"tier is one of {', '.join(get_args(Tier))}, state some of {', '.join(get_args(State))}"
+        )
+    return Filter(user.name, asked.get("station"), states, tier, asked.get("adcode", ""))
+
+
+async def _bytes(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > BODY_BYTES_MAX:
+            raise ProblemError(413, f"at most {BODY_BYTES_MAX:,} bytes")
+    return bytes(body)
+
+
+def _body(body: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        said = str(error) if isinstance(error, msgspec.ValidationError) else "not JSON"
+        raise ProblemError(422, said) from None
+
+
+def _expects(request: Request) -> int | None:
+    said = request.headers.get("if-match")
+    if said is None:
+        return None
+    number = said.strip().strip('"')
+    if not (number.isascii() and number.isdecimal()):
+        raise ProblemError(422, "If-Match holds the ETag of the clue")
+    return int(number)
+
+
+def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    headers = {"cache-control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(document), status, headers, "application/json")
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+    body = msgspec.json.encode({"title": error.detail, "status": error.status})
+    return Response(body, error.status, headers, "application/problem+json")
+
+
+def _now() -> int:
+    return int(time.time() * 1_000)

@@ -1,0 +1,66 @@
+"""`waybill desk`: the desk over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.webhook import webhook
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="The desk over HTTP: the verbs of `waybill clues` as JSON.", no_args_is_help=True)
+    add(group, "serve", serve)
+    add(group, "token", token)
+    add(group, "webhook", webhook)
+    app.add_typer(group, name="desk")
+
+
+def serve(
+    users: Annotated[
+        Path, typer.Option(metavar="FILE", help="Lines of `user station sha256-of-token`; `desk token` makes them.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 = any free one.")] = 6067,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Serve clues as JSON: GET /clues, POST /clues/CLUE/VERB; /openapi.json describes all.
+
+    Whoever asks sends a bearer token, which says who acts and for which station. Put TLS in front of it before you
+    listen at another address than 127.0.0.1.
+    """
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+
+    import uvicorn
+
+    from desk.log import ClueLog
+    from desk.web.app import application
+    from desk.web.users import Users
+    from streams.ops import preflight
+
+    known = Users.of(users)
+    with ClueLog(preflight.reached(settings), preflight.client(settings)) as log:
+        count = len(log.catch_up())
+        print(f"{count:,} events, {len(log.open):,} open clues; http://{host}:{port}", file=sys.stderr, flush=True)
+        uvicorn.run(application(log, known), host=host, port=port, log_level="warning")
+
+
+def token(
+    user: Annotated[str, typer.Argument(help="Who acts: an opaque id, no name.")],
+    station: Annotated[str, typer.Argument(help="For which station; - for none.")] = "-",
+) -> None:
+    """Make a token: it is shown once, on standard error; the line for the file of users goes to standard output."""
+    import secrets
+
+    from desk.web.users import hashed
+
+    made = secrets.token_urlsafe(32)
+    print(f"token of {user}: {made}", file=sys.stderr)
+    print(f"{user} {station} {hashed(made)}")

@@ -1,0 +1,271 @@
+"""What stands around a term in a goods name, and what that makes of the term.
+
+A term is not meant where a longer ordinary word has it inside, where the likeliest division of the name into words
+cuts it (大|麻烦), where the name is of another substance (硫酸铜), or where the goods are about it or against it: test
+kits, leaflets. A word for powder or liquid is not meant where the goods are a thing for it or free of it (酒杯, 无糖).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, cached_property
+from itertools import accumulate, islice
+
+from streams.flow.describe.lexicon import Hit, Lexicon, read_terms
+from streams.flow.describe.sounds import DISGUISED, FAINT, HINTED
+from streams.flow.describe.spelling import LATIN, compact
+from streams.flow.describe.terms import KINDS, Use, controlled_terms
+from streams.flow.describe.words import count_of, stands
+
+POWDER, LIQUID, CONTROLLED, EXCEPTION, ORDINARY = "powder", "liquid", "controlled", "exception", "ordinary"
+CLASSES = (POWDER, LIQUID)
+
+PATTERN_CHARS_MAX = 12  # of `盐酸*片`: the most between its two parts
+BETWEEN_CHARS_MAX = 6  # between a term and what says that the goods are about it
+# As how common a word a term is taken, to weigh it against the words around it: see `words`.
+COUNT_OF_TERM, COUNT_OF_DISGUISE = 500, 50
+CHARS_WEIGHED_MAX = 4  # of a term: no words cut a longer one
+LIKE_MAX = 64  # disguised terms of a name that are looked at
+
+
+_ALONE = (Use.ALONE, Use.HINT_ALONE)
+
+
+def found_in(norm: str, breaks: frozenset[int]) -> list[Hit]:
+    """Every term of the lists in compact text, and the ordinary words that hold one."""
+    hits = [
+        hit._replace(term=norm[hit.start : hit.end]) if hit.kind == CONTROLLED else hit
+        for hit in _lexicon().hits(norm, breaks)
+    ]
+    if any(hit.kind in (POWDER, LIQUID, CONTROLLED) for hit in hits):
+        hits += (Hit(*match.span(1), EXCEPTION) for match in _patterns().finditer(norm))
+    return hits
+
+
+def is_alone(norm: str, hit: Hit, use: Use = Use.ALONE) -> bool:
+    """Whether a name says nothing else, amounts and praise aside; of an everyday word, amounts in digits aside."""
+    follows = norm[hit.end : hit.end + 1]
+    if use is Use.HINT_ALONE and (hit.start or (follows and not follows.isdigit())):
+        return False
+    return bool(_around().fullmatch(norm, 0, hit.start) and _around().fullmatch(norm, hit.end))
+
+
+class Context:
+    """A name in its compact form, with what the lists found in it."""
+
+    def __init__(self, norm: str, hits: list[Hit]) -> None:
+        self.norm = norm
+        self._hits = hits
+        self._mentioned: dict[int, bool] = {}
+
+    def standing(self) -> Iterator[Hit]:
+        """Plain terms that are meant, the gravest first: CONTROLLED, or HINTED for an everyday word that is alone."""
+        terms = [hit for hit in self._hits if hit.kind == CONTROLLED and self._allows(hit)]
+        if not terms:
+            return
+        longer = Cover(self.norm, terms)
+        for hit in sorted(terms, key=gravity):
+            if not longer.outreaches(hit) and not self._is_undone(hit) and self._is_a_word(hit):
+                hint = controlled_terms()[hit.term].use is Use.HINT_ALONE
+                yield hit._replace(kind=HINTED) if hint else hit
+
+    def standing_like(self, hits: Iterable[Hit]) -> Iterator[Hit]:
+        """Disguised terms that are meant, DISGUISED or HINTED. What is all there is to the name is worth more."""
+        for hit in islice(hits, LIKE_MAX):
+            if self._is_ordinary(hit) or self._is_undone(hit) or not self._is_a_word(hit):
+                continue
+            if is_alone(self.norm, hit):
+                yield hit._replace(kind=HINTED if hit.kind == FAINT else DISGUISED)
+            elif hit.kind in (DISGUISED, HINTED):
+                yield hit
+
+    def class_by_words(self) -> str:
+        """The class of the last word that counts: the head of a Chinese compound is at its end (豆浆粉, 粉底液)."""
+        words = [hit for hit in self._hits if hit.kind in CLASSES]
+        if not words:
+            return "unknown"
+        # A longer word hides a term inside it. A term that is an exception too (硫酸铜) is powder, but not controlled.
+        masks = Cover(self.norm, (hit for hit in self._hits if hit.kind in (POWDER, LIQUID, EXCEPTION)))
+        counting = [
+            hit
+            for hit in words
+            if not masks.outreaches(hit)
+            and not _objects().match(self.norm, hit.end)
+            and not self.norm.endswith(_negations(), 0, hit.start)
+            and (self.norm[hit.start : hit.end] not in _stem_words() or self._is_itself(hit))
+        ]
+        return max(counting, key=lambda hit: (hit.end, hit.end - hit.start)).kind if counting else "unknown"
+
+    def _allows(self, hit: Hit) -> bool:
+        use = controlled_terms()[hit.term].use
+        if use in _ALONE:
+            return is_alone(self.norm, hit, use) or (hit.term.isascii() and self._is_alone_in_form(hit))
+        return use is not Use.STEM or self._is_itself(hit)
+
+    def _is_alone_in_form(self, hit: Hit) -> bool:
+        form = _forms().match(self.norm, hit.end)
+        return form is not None and is_alone(self.norm, hit._replace(end=form.end()))
+
+    def _is_itself(self, hit: Hit) -> bool:
+        """Not the beginning or the end of the name of another substance."""
+        before, after = _stems()
+        follows = self.norm[hit.end : hit.end + 1]
+        if follows and follows not in LATIN and not self.norm.startswith(after, hit.end):
+            return False
+        return not self.norm[max(0, hit.start - 8) : hit.start].rstrip("0123456789").endswith(before)
+
+    def _is_undone(self, hit: Hit) -> bool:
+        against = self.norm.endswith(_against(), 0, hit.start)
+        return against or self._exceptions.holds(hit) or self._is_mentioned(hit.end)
+
+    def _is_ordinary(self, hit: Hit) -> bool:
+        if self.norm[hit.start : hit.end].isascii():
+            return self._ordinary.holds(hit)
+        return self._ordinary.meets(hit)
+
+    def _is_a_word(self, hit: Hit) -> bool:
+        """No likelier division of the name into words cuts it."""
+        written = self.norm[hit.start : hit.end]
+        if len(written) > CHARS_WEIGHED_MAX or written.isascii():
+            return True
+        if hit.kind == CONTROLLED and controlled_terms()[written].use in _ALONE:
+            return True
+        count = max(COUNT_OF_TERM, count_of(written)) if hit.kind == CONTROLLED else COUNT_OF_DISGUISE
+        return stands(self.norm, hit.start, hit.end, count)
+
+    def _is_mentioned(self, end: int) -> bool:
+        """Whether what follows says that the goods are about it: 大麻叶图案, 吗啡和冰毒联合检测."""
+        known, passed = self._mentioned, []
+        while end not in known:
+            passed.append(end)
+            known[end] = bool(_mentions().match(self.norm, end))
+            if not known[end] and (after := self._terms_at.get(end)):
+                del known[end]
+                end = after
+        known.update(dict.fromkeys(passed, known[end]))  # of many terms in a row each is passed once
+        return known[end]
+
+    @cached_property
+    def _terms_at(self) -> dict[int, int]:
+        """Where the longest term ends that begins at a place, or one character after it."""
+        ends: dict[int, int] = {}
+        for hit in self._hits:
+            if hit.kind == CONTROLLED:
+                for place in (hit.start, hit.start - 1):
+                    ends[place] = max(ends.get(place, 0), hit.end)
+        return ends
+
+    @cached_property
+    def _exceptions(self) -> Cover:
+        return Cover(self.norm, (hit for hit in self._hits if hit.kind == EXCEPTION))
+
+    @cached_property
+    def _ordinary(self) -> Cover:
+        return Cover(self.norm, (hit for hit in self._hits if hit.kind in (EXCEPTION, ORDINARY)))
+
+
+def gravity(hit: Hit) -> tuple[bool, int, int, int]:
+    """Of several terms, the least is shown: the term before a hint, the graver kind, the first, the longest."""
+    term = controlled_terms()[hit.term]
+    hint = hit.kind == HINTED or term.use is Use.HINT_ALONE
+    return hint, KINDS.index(term.kind), hit.start, -hit.end
+
+
+class Cover:
+    """How far hits reach. Names made of hundreds of terms are no reason to hold each against each."""
+
+    def __init__(self, norm: str, hits: Iterable[Hit]) -> None:
+        ends = [0] * (len(norm) + 1)
+        for hit in hits:
+            ends[hit.start] = max(ends[hit.start], hit.end)
+        self._reach = list(accumulate(ends, max))  # by place: the furthest end of those that begin up to there
+
+    def holds(self, hit: Hit) -> bool:
+        """One of them has `hit` inside it, or is the same piece of text."""
+        return self._reach[hit.start] >= hit.end
+
+    def meets(self, hit: Hit) -> bool:
+        """One of them has a character in common with `hit`."""
+        return self._reach[hit.end - 1] > hit.start
+
+    def outreaches(self, hit: Hit) -> bool:
+        """One of them is longer, and has `hit` inside it."""
+        return self._reach[hit.start] > hit.end or (hit.start > 0 and self._reach[hit.start - 1] >= hit.end)
+
+
+@cache
+def _lexicon() -> Lexicon:
+    listed = {kind: _words(f"goods/{kind}.txt") for kind in CLASSES}
+    exceptions = [word for word in read_terms("goods/exceptions.txt") if "*" not in word]
+    listed |= {EXCEPTION: compact(exceptions), ORDINARY: _words("goods/sound_alikes.txt")}
+    return Lexicon(listed | {CONTROLLED: list(controlled_terms())})
+
+
+@cache
+def _patterns() -> re.Pattern[str]:
+    """`盐酸*片`: 盐酸 where 片 follows soon."""
+    tails: dict[str, list[str]] = {}
+    for word in read_terms("goods/exceptions.txt"):
+        head, star, tail = word.partition("*")
+        if star:
+            tails.setdefault(head, []).append(tail)
+    alternatives = (
+        rf"{head}(?=[^\d]{{1,{PATTERN_CHARS_MAX}}}?(?:{'|'.join(map(re.escape, its))}))" for head, its in tails.items()
+    )
+    return re.compile(f"({'|'.join(alternatives)})")
+
+
+@cache
+def _objects() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_any_of('objects')})(?![装洗])")
+
+
+@cache
+def _mentions() -> re.Pattern[str]:
+    words = _words("goods/mentions.txt")
+    close, far = ("|".join(re.escape(word) for word in words if (len(word) == 1) is single) for single in (True, False))
+    return re.compile(rf"(?:{close})|[^\d]{{0,{BETWEEN_CHARS_MAX}}}?(?:{far})")
+
+
+@cache
+def _around() -> re.Pattern[str]:
+    return re.compile(rf"(?:\d++|{_any_of('around')})*+")
+
+
+@cache
+def _forms() -> re.Pattern[str]:
+    return re.compile(_any_of("forms"))
+
+
+@cache
+def _stems() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What, before and after a chemical's name, is part of another's, and is not."""
+    words = read_terms("goods/stems.txt")
+    before = [word[1:] for word in words if word.startswith("-")]
+    return tuple(compact(before)), tuple(compact(word for word in words if not word.startswith("-")))
+
+
+@cache
+def _stem_words() -> frozenset[str]:
+    stems = {norm for norm, term in controlled_terms().items() if term.use is Use.STEM}
+    return frozenset(stems | {"硝酸", "磷酸", "醋酸"})
+
+
+@cache
+def _negations() -> tuple[str, ...]:
+    return tuple(_words("goods/negations.txt"))
+
+
+@cache
+def _against() -> tuple[str, ...]:
+    return (*_negations(), *_words("goods/against.txt"))
+
+
+def _words(path: str) -> list[str]:
+    return compact(read_terms(path))
+
+
+def _any_of(name: str) -> str:
+    """A pattern for any of a list, the longest first."""
+    return "|".join(map(re.escape, sorted(_words(f"goods/{name}.txt"), key=len, reverse=True)))

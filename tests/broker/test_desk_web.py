@@ -1,0 +1,139 @@
+"""The desk over HTTP, on a real broker: who may act, races by ETag, and a document that says what is so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+from starlette.testclient import TestClient
+
+from desk.dispatcher import Dispatcher
+from desk.log import ClueLog
+from desk.verbs import VERBS
+from desk.web.app import application
+from desk.web.openapi import document
+from desk.web.users import Users, UsersError, hashed
+from tests.broker.test_desk import STATIONS, alert_on, feedback_on, publish
+
+pytestmark = pytest.mark.broker
+
+TOKENS = {name: f"{name}-{'x' * 40}" for name in ("u1", "u2", "u9")}
+
+
+def header(name: str, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKENS[name]}", **more}
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Users:
+    file = tmp_path / "users"
+    stations = {"u1": "ST-1", "u2": "ST-1", "u9": "-"}
+    file.write_text("# who acts\n" + "".join(f"{n} {stations[n]} {hashed(TOKENS[n])}\n" for n in TOKENS))
+    return Users.of(file)
+
+
+@pytest.fixture
+def desk(fresh_kafka: str, users: Users) -> Iterator[TestClient]:
+    publish(fresh_kafka, *STATIONS, alert_on(1), alert_on(2))
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+    with ClueLog(fresh_kafka, {}) as log:
+        log.catch_up()
+        with TestClient(application(log, users)) as client:
+            yield client
+
+
+def test_from_queue_to_answer(desk: TestClient, fresh_kafka: str) -> None:
+    first, second = desk.get("/clues", headers=header("u1"), params={"station": "ST-1"}).json()
+    clue = first["clue_id"]
+    assert (first["state"], first["owed"]["step"]) == ("dispatched", "accept")
+    assert not {"arm", "p", "ids"} & first.keys()
+    assert desk.get("/clues", headers=header("u1"), params={"station": "ST-2"}).json() == []
+    accepted = desk.post(f"/clues/{clue}/accept", headers=header("u1"))
+    assert (accepted.status_code, accepted.json()["state"], accepted.headers["etag"]) == (200, "accepted", '"2"')
+    assert desk.post(f"/clues/{clue}/check", headers=header("u1"), json={"check_kind": "xray"}).status_code == 200
+    said = {"outcome": "violation", "rules": ["identity.many_names"], "found_g": 3}
+    answered = desk.post(f"/clues/{clue}/answer", headers=header("u1"), json=said)
+    assert answered.json()["state"] == "answered"
+    own = desk.post(f"/clues/{clue}/confirm", headers=header("u1"))
+    assert (own.status_code, own.json()["title"]) == (409, "confirmed: nobody confirms his own answer")
+    assert desk.post(f"/clues/{clue}/confirm", headers=header("u2")).json()["state"] == "closed"
+    assert [each.outcome for each in feedback_on(fresh_kafka)] == ["violation"]
+    assert [each["clue_id"] for each in desk.get("/clues", headers=header("u1")).json()] == [second["clue_id"]]
+    assert desk.get("/overdue", headers=header("u1")).json() == []
+
+
+def test_who_has_seen_an_older_version_comes_too_late(desk: TestClient) -> None:
+    clue = desk.get("/clues", headers=header("u1")).json()[0]["clue_id"]
+    seen = desk.get(f"/clues/{clue}", headers=header("u1")).headers["etag"]
+    refused = {"why": "not ours"}
+    assert desk.post(f"/clues/{clue}/accept", headers=header("u1", **{"If-Match": seen})).status_code == 200
+    late = desk.post(f"/clues/{clue}/refuse", headers=header("u2", **{"If-Match": seen}), json=refused)
+    assert late.status_code == 409
+    assert "acceptance by ST-1 came before it" in late.json()["title"]
+    assert desk.post(f"/clues/{clue}/accept", headers=header("u1", **{"If-Match": "x"})).status_code == 422
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer short", f"Bearer {'y' * 45}", "Basic dTpw"])
+def test_nobody_is_let_in_without_a_token(desk: TestClient, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for answer in (desk.get("/clues", headers=headers), desk.post("/clues/x/accept", headers=headers)):
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_what_is_wrong_is_said(desk: TestClient) -> None:
+    clue = desk.get("/clues", headers=header("u1")).json()[0]["clue_id"]
+
+    def post(verb: str, body: bytes = b"{}", name: str = "u1", of: str = clue) -> tuple[int, str]:
+        answer = desk.post(f"/clues/{of}/{verb}", headers=header(name), content=body)
+        return answer.status_code, str(answer.json()["title"])
+
+    assert post("sing")[0] == 404
+    assert post("accept", of="nothing")[0] == 404
+    assert post("accept", b'{"x":1}')[0] == 422
+    assert post("accept", b"{")[0] == 422
+    assert post("accept", b"[" * 70_000)[0] == 413
+    assert post("accept", name="u9")[0] == 409
+    assert post("transfer", b'{"to_adcode":"4401","why":"x"}')[0] == 422
+    assert post("transfer", b'{"to_adcode":"440303","why":" "}') == (422, "why: is empty")
+    status, said = post("note", '{"note":"致电 13800000000"}'.encode())
+    assert (status, "13800000000" in said) == (422, False)
+    assert post("answer", b'{"outcome":"seizure","rules":["goods.none"]}')[0] == 422
+    assert desk.get("/clues", headers=header("u1"), params={"tier": "huge"}).status_code == 422
+    assert desk.get("/clues", headers=header("u1"), params={"state": "none"}).status_code == 422
+
+
+def test_a_clue_under_controlled_delivery_is_there_only_for_those_named(desk: TestClient) -> None:
+    clue = desk.get("/clues", headers=header("u1")).json()[0]["clue_id"]
+    begun = desk.post(f"/clues/{clue}/monitor", headers=header("u9"), json={"why": "order 7", "users": ["u9"]})
+    assert begun.status_code == 200
+    assert clue not in [each["clue_id"] for each in desk.get("/clues", headers=header("u1")).json()]
+    assert desk.get(f"/clues/{clue}", headers=header("u1")).status_code == 404
+    assert desk.post(f"/clues/{clue}/accept", headers=header("u1")).status_code == 404
+    assert desk.get(f"/clues/{clue}", headers=header("u9")).status_code == 200
+
+
+def test_the_document_describes_every_verb_and_what_is_given(desk: TestClient) -> None:
+    said = desk.get("/openapi.json").json()
+    assert said == json.loads(msgspec.json.encode(document()))
+    assert {f"/clues/{{clue}}/{name}" for name in VERBS} < said["paths"].keys()
+    clue = desk.get("/clues", headers=header("u1")).json()[0]
+    root = {"$ref": "#/components/schemas/Clue", "components": said["components"]}
+    assert list(Draft202012Validator(root).iter_errors(clue)) == []
+    for name, kind in VERBS.items():
+        body = said["paths"][f"/clues/{{clue}}/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        about = said["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+        assert set(about["properties"]) == set(kind.__struct_encode_fields__)
+
+
+@pytest.mark.parametrize("text", ["", "# none\n", "u1 ST-1\n", "u1 ST-1 secret\n", f"u1 ST-1 {'g' * 64}\n"])
+def test_a_file_of_users_that_lets_nobody_act_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "users"
+    file.write_text(text)
+    with pytest.raises(UsersError, match="users") as refused:
+        Users.of(file)
+    assert "secret" not in str(refused.value)
