@@ -23,6 +23,7 @@ from desk.clues.clue import Clue
 from desk.log import Client, ClueLog
 from schemas import clues as events
 from schemas import topics
+from schemas.errors import WaybillError
 from streams.kafka.group_reader import GroupReader
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ Send = Callable[[str, bytes, dict[str, str]], int]
 Sleep = Callable[[float], None]
 
 
-class WebhookError(ValueError):
+class WebhookError(WaybillError):
     """A webhook that cannot be set up; the message says why, and nothing of the key."""
 
 
@@ -77,7 +78,7 @@ class Webhook:
         self._log.__exit__(None, None, None)
 
     def turn(self, timeout_s: float = 0.5) -> int:
-        """Tell of the dispatches that have come, at the latest after `timeout_s`; how many. Raises ReadError."""
+        """Tell of the dispatches that have come, at the latest after `timeout_s`; how many. Raises ClientError."""
         before = self.told + self.given_up
         for entry in self._group.poll(1, timeout_s):  # one by one: the place is committed behind each
             try:

@@ -2,15 +2,22 @@
 
 A `Metrics` owns its registry, so a test or a second worker in the process can have another. Labels come from small
 fixed sets (topics, partitions, rules, tiers, reasons); none ever holds a value of a record. All names start with
-`waybill_`; counters end in `_total`, times are seconds, sizes bytes.
+`waybill_`, but for Prometheus' own of the process (`process_…`); counters end in `_total`, times are seconds, sizes
+bytes. Counters whose labels are known beforehand stand at 0 from the start, so that a rate sees the first event.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas import topics
+from schemas.terms import RejectReason, Status, Tier
 
 NAMESPACE = "waybill"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -85,6 +92,26 @@ class Metrics:
             registry=self.registry,
         )
 
+        ProcessCollector(registry=self.registry)
+        self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
+            _version(), platform.python_version()
+        ).set(1)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Counters that exist before anything has happened."""
+        inputs = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
+        for topic in (*inputs, topics.FACTS, topics.OBSERVATIONS):
+            self.events.labels(topic)
+        for topic in inputs:
+            for reason in get_args(RejectReason):
+                self.rejects.labels(topic, reason)
+        for status in get_args(Status):
+            self.alerts.labels(status)
+            self.shadows.labels(status)
+            for tier in get_args(Tier):
+                self.verdicts.labels(tier, status)
+
     def render(self) -> bytes:
         """All metrics in Prometheus' text format (content type `CONTENT_TYPE`)."""
         return generate_latest(self.registry)
@@ -97,3 +124,10 @@ class Metrics:
 
     def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, doc, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+
+
+def _version() -> str:
+    try:
+        return version("waybill-sentinel")
+    except PackageNotFoundError:
+        return "unknown"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,6 +32,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from schemas.errors import WaybillError
 from streams.native import Switch
+from streams.settings_files import in_file, secret
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
@@ -97,6 +98,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         repr=False,
         description="Further librdkafka properties for every client, such as security.protocol.",
+    )
+    kafka_files: dict[str, HomePath] = Field(
+        default_factory=dict,
+        description="Properties whose value is in a file, such as {sasl.password: /run/secrets/x}.",
     )
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
     replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
@@ -215,9 +220,26 @@ class Settings(BaseSettings):
     native: Annotated[Switch, BeforeValidator(_word)] = Field(
         "auto", description="Native front end: auto (used where it was built), 1 (must be used), or 0 (is not used)."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="One line of text for each message of the log, or one JSON object (json)."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
+
+    @property
+    def stop_s(self) -> float:
+        """The longest that a worker takes to stop (seconds): a commit gives up sooner, and then it exits by itself."""
+        return 5 * self.transaction_timeout_ms / 1000
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Properties of Kafka that are in files, as if they had been given."""
+        files, kafka = given.get("kafka_files") or {}, given.get("kafka") or {}
+        if not (isinstance(files, dict) and isinstance(kafka, dict) and files):
+            return given
+        return {**given, "kafka": {**kafka, **{name: secret(name, Path(path)) for name, path in files.items()}}}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -247,7 +269,7 @@ class Settings(BaseSettings):
         """Sources, strongest first; see the module's docstring."""
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         kafka = InitSettingsSource(settings_cls, {"bootstrap_servers": servers} if servers else {})
-        return init_settings, env_settings, kafka, InitSettingsSource(settings_cls, _in_file(_file.get()))
+        return init_settings, env_settings, kafka, InitSettingsSource(settings_cls, in_file(_file.get()))
 
 
 def load(config: Path | None = None, options: Mapping[str, Any] | None = None) -> Settings:
@@ -278,20 +300,6 @@ def config_file(config: Path | None = None) -> Path | None:
     if named is not None and not named.is_file():
         raise SettingsError(f"config: no such file: {named}")
     return named or (CONFIG_DEFAULT if CONFIG_DEFAULT.is_file() else None)
-
-
-def _in_file(path: Path | None) -> dict[str, Any]:
-    """What a file sets. Without quotes TOML reads `security.protocol = "SSL"` as tables, which properties never are."""
-    said = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
-    return said | {name: dict(_flat(table)) for name, table in said.items() if name == "kafka" and type(table) is dict}
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -21,6 +24,19 @@ def shown(settings: Settings, field: str) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     return "" if value is None or value == {} else str(value)
+
+
+def variables(settings: Settings, assignments: Sequence[str]) -> dict[str, str]:
+    """Environment variables that give a child process what was given by `--set`: a command line is for all to see."""
+    found = {}
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        field, dot, _ = name.partition(".")
+        value = getattr(settings, field)
+        if dot or isinstance(value, dict):  # a table, which is whole by now
+            text = json.dumps({key: str(each) if isinstance(each, Path) else each for key, each in value.items()})
+        found[f"{ENV_PREFIX}{field.upper()}"] = text
+    return found
 
 
 def unknown_variables() -> list[str]:

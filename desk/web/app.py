@@ -29,7 +29,7 @@ from desk.verbs import VERBS, act
 from desk.web.openapi import document
 from desk.web.users import User, Users
 from schemas.terms import Tier
-from streams.kafka.log_reader import ReadError
+from streams.kafka.errors import ClientError
 from streams.kafka.transactions import WriteError
 
 BODY_BYTES_MAX: Final = 65_536
@@ -60,7 +60,7 @@ class Desk:
             while not self._stopping.wait(_POLL_S):
                 with self.lock:
                     self.log.poll(0.0)
-        except ReadError as error:
+        except ClientError as error:
             self._failed = error
 
     def stop(self) -> None:
@@ -79,7 +79,7 @@ class Desk:
                 raise ProblemError(404, str(error)) from None
             except ActError as error:
                 raise ProblemError(409, str(error)) from None
-            except (ReadError, WriteError, LogError) as error:
+            except (ClientError, WriteError, LogError) as error:
                 raise ProblemError(503, str(error)) from None
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from schemas.errors import WaybillError
+
 TOKEN_CHARS_MIN = 32
 
 
-class UsersError(ValueError):
+class UsersError(WaybillError):
     """A file of users that cannot be used; the message names file and line, never a token."""
 
 

@@ -41,6 +41,7 @@ COMMANDS = (
     "replay",
     "rules",
     "settings",
+    "keys",
     "topics",
     "offsets",
     "broker",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from streams.cli.options import add
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Run a Kafka of one's own, without Java or Docker.", no_args_is_help=True)
+    group = typer.Typer(help="Run a private Kafka for development, without Java or Docker.", no_args_is_help=True)
     group.callback()(lambda: None)  # a group even while it has one command
     add(group, "run", run)
     app.add_typer(group, name="broker")
@@ -32,6 +33,8 @@ def run(
     """
     from streams.ops.broker import BrokerError, PrivateKafka
 
+    # A shell without job control has its background processes ignore it; a worker does not, so neither does this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print("starting Apache Kafka …", file=sys.stderr)
     with PrivateKafka(data_dir, port=port) as kafka:
         print(f"export KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers}", flush=True)

@@ -32,7 +32,8 @@ ProcessesOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
-_TABLES = ("rule_overrides", "kafka")
+_DOTTED = ("kafka", "kafka_files")
+_TABLES = ("rule_overrides", *_DOTTED)
 
 
 def add(group: typer.Typer, name: str, command: Callable[..., None]) -> None:
@@ -52,8 +53,8 @@ def given(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
         if not equals or not name:
             raise typer.BadParameter(f"{assignment!r} is not NAME=VALUE", param_hint="--set")
         table, dot, key = name.partition(".")
-        if dot and table == "kafka":
-            values.setdefault("kafka", {})[key] = value
+        if dot and table in _DOTTED:
+            values.setdefault(table, {})[key] = value
         elif name in _TABLES:
             values[name] = values.get(name, {}) | _table(name, value)
         else:

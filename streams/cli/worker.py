@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -11,8 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -77,7 +79,7 @@ def worker(
     from streams.worker.instance import claimed
 
     settings = claimed(settings)
-    log_to_stderr(settings.log_level, f"worker {settings.instance}")
+    log_to_stderr(settings.log_level, f"worker {settings.instance}", settings.log_format)
     # Frames here are small, and the other cores are for other workers: polars' threads would only wait for each other.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # rocksdict, polars and Faust take most of a second to import; everything that can fail early is behind us.
@@ -108,15 +110,34 @@ def _leave_within(seconds: float) -> None:
 _LEAVE_S = 5.0
 
 
-def log_to_stderr(level: str, name: str) -> None:
+def log_to_stderr(level: str, name: str, kind: Literal["text", "json"] = "text") -> None:
     """One line per event of ours. Of Faust and its kin only at debug: what they report we report in fewer words."""
     logging.basicConfig(
         stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {name}: %(message)s", level=level.upper(), force=True
     )
+    if kind == "json":
+        logging.root.handlers[0].setFormatter(Json(name))
     if level != "debug":
         logging.root.handlers[0].addFilter(Calm())
         for foreign in ("faust", "mode", "asyncio", "aiohttp"):
             logging.getLogger(foreign).setLevel(logging.CRITICAL + 1)
+
+
+class Json(logging.Formatter):
+    """One JSON object a line: time (UTC, RFC 3339), level, process, logger, message."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        said = {"time": at, "level": record.levelname.lower(), "process": self._name, "logger": record.name}
+        said["message"] = record.getMessage()
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
 
 
 class Calm(logging.Filter):
@@ -155,12 +176,13 @@ _CLIENT = re.compile(r"#(?:consumer|producer)-\d")  # librdkafka's name of a cli
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:
     from streams.ops.supervisor import STABLE_S, WAYBILL, Child, supervise
+    from streams.settings_shown import variables
     from streams.worker.instance import open_ended
 
-    log_to_stderr(settings.log_level, "supervisor")
-    shared = [part for assignment in assignments for part in ("--set", assignment)]
-    if config is not None:
-        shared += ["--config", str(config)]
+    log_to_stderr(settings.log_level, "supervisor", settings.log_format)
+    shared = ["--config", str(config)] if config is not None else []
+    shared += ["--accept-lost-state"] if settings.accept_lost_state else []
+    env = variables(settings, assignments)
     children = []
     for number in range(count):
         name = str(number) if settings.instance == "0" else f"{settings.instance}-{number}"
@@ -168,10 +190,12 @@ def _supervise(count: int, settings: Settings, config: Path | None, assignments:
         port = settings.web_port + number if settings.web_port else 0
         own = ["--bootstrap-servers", str(settings.bootstrap_servers), "--state-dir", str(settings.state_dir),
                "--instance", instance, "--web-port", str(port), "--log-level", settings.log_level]  # fmt: skip
-        children.append(Child(name, [*WAYBILL, "worker", *shared, *own]))
+        children.append(Child(name, [*WAYBILL, "worker", *shared, *own], env))
     # Longer than the longest that a worker may live to no purpose: waiting for a changelog that does not come.
     stable_s = STABLE_S + 3 * settings.transaction_timeout_ms / 1000
-    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s)
+    # Longer than a worker takes, which exits by itself and says where it hung; a kill would say nothing.
+    stop_s = settings.stop_s + 2 * _LEAVE_S
+    return supervise(children, give_up_after_s=settings.give_up_after_ms / 1000, stable_s=stable_s, stop_s=stop_s)
 
 
 def _stopped_early(number: int, frame: object) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka import config as properties
-from streams.kafka.errors import DENIED, MISSING, ClientError, said
+from streams.kafka.errors import DENIED, MISSING, ClientError, cause, said
 from streams.kafka.log_reader import Entry, entry_of
 from streams.kafka.rights import denied, right_of
 
@@ -49,14 +49,14 @@ class GroupReader:
         return entries
 
     def commit(self) -> None:
-        """Commit all that was read, where nothing is made of it on this broker. Raises ReadError."""
+        """Commit all that was read, where nothing is made of it on this broker. Raises ClientError."""
         if not self._next:
             return
         try:
             self._consumer.commit(offsets=self.offsets(), asynchronous=False)
         except KafkaException as error:
-            if not error.args[0].retriable() and error.args[0].code() != KafkaError.ILLEGAL_GENERATION:
-                raise ReadError(f"{self._topic}: not committed: {error.args[0].str()}") from None
+            if not cause(error).retriable() and cause(error).code() != KafkaError.ILLEGAL_GENERATION:
+                raise ClientError(f"{self._topic}: not committed: {said(error)}") from None
 
     def offsets(self) -> list[TopicPartition]:
         """Where to go on behind all that was read."""

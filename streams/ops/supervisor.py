@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -36,10 +36,11 @@ _WAKE = {signal.SIGCHLD, *_STOP}
 
 @dataclass(slots=True)
 class Child:
-    """A worker to keep running: its name and command line."""
+    """A worker to keep running: its name, command line, and variables, which others on the machine cannot list."""
 
     name: str
     command: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0  # in a row
@@ -54,7 +55,11 @@ class _Outcome:
 
 
 def supervise(
-    children: Sequence[Child], *, give_up_after_s: float = GIVE_UP_AFTER_S, stable_s: float = STABLE_S
+    children: Sequence[Child],
+    *,
+    give_up_after_s: float = GIVE_UP_AFTER_S,
+    stable_s: float = STABLE_S,
+    stop_s: float | None = None,
 ) -> int:
     """Keep the children running until SIGTERM, SIGINT or SIGHUP, which are passed on as SIGTERM; then wait for all.
 
@@ -72,7 +77,7 @@ def supervise(
                 log.info("stopping %s workers", len(children))
                 outcome.stopping = True
     finally:
-        if not _stop(children):
+        if not _stop(children, STOP_S if stop_s is None else stop_s):
             outcome.code = 1
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return outcome.code
@@ -122,7 +127,7 @@ def _tend(child: Child, outcome: _Outcome, give_up_after_s: float, stable_s: flo
     now = time.monotonic()
     if child.process is None:
         if now >= child.due_at and not outcome.stopping:
-            child.process = start(child.command)
+            child.process = start(child.command, env=child.env)
             child.started_at = now
             log.info("worker %s: process %s", child.name, child.process.pid)
         return
@@ -143,13 +148,13 @@ def _tend(child: Child, outcome: _Outcome, give_up_after_s: float, stable_s: flo
     log.warning("worker %s ended with %s; starting it anew in %.1f s", child.name, how, wait)
 
 
-def _stop(children: Sequence[Child]) -> bool:
-    """End all children at once; True when each ended cleanly."""
+def _stop(children: Sequence[Child], within_s: float) -> bool:
+    """End all children at once, and kill those that take longer; True when each ended cleanly."""
     running = [child.process for child in children if child.process is not None]
     for process in running:
         if process.poll() is None:
             process.terminate()
-    deadline = time.monotonic() + STOP_S
+    deadline = time.monotonic() + within_s
     codes = [_end(process, max(deadline - time.monotonic(), 0.1)) for process in running]
     return not any(codes)
 

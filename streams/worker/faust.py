@@ -119,7 +119,7 @@ class App(faust.App):
     async def on_first_start(self) -> None:
         folder = self.settings.state_dir
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
@@ -138,7 +138,7 @@ class Runner(faust.Worker):
     def __init__(self, app: App) -> None:
         super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
         self.spinner = None
-        self._stop_s = _STOP_TIMEOUTS * app.settings.transaction_timeout_ms / 1000
+        self._stop_s = app.settings.stop_s
 
     def run(self) -> None:
         """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
@@ -174,9 +174,6 @@ class Runner(faust.Worker):
 
     async def _sentinel_task(self) -> None:
         await asyncio.sleep(0)
-
-
-_STOP_TIMEOUTS = 5  # time-outs of a transaction: a commit gives up after fewer
 
 
 async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:

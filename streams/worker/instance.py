@@ -57,6 +57,7 @@ def claimed(settings: Settings) -> Settings:
 
 def _lock(folder: Path, name: str) -> bool:
     """Take a name for as long as this process lives; False if another process has it. Raises OSError."""
+    folder.parents[1].mkdir(0o700, parents=True, exist_ok=True)  # state_dir: history by person is for nobody else
     folder.mkdir(parents=True, exist_ok=True)
     # A bare descriptor, as nobody is to close it: the system does, and lets the lock go.
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)

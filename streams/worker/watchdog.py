@@ -127,7 +127,8 @@ class Watchdog:
         worker, metrics = self._worker, self._worker.metrics
         lags = await self._lag() if worker.ready else {}
         self.behind = sum(lags.values())
-        metrics.lag.clear()
+        if worker.ready:  # meanwhile the last that was known stays: an alarm on lag must not end with a rebalance
+            metrics.lag.clear()
         for (topic, partition), records in lags.items():
             metrics.lag.labels(topic, str(partition)).set(records)
         if worker.ready:

@@ -28,6 +28,7 @@ MAY_READ = {
     "streams/worker/inputs.py": "as streams/app.py, of parcels that reference data touches",
     "streams/worker/rules.py": "dates what a worker says of its rules, for people",
     "streams/rulesets/pushing.py": "dates the sets that are pushed, for people",
+    "streams/ops/keys.py": "names a key by the day on which it is made",
     "streams/ops/doctor/broker.py": "compares it with the producers'",
     "streams/demo/traffic.py": "dates the events that it makes up",
 }

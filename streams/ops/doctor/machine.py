@@ -17,6 +17,7 @@ from typing import Any
 from rules import RuleError, load_catalogue
 from streams.flow.describe import tokens
 from streams.ops.doctor.findings import Finding, fail, ok, warn
+from streams.ops.keys import readable_by_others
 from streams.settings import Settings
 from streams.settings_shown import unknown_variables
 
@@ -53,6 +54,7 @@ def _rules(settings: Settings) -> Finding:
 
 
 def _keys(settings: Settings) -> Finding:
+    files = (settings.token_key_file, settings.token_state_key_file, settings.reject_key_file)
     given = {
         name: secret.get_secret_value() if (secret := getattr(settings, name)) is not None else None
         for name in ("token_key", "token_state_key")
@@ -69,6 +71,9 @@ def _keys(settings: Settings) -> Finding:
             "the development keys, which everyone knows: tokens protect nobody",
             "fine for a trial; else set token_key_file and token_state_key_file",
         )
+    if shared := [str(path) for path in files if path is not None and readable_by_others(path)]:
+        advice = f"`chmod 600 {' '.join(shared)}`: whoever has these keys can find persons by their tokens"
+        return fail("token keys", f"others on this machine can read {', '.join(shared)}", advice)
     return ok("token keys", f"in use: {tokeniser.publish_key_id}")
 
 
@@ -76,7 +81,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
     folder = settings.state_dir
     advice = "set state_dir to a folder on a local disk that the worker may write"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as probe:
             probe.write(b"0" * 4096)
             probe.flush()
@@ -84,6 +89,10 @@ def _state(settings: Settings) -> Iterator[Finding]:
     except OSError as error:
         yield fail("state", f"{folder} cannot be written: {error.strerror}", advice)
         return
+    if readable_by_others(folder):
+        yield warn(
+            "state", f"others on this machine can enter {folder}", f"`chmod 700 {folder}`: it holds history by person"
+        )
     free = shutil.disk_usage(folder).free
     says = f"{folder}, {free / GB:,.0f} GB free"
     if free < DISK_FAIL_BYTES:

@@ -195,7 +195,11 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
         assert status == 200
         assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in page
         assert 'waybill_state_entries{store="parcels"} 12.0\n' in page
-        worker.lag = {}
+        worker.lag, worker.ready = {}, False
+        await asyncio.sleep(0.1)
+        again = (await get("/metrics"))[1]
+        assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in again, "known last"
+        worker.ready = True
         await asyncio.sleep(0.1)
         assert "waybill_lag_records{" not in (await get("/metrics"))[1]
 

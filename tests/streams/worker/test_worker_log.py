@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 
-from streams.cli.worker import Calm
+from streams.cli.worker import Calm, Json
 from streams.explain import explain
 from streams.worker.health import HealthError
 
@@ -47,3 +48,12 @@ def test_an_error_that_may_quote_data_gives_kind_and_place_only() -> None:
     assert text.startswith("unexpected builtins.KeyError at test_worker_log.py:")
     assert explain(HealthError("port 1 is taken")) == "port 1 is taken"
     assert explain(PermissionError(13, "Permission denied", "/x")) == "/x: Permission denied"
+
+
+def test_the_log_as_json_is_one_object_a_line() -> None:
+    made = logging.LogRecord("streams.x", logging.WARNING, "", 0, "two\nlines of %s", ("王",), None)
+    line = Json("worker 0").format(made)
+    assert "\n" not in line
+    found = json.loads(line)
+    assert (found["level"], found["process"], found["message"]) == ("warning", "worker 0", "two\nlines of 王")
+    assert found["time"].endswith("+00:00")
