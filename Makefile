@@ -11,7 +11,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup demo test test-containers chaos simulate bench lock clean
+.PHONY: help setup demo wheel test test-containers chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
@@ -21,11 +21,13 @@ help:
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
+	@echo 'make wheel   a wheel in dist/, with the native front end where cargo is there to build it'
 	@echo 'make lock    resolve the versions anew (requirements.txt, Kafka jars)'
 	@echo 'make clean   remove what was made here'
 
 setup: $(VENV)/.installed
 	@$(BIN)/python -m streams.ops.broker
+	@$(BIN)/python -m streams.native build
 
 demo: setup
 	$(BIN)/waybill demo
@@ -34,6 +36,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m streams.native check
 	$(BIN)/pytest
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
@@ -53,11 +56,16 @@ simulate: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+wheel: setup
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist \
+		$$($(BIN)/python -m streams.native wheel-options) .
+
 lock: setup
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--extra dev --output-file requirements.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
+	$(BIN)/python -m streams.native lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

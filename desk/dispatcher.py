@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -36,24 +36,21 @@ _alert = msgspec.json.Decoder(Alert).decode
 _trace = msgspec.json.Decoder(Trace).decode
 _order = msgspec.json.Decoder(Order).decode
 
-Told = Callable[[Taken], None]
-
 
 class Dispatcher:
     """One dispatcher on a broker; a context manager.
 
     limit   points from which the workers let alerts go out, to tell which rules were decisive.
-    told    called for every event that came and counted.
     """
 
-    def __init__(self, servers: str, client: Client, limit: int, told: Told = lambda taken: None) -> None:
+    def __init__(self, servers: str, client: Client, limit: int) -> None:
         self.register = Register()
         self.seen: dict[str, Seen] = {}
         self.log = ClueLog(servers, client, NAME)
         self._inputs = LogReader(
             servers, [topics.REFERENCE, topics.TRACES, topics.ALERTS, topics.ORDERS], client=client
         )
-        self._limit, self._told = limit, told
+        self._limit = limit
         self._dirty: set[str] = set()
         self._scanned = 0.0
 
@@ -132,10 +129,8 @@ class Dispatcher:
     def _heard(self, taken: Iterable[Taken]) -> None:
         for each in taken:
             self._dirty.add(each.event.clue_id)
-            if each.why is None:
-                self._told(each)
-                if isinstance(each.event, events.Dispatched):
-                    log.info("clue %s goes to station %s", each.event.clue_id, each.event.to)
+            if each.why is None and isinstance(each.event, events.Dispatched):
+                log.info("clue %s goes to station %s", each.event.clue_id, each.event.to)
 
 
 def _batches(acts: Iterable[Act]) -> Iterator[list[Act]]:

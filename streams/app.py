@@ -97,6 +97,7 @@ def run(app: App) -> None:
         app.settings.group, app.settings.instance, app.settings.bootstrap_servers, app.settings.partitions,
         len(app.worker.parcels.catalogue.rules), app.worker.parcels.catalogue.fingerprint,
     )  # fmt: skip
+    log.info("native front end: %s", app.worker.parcels.front.state)
     for caution in cautions(app.settings):
         log.warning("%s", caution)
     try:

@@ -39,6 +39,8 @@ class Metrics:
         self.events = self._counter("events", "Records read from an input topic.", "topic")
         self.rejects = self._counter("rejects", "Records that could not be read, by reason.", "topic", "reason")
         self.lag = self._gauge("lag_records", "Records between the committed offset and the end.", "topic", "partition")
+        self.native = self._gauge("native_front_end", "1: events are read by the native front end, 0: by Python.")
+        self.strange = self._counter("strange_events", "Events that the native front end left to Python.")
         self.batch_rows = self._histogram("batch_rows", "Rows of one batch.", ROWS_BUCKETS)
 
         # What goes out
@@ -47,7 +49,6 @@ class Metrics:
             "rule_answers", "Answers of a rule, live or in shadow, each time a parcel was judged: yes, no or unknown.",
             "rule", "mode", "answer",
         )  # fmt: skip
-        self.alerts = self._counter("alerts", "Alerts sent, open or withdrawn.", "status")
         self.shadows = self._counter("shadow_messages", "Messages sent to the shadow topic, by status.", "status")
         self.rule_held = self._gauge("rule_held", "1: the rule opens too many alerts, and is held back.", "rule")
         self.alert_latency = self._histogram(
@@ -91,12 +92,15 @@ class Metrics:
             states=list(states),
             registry=self.registry,
         )
+        self._about()
+        self._begin()
 
+    def _about(self) -> None:
+        """What Prometheus is told of the process and of the product."""
         ProcessCollector(registry=self.registry)
         self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
             _version(), platform.python_version()
         ).set(1)
-        self._begin()
 
     def _begin(self) -> None:
         """Counters that exist before anything has happened."""
@@ -107,7 +111,6 @@ class Metrics:
             for reason in get_args(RejectReason):
                 self.rejects.labels(topic, reason)
         for status in get_args(Status):
-            self.alerts.labels(status)
             self.shadows.labels(status)
             for tier in get_args(Tier):
                 self.verdicts.labels(tier, status)

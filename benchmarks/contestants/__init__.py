@@ -8,7 +8,11 @@ from typing import cast
 
 from benchmarks.contract import Contestant
 
-FILES = ("raw", "plain_faust", "hand_loop", "shipments", "shipments_two", "everything", "everything_two")
+FILES = (
+    *("raw", "plain_faust", "hand_loop"),
+    *("shipments", "shipments_python", "shipments_two"),
+    *("everything", "everything_python", "everything_two"),
+)
 
 
 def contestants() -> Mapping[str, Contestant]:

@@ -22,8 +22,8 @@ def run(context: Context) -> Result:
     return worker(context)
 
 
-def worker(context: Context, *, processes: int = 1) -> Result:
+def worker(context: Context, *, processes: int = 1, native: str = "auto") -> Result:
     """By so many workers."""
     off = {rule.id: {"mode": "off"} for rule in load_catalogue().rules if rule.id not in RULES}
-    overrides = {"WAYBILL_RULE_OVERRIDES": msgspec.json.encode(off).decode()}
+    overrides = {"WAYBILL_RULE_OVERRIDES": msgspec.json.encode(off).decode(), "WAYBILL_NATIVE": native}
     return everything.worker(context, overrides, processes=processes)

@@ -8,9 +8,10 @@ from itertools import combinations
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from desk.measures.cases import Case
-from desk.measures.proportions import jeffreys_mean, wilson, worst_case
+from desk.measures.proportions import benjamini_hochberg, difference_p, jeffreys_mean, wilson, worst_case
 from schemas.terms import Category
 
 FEW: Final = 10  # below so many answers no figure is given
@@ -60,6 +61,7 @@ class RuleMeasure(msgspec.Struct, frozen=True, kw_only=True):
     credited    answers that call it right, of a find.
     precision   credited among the answers that judged it.
     rank        mean of Jeffreys' posterior, to sort by.
+    differs     its precision is not that of the category's other clues; of rules so marked, at most a tenth wrongly.
     """
 
     rule: str
@@ -71,6 +73,7 @@ class RuleMeasure(msgspec.Struct, frozen=True, kw_only=True):
     credited: int
     precision: Share
     rank: float
+    differs: bool = False
 
 
 def rule_measures(cases: Sequence[Case]) -> list[RuleMeasure]:
@@ -96,7 +99,26 @@ def rule_measures(cases: Sequence[Case]) -> list[RuleMeasure]:
                 rank=jeffreys_mean(credited, judged),
             )
         )
-    return sorted(measures, key=lambda each: (each.category, each.rank, each.rule, each.version, each.catalogue))
+    marked = _marked(measures, cases)
+    return sorted(marked, key=lambda each: (each.category, each.rank, each.rule, each.version, each.catalogue))
+
+
+def _marked(measures: Sequence[RuleMeasure], cases: Sequence[Case]) -> list[RuleMeasure]:
+    """The same, with those marked that differ from the rest of their category (Benjamini–Hochberg at 10 %)."""
+    p_values = [_difference(measure, cases) for measure in measures]
+    known = [p for p in p_values if p is not None]
+    marks = iter(benjamini_hochberg(known))
+    return [
+        replace(measure, differs=p is not None and next(marks)) for measure, p in zip(measures, p_values, strict=True)
+    ]
+
+
+def _difference(measure: RuleMeasure, cases: Sequence[Case]) -> float | None:
+    if measure.precision.basis in ("none", "few"):
+        return None
+    others = [case for case in cases if all(reason.rule != measure.rule for reason in case.reasons)]
+    answers = [found for case in others if (found := case.of_category(measure.category)) is not None]
+    return difference_p(measure.credited, measure.precision.of, sum(answers), len(answers))
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,10 @@ _RULES_HEAD: Final = {
     "zh": ("规则", "规则集", "出现", "决定性", "准确率", "缺答时"),
     "en": ("rule", "catalogue", "present", "decisive", "precision", "with missing answers"),
 }
+_DIFFERS: Final = {
+    "zh": "≠：与同类其他线索明显不同（Benjamini–Hochberg，10 %）。",
+    "en": "≠: surely not like the other clues of its kind (Benjamini–Hochberg at 10 %).",
+}
 _HONEST_ZH: Final = "随机组衡量的是违规。每亿件中查获毒品的约五件：任何查得过来的样本都不能说明漏掉多少。"
 
 
@@ -89,12 +93,16 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
 def _rules(title: str, rules: list[RuleMeasure], lang: Language) -> Table:
     rows = tuple(
         (
-            f"{each.rule} v{each.version}", each.catalogue[:8], f"{each.present:,}", f"{each.decisive:,}",
-            proportion(each.precision, lang), worst(each.precision, lang),
+            f"{each.rule} v{each.version}{' ≠' if each.differs else ''}",
+            each.catalogue[:8],
+            f"{each.present:,}",
+            f"{each.decisive:,}",
+            proportion(each.precision, lang),
+            worst(each.precision, lang),
         )
         for each in rules
-    )  # fmt: skip
-    return Table(title, _RULES_HEAD[lang], rows)
+    )
+    return Table(title, _RULES_HEAD[lang], rows, _DIFFERS[lang] if any(each.differs for each in rules) else "")
 
 
 def _misses(found: Measures, lang: Language) -> Table:

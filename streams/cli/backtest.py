@@ -80,11 +80,7 @@ def backtest(
             html=html, out=out, examples_max=examples, progress=advance, processes=processes or cores(),
         )  # fmt: skip
     _tell(difference, time.monotonic() - began, as_json, [path for path in (html, out) if path])
-    exceeded = _exceeded(difference, {"gained": max_gained, "lost": max_lost, "changed": max_changed})
-    for line in exceeded:
-        print(f"waybill: {line}", file=sys.stderr)
-    if exceeded:
-        raise typer.Exit(BEYOND)
+    _check(difference, {"gained": max_gained, "lost": max_lost, "changed": max_changed})
 
 
 def _tell(difference: Difference, seconds: float, as_json: bool, written: list[Path]) -> None:
@@ -99,6 +95,15 @@ def _tell(difference: Difference, seconds: float, as_json: bool, written: list[P
     view.report(difference, seconds)
     for path in written:
         print(f"{path}: written")
+
+
+def _check(difference: Difference, limits: dict[str, int | None]) -> None:
+    """Say which limits are exceeded, and exit with 3 where one is."""
+    exceeded = _exceeded(difference, limits)
+    for line in exceeded:
+        print(f"waybill: {line}", file=sys.stderr)
+    if exceeded:
+        raise typer.Exit(BEYOND)
 
 
 def _exceeded(difference: Difference, limits: dict[str, int | None]) -> list[str]:

@@ -13,6 +13,7 @@ from streams.files import reading
 from streams.files.driver import raw
 from streams.flow.decode import Limits
 from streams.flow.describe.describer import Describer
+from streams.flow.front.reader import Front
 from streams.flow.pipeline import refused
 from streams.flow.reference import EMPTY, Reference
 from streams.flow.reference.reading import Reader
@@ -35,7 +36,7 @@ def known(path: Path | None, settings: Settings) -> Known:
     if path is None:
         return Known()
     bytes_max = settings.event_bytes_max
-    reader = Reader(Describer.of(settings, ()).tokens, Limits(bytes_max=bytes_max))
+    reader = Reader(Front(Describer.of(settings, ()), Limits(bytes_max=bytes_max)))
     rejects: list[Reject] = []
     lines = 0
     for piece in reading.read(path, rows_max=_ROWS, line_bytes_max=bytes_max):

@@ -7,7 +7,7 @@ refuses another one.
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import xxhash
@@ -30,10 +30,11 @@ SPAN_MS = np.array([90 * DAY_MS, 30 * DAY_MS, 14 * DAY_MS, HOUR_MS, DAY_MS], dty
 
 
 def labels(record: type, field: str) -> tuple[str, ...]:
-    """The literal values of a record's field, in order; optional fields lose their None."""
-    hint = get_type_hints(record)[field]
-    literal = [arg for arg in get_args(hint) if arg is not type(None)]
-    return tuple(get_args(literal[0])) if get_args(literal[0]) else tuple(literal)
+    """The literal values of a record's field, or of its items, in order."""
+    hints = [get_type_hints(record)[field]]
+    while hints and get_origin(hints[0]) is not Literal:
+        hints = [*get_args(hints[0]), *hints[1:]]
+    return tuple(get_args(hints[0]))
 
 
 CUSTOMERS = labels(Shipment, "customer_type")

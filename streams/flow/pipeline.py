@@ -107,9 +107,13 @@ class Parcels:
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
+    def read_ahead(self, batch: Batch) -> Batch:
+        """A batch of events, read before its step and on another thread, as far as the native front end can."""
+        return self.front.ahead(batch)
+
     def reference_reader(self) -> Reader:
         """For records of `waybill.reference`, with the tokens that senders have."""
-        return Reader(self._describer.tokens, self._limits)
+        return Reader(self.front)
 
     def adopt(self, catalogue: Catalogue, rule_set: int) -> None:
         """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""

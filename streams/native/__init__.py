@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from schemas.errors import WaybillError
 from streams.native.build import ADVICE as ADVICE
+from streams.native.build import COST as COST
 
 NOT_BUILT = "is not built"
 
@@ -42,6 +43,12 @@ def library(switch: Switch, fingerprint: str) -> Any | None:
     if switch == "1" and why:
         raise NativeError(f"native: 1 was given, but the native front end {why}: {ADVICE}")
     return None if switch == "0" or why else _library
+
+
+def state(switch: Switch, fingerprint: str) -> str:
+    """Whether the library is in use, for people."""
+    why = missing(fingerprint)
+    return "off, as native is 0" if switch == "0" else f"off, as it {why}" if why else "in use"
 
 
 def missing(fingerprint: str) -> str:

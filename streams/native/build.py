@@ -7,6 +7,7 @@ registry, which the Cargo at hand adds again, as it knows which registry it is s
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -29,14 +30,25 @@ class BuildError(WaybillError):
     """The library was not built; the message is one line, and says what to do."""
 
 
+class NoCargoError(BuildError):
+    """There is no suitable Cargo here."""
+
+
 def build() -> str:
     """Build the library if it is not there or older than its sources; what was done, in one line.
 
-    Raises BuildError where there is no suitable Cargo, or where it fails.
+    As root it gets Cargo from the system's packages, where they have it. Raises NoCargoError where it cannot be had,
+    and BuildError where it fails.
     """
-    if LIBRARY.exists() and LIBRARY.stat().st_mtime >= max(path.stat().st_mtime for path in _sources()):
+    if os.environ.get("WAYBILL_NATIVE") == "0":
+        return "not built, as WAYBILL_NATIVE is 0"
+    if LIBRARY.exists() and LIBRARY.stat().st_mtime >= max(path.stat().st_mtime for path in _sources()) and _loads():
         return "built before"
-    cargo = find_cargo()
+    try:
+        cargo = find_cargo()
+    except NoCargoError:
+        _install()
+        cargo = find_cargo()
     _write_lock(cargo)
     _run(cargo, "build", "--release", "--locked", "--quiet")
     part = LIBRARY.with_suffix(".part")
@@ -49,10 +61,12 @@ def check() -> str:
     """Format, lints and tests of the crate. Raises BuildError for the first that fails."""
     cargo = find_cargo()
     _write_lock(cargo)
-    _run(cargo, "fmt", "--check")
-    _run(cargo, "clippy", "--locked", "--quiet", "--all-targets", "--", "--deny", "warnings")
+    lints = ("fmt", "--check"), ("clippy", "--locked", "--quiet", "--all-targets", "--", "--deny", "warnings")
+    there = [lint for lint in lints if _version(cargo, lint[0])]  # some systems package them apart from Cargo
+    for lint in there:
+        _run(cargo, *lint)
     _run(cargo, "test", "--locked", "--quiet", "--no-default-features")
-    return "format, lints and tests of the crate are fine"
+    return f"{', '.join(['cargo test', *(f'cargo {lint[0]}' for lint in there)])}: passed"
 
 
 def lock() -> str:
@@ -71,20 +85,57 @@ def find_cargo() -> str:
     for cargo in found:
         if cargo and _version(cargo) >= CARGO_MIN:
             return cargo
-    raise BuildError(f"no cargo {'.'.join(map(str, CARGO_MIN))} or later here: {COST}. To have it, {ADVICE}")
+    raise NoCargoError(f"no cargo {'.'.join(map(str, CARGO_MIN))} or later here: {COST}. To have it, {ADVICE}")
 
 
 def _sources() -> list[Path]:
     return [HERE / "Cargo.toml", LOCK, *(HERE / "src").glob("*.rs")]
 
 
-def _version(cargo: str) -> tuple[int, ...]:
+def wheel_options() -> str:
+    """Options for `pip wheel`: with the library the wheel is for this platform, from this C library on."""
+    if not LIBRARY.exists():
+        return ""
+    major, minor = platform.libc_ver()[1].split(".")[:2]
+    return f"--config-settings=--build-option=--plat-name=manylinux_{major}_{minor}_{platform.machine()}"
+
+
+def _loads() -> bool:
+    """What was built elsewhere may be for another C library."""
+    command = [sys.executable, "-c", f"import streams.native.{LIBRARY.name.partition('.')[0]}"]
+    return subprocess.run(command, cwd=HERE.parents[1], capture_output=True).returncode == 0
+
+
+def _install() -> None:
+    """Get Cargo from the system's packages, as root, if it is recent enough there."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return
+    if _number(_said("apt-cache", "policy", "cargo"), _CANDIDATE) == ():
+        _said("apt-get", "update", "-qq")
+    if _number(_said("apt-cache", "policy", "cargo"), _CANDIDATE) >= CARGO_MIN:
+        print("native front end: getting cargo from the system's packages", flush=True)
+        _said("apt-get", "install", "--yes", "-qq", "--no-install-recommends", "cargo", "gcc", "libc6-dev")
+
+
+_CANDIDATE: Final = r"Candidate: (?:\d+:)?(\d+)\.(\d+)"
+
+
+def _version(cargo: str, *subcommand: str) -> tuple[int, ...]:
+    return _number(_said(cargo, *subcommand, "--version"), r"\D*(\d+)\.(\d+)")
+
+
+def _said(*command: str) -> str:
+    """What a command writes; nothing where it cannot be run."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        said = subprocess.run([cargo, "--version"], capture_output=True, text=True, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
     except OSError:
-        return ()
-    number = re.match(r"cargo (\d+)\.(\d+)", said)
-    return tuple(map(int, number.groups())) if number else ()
+        return ""
+
+
+def _number(said: str, pattern: str) -> tuple[int, ...]:
+    found = re.search(pattern, said)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _write_lock(cargo: str) -> None:

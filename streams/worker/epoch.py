@@ -104,11 +104,11 @@ class EpochStep:
 
 
 def _count(metrics: Metrics, judged: Judged) -> None:
+    metrics.strange.inc(judged.strange)
     for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
         metrics.rejects.labels(topic, reason).inc(n)
     for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
         metrics.verdicts.labels(tier, status).inc(n)
-        metrics.alerts.labels(status).inc(n)
     for status, n in Counter(each.shadow.status for each in judged.shadows).items():
         metrics.shadows.labels(status).inc(n)
     for notice in judged.notices:

@@ -7,6 +7,7 @@ from functools import partial
 
 from rules import Catalogue
 from schemas import topics
+from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.flood import Flood
 from streams.flow.pipeline import Histories, Parcels
@@ -57,6 +58,7 @@ def committer_of(settings: Settings) -> Callable[[Stores], Committer]:
 
 def link_of(
     settings: Settings,
+    read_ahead: Callable[[Batch], Batch],
     before_revoke: Callable[[bool], Awaitable[None]],
     after_assign: Callable[[set[Partition], int], None],
 ) -> Link:
@@ -67,6 +69,7 @@ def link_of(
         rows_max=settings.batch_rows_max,
         timeout_s=settings.fetch_timeout_ms / 1000,
         waiting_rows_max=2 * settings.batch_rows_max,
+        read_ahead=read_ahead,
         # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
         rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
         before_revoke=before_revoke,

@@ -57,6 +57,7 @@ class Worker:
         self._stores = stores_of(settings)
         self.parcels, self.histories = agents_of(settings, catalogue, self._stores)
         self.inputs = Inputs(self, client(settings))
+        self.metrics.native.set(self.parcels.front.native)
         self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
         self._consumer = consumer
         self._committer = committer(self._stores)
@@ -201,7 +202,7 @@ class Worker:
 
     def link(self) -> Link:
         """What the transport needs; see `streams.kafka.transport`."""
-        return link_of(self.settings, self._before_revoke, self._after_assign)
+        return link_of(self.settings, self.parcels.read_ahead, self._before_revoke, self._after_assign)
 
     async def prepare(self) -> None:
         """While the group is joined: abort what an earlier worker of this name left open, and read word lists."""

@@ -13,6 +13,7 @@ from schemas.topics import REFERENCE
 from streams.files.reference import known
 from streams.flow.decode import Limits
 from streams.flow.describe.describer import Describer
+from streams.flow.front.reader import Front
 from streams.flow.reference.reading import Reader
 from streams.settings import Settings
 from tests.chaos.run import Plan, run
@@ -61,7 +62,7 @@ def test_what_is_published_of_outlets_and_couriers_is_what_the_file_says(seed: i
     said = [line for line in played if line.topic == REFERENCE]
     assert {line.value is None for line in said} == {line.readable for line in said} == {True, False}
     settings = Settings()
-    reader = Reader(Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max))
+    reader = Reader(Front(Describer.of(settings, ()), Limits(bytes_max=settings.event_bytes_max)))
     for offset, line in enumerate(said):
         assert bool(reader.add([line.value], [offset], [line.key])) != line.readable
         if offset % 50 == 0:

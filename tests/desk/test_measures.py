@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from math import isclose
 from random import Random
 from typing import Any
@@ -14,8 +15,11 @@ from msgspec.structs import replace
 from desk.clues.clue import Clue
 from desk.clues.deadlines import Calendar
 from desk.measures.cases import Case, cases
+from desk.measures.page import page
 from desk.measures.report import Measures, measure
 from desk.measures.rules import rule_measures, share
+from desk.measures.tables import tables
+from desk.measures.wording import NONE, Language
 from schemas import clues as log
 from schemas.records import Feedback, Reason
 from tests.desk.logs import ALERTED, T0, applied, clue_at, event, opened
@@ -258,3 +262,40 @@ def test_every_dispatched_clue_is_answered_waiting_or_could_not_be_looked_at() -
     flow = taken(clues).flow
     assert (flow.opened, flow.dispatched) == (4, 3)
     assert flow.answered + flow.waiting + flow.nobody_looked == flow.dispatched
+
+
+def test_a_rule_that_differs_from_the_others_of_its_kind_is_marked_and_chance_is_not() -> None:
+    good = [answered(f"g{i}", "seizure", ("goods.powder",), reasons=(POWDER,)) for i in range(40)]
+    bad = [answered(f"b{i}", "no_finding", reasons=(ROUTE,)) for i in range(40)]
+    assert {each.rule: each.differs for each in taken([*good, *bad]).suspicion.rules} == {
+        "goods.powder": True,
+        "route.priority": True,
+    }
+    same = [answered(f"s{i}", "seizure", ("route.priority",), reasons=(ROUTE,)) for i in range(40)]
+    assert not any(each.differs for each in taken([*good, *same]).suspicion.rules)
+    assert not any(each.differs for each in taken([*good, *bad[:9]]).suspicion.rules if each.rule == "route.priority")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_tables_and_page_say_the_same_and_leave_no_figure_where_there_is_none(lang: Language) -> None:
+    clues = [answered(f"c{i}", "seizure", ("goods.powder",), reasons=(POWDER, BOX)) for i in range(12)]
+    clues += [random_clue(f"r{i}", False) for i in range(50)]
+    found = taken(clues)
+    shown = {table.title: table for table in tables(found, lang)}
+    assert all(len(row) == len(table.head) for table in shown.values() for row in table.rows)
+    cells = [cell for table in shown.values() for row in table.rows for cell in row]
+    assert any("12/12: 100 %" in cell or "12 of 12: 100 %" in cell for cell in cells)
+    assert any(cell.startswith("≥") for cell in cells)
+    assert not any("inf" in cell or "nan" in cell or "None" in cell for cell in cells)
+    html = page(found)
+    assert all(escape(cell) in html for table in tables(found, "en") for row in table.rows for cell in row)
+    assert all(escape(table.title) in html for table in shown.values())
+    empty = [cell for table in tables(taken([]), lang) for row in table.rows for cell in row]
+    assert NONE[lang] in empty
+    assert not any("%" in cell for cell in empty if cell)
+
+
+def test_a_page_escapes_what_it_shows() -> None:
+    clue = replace(answered("a", "no_finding", reasons=(POWDER,)), station="<b>&")
+    assert "<b>&" not in page(taken([clue]))
+    assert "&lt;b&gt;&amp;" in page(taken([clue]))

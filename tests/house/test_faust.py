@@ -14,7 +14,7 @@ OURS: dict[str, set[str]] = {
     "Boot": set(),
     "Consumer": {
         "group_metadata", "starts", "resumed", "idle", "release", "read_again", "fail", "lag", "passed",
-        "_poll", "_revoked", "_assigned", "_serve", "_serve_revoked", "_serve_assigned", "_on_thread",
+        "_poll", "_fetch", "_revoked", "_assigned", "_serve", "_serve_revoked", "_serve_assigned", "_on_thread",
     },
     "Runner": {"run", "_end_in_time"},
     "Tables": set(),

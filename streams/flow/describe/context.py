@@ -21,7 +21,6 @@ from streams.flow.describe.words import count_of, stands
 POWDER, LIQUID, CONTROLLED, EXCEPTION, ORDINARY = "powder", "liquid", "controlled", "exception", "ordinary"
 CLASSES = (POWDER, LIQUID)
 
-PATTERN_CHARS_MAX = 12  # of `盐酸*片`: the most between its two parts
 BETWEEN_CHARS_MAX = 6  # between a term and what says that the goods are about it
 # As how common a word a term is taken, to weigh it against the words around it: see `words`.
 COUNT_OF_TERM, COUNT_OF_DISGUISE = 500, 50
@@ -34,13 +33,7 @@ _ALONE = (Use.ALONE, Use.HINT_ALONE)
 
 def found_in(norm: str, breaks: frozenset[int]) -> list[Hit]:
     """Every term of the lists in compact text, and the ordinary words that hold one."""
-    hits = [
-        hit._replace(term=norm[hit.start : hit.end]) if hit.kind == CONTROLLED else hit
-        for hit in _lexicon().hits(norm, breaks)
-    ]
-    if any(hit.kind in (POWDER, LIQUID, CONTROLLED) for hit in hits):
-        hits += (Hit(*match.span(1), EXCEPTION) for match in _patterns().finditer(norm))
-    return hits
+    return list(_lexicon().hits(norm, breaks))
 
 
 def is_alone(norm: str, hit: Hit, use: Use = Use.ALONE) -> bool:
@@ -197,23 +190,8 @@ class Cover:
 @cache
 def _lexicon() -> Lexicon:
     listed = {kind: _words(f"goods/{kind}.txt") for kind in CLASSES}
-    exceptions = [word for word in read_terms("goods/exceptions.txt") if "*" not in word]
-    listed |= {EXCEPTION: compact(exceptions), ORDINARY: _words("goods/sound_alikes.txt")}
+    listed |= {EXCEPTION: _words("goods/exceptions.txt"), ORDINARY: _words("goods/sound_alikes.txt")}
     return Lexicon(listed | {CONTROLLED: list(controlled_terms())})
-
-
-@cache
-def _patterns() -> re.Pattern[str]:
-    """`盐酸*片`: 盐酸 where 片 follows soon."""
-    tails: dict[str, list[str]] = {}
-    for word in read_terms("goods/exceptions.txt"):
-        head, star, tail = word.partition("*")
-        if star:
-            tails.setdefault(head, []).append(tail)
-    alternatives = (
-        rf"{head}(?=[^\d]{{1,{PATTERN_CHARS_MAX}}}?(?:{'|'.join(map(re.escape, its))}))" for head, its in tails.items()
-    )
-    return re.compile(f"({'|'.join(alternatives)})")
 
 
 @cache

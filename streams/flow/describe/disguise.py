@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice, pairwise
 
 from rapidfuzz.distance import OSA
@@ -18,6 +19,7 @@ from streams.flow.describe.sounds import CHARS_SURE, DISGUISED, Sounds, strength
 LETTERS_ONE_OFF_MIN = 7  # of a Latin name: shorter ones have ordinary words one letter away (heroin, heron)
 LETTERS_SWAPPED_MIN = 5
 WORDS_MAX = 12  # of a name, searched for misspellings
+WORDS_CACHED_MAX = 8_192
 FILLERS_MAX = 2  # letters, digits or signs that may stand between two Chinese characters of a term
 
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]+")
@@ -123,6 +125,7 @@ class Misspelt:
                 self._swapped |= dict.fromkeys(_swapped(name), name)
             if len(name) >= LETTERS_SWAPPED_MIN:
                 self._swapped[name[::-1]] = name
+        self._nearest = lru_cache(maxsize=WORDS_CACHED_MAX)(self._find_nearest)  # words repeat more than names do
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Places in the compact form of `text` of what is nearly a name."""
@@ -137,7 +140,7 @@ class Misspelt:
                 before = text.count(" ", 0, start)
                 yield Hit(start - before, start - before + len(word), DISGUISED, name, "misspelt")
 
-    def _nearest(self, word: str) -> str | None:
+    def _find_nearest(self, word: str) -> str | None:
         if word.isalpha():
             return None if word in self._names else self._one_off(word)
         plain = (word.translate(_LEET), word.strip("0123456789").translate(_LEET))  # her0in, and heroni5 for 5 g of it

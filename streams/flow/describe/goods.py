@@ -94,8 +94,8 @@ def read(name: str) -> Goods:
 
 def _in_disguise(text: str, context: Context, spaces: frozenset[int]) -> Hit | None:
     """The gravest of the terms that a name without a plain one holds in a form that is meant to be missed."""
-    like = context.standing_like(_disguises().hits(text, context.norm, spaces))
-    return min([*like, *_otherwise_read(context.norm)], key=gravity, default=None)
+    like = [*context.standing_like(_disguises().hits(text, context.norm, spaces)), *_otherwise_read(context.norm)]
+    return min(like, key=gravity) if like else None
 
 
 def _otherwise_read(norm: str) -> Iterator[Hit]:

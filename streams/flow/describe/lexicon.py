@@ -16,7 +16,7 @@ _DIGITS = frozenset("0123456789")
 
 
 class Hit(NamedTuple):
-    """Something of this kind found at text[start:end]; of a controlled term, its normal form and how it was written."""
+    """Something of this kind found at text[start:end]: the term, compact, and by which trick it is written."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class Lexicon:
             start, end = last + 1 - length, last + 1
             if not cuts(text, start, end, breaks):
                 for kind in kinds:
-                    yield Hit(start, end, kind)
+                    yield Hit(start, end, kind, text[start:end])
 
 
 def read_terms(path: str) -> list[str]:

@@ -103,7 +103,7 @@ class Sounds:
         """
         written, size = norm[start:end], len(spoken.term)
         if written.isascii():
-            return self._worth_of_pinyin(norm, start, end, size, spaces)
+            return None if spoken.shared_min else self._worth_of_pinyin(norm, start, end, size, spaces)
         shared = _shared(written, spoken, self._syllables)
         if shared is None or written == spoken.term or shared < spoken.shared_min:
             return None

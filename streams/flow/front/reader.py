@@ -18,13 +18,14 @@ from schemas import topics
 from schemas.records import Record
 from streams import native
 from streams.flow import layout
-from streams.flow.batches import Batch, Movements, Plain, Uploads
+from streams.flow.batches import Batch, Movements, Plain, Rows, Uploads
 from streams.flow.decode import Limits, Rejected, decode
 from streams.flow.describe import goods
 from streams.flow.describe.describer import Describer
 from streams.flow.describe.identity import regions
 from streams.flow.describe.people import placeholders
 from streams.flow.front.tables import fingerprint
+from streams.flow.reference.table import DTYPES
 from streams.flow.sources import SOURCES, Source
 
 Ints = NDArray[np.int64]
@@ -43,14 +44,33 @@ class Read(Generic[T]):
     strange: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Rows of reference records by kind, and their places among the values."""
+
+    rows: dict[str, tuple[list[int], Rows]]
+    areas: list[list[str]]  # of each enterprise, the prefixes of the places that it may serve
+    strange: Sequence[int]  # places of the values that are left to Python
+
+
 class Front:
     """Reads batches of events. Safe to share between threads."""
 
     def __init__(self, describer: Describer, limits: Limits) -> None:
-        self._describer = describer
-        self._limits = limits
+        self.describer = describer
+        self.limits = limits
         self._library = native.library(describer.native, fingerprint())
-        self._shipments = _shipments(self._library, describer) if self._library else None
+        self._describes = _describes(self._library, describer) if self._library else None
+
+    @property
+    def native(self) -> bool:
+        """The library is in use."""
+        return self._library is not None
+
+    @property
+    def state(self) -> str:
+        """The same, and why not, for people."""
+        return native.state(self.describer.native, fingerprint())
 
     def ahead(self, batch: Batch) -> Batch:
         """The batch, read as far as the library can."""
@@ -58,7 +78,7 @@ class Front:
 
     def uploads(self, batches: Sequence[Batch]) -> Read[Uploads]:
         """The shipments of these batches."""
-        return self._read(_UPLOADS, batches, Uploads, self._describer.uploads)
+        return self._read(_UPLOADS, batches, Uploads, self.describer.uploads)
 
     def movements(self, batches: Sequence[Batch]) -> Read[Movements]:
         """The scans and inspections of these batches."""
@@ -68,6 +88,19 @@ class Front:
             [bad for part in parts for bad in part.rejected],
             sum(part.strange for part in parts),
         )
+
+    def reference(self, values: Sequence[bytes | None]) -> Registered:
+        """What the library makes of reference records; without it, all are left to Python."""
+        if self._describes is None:
+            return Registered({}, [], range(len(values)))
+        enterprises, areas, outlets, couriers, strange = self._describes.reference(values, self.limits.bytes_max)
+        found = {"enterprise": enterprises, "outlet": outlets, "courier": couriers}
+        rows = {
+            kind: (places, np.frombuffer(packed, dtype=DTYPES[kind]))
+            for kind, (places, packed) in found.items()
+            if places
+        }
+        return Registered(rows, areas, strange)
 
     def _read(
         self,
@@ -97,7 +130,7 @@ class Front:
                 values, of = [values[place] for place in plain.strange], plain.strange
                 strange += len(of)
             if len(values):
-                decoded = decode(source.kind, values, self._limits)
+                decoded = decode(source.kind, values, self.limits)
                 records += decoded.rows
                 here += [start + of[i] for i in decoded.indices]
                 partitions += [batch.partition] * len(decoded.rows)
@@ -114,11 +147,11 @@ class Front:
     def _plain(self, batch: Batch) -> Plain:
         """What the library makes of a batch of events."""
         assert self._library is not None
-        assert self._shipments is not None
-        limit = self._limits.bytes_max
+        assert self._describes is not None
+        limit = self.limits.bytes_max
         rows: Uploads | Movements
         if batch.topic == topics.SHIPMENTS:
-            packed, parcels, tails, strange = self._shipments.read(batch.values, limit)
+            packed, parcels, tails, strange = self._describes.shipments(batch.values, limit)
             rows = Uploads([], parcels, np.frombuffer(packed, dtype=layout.SHIPMENT), tails)
         else:
             read = getattr(self._library, _BY_TOPIC[batch.topic].stem)
@@ -131,9 +164,9 @@ class Front:
         return Plain(self, rows, places, strange)
 
 
-def _shipments(library: Any, describer: Describer) -> Any:
-    """The library's describer of shipments."""
-    return library.Shipments(
+def _describes(library: Any, describer: Describer) -> Any:
+    """The library's own describer."""
+    return library.Describer(
         token_key=describer.tokens.state_key,
         priority_origins=describer.priority_origins,
         priority_countries=describer.priority_countries,

@@ -18,10 +18,12 @@ import numpy as np
 
 from schemas import terms
 from schemas.records import Inspection, Record, Scan, Shipment
+from schemas.reference import Courier, Enterprise, Outlet
 from streams.flow import layout
+from streams.flow.reference.table import DTYPES
 
-RECORDS: Final[tuple[type[Record], ...]] = (Shipment, Scan, Inspection)
-ROWS: Final = {"shipment_row": layout.SHIPMENT, "movement_row": layout.MOVEMENT}
+RECORDS: Final[tuple[type[Record], ...]] = (Shipment, Scan, Inspection, Enterprise, Outlet, Courier)
+ROWS: Final = {"shipment": layout.SHIPMENT, "movement": layout.MOVEMENT, **DTYPES}
 
 _FORMS: Final = {
     None: "Any",
@@ -37,7 +39,7 @@ _FORMS: Final = {
 _COLUMNS: Final = {
     "<i8": "i64", "<u8": "u64", "<i4": "i32", "<u4": "u32", "<u2": "u16", "|u1": "u8", "|b1": "bool", "|S2": "[u8; 2]",
 }  # fmt: skip
-_PYTHONS: Final = ("offset",)  # columns that are filled in here, not there
+_PYTHONS: Final = ("offset", "area", "gone")  # columns that are filled in here, not there
 _FIELDS_MAX: Final = 64  # of a record: the reader has a bit for each
 
 
@@ -70,7 +72,7 @@ def _lines() -> Iterator[str]:
     yield from _module("kinds", [("pub const COUNT: usize", len(layout.KINDS)), *_kinds()])
     yield from _module("flags", _flags())
     for name, dtype in ROWS.items():
-        yield from _module(name, _columns(dtype))
+        yield from _module(f"{name}_row", _columns(dtype))
     for record in RECORDS:
         yield from _record(record)
 
@@ -118,7 +120,7 @@ def _record(record: type[Record]) -> Iterator[str]:
         yield f'    Field {{ name: "{field}", required: {required}, holds: {_holds(record, field, says)} }},'
     yield "];"
     for field, says in fields.items():
-        labels = layout.labels(record, field) if "enum" in _given(says) and _given(says)["enum"] != [1] else ()
+        labels = layout.labels(record, field) if len(_given(says).get("enum", ())) > 1 else ()
         named = ((f"pub const {label.upper()}: u8", code) for code, label in enumerate(labels))
         if labels:
             yield from _module(f"{name}_{field}", named, sparing=True)
@@ -135,6 +137,8 @@ def _holds(record: type[Record], field: str, says: dict[str, Any]) -> str:
     match given:
         case {"enum": [1]}:
             return "Holds::One"
+        case {"enum": [str(tag)]}:
+            return f'Holds::Label(&["{tag}"])'
         case {"enum": _}:
             return f"Holds::Label(&{json.dumps(layout.labels(record, field))})"
         case {"type": "string"}:
@@ -143,6 +147,12 @@ def _holds(record: type[Record], field: str, says: dict[str, Any]) -> str:
         case {"type": "integer", "minimum": least}:
             most = given.get("maximum", given.get("exclusiveMaximum", 0) - 1)
             return f"Holds::Integer {{ min: {least}, max: {most} }}"
+        case {"type": "number", "minimum": least, "maximum": most}:
+            return f"Holds::Number {{ min: {float(least)}, max: {float(most)} }}"
         case {"type": "boolean"}:
             return "Holds::Flag"
+        case {"type": "array", "items": {"enum": _}}:
+            return f"Holds::Labels(&{json.dumps(layout.labels(record, field))})"
+        case {"type": "array", "items": {"type": "string", "maxLength": most, "pattern": pattern}}:
+            return f"Holds::Texts {{ max: {most}, form: Form::{_FORMS[pattern]} }}"
     raise NotImplementedError(f"{record.__name__}.{field}: the native front end cannot read this: {given}")

@@ -11,10 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from schemas.reference import Courier, Enterprise, Outlet
-from streams.flow.decode import Kind, Limits, Rejected, decode, unframed
+from streams.flow.decode import Kind, Rejected, decode, unframed
 from streams.flow.describe.identity import CHINA_TIME_MS, describe_ids
 from streams.flow.describe.people import mobiles
 from streams.flow.describe.tokens import Tokeniser
+from streams.flow.front.reader import Front
 from streams.flow.layout import DAY_MS, text_ref
 from streams.flow.reference import ALWAYS, NEVER, SCOPES
 from streams.flow.reference.table import COURIER, DTYPES, ENTERPRISE, OUTLET, Areas, Table
@@ -34,11 +35,11 @@ _tagged = msgspec.json.Decoder(_Tagged).decode
 class Reader:
     """Reads message values into a table; `build` gives what is known by then."""
 
-    def __init__(self, tokens: Tokeniser, limits: Limits) -> None:
+    def __init__(self, front: Front) -> None:
+        """front: with the tokens that senders have."""
         self._table = Table()
         self.build = self._table.build
-        self._tokens = tokens
-        self._limits = limits
+        self._front = front
 
     def add(
         self, values: Sequence[bytes | None], offsets: Sequence[int], keys: Sequence[bytes | None] = ()
@@ -50,14 +51,14 @@ class Reader:
         rejected: list[Rejected] = []
         by_kind: dict[Kind, list[int]] = {}
         gone: dict[str, list[tuple[int, int]]] = {}
-        for index, value in enumerate(values):
-            key = keys[index] if index < len(keys) else None
+        for index in self._add_plain(values, offsets):
+            value, key = values[index], keys[index] if index < len(keys) else None
             if value is None and key:
                 gone.setdefault(_kind_of(key), []).append((_ref(key), offsets[index]))
             else:
                 by_kind.setdefault(_kind(value), []).append(index)
         for kind, indices in by_kind.items():
-            decoded = decode(kind, [values[index] for index in indices], self._limits)
+            decoded = decode(kind, [values[index] for index in indices], self._front.limits)
             rejected += [Rejected(indices[bad.index], bad.reason, bad.detail) for bad in decoded.rejected]
             if decoded.rows and kind in DTYPES:
                 rows = self._rows(kind, decoded.rows)
@@ -72,11 +73,21 @@ class Reader:
             self._table.read_to(offsets[-1] + 1)
         return sorted(rejected, key=lambda bad: bad.index)
 
+    def _add_plain(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> Sequence[int]:
+        """Add what the native front end reads; the places of the others."""
+        found = self._front.reference(values)
+        for kind, (places, rows) in found.rows.items():
+            rows["offset"] = [offsets[place] for place in places]
+            if kind == "enterprise":
+                rows["area"] = [self._table.areas.number(tuple(prefixes)) for prefixes in found.areas]
+            self._table.add(kind, rows)
+        return found.strange
+
     def _rows(self, kind: Kind, records: list[Any]) -> Rows:
         rows = {
             "enterprise": lambda: _enterprises(records, self._table.areas),
             "outlet": lambda: _outlets(records),
-            "courier": lambda: _couriers(records, self._tokens),
+            "courier": lambda: _couriers(records, self._front.describer.tokens),
         }[kind]()
         rows["key"] = [text_ref(record.key) for record in records]
         return rows

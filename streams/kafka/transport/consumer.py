@@ -32,6 +32,7 @@ class Link:
     rows_max: int  # of one fetch
     timeout_s: float  # of one fetch
     waiting_rows_max: int  # fetched and not yet taken; polling rests above it
+    read_ahead: Callable[[Batch], Batch]  # what of a batch can be read before its step, on the polling thread
     rebalance_timeout_s: float
     before_revoke: Callable[[bool], Awaitable[None]]  # commit what is in hand; True: too late for that
     after_assign: Callable[[set[Partition], int], None]  # bring the state, then `Consumer.release`
@@ -136,7 +137,7 @@ class Consumer(base.Consumer):
                 self._release = False
                 await self._on_thread(self._poller.release)
             generation = self.generation
-            found = await self._on_thread(self._poller.fetch, self.link.rows_max, self.link.timeout_s, generation)
+            found = await self._on_thread(self._fetch, generation)
             if found and generation == self.generation:
                 self._waiting.extend(found)
                 self._rows += sum(len(batch.values) for batch in found)
@@ -144,6 +145,12 @@ class Consumer(base.Consumer):
             while self._rows > self.link.waiting_rows_max and not (self.should_stop or self._read_again):
                 self._taken.clear()
                 await self.wait_first(self._taken.wait(), timeout=1.0)
+
+    def _fetch(self, generation: int) -> list[Batch]:
+        """Fetch, and read ahead while the batches before are folded and committed."""
+        assert self._poller is not None
+        found = self._poller.fetch(self.link.rows_max, self.link.timeout_s, generation)
+        return [self.link.read_ahead(batch) for batch in found]
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Batch]]:
         if not self._waiting:

@@ -44,7 +44,7 @@ pub fn text(value: &[u8], bytes_max: usize) -> Option<&str> {
 /// Read each value as a record of `fields` and give it to `plain`, which says whether it takes it. Returns the numbers
 /// of the others: they are strange. What makes this library panic is strange too: then Python says what it is.
 pub fn each<'a>(
-    values: impl Iterator<Item = (u32, Option<&'a [u8]>)>,
+    values: impl Values<'a>,
     bytes_max: usize,
     fields: &'static [Field],
     mut plain: impl FnMut(u32, &Record<'a>) -> Option<()>,
@@ -65,6 +65,11 @@ pub fn each<'a>(
 }
 
 /// Values with their numbers.
-pub fn numbered<'a: 'b, 'b>(values: &'b [Option<&'a [u8]>]) -> impl Iterator<Item = (u32, Option<&'a [u8]>)> + 'b {
+pub trait Values<'a>: Iterator<Item = (u32, Option<&'a [u8]>)> {}
+
+impl<'a, T: Iterator<Item = (u32, Option<&'a [u8]>)>> Values<'a> for T {}
+
+/// All values of a batch.
+pub fn numbered<'a: 'b, 'b>(values: &'b [Option<&'a [u8]>]) -> impl Values<'a> + 'b {
     (0..).zip(values.iter().copied())
 }

@@ -3,8 +3,8 @@
 const LENGTH: usize = 18;
 const PREFIX: usize = 14;
 const AGE_YEARS_MAX: i64 = 110;
-const CHINA_TIME_MS: i64 = 8 * 3_600_000;
-const DAY_MS: i64 = 86_400_000;
+pub const CHINA_TIME_MS: i64 = 8 * 3_600_000;
+pub const DAY_MS: i64 = 86_400_000;
 const WEIGHTS: [u32; LENGTH - 1] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 const CHECKS: &[u8; 11] = b"10X98765432"; // by weighted sum modulo 11
 const MONTH_DAYS: [i64; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

@@ -10,6 +10,7 @@ mod json;
 mod movements;
 mod people;
 mod record;
+mod reference;
 mod refs;
 mod row;
 mod shipments;

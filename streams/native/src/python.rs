@@ -8,6 +8,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 use crate::batch::{numbered, Texts};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
+use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
 use crate::tables;
 use crate::tokens::Tokens;
@@ -18,10 +19,13 @@ type Moved<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Vec<(usize, Stri
 /// Rows, parcels, tails, and the numbers of the strange values.
 type Uploaded<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Bound<'py, PyList>, Vec<u32>);
 
+/// Numbers of the values, and their rows.
+type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
+
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{inspections, scans, Shipments};
+    use super::{inspections, scans, PyDescriber};
 
     use super::*;
 
@@ -45,16 +49,16 @@ fn inspections<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> P
     moved(py, py.detach(|| movements::inspections(&values, bytes_max)))
 }
 
-/// Describes shipments. `read_goods` takes goods names and says of each its norm, class, flags, term and trick.
-#[pyclass(frozen)]
-struct Shipments {
+/// Reads what needs keys and lists. `read_goods` takes goods names and says of each its norm, class, flags, term and trick.
+#[pyclass(frozen, name = "Describer")]
+struct PyDescriber {
     describer: Describer,
     goods: Goods,
     read_goods: Py<PyAny>,
 }
 
 #[pymethods]
-impl Shipments {
+impl PyDescriber {
     #[new]
     #[pyo3(signature = (*, token_key, priority_origins, priority_countries, kinds, joins, regions, placeholders, read_goods))]
     #[allow(clippy::too_many_arguments)] // named, all of them
@@ -82,11 +86,26 @@ impl Shipments {
             regions: regions.iter().map(|&assigned| assigned != 0).collect(),
             placeholders: placeholders.into_iter().collect(),
         };
-        Ok(Shipments { describer, goods: Goods::default(), read_goods })
+        Ok(PyDescriber { describer, goods: Goods::default(), read_goods })
+    }
+
+    /// Rows of reference records: of enterprises, with the places that each may serve, of outlets, and of couriers; and
+    /// the numbers of the strange values.
+    #[allow(clippy::type_complexity)]
+    fn reference<'py>(
+        &self,
+        py: Python<'py>,
+        values: Values<'py>,
+        bytes_max: usize,
+    ) -> (Known<'py>, Vec<Vec<String>>, Known<'py>, Known<'py>, Vec<u32>) {
+        let values = slices(&values);
+        let found = py.detach(|| self.describer.reference(numbered(&values), bytes_max));
+        let known = |rows: Rows| (rows.numbers, PyByteArray::new(py, &rows.rows));
+        (known(found.enterprises), found.areas, known(found.outlets), known(found.couriers), found.strange)
     }
 
     /// SHIPMENT rows of shipments.
-    fn read<'py>(&self, py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Uploaded<'py>> {
+    fn shipments<'py>(&self, py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Uploaded<'py>> {
         let values = slices(&values);
         let mut found = py.detach(|| self.describer.read(numbered(&values), bytes_max, &self.goods.known()));
         if !found.waiting.is_empty() {
@@ -104,7 +123,7 @@ impl Shipments {
     }
 }
 
-impl Shipments {
+impl PyDescriber {
     /// What these goods names say.
     fn said(&self, py: Python<'_>, names: Vec<String>) -> PyResult<Names> {
         let said: Vec<(String, u8, u16, u32, u8)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;

@@ -137,6 +137,21 @@ impl<'a> Record<'a> {
         }
     }
 
+    pub fn texts(&self, field: usize) -> &[Cow<'a, str>] {
+        match &self.slots[field] {
+            Slot::Texts(texts) => texts,
+            _ => unreachable!("field {field} is no list of texts"),
+        }
+    }
+
+    /// One bit for each label given.
+    pub fn codes(&self, field: usize) -> u32 {
+        match self.slots[field] {
+            Slot::Codes(codes) => codes,
+            _ => unreachable!("field {field} is no list of labels"),
+        }
+    }
+
     pub fn flag(&self, field: usize) -> bool {
         matches!(self.slots[field], Slot::Flag(true))
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::batch::{each, Texts};
+use crate::batch::{each, Texts, Values};
 use crate::goods::{Names, Said};
 use crate::identity::{self, Document};
 use crate::movements::adcode;
@@ -58,12 +58,7 @@ pub struct Read {
 
 impl Describer {
     /// Rows of shipments; `known` says what their goods names do.
-    pub fn read<'a>(
-        &self,
-        values: impl Iterator<Item = (u32, Option<&'a [u8]>)>,
-        bytes_max: usize,
-        known: &Names,
-    ) -> Read {
+    pub fn read<'a>(&self, values: impl Values<'a>, bytes_max: usize, known: &Names) -> Read {
         let mut out = Read::default();
         let mut name = String::new();
         out.strange = each(values, bytes_max, &SHIPMENT_FIELDS, |number, record| {

@@ -74,6 +74,34 @@ pub mod movement_row {
     pub const SEAL: super::Column<u8> = super::Column::at(35);
 }
 
+pub mod enterprise_row {
+    pub const SIZE: usize = 47;
+    pub const KEY: super::Column<u64> = super::Column::at(0);
+    pub const ENTERPRISE: super::Column<u64> = super::Column::at(17);
+    pub const SINCE: super::Column<i64> = super::Column::at(25);
+    pub const UNTIL: super::Column<i64> = super::Column::at(33);
+    pub const LICENSED: super::Column<bool> = super::Column::at(41);
+    pub const SCOPES: super::Column<u8> = super::Column::at(42);
+}
+
+pub mod outlet_row {
+    pub const SIZE: usize = 37;
+    pub const KEY: super::Column<u64> = super::Column::at(0);
+    pub const OUTLET: super::Column<u64> = super::Column::at(17);
+    pub const ENTERPRISE: super::Column<u64> = super::Column::at(25);
+    pub const ADCODE: super::Column<i32> = super::Column::at(33);
+}
+
+pub mod courier_row {
+    pub const SIZE: usize = 57;
+    pub const KEY: super::Column<u64> = super::Column::at(0);
+    pub const CARRIER: super::Column<u64> = super::Column::at(17);
+    pub const COURIER: super::Column<u64> = super::Column::at(25);
+    pub const PERSON: super::Column<u64> = super::Column::at(33);
+    pub const PHONE: super::Column<u64> = super::Column::at(41);
+    pub const LEFT: super::Column<i64> = super::Column::at(49);
+}
+
 #[allow(dead_code)]
 pub mod shipment {
     pub const EVENT_ID: usize = 0;
@@ -340,4 +368,118 @@ pub mod inspection_declared_match {
     pub const PARTIAL: u8 = 2;
 }
 
-pub const FINGERPRINT: &str = "73761c25b82c0a9e";
+#[allow(dead_code)]
+pub mod enterprise {
+    pub const KIND: usize = 0;
+    pub const ID: usize = 1;
+    pub const ENTERPRISE_ID: usize = 2;
+    pub const NAME: usize = 3;
+    pub const USCC: usize = 4;
+    pub const LICENCE_NO: usize = 5;
+    pub const LICENCE_FROM: usize = 6;
+    pub const LICENCE_TO: usize = 7;
+    pub const LICENCE_ADCODES: usize = 8;
+    pub const LICENCE_SCOPES: usize = 9;
+    pub const FILING_NO: usize = 10;
+    pub const ENTERPRISE_KIND: usize = 11;
+    pub const VIDEO_ONLINE: usize = 12;
+    pub const DATA_LINK: usize = 13;
+    pub const PARK: usize = 14;
+    pub const MONTHLY_PARCELS: usize = 15;
+    pub const DECLARED_GOODS: usize = 16;
+    pub const DECLARED_LANES: usize = 17;
+}
+
+pub static ENTERPRISE_FIELDS: [Field; 18] = [
+    Field { name: "kind", required: true, holds: Holds::Label(&["enterprise"]) },
+    Field { name: "id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "enterprise_id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "name", required: true, holds: Holds::Text { min: 0, max: 512, form: Form::Any } },
+    Field { name: "uscc", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "licence_no", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "licence_from", required: false, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "licence_to", required: false, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "licence_adcodes", required: true, holds: Holds::Texts { max: 6, form: Form::AdcodePrefix } },
+    Field { name: "licence_scopes", required: true, holds: Holds::Labels(&["domestic", "international", "hmt"]) },
+    Field { name: "filing_no", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "enterprise_kind", required: true, holds: Holds::Text { min: 0, max: 64, form: Form::Word } },
+    Field { name: "video_online", required: true, holds: Holds::Flag },
+    Field { name: "data_link", required: true, holds: Holds::Flag },
+    Field { name: "park", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "monthly_parcels", required: false, holds: Holds::Integer { min: 0, max: 2147483647 } },
+    Field { name: "declared_goods", required: false, holds: Holds::Labels(&["powder", "liquid", "solid", "gas", "mixed", "unknown"]) },
+    Field { name: "declared_lanes", required: false, holds: Holds::Texts { max: 2, form: Form::Country } },
+];
+
+#[allow(dead_code)]
+pub mod outlet {
+    pub const KIND: usize = 0;
+    pub const ID: usize = 1;
+    pub const OUTLET_ID: usize = 2;
+    pub const ENTERPRISE_ID: usize = 3;
+    pub const ADCODE: usize = 4;
+    pub const LON: usize = 5;
+    pub const LAT: usize = 6;
+    pub const FIXED: usize = 7;
+    pub const FILED_AT: usize = 8;
+    pub const FACILITY_ID: usize = 9;
+    pub const PARK: usize = 10;
+}
+
+pub static OUTLET_FIELDS: [Field; 11] = [
+    Field { name: "kind", required: true, holds: Holds::Label(&["outlet"]) },
+    Field { name: "id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "outlet_id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "enterprise_id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "adcode", required: true, holds: Holds::Text { min: 6, max: 6, form: Form::Adcode } },
+    Field { name: "lon", required: true, holds: Holds::Number { min: -180.0, max: 180.0 } },
+    Field { name: "lat", required: true, holds: Holds::Number { min: -90.0, max: 90.0 } },
+    Field { name: "fixed", required: true, holds: Holds::Flag },
+    Field { name: "filed_at", required: false, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "facility_id", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "park", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+];
+
+#[allow(dead_code)]
+pub mod courier {
+    pub const KIND: usize = 0;
+    pub const ID: usize = 1;
+    pub const COURIER_ID: usize = 2;
+    pub const CARRIER_CODE: usize = 3;
+    pub const ENTERPRISE_ID: usize = 4;
+    pub const OUTLET_ID: usize = 5;
+    pub const ID_NO: usize = 6;
+    pub const PHONE: usize = 7;
+    pub const REGISTERED_AT: usize = 8;
+    pub const LEFT_AT: usize = 9;
+    pub const REVIEWED_AT: usize = 10;
+    pub const CERTIFICATE_TO: usize = 11;
+    pub const CERTIFICATE_NO: usize = 12;
+    pub const REVIEW_STATUS: usize = 13;
+}
+
+pub static COURIER_FIELDS: [Field; 14] = [
+    Field { name: "kind", required: true, holds: Holds::Label(&["courier"]) },
+    Field { name: "id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "courier_id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "carrier_code", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Carrier } },
+    Field { name: "enterprise_id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "outlet_id", required: true, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "id_no", required: false, holds: Holds::Text { min: 0, max: 512, form: Form::Any } },
+    Field { name: "phone", required: false, holds: Holds::Text { min: 0, max: 512, form: Form::Any } },
+    Field { name: "registered_at", required: true, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "left_at", required: false, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "reviewed_at", required: false, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "certificate_to", required: false, holds: Holds::Integer { min: 946684800000, max: 4102444799999 } },
+    Field { name: "certificate_no", required: false, holds: Holds::Text { min: 1, max: 64, form: Form::Id } },
+    Field { name: "review_status", required: false, holds: Holds::Label(&["reviewed", "pending", "overdue"]) },
+];
+
+#[allow(dead_code)]
+pub mod courier_review_status {
+    pub const REVIEWED: u8 = 0;
+    pub const PENDING: u8 = 1;
+    pub const OVERDUE: u8 = 2;
+}
+
+pub const FINGERPRINT: &str = "7a38cb867e6f39c1";

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from rules import RuleError, load_catalogue
+from streams import native
 from streams.flow.describe import tokens
+from streams.flow.front.tables import fingerprint
 from streams.ops.doctor.findings import Finding, fail, ok, warn
 from streams.ops.keys import readable_by_others
 from streams.settings import Settings
@@ -31,6 +33,7 @@ def checks(settings: Settings, processes: int) -> Iterator[Finding]:
     yield from _variables()
     yield _rules(settings)
     yield _keys(settings)
+    yield _native(settings)
     yield from _state(settings)
     yield _expiry(settings, processes)
     yield _pages(settings)
@@ -75,6 +78,15 @@ def _keys(settings: Settings) -> Finding:
         advice = f"`chmod 600 {' '.join(shared)}`: whoever has these keys can find persons by their tokens"
         return fail("token keys", f"others on this machine can read {', '.join(shared)}", advice)
     return ok("token keys", f"in use: {tokeniser.publish_key_id}")
+
+
+def _native(settings: Settings) -> Finding:
+    says = native.state(settings.native, fingerprint())
+    if settings.native == "0" or not (why := native.missing(fingerprint())):
+        return ok("native front end", says)
+    if settings.native == "1":
+        return fail("native front end", f"native is 1, but it {why}", f"{native.ADVICE}; or set native to auto")
+    return warn("native front end", f"{says}: {native.COST}", native.ADVICE)
 
 
 def _state(settings: Settings) -> Iterator[Finding]:

@@ -19,11 +19,14 @@ from streams.files.driver import raw
 from streams.flow import layout
 from streams.flow.batches import Batch
 from streams.flow.decode import Limits
+from streams.flow.describe.describer import Describer
 from streams.flow.describe.tokens import load_keys
+from streams.flow.front.reader import Front
 from streams.flow.layout import HEAD, text_ref
 from streams.flow.reference import EMPTY, Index, Reference
 from streams.flow.reference.reading import Reader
 from streams.flow.rejudge import Sweeper
+from streams.settings import Settings
 from tests.runs import Recorded, difference, open_alerts, run
 from tests.schemas.samples import SHIPMENT
 from tests.workbench import Workbench, newest_open, workbench
@@ -33,7 +36,7 @@ Message = tuple[bytes | None, bytes | None]  # key, value
 
 
 def reader() -> Reader:
-    return Reader(load_keys(), Limits())
+    return Reader(Front(Describer.of(Settings(), ()), Limits()))
 
 
 def message(record: Known) -> Message:

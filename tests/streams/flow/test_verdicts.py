@@ -204,6 +204,25 @@ def test_a_parcel_without_a_shipment_record_has_an_alert_of_its_own(number: str)
     assert "journey.unregistered" not in {reason.rule for reason in later.reasons}
 
 
+@pytest.mark.parametrize(
+    ("goods_name", "shown"),
+    [
+        ("冰du 5g", ("冰毒", "psychotropic", "mixed")),
+        ("Ｋ粉", ("k粉", "psychotropic", "characters")),
+        ("丙酮 500ml", ("丙酮", "precursor", "plain")),
+    ],
+)
+def test_an_alert_on_goods_shows_the_term_its_list_and_how_it_was_written(
+    goods_name: str, shown: tuple[str, str, str]
+) -> None:
+    """Of the goods name itself nothing is kept."""
+    shipment = msgspec.convert({**SHIPMENT, "goods_name": goods_name}, Shipment)
+    (alert,) = open_alerts(run([shipment])).values()
+    (reason,) = (reason for reason in alert.reasons if reason.rule == "goods.controlled_term")
+    assert tuple(reason.evidence[name] for name in ("goods_term", "goods_term_kind", "goods_trick")) == shown
+    assert goods_name not in encode(alert).decode()
+
+
 def test_alert_ids_are_a_function_of_the_parcel_alone() -> None:
     a = run([_shipment(1, goods_name="海洛因")]).open_alerts()[0]
     b = run([_shipment(1, goods_name="海洛因", event_id="another", courier_id="X")]).open_alerts()[0]

@@ -32,7 +32,7 @@ def report(tmp_path: Path, keys: dict[str, str] | None = None, processes: int = 
 
 
 def test_a_machine_in_order(tmp_path: Path) -> None:
-    found = report(tmp_path, KEYS)
+    found = report(tmp_path, KEYS, native="0")
     assert {what: finding.status for what, finding in found.items()} == dict.fromkeys(found, "OK")
     assert not any(finding.advice for finding in found.values())
     assert list((tmp_path / "state").iterdir()) == []  # the probe is gone
@@ -43,6 +43,14 @@ def test_development_keys_are_a_warning_and_half_a_pair_a_failure(tmp_path: Path
     bad = report(tmp_path, token_key=KEYS["token_key"])["token keys"]
     assert bad.status == "FAIL"
     assert "abab" not in bad.says
+
+
+def test_what_the_native_front_end_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.native._library", None)
+    monkeypatch.setattr("streams.native._missing", "is not built")
+    found = {switch: report(tmp_path, native=switch)["native front end"] for switch in ("auto", "1", "0")}
+    assert {switch: finding.status for switch, finding in found.items()} == {"auto": "WARN", "1": "FAIL", "0": "OK"}
+    assert all("make setup" in found[switch].advice for switch in ("auto", "1"))
 
 
 def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,11 +19,13 @@ from streams.flow.batches import Batch, Movements, Uploads
 from streams.flow.decode import Limits
 from streams.flow.describe.describer import Describer
 from streams.flow.front.reader import Front, Read
+from streams.flow.reference.reading import Reader
 from streams.flow.sources import SOURCES
 from streams.native import Switch
 from streams.settings import Settings
-from tests.schemas.samples import EVENTS, wire
+from tests.schemas.samples import EVENTS, REFERENCE, wire
 from tests.streams.flow.front.traffic import EventKind, values
+from tests.streams.flow.test_reference import same
 
 pytestmark = pytest.mark.native
 KINDS: tuple[EventKind, ...] = ("shipment", "scan", "inspection")
@@ -139,6 +142,20 @@ def test_a_batch_may_be_read_ahead(kind: EventKind) -> None:
 def test_what_brings_no_events_is_not_read_ahead() -> None:
     batch = Batch(topics.FACTS, 0, [1], [b"x"], [-1])
     assert front("1").ahead(batch) is batch
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_reference_records(seed: int) -> None:
+    kinds = [str(record["kind"]) for record in REFERENCE]
+    found = [value for kind in kinds for value in values(kind, 300, seed)]
+    random.Random(seed).shuffle(found)
+    assert 200 < len(front("1").reference(found).strange) < len(found) - 200
+    readers = [Reader(front(switch)) for switch in ("0", "1")]
+    for start in range(0, len(found), 250):
+        piece = found[start : start + 250]
+        python, native = (reader.add(piece, range(start, start + len(piece))) for reader in readers)
+        assert python == native
+    assert same(readers[0].build(), readers[1].build())
 
 
 def test_goods_names_are_read_once_and_kept() -> None:

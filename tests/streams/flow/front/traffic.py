@@ -6,10 +6,11 @@ import json
 import random
 from typing import Any, Literal
 
-from tests.schemas.samples import EVENTS, ODD_VALUES, altered, spoiled
+from tests.schemas.samples import EVENTS, ODD_VALUES, REFERENCE, altered, spoiled
 from tests.worlds import PEOPLE, resident_id
 
 EventKind = Literal["shipment", "scan", "inspection"]
+_RECORDS = {**EVENTS, **{record["kind"]: record for record in REFERENCE}}
 
 _CHARACTERS = "王建国李赵钱字*＊×·•.-_ aZéØ0９٣/（）\u3000\u200b\u00a0\u0301\ue000\x7f\ufeff\ufb01\U00020000\U0001f600"
 _CARRIERS = ("SF", "YT", "圆通", "a" * 64, "S F")
@@ -30,6 +31,13 @@ _TEXTS: dict[str, tuple[Any, ...]] = {
         *("12345678", "1234567890", "H 1234 5678", "91440000000000000X", "a", "４４００00199001010015", "-"),
     ),
     "agent_id_no": ("44000019900101001X", "x"),
+    "id_no": (None, "44000019900101001X", "440000********001X", "", "44000019900101001x", "x y"),
+    "phone": (None, "15400000001", "154****0001", "+86 15400000001", ""),
+    "licence_no": (None, "L1", " ", "\u3000", "许可"),
+    "licence_adcodes": ([], ["44"], ["4401", "4401", "5"], ["044"], ["44", None], "44", [["44"]]),
+    "licence_scopes": ([], ["domestic"], ["hmt", "hmt", "international"], ["all"]),
+    "licence_to": (None, 1_760_025_600_000, 1_760_025_600_001),
+    "lon": (0, -180, 180.0, 180.5, 113.27, 1e2, "113", -0.0),
     "goods_name": ("衣服", "奶粉", "海洛因", "样品", "", " ", "糖\u0000", "k粉", "书" * 512, "香水2瓶", "盐酸氯胺酮"),
     "carrier_code": _CARRIERS,
     "event_id": ("e", "e\u00e9", "1" * 128, "事件1"),
@@ -44,11 +52,11 @@ _TEXTS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def value(kind: EventKind, chance: random.Random) -> bytes | None:
+def value(kind: str, chance: random.Random) -> bytes | None:
     """One message value: mostly a right record, or one that is nearly right."""
     if chance.random() < 0.15:
-        return chance.choice((None, b"", spoiled(EVENTS[kind], chance), spoiled(EVENTS[kind], chance)))
-    record = dict(EVENTS[kind])
+        return chance.choice((None, b"", spoiled(_RECORDS[kind], chance), spoiled(_RECORDS[kind], chance)))
+    record = dict(_RECORDS[kind])
     for _ in range(chance.choice((0, 1, 2, 4, 8))):
         field = chance.choice(list(record))
         record[field] = _other(field, record[field], chance)
@@ -99,7 +107,7 @@ def _number(chance: random.Random) -> str:
     return resident_id(chance.randrange(1_000), f"{year}{chance.randrange(14):02d}{chance.randrange(33):02d}", region)
 
 
-def values(kind: EventKind, count: int, seed: object) -> list[bytes | None]:
+def values(kind: str, count: int, seed: object) -> list[bytes | None]:
     """So many of them; the same for the same seed."""
     chance = random.Random(f"{kind} {seed}")
     return [value(kind, chance) for _ in range(count)]

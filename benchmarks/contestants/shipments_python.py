@@ -1,0 +1,15 @@
+"""The same as `shipments`, without the native front end."""
+
+from __future__ import annotations
+
+from benchmarks.contestants import shipments
+from benchmarks.contract import Context, Kind, Result
+
+NAME = "waybill worker, shipments, Python alone"
+DOC = "as above, `WAYBILL_NATIVE=0`"
+TRAFFIC: Kind = "shipments"
+
+
+def run(context: Context) -> Result:
+    """Once over all shipments."""
+    return shipments.worker(context, native="0")
