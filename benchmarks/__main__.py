@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import hot, native, report, restore, soak, traffic
+from benchmarks import clues, hot, native, report, restore, soak, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
 from streams.kafka import admin
@@ -147,5 +147,6 @@ if __name__ == "__main__":
     app.command("restore")(restore.main)
     app.command("soak")(soak.main)
     app.command("hot")(hot.main)
+    app.command("clues")(clues.main)
     app.command("native")(native.main)
     app()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -88,7 +88,7 @@ class ClueLog:
         companions = [record for event, clue in zip(made, after, strict=True) for record in _companions(event, clue)]
         places = self._writer.write([*records, *companions])
         taken = self._read_to([place for place in places if place[0] == topics.CLUES])
-        self._mend(made, taken)
+        self._mend({event.event_id for event, clue in zip(made, after, strict=True) if _companions(event, clue)}, taken)
         return taken
 
     def _after(self, event: events.ClueEvent) -> Clue | None:
@@ -98,15 +98,14 @@ class ClueLog:
         found = book.take(event)
         return found.clue if found.why is None else None
 
-    def _mend(self, made: Iterable[events.ClueEvent], taken: Iterable[Taken]) -> None:
+    def _mend(self, accompanied: Container[str], taken: Iterable[Taken]) -> None:
         """Put back what stands, where an event came too late and what went out with it does not hold."""
-        ours = {event.event_id for event in made}
         records: list[Outgoing] = []
         for each in taken:
-            if each.why is not None and each.event.event_id in ours and each.clue is not None:
+            if each.why is not None and each.event.event_id in accompanied and each.clue is not None:
+                topic = topics.FEEDBACK if isinstance(each.event, events.Answered) else topics.HOLDS
                 standing = _companions(each.event, each.clue)
-                gone = not standing and isinstance(each.event, events.Answered)
-                records += [Outgoing(topics.FEEDBACK, each.clue.parcel, None)] if gone else standing
+                records += standing or [Outgoing(topic, each.clue.parcel, None)]
         if records:
             assert self._writer is not None
             self._writer.write(records)

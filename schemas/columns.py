@@ -44,12 +44,23 @@ SHIPMENT = (
     Column("agent_submitted", "boolean", "Handed in by an agent on behalf of the sender."),
     Column("sender_id_type", "string", "Kind of the sender's identity document.", "not given"),
     Column("sender_id_given", "boolean", "The sender's ID number is there, masked or not."),
-    Column("sender_id_masked", "boolean", "The ID number is masked (a star in it)."),
+    Column(
+        "sender_id_masked",
+        "boolean",
+        "A part of the number is hidden: a star, or a character repeated that it cannot hold.",
+    ),
     Column(
         "sender_id_valid",
         "boolean",
         "A resident ID or permit number that can exist: length, characters, date, check digit, region.",
-        "no number, a masked one, or another kind of document",
+        "no number, a masked one, or another kind of document; or its region is unknown and nothing else is wrong",
+    ),
+    Column(
+        "sender_id_fault",
+        "string",
+        "Why the number cannot exist, the first that applies: length, characters, region (of no province), date (none "
+        "of the calendar), future (born after pickup), too_old (over 110 years before it), check_digit.",
+        "sender_id_valid is not false",
     ),
     Column("sender_name_given", "boolean", "The sender's name is there, masked or not."),
     Column("sender_name_masked", "boolean", "The sender's name is masked.", "no name"),

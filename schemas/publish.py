@@ -76,7 +76,17 @@ def schema(name: str) -> dict[str, Any]:
         root = parts.pop(root["$ref"].rpartition("/")[2])
     else:
         root = {"title": name.capitalize(), "anyOf": root["anyOf"]}  # without OpenAPI's `discriminator`
+    if name in (_MESSAGES[topic][0] for topic in _RECEIVED if topic in _MESSAGES):
+        for part in [root, *parts.values()]:
+            _allow_empty(part)
     return {**head, **root, **({"$defs": parts} if parts else {})}
+
+
+def _allow_empty(part: dict[str, Any]) -> None:
+    """An option may be an empty string, as exports write what is not there."""
+    for about in part.get("properties", {}).values():
+        if about.get("default", "") is None:
+            about["anyOf"].append({"const": ""})
 
 
 def asyncapi() -> dict[str, Any]:

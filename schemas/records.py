@@ -186,7 +186,9 @@ class Reason(Record, frozen=True, kw_only=True):
     rule: Annotated[RuleId, _about("Rule, `family.name`.")]
     version: Annotated[Annotated[int, Meta(ge=1)], _about("Version of the rule.")]
     category: Annotated[Category, _about("Suspicion is judged by ranking, compliance by precision.")]
-    points: Annotated[Annotated[int, Meta(ge=0, le=100)], _about("What the rule adds to the score.")]
+    points: Annotated[
+        Annotated[int, Meta(ge=0, le=100)], _about("What it adds to the score; less while it is held back.")
+    ]
     title: Annotated[Title, _about("The rule's title.")]
     evidence: Annotated[
         dict[str, str | int | float | bool | None], _about("Columns the rule names, with their values for this parcel.")
@@ -203,7 +205,7 @@ class Alert(Record, frozen=True, kw_only=True):
     ]
     status: Annotated[Status, _about("withdrawn = the parcel fell below the tier from which alerts go out.")]
     tier: Annotated[Tier, _about("低危, 中危, 高危, 特危; low from 20 points, medium 40, high 60, extreme 80.")]
-    score: Annotated[Annotated[int, Meta(ge=0, le=100)], _about("Sum of the points, at most 100.")]
+    score: Annotated[Annotated[int, Meta(ge=0, le=100)], _about("Sum of the points of `reasons`, at most 100.")]
     reasons: Annotated[tuple[Reason, ...], _about("Rules that say yes, sorted by rule.")]
     unknown: Annotated[tuple[RuleId, ...], _about("Rules that could not be answered for want of data, sorted.")]
     actions: Annotated[tuple[Word, ...], _about("What to do: open_box, second_xray, identity_check, hold, ….")]
@@ -218,6 +220,13 @@ class Alert(Record, frozen=True, kw_only=True):
     ]
     sender_token: Annotated[Token | None, _about("Sender as keyed token, `key id:32 hex`.")] = None
     recipient_token: Annotated[Token | None, _about("Recipient as keyed token, `key id:32 hex`.")] = None
+    goods_class: Annotated[
+        GoodsForm | None, _about("Form of the goods: as declared, else by the words of their name.")
+    ] = None
+    direction: Annotated[Direction | None, _about("hmt = to or from Hong Kong, Macau or Taiwan.")] = None
+    pickup_adcode: Annotated[Adcode | None, _about("Place of acceptance, GB/T 2260.")] = None
+    dest_adcode: Annotated[Adcode | None, _about("Place of destination, GB/T 2260.")] = None
+    dest_country: Annotated[Country | None, _about("Country of destination, ISO 3166-1 alpha-2.")] = None
     happened_at: Annotated[Millis, _about("Event time of the newest fact behind the verdict, epoch ms UTC.")]
     detected_at: Annotated[Millis, _about("Wall clock at the verdict, epoch ms UTC.")]
     catalogue: Annotated[str, _about("Fingerprint of the rules in force.")]

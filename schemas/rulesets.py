@@ -35,8 +35,20 @@ class RuleSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"set {self.number} ({self.fingerprint or 'the files of each worker'})"
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """A rule that a worker holds back, because it opens far more alerts than its budget allows."""
+
+    rule: str
+    since: int
+    """When it was held back, epoch ms."""
+    share: float
+    """Alerts that it opened, or would have, among the verdicts weighed last."""
+    budget: float
+    """The share that it may have."""
+
+
 class Ack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """By what a worker judges, said whenever it takes or refuses a set, and when it starts."""
+    """By what a worker judges: said when it starts, takes or refuses a set, and holds back or releases a rule."""
 
     group: str
     instance: str
@@ -51,6 +63,10 @@ class Ack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
     """Why the newest set is not the one in force."""
     warnings: tuple[str, ...] = ()
+    rules: int | None = None
+    """How many rules it runs, live or in shadow."""
+    held: tuple[Held, ...] = ()
+    """Rules that it holds back now."""
     at: int
     """When it was said, epoch ms."""
 

@@ -82,7 +82,11 @@ class Metrics:
         self.rule_set = self._gauge("rule_set_number", "Number of the rule set in force; 0: rules of files.")
         self.rule_sets = self._counter("rule_sets", "Rule sets applied or refused.", "outcome")
 
-        # Membership
+        self._membership(states)
+        self._about()
+        self._begin()
+
+    def _membership(self, states: Sequence[str]) -> None:
         self.rebalances = self._counter("rebalances", "Assignments received.")
         self.assigned_partitions = self._gauge("assigned_partitions", "Partitions held, over all topics.")
         self.worker_state = Enum(
@@ -92,8 +96,6 @@ class Metrics:
             states=list(states),
             registry=self.registry,
         )
-        self._about()
-        self._begin()
 
     def _about(self) -> None:
         """What Prometheus is told of the process and of the product."""

@@ -9,6 +9,7 @@ Records are taken as a set. For each parcel the newest upload stands; each rule 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from csv import DictReader
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from math import asin, cos, inf, radians, sin, sqrt
 from pathlib import Path
+
+import opencc
 
 from rules import Catalogue, Rule
 from schemas.records import Inspection, Scan, Shipment
@@ -46,7 +49,8 @@ ORIGINS = [
 ]
 COUNTRIES = ["AU", "MX", "US", "CA", "NZ"]
 # Of the word lists, what these worlds use: words that leave no doubt.
-PLACEHOLDERS = {"张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test"}
+PLACEHOLDERS = {"张三", "李四", "先生", "女士", "老板", "客户", "匿名", "test", "隐藏"}
+COURTESY = r"[王李张陈](先生|女士|总|某{1,3})|(mr|ms)\W*(wang|li)"
 CONTROLLED = {"海洛因", "氯胺酮"}
 VAGUE = {"样品", "其他", ""}
 POWDER_OR_LIQUID = {"奶粉", "香水"}
@@ -54,6 +58,7 @@ with (Path(__file__).parents[1] / "streams/flow/describe/data/adcodes.csv").open
     _ROWS = list(DictReader(_file))
 CENTROIDS = {row["adcode"]: (float(row["lon"]), float(row["lat"])) for row in _ROWS if row["lon"]}
 ASSIGNED = {row["adcode"] for row in _ROWS}
+PROVINCES = {code[:2] for code in ASSIGNED if code[0] != "9"}
 PERMITS = {"810000", "820000", "830000"}
 
 Answer = bool | None
@@ -153,25 +158,91 @@ def answers(
 
 
 def _facts(shipment: Shipment) -> Facts:
-    name = "".join((shipment.sender_name or "").split())
-    counted = bool(name) and "*" not in name and name not in PLACEHOLDERS
     return Facts(
         shipment=shipment,
-        person=_number(shipment.sender_id_no),
+        person=_number(shipment.sender_id_no, shipment.sender_id_type),
         phone=_mobile(shipment.sender_phone),
         recipient=_mobile(shipment.recipient_phone),
-        name=name if counted else None,
+        name=_name(shipment.sender_name) if _placeholder(shipment.sender_name) is False else None,
         origin=shipment.pickup_adcode.startswith(tuple(ORIGINS)),
     )
 
 
+# --- values -----------------------------------------------------------------------------------------------------------
+
+# Default_Ignorable_Code_Point of Unicode 16, DerivedCoreProperties.txt.
+_IGNORABLE = (
+    "AD 34F 61C 115F-1160 17B4-17B5 180B-180F 200B-200F 202A-202E 2060-206F 3164 FE00-FE0F FEFF FFA0 FFF0-FFF8 "
+    "1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
+)
+IGNORABLE = {
+    chr(code)
+    for first, last in ((part.split("-") * 2)[:2] for part in _IGNORABLE.split())
+    for code in range(int(first, 16), int(last, 16) + 1)
+}
+STARS = "*●○×"
+
+
+def invisible(char: str) -> bool:
+    """Default-ignorable, format or variation characters, and controls that are no white space."""
+    kind = unicodedata.category(char)
+    return char in IGNORABLE or kind == "Cf" or (kind == "Cc" and not char.isspace())
+
+
+def plain(text: str | None) -> str:
+    """A text as it is compared: nothing that nobody sees, NFKC, single spaces, no quotes of a spreadsheet around it."""
+    seen = "".join(char for char in text or "" if not invisible(char)).strip()
+    if seen[:1] in ("'", "’", "="):
+        seen = seen.lstrip("='’\"").rstrip("'’\"")
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
+
+
+def _repeats(text: str) -> set[str]:
+    """The characters that stand twice in succession."""
+    return {a for a, b in pairwise(text) if a == b}
+
+
+def _name(given: str | None) -> str:
+    name = re.sub(r"[\[(【]\d+[\])】]$", "", plain(given)).casefold()
+    name = re.sub(r"\s*[·•・.]\s*", "·", "".join(name.split()))
+    simple = opencc.OpenCC("t2s")
+    return "".join(simple.convert(char) for char in name)
+
+
+def _placeholder(given: str | None) -> Answer:
+    """Whether a name names nobody; None: there is none, or a part of it is hidden."""
+    name = _name(given)
+    if not name or any(star in name for star in STARS) or _repeats(name) & set("x#?_"):
+        return None
+    return name in PLACEHOLDERS or re.fullmatch(COURTESY, name) is not None
+
+
 def _mobile(phone: str | None) -> str | None:
-    digits = "".join(c for c in phone or "" if c.isdigit())
+    text = plain(phone)
+    hidden = any(star in text for star in STARS) or _repeats(text.upper()) & set("X#?_")
+    digits = "".join(c for c in text if c.isdigit())
+    if "+" in text and not digits.startswith("86"):
+        return None
     digits = (
         digits.removeprefix("0086") if len(digits) == 15 else digits.removeprefix("86") if len(digits) == 13 else digits
     )
-    usable = "*" not in (phone or "") and len(digits) == 11 and digits[0] == "1" and digits[1] in "3456789"
+    usable = not hidden and len(digits) == 11 and digits[0] == "1" and digits[1] in "3456789"
     return digits if usable else None
+
+
+def _number(given: str | None, kind: str | None) -> str | None:
+    """An ID number that is given in full, in its normal form."""
+    number = re.sub(r"[\s-]", "", plain(given)).upper()
+    if len(number) == 18 and number[:17].isdigit() and number[17] == "×":
+        return number[:17] + "X"
+    repeated = {char for char in _repeats(number) if not char.isdigit()}
+    if kind not in ("resident_id", "hmt_permit"):
+        repeated -= set("ABCDEFGHIJKLMNOPQRSTUVWYZ")  # what a passport's number holds
+    hidden = any(star in number for star in STARS) or repeated
+    return number if number and not hidden else None
+
+
+# --- rules on one parcel ----------------------------------------------------------------------------------------------
 
 
 def _alone(facts: Facts) -> dict[str, Answer]:
@@ -188,7 +259,7 @@ def _alone(facts: Facts) -> dict[str, Answer]:
         dear = None
     else:
         dear = s.freight_fen >= s.declared_value_fen
-    name = "".join((s.sender_name or "").split())
+    named = _placeholder(s.sender_name)
     return {
         "route.priority_origin": facts.origin,
         "route.priority_lane": lane,
@@ -197,9 +268,9 @@ def _alone(facts: Facts) -> dict[str, Answer]:
         "goods.controlled_term": s.goods_name in CONTROLLED,
         "goods.vague_name": s.goods_name in VAGUE,
         "identity.missing": retail
-        and (not (s.sender_id_no or "").strip(" -") or s.realname_method == "none" or s.realname_check == "fail"),
+        and (not plain(s.sender_id_no).strip(" -") or s.realname_method == "none" or s.realname_check == "fail"),
         "identity.number_invalid": retail and _number_invalid(facts),
-        "identity.placeholder_name": retail and (name in PLACEHOLDERS if name else None),
+        "identity.placeholder_name": retail and (named if named is not None or not _name(s.sender_name) else False),
         "sender.agent_or_street": retail and (s.agent_submitted or s.pickup_place == "non_fixed"),
         "sender.freight_exceeds_value": dear,
     }
@@ -210,11 +281,19 @@ def _number_invalid(facts: Facts) -> Answer:
     kind = facts.shipment.sender_id_type
     if facts.person is None or kind not in ("resident_id", "hmt_permit", None):
         return False
-    return None if kind is None else not can_exist(facts.person, kind, facts.shipment.picked_up_at)
+    if kind is None:
+        return None
+    exists = can_exist(facts.person, kind, facts.shipment.picked_up_at)
+    return None if exists is None else not exists
 
 
-def can_exist(number: str, kind: str, picked_up_at: int) -> bool:
-    """Whether there can be a document of this kind (resident_id, hmt_permit) with this number, as normalised."""
+def can_exist(number: str, kind: str, picked_up_at: int) -> Answer:
+    """Whether there can be a document of this kind (resident_id, hmt_permit) with this number, as normalised.
+
+    None: nothing is wrong with it, but nobody knows its region.
+    """
+    if re.fullmatch(r"[A-Z]{3}\d{12}", number, re.ASCII):  # the old card of foreign permanent residents
+        return True
     if kind == "hmt_permit" and re.fullmatch(r"[HM]\d{8}(\d\d)?|\d{8}(\d\d)?", number, re.ASCII):
         return True
     if not re.fullmatch(r"\d{17}[\dX]", number, re.ASCII):
@@ -224,15 +303,16 @@ def can_exist(number: str, kind: str, picked_up_at: int) -> bool:
     if sum(digit * 2**power for power, digit in enumerate(reversed(digits))) % 11 != 1:
         return False
     region = number[:6]
-    resident_card = region[0] == "9" and any(code[:2] == region[1:3] and code[0] != "9" for code in ASSIGNED)
-    if region not in ASSIGNED | PERMITS and not resident_card:
+    known = region in ASSIGNED | PERMITS or (region[0] == "9" and region[1:3] in PROVINCES)
+    if not known and region[:2] not in PROVINCES:
         return False
     try:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         return False
     today = datetime.fromtimestamp(picked_up_at / 1000, timezone(timedelta(hours=8))).date()
-    return born <= today and (born.year + 110, born.month, born.day) >= (today.year, today.month, today.day)
+    aged = born <= today and (born.year + 110, born.month, born.day) >= (today.year, today.month, today.day)
+    return aged and (known or None)
 
 
 def _with_history(me: Facts, retail: list[Facts]) -> dict[str, Answer]:
@@ -270,18 +350,22 @@ def _with_history(me: Facts, retail: list[Facts]) -> dict[str, Answer]:
     elif me.recipient:
         fans = within(14 * DAY, [o for o in retail if o.recipient == me.recipient and o.origin])
         said["recipient.fan_in"] = len({o.person for o in fans} - {None}) >= 5
-    own = [o for o in retail if (o.shipment.carrier_code, o.shipment.courier_id) == (s.carrier_code, s.courier_id)]
+    own = [o for o in retail if _courier_of(o.shipment) == _courier_of(s)]
     said["courier.burst"] = len({o.person for o in within(MINUTE, own)} - {None}) > 6
     clones = [o for o in within(HOUR, own) if _clone(o) == _clone(me)]
     said["courier.cloned_entries"] = len(clones) >= 10 and len({o.person for o in clones} - {None}) >= 8
     return said
 
 
+def _courier_of(s: Shipment) -> tuple[str, str]:
+    return plain(s.carrier_code), plain(s.courier_id)
+
+
 def _prefix(facts: Facts) -> tuple[str, str, str] | None:
     s, person = facts.shipment, facts.person
     if s.sender_id_type != "resident_id" or person is None or not re.match("[0-9]{14}", person):
         return None
-    return s.carrier_code, s.outlet_id, person[:14]
+    return plain(s.carrier_code), plain(s.outlet_id), person[:14]
 
 
 def _clone(facts: Facts) -> tuple[int, str, str]:
@@ -427,12 +511,12 @@ class Register:
                 self.couriers = [*(courier for courier in self.couriers if courier.id != record.id), record]
 
     def outlet(self, outlet_id: str) -> Outlet | None:
-        found = [outlet for outlet in self.outlets.values() if outlet.outlet_id == outlet_id]
+        found = [outlet for outlet in self.outlets.values() if plain(outlet.outlet_id) == plain(outlet_id)]
         return found[-1] if found else None
 
     def licence(self, outlet: Outlet, at: int) -> Enterprise | Answer:
         """None: the enterprise is not known; False: no licence in force."""
-        all_times = [record for record in self.licences if record.enterprise_id == outlet.enterprise_id]
+        all_times = [record for record in self.licences if plain(record.enterprise_id) == plain(outlet.enterprise_id)]
         begun = [record for record in all_times if record.licence_from is None or record.licence_from <= at]
         if not all_times:
             return None
@@ -445,7 +529,7 @@ class Register:
             china = datetime.fromtimestamp(ends / 1000, timezone(timedelta(hours=8)))
             if (china.hour, china.minute, china.second, china.microsecond) == (0, 0, 0, 0):
                 ends += DAY  # a day, to its end
-        valid = (record.licence_no or "").strip() and (ends is None or at < ends)
+        valid = plain(record.licence_no) and (ends is None or at < ends)
         return record if valid else False
 
 
@@ -453,11 +537,11 @@ def _read(record: Record) -> object:
     """What counts of an enterprise or outlet."""
     match record:
         case Enterprise():
-            licensed = bool((record.licence_no or "").strip())
+            licensed = bool(plain(record.licence_no))
             places, scopes = frozenset(record.licence_adcodes), frozenset(record.licence_scopes)
-            return record.enterprise_id, licensed, record.licence_from, record.licence_to, places, scopes
+            return plain(record.enterprise_id), licensed, record.licence_from, record.licence_to, places, scopes
         case Outlet():
-            return record.outlet_id, record.enterprise_id, record.adcode
+            return plain(record.outlet_id), plain(record.enterprise_id), record.adcode
     return record
 
 
@@ -474,16 +558,16 @@ def _by_register(me: Facts, retail: list[Facts], register: Register) -> dict[str
     elif licence is False:
         said["licence.invalid"] = True
 
-    of_carrier = [courier for courier in register.couriers if courier.carrier_code == s.carrier_code]
+    of_carrier = [courier for courier in register.couriers if plain(courier.carrier_code) == plain(s.carrier_code)]
     present = [courier for courier in register.couriers if courier.left_at is None or courier.left_at > s.picked_up_at]
-    known = any(c.carrier_code == s.carrier_code and c.courier_id == s.courier_id for c in present)
+    known = any((plain(c.carrier_code), plain(c.courier_id)) == _courier_of(s) for c in present)
     said["courier.unregistered"] = bool(of_carrier) and not known
 
     said["identity.staff_as_sender"] = False
     if s.customer_type == "retail":
         day = [o for o in retail if o.shipment.picked_up_at > s.picked_up_at - DAY]
         parts = (
-            (me.person, {_number(c.id_no) for c in present}, [o for o in day if o.person == me.person]),
+            (me.person, {_number(c.id_no, None) for c in present}, [o for o in day if o.person == me.person]),
             (me.phone, {_mobile(c.phone) for c in present}, [o for o in day if o.phone == me.phone]),
         )
         parts_said: list[Answer] = []
@@ -496,8 +580,3 @@ def _by_register(me: Facts, retail: list[Facts], register: Register) -> dict[str
                 parts_said.append(mine in theirs if register.couriers else None)
         said["identity.staff_as_sender"] = True if True in parts_said else None if None in parts_said else False
     return said
-
-
-def _number(given: str | None) -> str | None:
-    number = (given or "").replace(" ", "").replace("-", "").upper()
-    return number if number and "*" not in number else None

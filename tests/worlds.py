@@ -28,8 +28,14 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 # The last is nowhere on the map, the one before it is not assigned, but its province is.
 PLACES = ("440111", "440306", "310115", "510107", "530102", "120111", "110105", "659999", "990101")
-NAMES = ("王建国", "李秀英", "赵子轩", "王 建国", "张三", "王**", "", None, "先生", "test")
-PHONES = ("16800000001", "+86 168-0000-0002", "15400000003", "131****1907", "02012345678", "16800000001-12", None)
+NAMES = (
+    *("王建国", "李秀英", "赵子轩", "王 建国", "王\u200b建国", "王建国[7839]", "阿依·古丽", "阿依•古丽", "阿依．古丽"),
+    *("张三", "張三", "王先生", "李某某", "Mr Wang", "王**", "王XX", "王##", "", "\u200b", None, "先生", "test"),
+)
+PHONES = (
+    *("16800000001", "+86 168-0000-0002", "\u202d16800000001\u202c", "15400000003", "131****1907", "154XXXX0003"),
+    *("154XXXX0003转1234", "+1 680-000-0001", "0016800000001", "02012345678", "16800000001-12", "", None),
+)
 GOODS = ("书", "衣服", "奶粉", "香水", "样品", "其他", "", "海洛因", "氯胺酮")
 GAPS_MS = (0, 0, 1, 700, 9_000, 5 * MINUTE, 40 * MINUTE, 5 * HOUR, 30 * HOUR, 20 * DAY)
 # When a parcel is seen, since its acceptance: in one moment with something else, at a deadline, or beside one.
@@ -62,10 +68,21 @@ PEOPLE = (
     resident_id(1, region="830000"),  # residence permit
     # 110 years and more, and born on and after the first day of these worlds.
     *(resident_id(1, birth) for birth in ("19051124", "19051125", "20151125", "20151126", "20151201")),
+    "\u202a" + resident_id(1) + "\u202c",
+    "'" + resident_id(2),
+    f'="{resident_id(3)}"',
+    next(number for order in range(99) if (number := resident_id(order))[-1] == "X"),
+    next(number for order in range(99) if (number := resident_id(order))[-1] == "X")[:-1] + "×",
+    resident_id(1, region="449999"),  # of a province, and of no list
+    resident_id(1, region="430419"),
     "440***********0013",
+    "440XXXXXXXXXXX0013",
+    "440###########0013",
+    "USA110012345678",
     "E12345678",
     "H12345678",
     "-",
+    "\u200b",
     None,
 )
 
@@ -134,7 +151,7 @@ def _enterprise(rng: random.Random, enterprise_id: str, until: int) -> Enterpris
         enterprise_id=enterprise_id,
         name="示例快递企业",
         uscc="91000000SYNTH00001",
-        licence_no=choice(("L1", "L1", "L1", "L2", " ", None)),
+        licence_no=choice(("L1", "L1", "L1", "L2", " ", "\u200b", None)),
         licence_from=choice((None, START - 9 * DAY, START, _moment(rng, until))),
         licence_to=choice((None, None, START + DAY, _moment(rng, until))),
         licence_adcodes=rng.sample(("44", "4401", "440111", "31", "5"), choice((0, 2, 5))),
@@ -163,7 +180,7 @@ def _courier(rng: random.Random, until: int) -> Courier:
     return _checked(
         Courier,
         id=rng.choice((courier_id, f"{courier_id}-2")),
-        courier_id=courier_id,
+        courier_id=rng.choice((courier_id, courier_id + "\u200b")),
         carrier_code=rng.choice(("SF", "SF", "ZTO", "YTO")),
         enterprise_id="E1",
         outlet_id="GZ1",
@@ -184,7 +201,7 @@ class Crowd:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._people = self._some(PEOPLE, 2)
+        self._people = self._some(PEOPLE, 2)[:24]  # few enough for some to come up twenty times in a day
         self._phones = self._some(PHONES)
         self._recipients = self._some(PHONES)
         self._places = self._some(PLACES)
@@ -208,8 +225,8 @@ class Crowd:
             **parcel_of(number),
             picked_up_at=at,
             recorded_at=choice((None, at + 1000, at + self._rng.randrange(HOUR))),
-            outlet_id=choice(self._outlets),
-            courier_id=choice(self._couriers),
+            outlet_id=choice(("", "", "'")) + choice(self._outlets),
+            courier_id=choice(self._couriers) + choice(("", "", "\u200b ")),
             pickup_adcode=choice(self._places),
             pickup_place=choice(("outlet", "door", "non_fixed")),
             customer_type="retail" if chance() < 0.8 else choice(("agreement", "letter")),

@@ -26,12 +26,12 @@ _BESIDE_RULES: Final = (".md",)  # what else may lie in a family
 
 
 def rule_files(folder: Path) -> list[Path]:
-    """The rule files below a folder, sorted. Raises RuleError if it is none."""
+    """The rule files below a folder, sorted. Raises RuleError if there is no such folder."""
     return [path for path in _files(folder) if _is_rule(path, folder)]
 
 
 def rule_ids(folder: Path) -> list[str]:
-    """The ids of the rules below a folder, sorted. Raises RuleError if it is none."""
+    """The ids of the rules below a folder, sorted. Raises RuleError if there is no such folder."""
     return [rule_id(path) for path in rule_files(folder)]
 
 
@@ -65,7 +65,7 @@ def read_file(path: Path) -> bytes:
 
 
 def overlooked(folder: Path) -> list[RuleError]:
-    """Files below a folder that look like rules and are not loaded. Raises RuleError if it is none."""
+    """Files below a folder that look like rules and are not loaded. Raises RuleError if there is no such folder."""
     paths = _files(folder)
     families = {path.parent for path in paths if _is_rule(path, folder)}
     return [
@@ -96,7 +96,7 @@ def _advice(path: Path, folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file below a folder that is not hidden, links followed, sorted. Raises RuleError if it is none."""
+    """Every file below a folder that is not hidden, links followed, sorted. Raises RuleError without such a folder."""
     if not folder.is_dir():
         raise RuleError(str(folder), "", "not a folder")
     return sorted(_walk(folder, frozenset()))

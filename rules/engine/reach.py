@@ -1,9 +1,9 @@
-"""What a rule can say at all: its `when` tried on values around its limits.
+"""Which answers a rule can give: its `when`, tried on values around its limits.
 
 For each column that a rule reads, a few values stand for all: those named in `when`, their neighbours, some smaller and
-larger ones, and null where the column can be null. The rule is evaluated over every combination of them that can occur.
-Where it compares columns with constants, which is what rules do, these combinations miss nothing; where it compares
-columns with each other or adds them up, they miss little.
+larger ones, and null where the column can be null. The rule is evaluated over every combination that can occur, also
+without a shipment record. If it compares columns with constants, as rules do, these combinations miss nothing; if it
+compares or adds up columns, they miss little.
 """
 
 from __future__ import annotations
@@ -163,6 +163,11 @@ _BETWEEN: Final = (
     ("sender_id_given", "sender_id_masked", pl.col("sender_id_given") | ~pl.col("sender_id_masked")),
     ("sender_id_given", "sender_id_valid", pl.col("sender_id_given") | pl.col("sender_id_valid").is_null()),
     ("sender_id_masked", "sender_id_valid", ~pl.col("sender_id_masked") | pl.col("sender_id_valid").is_null()),
+    (
+        "sender_id_valid",
+        "sender_id_fault",
+        (~pl.col("sender_id_valid")).fill_null(False) == pl.col("sender_id_fault").is_not_null(),
+    ),
     _given("sender_name_given", "sender_name_masked"),
     _given("sender_name_given", "sender_name_placeholder"),
     ("couriers_loaded", "courier_registered", pl.col("couriers_loaded") | ~pl.col("courier_registered")),

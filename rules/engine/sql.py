@@ -96,7 +96,7 @@ _AFTER_IN: Final = re.compile(r"\bIN\s*(?:\([^()]*)?$", re.IGNORECASE)
 def tokens(when: str, file: str) -> Iterator[tuple[str, str, int]]:
     """The words of `when`, one after the other: kind, text, position. Joined they are `when` again.
 
-    Kinds are space, string, limit, number, word and sign. Raises RuleError for what is none of these.
+    Kinds are space, string, limit, number, word and sign. Raises RuleError for anything else.
     """
     position = 0
     while position < len(when):
@@ -278,7 +278,7 @@ def _cast_problem(dtype: Any, kind: str) -> str | None:
         return f"NOT of {kind}, not a condition"
     if target == "Float64" and kind in {"integer", "number"}:
         return None
-    return "a cast is not allowed in a rule, but for CAST(number AS DOUBLE)"
+    return "a rule may cast nothing but CAST(number AS DOUBLE)"
 
 
 def _head(expression: pl.Expr) -> tuple[str, Any]:

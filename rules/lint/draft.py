@@ -52,7 +52,7 @@ STAND_IN: Final[dict[str, Any]] = {
     "evidence": ("retail",),
     "cases": (Case(name="-", events=[Event(shipment={})], expect="yes"),),
 }
-"""Sound values in place of those that a file lacks or has wrong, so that the rest of it can be looked at."""
+"""Valid values in place of missing or wrong ones, so that lint can check the rest of the file."""
 
 
 @dataclass

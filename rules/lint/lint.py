@@ -1,7 +1,7 @@
-"""Reads rule files as a reviewer does: every fault at once, and what loads but cannot be meant.
+"""Reads rule files as a reviewer does: reports every fault at once, and what loads but is probably a mistake.
 
-What the loader refuses is an error here, and so is what is left to fill in or shown by no case. A warning is what may
-be right all the same: a rule that can never say yes, a text that its column never holds. A folder without errors loads.
+An error is what the loader refuses, what is still to fill in, and a case that is missing. A warning may be right after
+all: a rule that never says yes, a text that its column never holds. A folder without errors loads.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def lint(
     """Look through every rule file below `root` (default: those shipped), or those in `only` (families or rule ids).
 
     overrides: as for `load_catalogue`; a rule is looked at as written, and with its overrides.
-    Raises RuleError if there is nothing to look at.
+    Raises RuleError if there are no rule files.
     """
     folder = SHIPPED if root is None else root
     found = [Finding(shown(Path(error.file)), "", error.field, "error", error.problem) for error in overlooked(folder)]

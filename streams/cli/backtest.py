@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.files.backtest.difference import Difference
 
 BEYOND = 3
-"""Exit code for more changes than allowed: neither a failure (1) nor wrong use (2)."""
+"""Exit code for more changes than allowed; 1 is a failure, 2 wrong use."""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,10 +34,10 @@ def backtest(
         typer.Option(metavar="OLD", help="Folder of the old ones (default: setting rules_dir, else as shipped)."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page too; replaced.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page, too; replaces FILE.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write every parcel that differs, NDJSON; replaced.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Write every parcel that differs; replaces FILE.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
     examples: Annotated[int, typer.Option(min=0, max=100, help="Examples of each cause.")] = 3,
@@ -52,17 +52,17 @@ def backtest(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Judge past events under new rules and under old ones, and show the difference.
+    """Judge past events by new rules and by old ones, and show the difference.
 
-    Which parcels gain or lose an alert, which alerts change tier, because of which rules, with examples and their
-    evidence; and what each rule answers under both. The events are those of DIR/shipments, scans and inspections, or
-    of a file that is named so; a file of another name has shipments. They are read once, both catalogues judge the
-    same parcels with the worker's own functions, and rule_overrides hold for both.
+    Shows which parcels gain or lose an alert, which alerts change tier, which rules cause it, with examples and their
+    evidence, what each rule answers on both sides, and why `waybill rules push` would refuse the new rules. Reads
+    DIR/shipments, scans and inspections, or one file of such a name; a file of another name holds shipments. Both
+    catalogues judge the same parcels with the worker's own functions, and rule_overrides hold for both.
 
-    Exit code 3 if a limit is exceeded: --max-lost 0 lets nothing be lost. Without limits a difference is no failure.
+    Exit code 3 if a limit is exceeded: --max-lost 0 allows no alert to be lost. Without limits, any difference is fine.
 
-    Files may be larger than memory: what is known in between lies on disk in TMPDIR, about a third of their size as
-    NDJSON, and is removed at the end.
+    Files may be larger than memory: intermediate data lies on disk in TMPDIR, about a third of their size as NDJSON,
+    and is removed at the end.
     """
     settings = settings_of(config, assignments, home_adcodes=home_adcodes)
     if html and out and html.resolve() == out.resolve():

@@ -55,7 +55,7 @@ def list_rules(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """List the rules: id, mode, category, points, version, titles; what rule_overrides change is marked."""
+    """List the rules: id, mode, category, points, version, titles. Marks what rule_overrides change."""
     settings = settings_of(config, assignments, rules_dir=rules)
 
     from rules.pages.wording import changes
@@ -77,7 +77,7 @@ def show(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Show all of a rule: what it is for, its SQL with the limits in force, the columns it reads, its cases."""
+    """Show one rule whole: its purpose, its SQL with the limits in force, the columns it reads, its cases."""
     settings = settings_of(config, assignments, rules_dir=rules)
 
     import msgspec
@@ -114,10 +114,10 @@ def new(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Write a rule file to fill in: every field, and a case that fires, one that is quiet, one that is unknown.
+    """Write a rule file to fill in, with every field and three cases: yes, no, unknown.
 
-    The folder has to be named by --rules or the setting rules_dir. A file that is there is left alone. The rule begins
-    in shadow: answered, but without points.
+    Name the folder with --rules or the setting rules_dir. An existing file is not replaced. The rule begins in shadow:
+    it is answered, and earns no points. Editors complete and check the file by the schema that its first line names.
     """
     settings = settings_of(config, assignments, rules_dir=rules)
     folder = own_folder(settings)
@@ -126,17 +126,17 @@ def new(
 
     path = write_blank(folder, rule_id)
     where = f" --rules {rules}" if rules else ""
-    print(f"{path}: written; fill in what says TODO, then")
+    print(f"{path}: written. Fill in what says TODO, then run")
     print(f"  waybill rules lint {rule_id}{where}")
     print(f"  waybill rules test {rule_id}{where}")
 
 
 def copy(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if need be.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; created if missing.")],
 ) -> None:
-    """Copy the shipped rule files to DIR, as the beginning of a catalogue of one's own.
+    """Copy the shipped rule files to DIR, to begin your own catalogue.
 
-    Files that are there are left alone, and it is an error if there is one.
+    If one of the files exists already, this fails and writes nothing.
     """
     from rules.engine.folder import SHIPPED, rule_files
     from rules.lint.blank import write_schema
@@ -159,11 +159,11 @@ def lint(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Look for faults in rule files. Exit code 1 if there is an error; warnings may be meant.
+    """Look for faults in rule files. Exit code 1 if there is an error; a warning may be what you want.
 
-    Errors: whatever would not load, what is left to fill in, cases that are missing. Warnings: a rule that can never
-    say yes, tried on values around its limits; a text that a column never holds; evidence that does not show what is
-    compared; names and titles that mislead.
+    Errors: what does not load, files that would be overlooked, what is still to fill in, missing cases. Warnings: a
+    rule that never says yes to values around its limits, a text that a column never holds, evidence that does not show
+    what the rule compares, misleading names and titles.
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 
@@ -196,10 +196,10 @@ def run_cases(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Play the cases of rules through the real functions. Exit code 1 if an answer is not the one expected.
+    """Play the cases of rules through the real functions. Exit code 1 if an answer is not the expected one.
 
-    Cases stand on either side of the limits in their file, so they are played with these, and with default settings,
-    unless --in-force is given.
+    Cases lie on both sides of the limits in their file. So they are played with the limits as written and with default
+    settings, unless you give --in-force. If you name rules, a fault in another file does not matter.
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 
@@ -226,7 +226,7 @@ def run_cases(
 
 
 def columns(as_json: JsonOption = False) -> None:
-    """List the columns that rules may read: name, type, meaning, and when they have no value."""
+    """List the columns that rules may read: name, type, meaning, and when the column is null."""
     from schemas.columns import COLUMNS
     from streams.cli.views import rules as view
 
@@ -238,14 +238,14 @@ def columns(as_json: JsonOption = False) -> None:
 
 
 def docs(
-    folder: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for the pages; made if need be.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for the pages; created if missing.")],
     rules: RulesOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Write the catalogue as a page to read, in Chinese and in English, with the limits in force.
+    """Write the catalogue as pages to read, in Chinese and in English, with the limits in force.
 
-    rules.zh.html and rules.en.html need nothing else and replace what is there.
+    Writes rules.zh.html and rules.en.html, replacing older ones. The pages need no other files.
     """
     settings = settings_of(config, assignments, rules_dir=rules)
 

@@ -15,42 +15,43 @@ from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOp
 
 if TYPE_CHECKING:
     from schemas.rulesets import Ack, RuleSet
+    from streams.files.checking import Checked
     from streams.rulesets.board import Board
-    from streams.rulesets.pushing import Checked
     from streams.rulesets.reading import Sets
     from streams.settings import Settings
 
-NoteOption = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the history; no personal data.")]
-TimeoutOption = Annotated[float, typer.Option(min=0, help="Longest wait for the workers (seconds); 0: do not wait.")]
+NoteOption = Annotated[str, typer.Option("--note", metavar="TEXT", help="The reason, for people; no personal data.")]
+TimeoutOption = Annotated[float, typer.Option(min=0, help="Longest wait for the workers (seconds); 0: no wait.")]
 
 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of rule files, the whole set.")],
     note: NoteOption = "",
     timeout: TimeoutOption = 60.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look whether it could be pushed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check whether it could be pushed.")] = False,
     as_json: JsonOption = False,
     progress: ProgressOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Put a set of rules in force on workers that run, without a restart.
+    """Put a set of rules in force on running workers, without a restart.
 
-    The set is linted, loaded with this deployment's rule_overrides, and all its cases are played; only when all is well
-    it goes to waybill.rules, whole. Each worker takes it between two batches, or keeps the rules that it has and says
-    why; the command waits until every worker of the group has said so, and shows what each judges by. What is kept is
-    then judged again, and alerts go out with the fingerprint of the new rules.
+    The command lints the set, loads it with this deployment's rule_overrides and plays all its cases. If all is well,
+    it publishes the whole set on waybill.rules. Each worker takes it between two batches, or keeps its rules and says
+    why. The command waits for every worker of the group and shows what each judges by. The workers then judge again
+    what they keep, and alerts go out with the fingerprint of the new rules.
 
-    Exit code 0 when every worker judges by the set, 1 when it was not pushed, one refuses it, or one does not answer.
+    Exit code 0 if every worker judges by the set; 1 if it was not pushed, a worker refuses it, or one does not answer.
     `waybill rules rollback` goes back to the rules before.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
+    from streams.files.checking import check
     from streams.rulesets import pushing
 
     with bar(progress) as advance:
-        checked = pushing.check(folder, settings, lambda part, n: advance("cases", part, n))
+        checked = check(folder, settings, lambda part, n: advance("cases", part, n))
     _show_check(checked, folder, as_json)
     if not checked.passed:
         print(f"{folder}: not pushed; what is in force stays", file=sys.stderr)
@@ -74,10 +75,10 @@ def rollback(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Go back to the rules that were in force before the last push, or to those of --to.
+    """Go back to the rules before the last push, or to those that --to names.
 
-    They become the newest set, so that the history shows it; going back twice goes back two sets, and before the first
-    set there were each worker's own rule files. Waits for the workers, and exits, like `waybill rules push`.
+    They become the newest set, so the history shows it. Going back twice goes back two sets; before the first set there
+    are each worker's own rule files. Waits for the workers and exits like `waybill rules push`.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
@@ -94,7 +95,7 @@ def status(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Show which rules are in force where, and the sets that were pushed, the newest first.
+    """Show which rules are in force on which worker, which are held back, and the pushed sets, newest first.
 
     Exit code 1 if a worker of the group does not judge by the newest set.
     """
@@ -110,7 +111,7 @@ def status(
         state = _state(said, newest)
         late = late or state in {"missing", "refused"}
         _worker(instance, said, state, as_json)
-    _history(sets, as_json)
+    _history(sets, [acks[instance] for instance in members if instance in acks], as_json)
     if late:
         raise typer.Exit(1)
 
@@ -180,7 +181,7 @@ def _put(
         elif taken.by_all:
             print(f"in force on all {total} workers" if total > 1 else "in force on the only worker")
         elif taken.overtaken:
-            print(f"{pushed.name} is no longer the newest: another was pushed meanwhile; "
+            print(f"{pushed.name} is no longer the newest, because another was pushed meanwhile; "
                   "`waybill rules status` shows both")  # fmt: skip
         else:
             print(f"in force on {total - len(taken.missing) - len(taken.refused)} of {total} workers; "
@@ -199,26 +200,34 @@ def _state(said: Ack | None, number: int) -> str:
 
 def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
     """One worker's line."""
+    import msgspec
+
+    from streams.rulesets.reading import flooding
+
     if as_json:
         ack = None if said is None else {
-            "set": said.in_force, "fingerprint": said.fingerprint, "reason": said.reason, "follows": said.follows,
-            "warnings": said.warnings, "at": said.at,
+            "set": said.in_force, "fingerprint": said.fingerprint, "rules": said.rules, "reason": said.reason,
+            "follows": said.follows, "warnings": said.warnings, "held": msgspec.to_builtins(said.held), "at": said.at,
         }  # fmt: skip
         _line(worker=instance, state=state, **(ack or {}))
         return
     if said is None:
-        print(f"  {instance:12} missing   has said nothing yet")
+        print(f"  {instance:12} missing   has not answered yet")
         return
     by = f"set {said.in_force}" if said.in_force else "its rule files"
-    print(f"  {instance:12} {state:9} judges by {by}, catalogue {said.fingerprint}")
+    count = "" if said.rules is None else f", {said.rules} rules"
+    print(f"  {instance:12} {state:9} judges by {by}{count}, catalogue {said.fingerprint}")
     for reason in [said.reason] if said.reason else [] if said.follows else ["its setting rules_from is files"]:
         print(f"  {'':12} because   {reason}")
     for warning in said.warnings:
         print(f"  {'':12} warning   {warning}")
+    for held in said.held:
+        print(f"  {'':12} held back {flooding(held)}")
 
 
-def _history(sets: Sets, as_json: bool) -> None:
-    """Every set that is kept, the newest first."""
+def _history(sets: Sets, acks: list[Ack], as_json: bool) -> None:
+    """Every set that is kept, the newest first. acks: of the workers that run, who know what their files hold."""
+    from schemas.rulesets import RuleSet
     from streams.rulesets.pushing import changes
 
     numbers = sets.newest()
@@ -233,22 +242,26 @@ def _history(sets: Sets, as_json: bool) -> None:
                 print(f"set {number}: {found}")
             continue
         before = sets.kept.get(number - 1)
-        counted = changes(before, found) if not isinstance(before, str) and before is not None else {}
+        known = isinstance(before, RuleSet) and before.files and found.files
+        counted = changes(before, found) if isinstance(before, RuleSet) and known else {}
+        by_files = {ack.rules for ack in acks if ack.in_force == number and ack.rules is not None}
+        count = len(found.files) or (by_files.pop() if len(by_files) == 1 else None)
         if as_json:
-            _line(**_summary(found), **counted)
+            _line(**{**_summary(found), "rules": count}, **counted)
             continue
         what = ", ".join(f"{len(names)} {word}" for word, names in counted.items() if names)
         restores = f"brings back set {found.restores}" if found.restores else what
         at = datetime.fromtimestamp(found.at / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         fingerprint = found.fingerprint or "files"
-        print("  ".join(part for part in (f"set {number:<4}", f"{fingerprint:16}", at, f"{len(found.files)} rules",
+        rules = f"{count} rules" if count is not None else "the rule files of each worker"
+        print("  ".join(part for part in (f"set {number:<4}", f"{fingerprint:16}", at, rules,
                                          restores, found.note) if part))  # fmt: skip
 
 
 def _summary(found: RuleSet) -> dict[str, Any]:
     return {
         "set": found.number, "fingerprint": found.fingerprint or None, "at": found.at, "note": found.note,
-        "restores": found.restores, "rules": len(found.files),
+        "restores": found.restores, "rules": len(found.files) or None,
     }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def show(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Show each topic: partitions, replicas, records held. Exit code 1 if one is missing."""
+    """Show each topic: partitions, replicas, records held. Exit code 1 if one is missing or may not be seen."""
     from streams.kafka import admin
     from streams.ops import preflight
 
@@ -71,8 +71,11 @@ def show(
                 "partitions": state.partitions,
                 "replication": state.replication,
                 "records": state.offsets,
+                "hidden": state.hidden,
             }
             print(json.dumps(record))
+        elif state.hidden:
+            print(f"{name:{width}}     hidden: this client has no right to see it, if it is there")
         elif state.partitions:
             print(f"{name:{width}}  {state.partitions:10}  {state.replication:8}  {state.offsets:10}")
         else:

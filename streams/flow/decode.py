@@ -1,7 +1,9 @@
 """Bytes to records: valid rows, and the others with their reasons.
 
-Whatever the bytes, nothing is raised: a value becomes a row or a `Rejected`. What is accepted is what the published
-JSON Schemas accept, of UTF-8 JSON objects within the limits.
+Whatever the bytes, nothing is raised: a value becomes a row or a `Rejected`. What the published JSON Schemas accept is
+accepted, of UTF-8 JSON objects within the limits. So is what they would accept if codes were in their normal form
+(`streams.flow.describe.text`): an adcode behind an invisible mark, an option of white space alone, which is absent.
+Event id, carrier and waybill number stay as they are written, since the message's key repeats them.
 
 A batch is read twice over. The quick way treats it as one: a few scans of the joined bytes, one pass of msgspec, one
 look at the distinct codes. Whatever stops the quick way, or could slip through it, is read alone the careful way,
@@ -18,11 +20,13 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast, overl
 
 import msgspec
 import polars as pl
+from msgspec.structs import fields
 
 from schemas.records import Inspection, Record, Scan, Shipment
 from schemas.reference import Courier, Enterprise, Facility, Holiday, Machine, Outlet, Station
 from schemas.refusals import UnreadableError, explain
 from schemas.terms import DEFERRED, ID_FORM, RejectReason
+from streams.flow.spellings import as_integer, as_normal, coded
 
 Kind = Literal[
     "shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine", "facility", "station", "holiday"
@@ -98,9 +102,15 @@ class _Reader(Generic[T]):
     """Reads one kind of record; the forms of its fields come from its published schema."""
 
     def __init__(self, record: type[T]) -> None:
+        self.record = record
         either = record | _Other if record.__struct_config__.tag else record
         self._decode = msgspec.json.Decoder(cast("type[T]", either)).decode
         patterns, self._integers = _forms(record)
+        options = [field.name for field in fields(record) if field.default is None]
+        # A quote inside a string is escaped, so this matches a member whose value is an empty string, and nothing else.
+        self._blank = re.compile(rb'("(?:%s)"\s*:\s*)""' % "|".join(options).encode()) if options else None
+        self._options = frozenset(options)
+        self._coded = coded(record)
         self._forms = {field: re.compile(pattern) for field, pattern in patterns.items()}
         self._ids = [attrgetter(field) for field, pattern in patterns.items() if pattern == ID_FORM]
         self._codes = [_Codes(field, self._forms[field]) for field, pattern in patterns.items() if pattern != ID_FORM]
@@ -137,9 +147,20 @@ class _Reader(Generic[T]):
                 # An exception leaves what came before it in `rows`, and `rest` behind the text that raised it.
                 rows.extend(map(self._decode, rest))
             except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, so are Python's on text and digits
-                refused.add(len(rows))
-                rows.append(None)
+                row = self._without_blanks(texts[len(rows)])
+                if row is None:
+                    refused.add(len(rows))
+                rows.append(row)
         return rows, refused
+
+    def _without_blanks(self, text: bytes) -> T | None:
+        """The record in a text that was refused, if empty strings for options were all that was wrong with it."""
+        if self._blank is None or b'""' not in text:
+            return None
+        try:
+            return self._decode(self._blank.sub(rb"\1null", text))
+        except (ValueError, RecursionError):
+            return None
 
     def _misformed(self, rows: Sequence[T | None], whole: bytes) -> set[int]:
         """Indices of the rows with a code or an id that may not have its form."""
@@ -157,6 +178,29 @@ class _Reader(Generic[T]):
         """The record in `value`; raises UnreadableError."""
         text = _plain(value, limits)
         try:
+            return self._strict(text)
+        except UnreadableError:
+            normal = self._normalised(text)
+            if normal is None:
+                raise
+            return self._strict(normal)
+
+    def _normalised(self, text: bytes) -> bytes | None:
+        """The text with codes and options in their normal form, empty ones null; None if they are in it already."""
+        try:
+            members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+            changed = {
+                name: value
+                for name in (self._options | self._coded) & members.keys()
+                if (value := as_normal(bytes(members[name]), option=name in self._options)) is not None
+            }
+            return msgspec.json.encode({**members, **changed}) if changed else None
+        except (ValueError, RecursionError):
+            return None
+
+    def _strict(self, text: bytes) -> T:
+        """The record in a text that keeps to its definition; raises UnreadableError."""
+        try:
             row = self._decode(text)
         except msgspec.ValidationError as error:
             if "got `float`" not in str(error):
@@ -173,10 +217,10 @@ class _Reader(Generic[T]):
     def _integral(self, text: bytes) -> T:
         """The record with numbers such as `1.0` read as the integers that they are, as JSON Schema has it."""
         try:
-            fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            for name in self._integers & fields.keys():
-                fields[name] = _as_integer(fields[name])
-            return self._decode(msgspec.json.encode(fields))
+            members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+            for name in self._integers & members.keys():
+                members[name] = as_integer(members[name])
+            return self._decode(msgspec.json.encode(members))
         except (ValueError, RecursionError) as error:
             raise explain(error) from None
 
@@ -286,15 +330,6 @@ def _is_utf8_fast(text: bytes) -> bool:
     except pl.exceptions.PolarsError:
         return False
     return True
-
-
-def _as_integer(raw: msgspec.Raw) -> msgspec.Raw:
-    """A number written with a fraction or an exponent as the integer that it is; all else as it was."""
-    text = bytes(raw)
-    if text[:1] not in b"-0123456789":
-        return raw
-    number = float(text)
-    return msgspec.Raw(b"%d" % int(number)) if number.is_integer() and abs(number) < 2**63 else raw
 
 
 _READERS: Final[dict[str, _Reader[Any]]] = {

@@ -6,10 +6,11 @@ depend on when and where the worker read; they take no part in deciding whether 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import get_args
+from types import MappingProxyType
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -22,12 +23,14 @@ from schemas.records import Alert, Reason, Source, Title
 from schemas.terms import Status, Tier
 from streams.flow import layout
 from streams.flow.batches import untail
+from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import MOVEMENT, OPEN, WITHDRAWN
 
 _encode = msgspec.json.Encoder().encode
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
+_GOODS_CLASSES, _DIRECTIONS = (*layout.GOODS_CLASSES, None), (*layout.DIRECTIONS, None)
 _SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
 
 
@@ -46,19 +49,20 @@ def emit(
     verdicts: Verdicts,
     catalogue: Catalogue,
     *,
-    deferred: NDArray[np.bool_],
+    gate: Gate,
     emit_from: int,
     publish: Callable[[int], str],
     now_ms: int,
 ) -> list[Emitted]:
     """The alerts whose content is news, marked as emitted in their dossiers.
 
-    deferred: verdicts whose alert is not to open yet, see `streams.flow.flood`. emit_from: index into TIERS.
+    gate: which alerts are not to open yet, and what the others may say, see `streams.flow.flood`. emit_from: index
+    into TIERS.
     publish: makes the shown token of a stored one. now_ms: wall clock, for `detected_at`.
     """
     heads = dossiers.heads
-    opens = verdicts.tier >= emit_from
-    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~deferred)
+    opens = gate.tier >= emit_from
+    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~gate.deferred)
     if len(due) == 0:
         return []
     evidence = verdicts.evidence(due)
@@ -67,13 +71,14 @@ def emit(
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        reasons, unknown = explained(catalogue, answers[position], evidence[position])
+        held = gate.counted(row, _yes(catalogue, answers[position]))
+        reasons, unknown = explained(catalogue, answers[position], evidence[position], held)
         alert = _alert(
             dossiers,
             i,
             status="open" if opens[row] else "withdrawn",
-            tier=_SHOWN_TIERS[max(int(verdicts.tier[row]) - 1, 0)],
-            score=int(verdicts.score[row]),
+            tier=_SHOWN_TIERS[max(int(gate.tier[row]) - 1, 0)],
+            score=int(gate.score[row]),
             reasons=tuple(reasons),
             unknown=tuple(unknown),
             revision=revisions[position],
@@ -85,6 +90,7 @@ def emit(
             continue
         heads["content"][i] = content
         heads["emitted"][i] = OPEN if opens[row] else WITHDRAWN
+        heads["sent"][i] = alert.score
         dossiers.changed[i] = True
         alert = msgspec.structs.replace(alert, detected_at=now_ms, sources=_sources(dossiers, i))
         key = f"{alert.carrier_code}:{alert.waybill_no}".encode()
@@ -97,10 +103,21 @@ def alert_id(parcel: str) -> str:
     return "wa-" + sha256(parcel.encode()).hexdigest()[:24]
 
 
+def _yes(catalogue: Catalogue, answers: tuple[bool | None, ...]) -> Iterator[Rule]:
+    """The live rules that say yes."""
+    return (rule for rule, said in zip(catalogue.rules, answers, strict=True) if said and rule.mode == "live")
+
+
 def explained(
-    catalogue: Catalogue, answers: tuple[bool | None, ...], columns: dict[str, object]
+    catalogue: Catalogue,
+    answers: tuple[bool | None, ...],
+    columns: dict[str, object],
+    points: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[list[Reason], list[str]]:
-    """The live rules that say yes, with their evidence, and those that say unknown."""
+    """The live rules that say yes, with their evidence, and those that say unknown.
+
+    points: what rules that are held back count for, instead of their own points.
+    """
     reasons, unknown = [], []
     for rule, answer in zip(catalogue.rules, answers, strict=True):
         if rule.mode != "live":
@@ -108,17 +125,17 @@ def explained(
         if answer is None:
             unknown.append(rule.id)
         elif answer:
-            reasons.append(reason(rule, columns))
+            reasons.append(reason(rule, columns, points.get(rule.id, rule.points)))
     return reasons, unknown
 
 
-def reason(rule: Rule, columns: dict[str, object]) -> Reason:
-    """A rule that says yes, with its evidence out of these columns."""
+def reason(rule: Rule, columns: dict[str, object], points: int) -> Reason:
+    """A rule that says yes, with what it counts for and its evidence out of these columns."""
     return Reason(
         rule=rule.id,
         version=rule.version,
         category=rule.category,
-        points=rule.points,
+        points=points,
         title=Title(zh=rule.title["zh"], en=rule.title["en"]),
         evidence={name: _shown(columns[name]) for name in rule.evidence},
     )
@@ -155,7 +172,7 @@ def _alert(
         score=score,
         reasons=reasons,
         unknown=unknown,
-        actions=tuple(actions(tier, [reason.rule for reason in reasons], catalogue)),
+        actions=tuple(actions(tier, [reason.rule for reason in reasons if reason.points], catalogue)),
         jurisdiction_adcode=str(_jurisdiction(head, movements)),
         carrier_code=carrier_code,
         waybill_no=waybill_no,
@@ -163,11 +180,25 @@ def _alert(
         courier_id=courier_id,
         sender_token=publish(int(head["sender"])) if head["sender"] else None,
         recipient_token=publish(int(head["recipient"])) if head["recipient"] else None,
+        **_shipped(head),
         happened_at=max(int(head["picked_up_at"]), int(movements["at"].max()) if len(movements) else 0),
         detected_at=0,
         catalogue=catalogue.fingerprint,
         sources=(),
     )
+
+
+def _shipped(head: np.void) -> dict[str, Any]:
+    """What is sent from where to where; nothing while there is no shipment record."""
+    if not head["present"]:
+        return {}
+    return {
+        "goods_class": _GOODS_CLASSES[int(head["goods_class"])],
+        "direction": _DIRECTIONS[int(head["direction"])],
+        "pickup_adcode": str(int(head["pickup_adcode"])),
+        "dest_adcode": str(int(head["dest_adcode"])) if head["dest_adcode"] > 0 else None,
+        "dest_country": head["dest_country"].decode("ascii"),
+    }
 
 
 def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:

@@ -1,25 +1,35 @@
 """The flood cap: a rule that opens far more alerts than its budget is held back, so that a slip drowns nobody.
 
-It gates what is emitted, and no verdict: answers, score and tier stay what they are. While a rule is held back, an
-alert that would newly open only because of it goes to the shadow topic; alerts that are open go on being updated. Each
-worker weighs what it judges itself, over windows of so many verdicts, and forgets it when it ends.
+It gates what is sent, and no verdict: answers, score and tier stay a function of what is known of the parcel. While a
+rule is held back its points lift nothing that goes out:
+
+- An alert that would newly open only because of it goes to the shadow topic, and waits there.
+- An alert that the other rules open has the score and tier that it has without the rule.
+- An alert that is open goes on being updated; the held rule counts at most up to the score that was sent last.
+
+Each worker weighs what it judges itself, over windows of so many verdicts, and forgets it when it ends.
 
 A rule is blamed for an alert that would not open without it. Where several fire together, so that none is to blame
 alone, one is also held back that has part in five times its budget, the worst first, until the rest is within bounds.
+It is released when it has been calm, at half its budget, for several windows in a row and for a minute; a new catalogue
+releases it only if the rule itself, or its budget, is another.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from rules import THRESHOLDS, TIERS, Catalogue
+from rules import SCORE_MAX, THRESHOLDS, TIERS, Catalogue, Rule
 from schemas import topics
 from schemas.apart import Notice
+from schemas.rulesets import Held
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import HELD, OPEN
@@ -28,10 +38,41 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 _PART = 5  # budgets that a rule may have part in without being to blame alone
-_CALM = 0.5  # of its budget, over a whole window: the rule is released
+_CALM = 0.5  # of its budget, over a whole window: the rule is calm
+_CALM_WINDOWS = 2  # so many calm windows in a row
+_CALM_MS = 60_000  # and so long since it was not
 _AGAIN_MS = 60_000  # between two notices that a rule is held back still
 
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What goes out of some verdicts, row by row with them."""
+
+    deferred: Mask  # would open an alert that is to wait
+    score: NDArray[np.int32]
+    tier: NDArray[np.uint8]
+    held: frozenset[str] = frozenset()
+    """Rules that are held back: in `score` they count only as far as an alert that is open had it already."""
+    without: NDArray[np.int32] | None = None
+    """The score without them; None: none is held back."""
+
+    @classmethod
+    def open(cls, verdicts: Verdicts) -> Self:
+        """Everything goes out as it was judged."""
+        return cls(np.zeros(len(verdicts.rows), dtype=np.bool_), verdicts.score, verdicts.tier)
+
+    def counted(self, row: int, yes: Iterable[Rule]) -> dict[str, int]:
+        """What the held rules among those that say yes count for in the score of a row, by rule."""
+        if self.without is None:
+            return {}
+        left, points = int(self.score[row] - self.without[row]), {}
+        for rule in yes:
+            if rule.id in self.held:
+                points[rule.id] = min(rule.points, left)
+                left -= points[rule.id]
+        return points
 
 
 @dataclass(slots=True)
@@ -41,15 +82,21 @@ class _Hold:
     since: int
     told: int
     share: float
+    loud: int  # when it was above half its budget last
+    calm: int = 0  # windows in a row since then
 
 
 class Flood:
     """Weighs the alerts that a worker opens, and says which are to wait. One thread at a time.
 
     share_max: budget of a rule that has none of its own. window: verdicts. emit_from: index into TIERS, 1 or more.
+    calm_ms: least time for which a rule must have been calm before it is released.
     """
 
-    def __init__(self, *, share_max: float, window: int, emit_from: int, instance: str) -> None:
+    def __init__(
+        self, *, share_max: float, window: int, emit_from: int, instance: str, calm_ms: int = _CALM_MS
+    ) -> None:
+        self._calm_ms = calm_ms
         self._share_max = share_max
         self._window = window
         self._emit_from = emit_from
@@ -59,7 +106,9 @@ class Flood:
         self._holds: dict[int, _Hold] = {}
         self._notices: list[Notice] = []
         self._judged = 0
+        self._weighed: set[tuple[int, bytes]] = set()  # of this window: parcels by partition
         self._openings: Mask = np.zeros((0, 0), dtype=np.bool_)  # of this window: which rules said yes
+        self._news: Mask = np.zeros(0, dtype=np.bool_)  # of these: they have not waited before
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
@@ -78,25 +127,64 @@ class Flood:
         """The rules that are held back."""
         return frozenset(self._catalogue.rules[number].id for number in self._holds) if self._catalogue else frozenset()
 
-    def defer(self, dossiers: Dossiers, verdicts: Verdicts, catalogue: Catalogue, now_ms: int) -> Mask:
-        """Which of the verdicts would open an alert that is to wait; a new catalogue begins without any."""
+    def holds(self) -> tuple[Held, ...]:
+        """The same, to show, sorted by rule."""
+        found = [
+            Held(
+                rule=self._catalogue.rules[number].id,
+                since=hold.since,
+                share=round(hold.share, 4),
+                budget=float(self._budgets[number]),
+            )
+            for number, hold in self._holds.items()
+            if self._catalogue
+        ]
+        return tuple(sorted(found, key=lambda held: held.rule))
+
+    def gate(self, dossiers: Dossiers, verdicts: Verdicts, catalogue: Catalogue, now_ms: int) -> Gate:
+        """What goes out of these verdicts, once they are weighed."""
         if catalogue is not self._catalogue:
             self._take(catalogue, now_ms)
-        deferred = np.zeros(len(verdicts.rows), dtype=np.bool_)
         self._judged += len(verdicts.rows)
-        opening = (verdicts.tier >= self._emit_from) & (dossiers.heads["emitted"][verdicts.rows] != OPEN)
-        rows = np.flatnonzero(opening)
+        heads = dossiers.heads
+        opening = (verdicts.tier >= self._emit_from) & (heads["emitted"][verdicts.rows] != OPEN)
+        rows = self._once(dossiers, verdicts, np.flatnonzero(opening))
         if len(rows):
-            yes = verdicts.answers[rows].fill_null(False).to_numpy().astype(np.bool_)
-            waiting = dossiers.heads["shadowed"][verdicts.rows[rows]] == HELD
-            news = yes[~(waiting & self._waits(yes))]  # what waits already is not counted again
-            if len(news):
-                self._openings = np.concatenate([self._openings, news])
+            yes = _yes(verdicts.answers[rows])
+            waited = heads["shadowed"][verdicts.rows[rows]] == HELD
+            # What waits already is not held back again, and would open if its rule were released.
+            self._openings = np.concatenate([self._openings, yes])
+            self._news = np.concatenate([self._news, ~(waited & self._waits(yes))])
+            if self._news[-len(rows) :].any():
                 self._weigh(now_ms)
-            deferred[rows] = self._waits(yes)
+        gate = self._gate(dossiers, verdicts, opening) if self._holds else Gate.open(verdicts)
         if self._judged >= self._window:
             self._turn(now_ms)
-        return deferred
+        return gate
+
+    def _once(self, dossiers: Dossiers, verdicts: Verdicts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first of these rows of each parcel in this window: however often it is judged, it opens one alert."""
+        fresh = []
+        for row in rows.tolist():
+            place = int(verdicts.rows[row])
+            parcel = dossiers.partitions[place], dossiers.parcels[place]
+            if parcel not in self._weighed:
+                self._weighed.add(parcel)
+                fresh.append(row)
+        return np.array(fresh, dtype=np.int64)
+
+    def _gate(self, dossiers: Dossiers, verdicts: Verdicts, opening: Mask) -> Gate:
+        """With rules that are held back."""
+        score, without = verdicts.score.copy(), verdicts.score.copy()
+        held = self.held
+        lifted = verdicts.answers.select(pl.any_horizontal(sorted(held)).fill_null(False)).to_series().to_numpy()
+        rows = np.flatnonzero(lifted)
+        heads = dossiers.heads[verdicts.rows[rows]]
+        without[rows] = np.minimum(_yes(verdicts.answers[rows]) @ self._counting(), SCORE_MAX)
+        sent = np.where(heads["emitted"] == OPEN, heads["sent"], 0)
+        score[rows] = np.maximum(without[rows], np.minimum(score[rows], sent))
+        tier = np.searchsorted(THRESHOLDS, score, side="right").astype(np.uint8)
+        return Gate(opening & (tier < self._emit_from), score, tier, held, without)
 
     def notices(self) -> list[Notice]:
         """What is to be said since the last call."""
@@ -104,17 +192,29 @@ class Flood:
         return said
 
     def _take(self, catalogue: Catalogue, now_ms: int) -> None:
-        for number in [*self._holds]:
-            self._release(number, now_ms, "a new catalogue is in force")
-        self._catalogue = catalogue
-        self._points = catalogue.points.astype(np.int64)
+        """Weigh by another catalogue. A rule that is the same in it, with the same budget, stays held back."""
+        before, holds = self._catalogue, {}
         budgets = [self._share_max if rule.budget is None else rule.budget for rule in catalogue.rules]
+        places = {rule.id: number for number, rule in enumerate(catalogue.rules)}
+        for number, hold in [*self._holds.items()]:
+            assert before is not None
+            place = places.get(before.rules[number].id)
+            if place is None or not _same(before.rules[number], catalogue.rules[place]):
+                self._release(number, now_ms, "another version of it, or another budget, is in force")
+            else:
+                holds[place] = hold
+        self._catalogue, self._holds = catalogue, holds
+        self._points = catalogue.points.astype(np.int64)
         self._budgets = np.array(budgets, dtype=np.float64)
         self._begin()
+        for number, hold in holds.items():
+            self._tell(number, hold, now_ms, held=True)
 
     def _begin(self) -> None:
         self._judged = 0
+        self._weighed.clear()
         self._openings = np.zeros((0, len(self._points)), dtype=np.bool_)
+        self._news = np.zeros(0, dtype=np.bool_)
 
     def _counting(self) -> NDArray[np.int64]:
         """Points per rule, nothing for those held back."""
@@ -132,9 +232,10 @@ class Flood:
         verdicts = max(self._judged, self._window)
         while True:
             points = self._counting()
-            total = self._openings @ points
+            openings = self._openings[self._news]
+            total = openings @ points
             open_still = total >= self._threshold
-            part = self._openings[open_still] & (points > 0)
+            part = openings[open_still] & (points > 0)
             alone = part & (total[open_still, None] - points < self._threshold)
             above = np.maximum(alone.sum(0), part.sum(0) / _PART) / (self._budgets * verdicts)
             worst = int(above.argmax())
@@ -154,7 +255,11 @@ class Flood:
         """A window is full: release the rules that have calmed down, and begin another."""
         for number, hold in [*self._holds.items()]:
             hold.share = self._share(number)
-            if hold.share <= _CALM * self._budgets[number]:
+            if hold.share > _CALM * self._budgets[number]:
+                hold.loud, hold.calm = now_ms, 0
+            else:
+                hold.calm += 1
+            if hold.calm >= _CALM_WINDOWS and now_ms - hold.loud >= self._calm_ms:
                 self._release(number, now_ms, "it has calmed down")
             elif now_ms - hold.told >= _AGAIN_MS:
                 hold.told = now_ms
@@ -162,12 +267,13 @@ class Flood:
         self._begin()
 
     def _hold(self, number: int, now_ms: int) -> None:
-        self._holds[number] = hold = _Hold(since=now_ms, told=now_ms, share=0.0)
+        self._holds[number] = hold = _Hold(since=now_ms, told=now_ms, share=0.0, loud=now_ms)
         hold.share = self._share(number)
         assert self._catalogue is not None
         log.error(
-            "rule %s is held back: it opens alerts with %.1f %% of verdicts, its budget is %.1f %%. Alerts that do not "
-            "open without it wait in %s until it calms down, or a catalogue with another rule or budget comes",
+            "rule %s is held back: it opens alerts with %.1f %% of verdicts, and its budget is %.1f %%. Alerts that "
+            "need it to open wait on %s, and it lifts no other. It is released when it has calmed down; if it is right "
+            "as it is, push it with a larger budget",
             self._catalogue.rules[number].id,
             100 * hold.share,
             100 * self._budgets[number],
@@ -178,7 +284,7 @@ class Flood:
     def _release(self, number: int, now_ms: int, why: str) -> None:
         hold = self._holds.pop(number)
         assert self._catalogue is not None
-        log.warning("rule %s is held back no more: %s", self._catalogue.rules[number].id, why)
+        log.warning("rule %s is released: %s", self._catalogue.rules[number].id, why)
         self._tell(number, hold, now_ms, held=False)
 
     def _tell(self, number: int, hold: _Hold, now_ms: int, *, held: bool) -> None:
@@ -199,3 +305,14 @@ class Flood:
                 catalogue=self._catalogue.fingerprint,
             )
         )
+
+
+def _yes(answers: pl.DataFrame) -> Mask:
+    """Rows by rules."""
+    return answers.fill_null(False).to_numpy().astype(np.bool_)
+
+
+def _same(before: Rule, after: Rule) -> bool:
+    """Whether a rule says yes of the same parcels, with the same points, within the same budget."""
+    names = ("version", "when", "limits", "points", "mode", "budget")
+    return all(getattr(before, name) == getattr(after, name) for name in names)

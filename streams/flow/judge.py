@@ -205,6 +205,7 @@ _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
     "realname_check": _label(layout.CHECKS, "realname_check"),
     "sender_id_type": _label(layout.ID_TYPES, "sender_id_type"),
     "sender_id_valid": _flag("sender_id_valid", only="sender_id_checked"),
+    "sender_id_fault": _label(layout.ID_FAULTS, "sender_id_fault"),
     "sender_name_masked": _flag("sender_name_masked", only="sender_name_given"),
     "sender_name_placeholder": _flag("sender_name_placeholder", only="sender_name_given"),
     "goods_class": _label(layout.GOODS_CLASSES, "goods_class"),

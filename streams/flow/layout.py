@@ -49,6 +49,8 @@ SEALS = labels(Scan, "seal_state")
 INSPECTION_TYPES = labels(Inspection, "inspection_type")
 STAGES = labels(Inspection, "stage")
 RESULTS = labels(Inspection, "result")
+# What is wrong with an ID number that cannot exist: the first of these that applies.
+ID_FAULTS = ("length", "characters", "region", "date", "future", "too_old", "check_digit")
 NONE = 255  # a code that is not given
 
 # How a controlled term is written in a goods name. Codes are kept in dossiers: add at the end only.
@@ -163,6 +165,7 @@ SHIPMENT_FIELDS = [
     ("realname_method", "u1"),
     ("realname_check", "u1"),
     ("sender_id_type", "u1"),
+    ("sender_id_fault", "u1"),
     ("goods_class", "u1"),
     ("goods_term", "<u4"),  # `Term.ref` of the term found or hinted at; 0: none
     ("goods_trick", "u1"),
@@ -197,6 +200,7 @@ HEAD = np.dtype(
         ("format", "u1"),
         ("present", "u1"),  # 1: a shipment stands
         ("emitted", "u1"),  # 0: nothing, 1: open, 2: withdrawn
+        ("sent", "u1"),  # the score of the alert last emitted
         ("saturated", "u1"),
         ("versions", "<u2"),
         ("movements", "<u2"),

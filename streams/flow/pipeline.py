@@ -17,12 +17,13 @@ from rules import TIERS, Catalogue
 from schemas import topics
 from schemas.apart import Notice
 from schemas.records import Reject
+from schemas.rulesets import Held
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import Emitted, emit
-from streams.flow.flood import Flood
+from streams.flow.flood import Flood, Gate
 from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
 from streams.flow.front.reader import Front
@@ -120,6 +121,11 @@ class Parcels:
         self.catalogue, self.rule_set = catalogue, rule_set
         self._describer = self._describer.reading(catalogue.columns)
         self.front = Front(self._describer, self._limits)
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Rules that are held back now."""
+        return self._flood.holds() if self._flood is not None else ()
 
     @property
     def kinds(self) -> frozenset[int]:
@@ -233,15 +239,15 @@ class Parcels:
         out.touched = touched
         out.verdicts = verdicts = self.judge(touched, event_time)
         out.answers = tally(verdicts.answers, self.catalogue)
-        deferred = np.zeros(len(verdicts.rows), dtype=np.bool_)
+        gate = Gate.open(verdicts)
         if self._flood is not None:
-            deferred = self._flood.defer(touched, verdicts, self.catalogue, now_ms)
+            gate = self._flood.gate(touched, verdicts, self.catalogue, now_ms)
             out.notices = self._flood.notices()
         out.alerts = emit(
             touched,
             verdicts,
             self.catalogue,
-            deferred=deferred,
+            gate=gate,
             emit_from=self._emit_from,
             publish=self._describer.tokens.publish,
             now_ms=now_ms,
@@ -250,8 +256,7 @@ class Parcels:
             touched,
             verdicts,
             self.catalogue,
-            deferred=deferred,
-            held=self._flood.held if self._flood else (),
+            gate=gate,
             emit_from=self._emit_from,
             now_ms=now_ms,
         )

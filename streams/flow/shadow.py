@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 import polars as pl
 import xxhash
-from numpy.typing import NDArray
 
 from rules import SCORE_MAX, TIERS, Catalogue, tier_of
 from schemas.apart import Shadow
 from streams.flow.batches import untail
 from streams.flow.emit import alert_id, reason
+from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import HELD, OPEN, WITHDRAWN
@@ -41,17 +41,16 @@ def shadow(
     verdicts: Verdicts,
     catalogue: Catalogue,
     *,
-    deferred: NDArray[np.bool_],
-    held: Collection[str],
+    gate: Gate,
     emit_from: int,
     now_ms: int,
 ) -> list[Shadowed]:
     """The messages whose content is news, marked as sent in their dossiers.
 
-    deferred: verdicts whose alert is held back, for the rules `held`. emit_from: index into TIERS. now_ms: wall clock.
+    gate: which alerts wait, and for which rules. emit_from: index into TIERS. now_ms: wall clock.
     """
     heads = dossiers.heads
-    holds = deferred.copy()
+    holds = gate.deferred.copy()
     if catalogue.shadow:
         holds |= verdicts.answers.select(pl.any_horizontal(catalogue.shadow).fill_null(False)).to_series().to_numpy()
     due = np.flatnonzero(holds | (heads["shadowed"][verdicts.rows] != 0))
@@ -63,13 +62,13 @@ def shadow(
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        waits = bool(deferred[row])
+        waits = bool(gate.deferred[row])
         said = _said(
             dossiers.tails[i],
             catalogue,
             answers[position],
             evidence[position],
-            held=held if waits else (),
+            held=gate.held if waits else (),
             # An alert that was held back comes out upon the same facts, and this message goes with it.
             revision=2 * revisions[position] + (not waits),
             emit_from=emit_from,
@@ -112,7 +111,7 @@ def _said(
         score=score,
         tier_with=TIERS[after],
         score_with=score_with,
-        reasons=tuple(reason(rule, columns) for rule in apart),
+        reasons=tuple(reason(rule, columns, rule.points) for rule in apart),
         held=tuple(rule.id for rule in apart if rule.id in held),
         carrier_code=carrier_code,
         waybill_no=waybill_no,

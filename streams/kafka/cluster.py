@@ -84,7 +84,7 @@ class Cluster:
         if facts.hidden or (facts.partitions and facts.allowed is not None and "READ" not in facts.allowed):
             raise denied(self.config, Right("READ", "topic", name))
         if not facts.partitions:
-            raise MissingError(f"{name}: no such topic; `waybill topics create` makes it")
+            raise MissingError(f"{name}: no such topic; run `waybill topics create`")
         return facts
 
     def _facts(self, name: str, future: Future[Any]) -> TopicFacts:

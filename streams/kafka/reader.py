@@ -140,7 +140,7 @@ class Reader:
                 Cluster(self._config).topic(topic)
             except ClientError as told:
                 return told
-            return MissingError(f"{topic}: no such topic; `waybill topics create` makes it")
+            return MissingError(f"{topic}: no such topic; run `waybill topics create`")
         where = f"{topic}: " if topic else ""
         self._client.poll(0)
         return ClientError(where + self._troubles.beside(said(error)))

@@ -1,22 +1,16 @@
-"""What a set must pass before it is pushed, which set is gone back to, and who has taken one."""
+"""Pushing a set that has passed its check, going back to an earlier one, and who has taken which."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from rules import RuleError
-from rules.engine.catalogue import load_files
-from rules.engine.folder import read_files
-from rules.lint.lint import Report, lint
 from schemas.errors import WaybillError
 from schemas.rulesets import Ack, RuleSet
-from streams.files.cases import Played, count, play
+from streams.files.checking import Checked
 from streams.rulesets.board import Board
 from streams.rulesets.reading import Sets
-from streams.settings import Settings
 
 FILES = "files"
 _ASK_S = 0.3
@@ -24,49 +18,6 @@ _ASK_S = 0.3
 
 class PushError(WaybillError):
     """Nothing was pushed; says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A folder of rules that was looked at. `fingerprint`: empty if it does not load."""
-
-    files: Mapping[str, str]
-    report: Report
-    fingerprint: str = ""
-    rules: int = 0
-    played: tuple[Played, ...] = ()
-
-    @property
-    def failed(self) -> list[Played]:
-        """Cases whose answers are not those expected."""
-        return [outcome for outcome in self.played if not outcome.passed]
-
-    @property
-    def passed(self) -> bool:
-        """It may be pushed."""
-        return bool(self.fingerprint) and not self.failed
-
-
-def check(folder: Path, settings: Settings, advance: Callable[[float, int], None] = lambda part, n: None) -> Checked:
-    """Lint a folder, load it with the deployment's overrides, and play all cases as they are written.
-
-    advance: told of the part that is played, and how many cases. Raises RuleError if there is nothing to look at.
-    """
-    data = read_files(folder)
-    report = lint(folder, settings.rule_overrides)
-    try:
-        files = {rule_id: content.decode() for rule_id, content in data.items()}
-    except UnicodeDecodeError as error:
-        raise RuleError(str(folder), "", f"a file is not UTF-8: {error}") from None
-    if report.count("error"):
-        return Checked(files, report)
-    catalogue = load_files(data, settings.rule_overrides, folder=folder)
-    written = load_files(data, folder=folder, with_off=True)  # what is pushed, though a file be saved meanwhile
-    total, played = count(written), []
-    for outcome in play(written):
-        played.append(outcome)
-        advance(len(played) / total, len(played))
-    return Checked(files, report, catalogue.fingerprint, len(data), tuple(played))
 
 
 def push(board: Board, checked: Checked, note: str) -> RuleSet:

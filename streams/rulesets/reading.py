@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from rules import Catalogue, RuleError, load_catalogue
 from rules.engine.catalogue import load_files
 from schemas import topics
-from schemas.rulesets import RuleSet, set_number
+from schemas.rulesets import Held, RuleSet, set_number
 from streams.flow.batches import Batch
 from streams.settings import Settings
 
@@ -114,6 +115,13 @@ def load(pushed: RuleSet, settings: Settings) -> Catalogue | str:
         return load_files(contents(pushed.files), settings.rule_overrides, folder=place(pushed.number))
     except RuleError as error:
         return str(error).splitlines()[0]
+
+
+def flooding(held: Held) -> str:
+    """A rule that a worker holds back, for people."""
+    since = datetime.fromtimestamp(held.since / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    shares = f"{held.share:.1%} of verdicts, and its budget is {held.budget:.1%}"
+    return f"{held.rule} opens too many alerts: {shares}; held back since {since}"
 
 
 def contents(files: Mapping[str, str]) -> dict[str, bytes]:

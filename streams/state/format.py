@@ -2,5 +2,5 @@
 
 from typing import Final
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Raise it with every change of a layout in `streams.flow.layout`. A reader refuses another version."""

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from schemas import topics
 from schemas.errors import WaybillError
 from schemas.rulesets import Ack
@@ -38,6 +40,7 @@ class RulesInput:
         self._began = False  # partitions were taken over once
         self._seen: Standing | None = None
         self._taken = Standing()  # what is in force
+        self._said: Ack | None = None
         worker.metrics.catalogue.labels(worker.parcels.catalogue.fingerprint).set(1)
 
     def start(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
@@ -109,20 +112,32 @@ class RulesInput:
             metrics.rule_sets.labels("applied").inc()
         for warning in warnings:
             log.warning("rule set %s: %s", taken.in_force, warning)
-        if self._acker is not None:
-            self._acker.say(
-                Ack(
-                    group=settings.group,
-                    instance=settings.instance,
-                    newest=standing.newest,
-                    in_force=taken.in_force,
-                    fingerprint=fingerprint,
-                    follows=self._table is not None,
-                    reason=standing.reason,
-                    warnings=warnings,
-                    at=int(time.time() * 1000),
-                )
+        self._acknowledge(
+            Ack(
+                group=settings.group,
+                instance=settings.instance,
+                newest=standing.newest,
+                in_force=taken.in_force,
+                fingerprint=fingerprint,
+                follows=self._table is not None,
+                reason=standing.reason,
+                warnings=warnings,
+                rules=len(self._worker.parcels.catalogue.rules),
+                held=self._worker.parcels.held,
+                at=int(time.time() * 1000),
             )
+        )
+
+    def tell_held(self) -> None:
+        """Say so if other rules are held back than those said last. After a step."""
+        held, said = self._worker.parcels.held, self._said
+        if said is not None and {each.rule for each in held} != {each.rule for each in said.held}:
+            self._acknowledge(msgspec.structs.replace(said, held=held, at=int(time.time() * 1000)))
+
+    def _acknowledge(self, said: Ack) -> None:
+        self._said = said
+        if self._acker is not None:
+            self._acker.say(said)
 
 
 def begins(parcels: Parcels, kinds: frozenset[int], joins: bool) -> tuple[str, ...]:

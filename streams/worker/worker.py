@@ -125,6 +125,7 @@ class Worker:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
             self.metrics.waiting.set(len(self.parcels.timers))
+            self.inputs.rules.tell_held()
             if step.fresh or self._epoch.timed:
                 self._filled.set()
 

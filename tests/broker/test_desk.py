@@ -262,6 +262,25 @@ def test_an_answer_that_came_too_late_leaves_the_winner_s_feedback(fresh_kafka: 
     assert feedback_on(fresh_kafka)[-1].outcome == "seizure"
 
 
+def test_a_hold_that_came_too_late_is_taken_back_from_the_carrier(fresh_kafka: str) -> None:
+    alert = alert_on(1)
+    publish(fresh_kafka, *STATIONS, alert)
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+    with ClueLog(fresh_kafka, {}) as one, ClueLog(fresh_kafka, {}) as other:
+        one.catch_up()
+        other.catch_up()
+        seen = other.book.clues[alert.alert_id]
+        one.act(Act(events.Closed, seen.clue_id, {"reason": "too_late"}).event(seen, "u1", None, now_ms()))
+        verb = Hold(reason="样品待检", basis="快递暂行条例 33", until=now_ms() + 3_600_000)
+        late = act(verb, seen, now_ms()).event(seen, "u2", seen.station, now_ms())
+        taken = {each.event.event_id: each for each in other.add([late])}[late.event_id]
+        assert taken.why == "held: the clue is closed"
+    request, gone = on_topic(fresh_kafka, topics.HOLDS)
+    assert json.loads(request[1] or b"")["action"] == "request"
+    assert gone == (request[0], None)
+
+
 RACER = """
 import sys, time
 from desk.clues.acts import Act

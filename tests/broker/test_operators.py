@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -155,3 +156,28 @@ def test_offsets_are_set_at_once_after_a_clean_stop_and_read_again(fresh_kafka: 
     for to in ("999999", "yesterday"):
         done = waybill(fresh_kafka, "offsets", "reset", "--to", to, "--dry-run", "--set", f"group={group}")
         assert (done.returncode, "give earliest, latest" in done.stderr) == (1, True)
+
+
+def test_a_state_folder_that_cannot_be_had_is_told_of_by_its_setting(fresh_kafka: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = waybill(fresh_kafka, "worker", "--state-dir", str(tmp_path / "file" / "s"), "--web-port", "0")
+    assert done.returncode == 1
+    assert f"state_dir {tmp_path}/file/s: Not a directory; name a folder that the worker may write" in done.stderr
+
+
+def test_a_broker_in_the_background_obeys_ctrl_c_as_a_worker_does(tmp_path: Path) -> None:
+    """A shell without job control starts those with SIGINT ignored."""
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        broker = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "broker", "run", "--port", "0"],
+            cwd=ROOT, stdout=output, stderr=output, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while "Ctrl-C ends it" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        broker.send_signal(signal.SIGINT)
+        assert broker.wait(30) == 130
+    finally:
+        broker.kill()

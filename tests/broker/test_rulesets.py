@@ -57,7 +57,7 @@ cases:
 def test_a_broker_without_topics_is_said_at_once(fresh_kafka: str) -> None:
     admin.delete(fresh_kafka)
     began = time.monotonic()
-    with pytest.raises(MissingError, match=r"waybill\.rules: no such topic; `waybill topics create` makes it"):
+    with pytest.raises(MissingError, match=r"waybill\.rules: no such topic; run `waybill topics create`"):
         Board(fresh_kafka, {"log_level": 0}, "waybill-sentinel").sets()
     assert time.monotonic() - began < 10
 

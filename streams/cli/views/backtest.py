@@ -43,6 +43,10 @@ def report(difference: Difference, seconds: float) -> None:
     for change, causes in groupby(difference.causes, key=lambda cause: cause.change):
         if change != "rescored":
             _causes(console, change, list(causes))
+    if difference.push_refuses:
+        console.print(Text("\n`waybill rules push` would refuse the new rules", "bold yellow"))
+        for why in difference.push_refuses:
+            console.print(Padding(Text(why), (0, 0, 0, 2), expand=False))
 
 
 def _read(console: Console, difference: Difference, seconds: float) -> None:
@@ -78,14 +82,14 @@ def _rules(console: Console, difference: Difference) -> None:
     differing = [line for line in difference.rules if line.differs]
     same = len(difference.rules) - len(differing)
     told = f"{same} more and their answers are equal" if differing else "every rule and its answers are equal"
-    console.print(Text(f"\nRules that differ, in parcels; {told}" if differing else f"\n{told}", "dim"))
+    console.print(Text(f"\nRules that differ: parcels with a yes; {told}" if differing else f"\n{told}", "dim"))
     if not differing:
         return
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(overflow="fold")
     for _ in range(5):
         table.add_column(justify="right")
-    heads = ("", "old yes", "new yes", "gained", "lost", "unknown")
+    heads = ("", "old yes", "new yes", "added", "removed", "unknown")
     table.add_row(*(Text(head, "dim") for head in heads))
     for line in differing:
         table.add_row(Text.assemble((line.rule, "bold"), _status(line)), *line.figures())

@@ -49,7 +49,7 @@ class Tally:
 
     tiers: Ints = field(default_factory=lambda: np.zeros((len(TIERS), len(TIERS)), dtype=np.int64))
     answers: dict[str, Ints] = field(default_factory=dict)
-    """By rule: yes, no and unknown under the old rules, the same under the new ones, gained, lost."""
+    """By rule: yes, no and unknown under the old rules, the same under the new ones, yes added, yes removed."""
     groups: dict[Key, Group] = field(default_factory=dict)
 
     def add(self, other: Tally, examples_max: int) -> None:

@@ -74,21 +74,21 @@ class RuleLine(Struct, frozen=True):
     old: Counts | None
     """None: not there, or off."""
     new: Counts | None
-    gained: int
+    yes_added: int
     """Parcels of which it says yes, and did not."""
-    lost: int
+    yes_removed: int
     """Parcels of which it said yes, and does not."""
 
     @property
     def differs(self) -> bool:
-        return self.status != "same" or bool(self.gained or self.lost) or self.old != self.new
+        return self.status != "same" or bool(self.yes_added or self.yes_removed) or self.old != self.new
 
     def figures(self) -> list[str]:
-        """Old yes, new yes, gained, lost and unknown, to show; a dash where the rule does not answer."""
+        """Old yes, new yes, yes added, yes removed and unknown, to show; a dash where the rule does not answer."""
         both = self.old, self.new
         yes = ["–" if counts is None else f"{counts.yes:,}" for counts in both]
         unknown = ["–" if counts is None else f"{counts.unknown:,}" for counts in both]
-        return [*yes, f"{self.gained:,}", f"{self.lost:,}", " → ".join(dict.fromkeys(unknown))]
+        return [*yes, f"{self.yes_added:,}", f"{self.yes_removed:,}", " → ".join(dict.fromkeys(unknown))]
 
 
 class Side(Struct, frozen=True):
@@ -122,6 +122,8 @@ class Difference(Struct, frozen=True):
     causes: list[Cause]
     """In the order of CHANGES, the most frequent first, CAUSES_MAX of each."""
     causes_left_out: int
+    push_refuses: list[str]
+    """Why `waybill rules push` would refuse the new rules as they are; empty: it would not."""
 
 
 def rule_lines(
@@ -133,12 +135,12 @@ def rule_lines(
         before, after = old.by_id.get(name), new.by_id.get(name)
         shown = after or before
         assert shown is not None
-        was, now, gained, lost = answers.get(name, (None, None, 0, 0))
+        was, now, added, removed = answers.get(name, (None, None, 0, 0))
         changes = {} if before is None or after is None else _changes(before, after)
         status: Literal["added", "removed", "changed", "same"]
         status = "added" if before is None else "removed" if after is None else "changed" if changes else "same"
         title = Title(zh=shown.title["zh"], en=shown.title["en"])
-        lines.append(RuleLine(name, title, status, changes, was, now, gained, lost))
+        lines.append(RuleLine(name, title, status, changes, was, now, added, removed))
     return lines
 
 

@@ -47,6 +47,7 @@ def page(difference: Difference) -> str:
         _rules(difference),
         [_causes(change, list(causes)) for change, causes in groupby(difference.causes, key=lambda one: one.change)],
         _left_out(difference),
+        _refusals(difference),
         tag("footer", tag("p", "由 waybill backtest 生成 · Written by waybill backtest", class_="dim")),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='zh-CN')}\n"
@@ -58,6 +59,14 @@ def _css(package: str, name: str) -> str:
 
 def _heading(chinese: str, english: str, identifier: str = "") -> Markup:
     return tag("h2", f"{chinese} ", tag("span", english, lang="en"), id=identifier)
+
+
+def _refusals(difference: Difference) -> Markup:
+    """Why the new rules could not be pushed."""
+    if not difference.push_refuses:
+        return Markup("")
+    head = _heading("推送会被拒绝", "A push would be refused")
+    return join([head, tag("ul", [tag("li", why) for why in difference.push_refuses])])
 
 
 def _source(difference: Difference) -> Markup:
@@ -115,7 +124,7 @@ def _rules(difference: Difference) -> Markup:
     told = tag("p", f"其余 {same} 条规则及其结果相同 · {same} more rules and their answers are equal", class_="dim")
     if not differing:
         return told
-    heads = ["", "旧命中 old yes", "新命中 new yes", "增加 gained", "减少 lost", "无法判定 unknown"]
+    heads = ["", "旧命中 old yes", "新命中 new yes", "新增命中 yes added", "不再命中 yes removed", "无法判定 unknown"]
     return join(_table(heads, [_rule(line) for line in differing]), told)
 
 

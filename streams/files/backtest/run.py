@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rules import TIERS, Catalogue, load_catalogue
+from rules.engine.folder import SHIPPED, read_files
 from rules.lint.lint import shown
 from streams.files import reading
 from streams.files.backtest.compare import CompareSteps, Tally, named_tiers
 from streams.files.backtest.difference import CAUSES_MAX, Cause, Difference, Side, by_tier, rule_lines
 from streams.files.backtest.page import page
 from streams.files.bulk import Bulk, Progress, opened
+from streams.files.checking import check
 from streams.settings import Settings, SettingsError
 
 
@@ -27,19 +29,23 @@ class Rules:
     folder: str
     running: Catalogue
     whole: Catalogue
+    refusals: tuple[str, ...] = ()
+    """Why `waybill rules push` would refuse these rules; none where nobody asked."""
 
 
 def load_pair(old: Path | None, new: Path, settings: Settings) -> tuple[Rules, Rules]:
     """Both catalogues with the deployment's overrides. `old` None: the one in force by setting, else as shipped.
 
-    Raises RuleError for a fault in either, and SettingsError for an override of a rule that neither has.
+    The new one is also held against what a push demands. Raises RuleError for a fault in either, and SettingsError for
+    an override of a rule that neither has.
     """
     overrides = settings.rule_overrides
     pair = [_load(folder, overrides) for folder in (old or settings.rules_dir, new)]
     for name in overrides:
         if not any(name in rules.whole.by_id for rules in pair):
             raise SettingsError(f"rule_overrides: {name}: no such rule, neither in {pair[0].folder} nor {new}")
-    return pair[0], pair[1]
+    known = read_files(old or settings.rules_dir or SHIPPED)
+    return pair[0], replace(pair[1], refusals=tuple(check(new, settings, passed=known).refusals()))
 
 
 def backtest(
@@ -114,4 +120,5 @@ def _report(source: Path, old: Rules, new: Rules, settings: Settings, bulk: Bulk
         rules=rule_lines(old.whole, new.whole, tally.counts(old.running, new.running)),
         causes=causes,
         causes_left_out=len(every) - len(causes),
+        push_refuses=list(new.refusals),
     )

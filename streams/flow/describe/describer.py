@@ -23,6 +23,7 @@ from streams.flow.describe.goods import describe_goods
 from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.people import describe_names, mobiles
 from streams.flow.describe.place import starts_with_any
+from streams.flow.describe.text import codes as normal_codes
 from streams.flow.describe.tokens import Tokeniser, load_keys
 from streams.flow.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref, text_ref
 from streams.flow.reject_cipher import RejectCipher, cipher_of
@@ -86,6 +87,8 @@ class Describer:
 
     def _flags_and_persons(self, rows: Rows, raw: Raw) -> None:
         text = {name: pl.Series(raw[name], dtype=pl.String) for name in _TEXTS}
+        # As written they are half of the parcel's key and shown in alerts; they are compared in their normal form.
+        text.update({name: normal_codes(text[name]) for name in _CODES})
         ids = describe_ids(text["sender_id_no"], text["sender_id_type"], pl.Series(rows["picked_up_at"]))
         names = describe_names(text["sender_name"])
         goods = describe_goods(text["goods_name"], text["goods_form"])
@@ -106,6 +109,7 @@ class Describer:
             priority_lane=(rows["direction"] == _EXPORT)
             & np.isin(rows["dest_country"], np.array(self.priority_countries, dtype="S2")),
         )
+        rows["sender_id_fault"] = ids["id_fault"].fill_null(NONE)
         rows["goods_class"] = goods["goods_class"].cast(pl.Enum(layout.GOODS_CLASSES)).to_physical()
         rows["goods_term"], rows["goods_trick"] = goods["goods_term"], goods["goods_trick"]
         token = self.tokens.tokens
@@ -236,6 +240,7 @@ _TEXTS = (
     *("carrier_code", "outlet_id", "courier_id", "pickup_adcode", "dest_adcode", "goods_name", "goods_form"),
     *("sender_name", "sender_phone", "sender_id_type", "sender_id_no", "recipient_phone"),
 )
+_CODES = ("carrier_code", "outlet_id", "courier_id")
 _SHIPMENT_NAMES, _SCAN_NAMES, _INSPECTION_NAMES = (
     tuple(field.name for field in fields(record)) for record in (Shipment, Scan, Inspection)
 )

@@ -1,37 +1,43 @@
 """Identity numbers: normal form, masking, and whether a number can exist.
 
-Resident ID (GB 11643): 6 region + 8 birth date + 3 order + check (ISO 7064 MOD 11-2). Of the same form are the
-residence permits of Hong Kong, Macau and Taiwan residents (810000, 820000, 830000) and the foreigner's permanent
-residence card (9 + 2 province + 3 nationality). A region that was ever assigned is assigned: people keep the number of
-a county that was dissolved, and are renumbered into one that is younger than they are.
+Resident ID (GB 11643): 6 region + 8 birth date + 3 order + check (ISO 7064 MOD 11-2). The forms of other documents are
+lines of `data/documents.csv`, see `streams.flow.describe.documents`. A region that was ever assigned is assigned:
+people keep the number of a county that was dissolved, and are renumbered into one that is younger than they are. A
+region that the table lacks may exist all the same: whether such a number is valid is not known.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streams.flow.describe.place import CODES, assigned_regions
-from streams.flow.describe.text import MASK, nfkc, normalised
+from streams.flow.describe.documents import ASSIGNED, IMPOSSIBLE, JUDGED, form_of, known_lengths, regions
+from streams.flow.describe.text import BULLET, STARS, clean, strange
+from streams.flow.layout import ID_FAULTS
 
 LENGTH = 18
 PREFIX = "^([0-9]{14})"  # region and birth date: what numbers made up in one sitting share
 AGE_YEARS_MAX = 110
 CHINA_TIME_MS = 8 * 3_600_000  # UTC+8 all year
 
-RESIDENCE_PERMITS = (810_000, 820_000, 830_000)
-# Travel permits: Hong Kong and Macau H/M and 8 digits, with 2 of the issue on older ones; Taiwan 8 digits, formerly 10.
-TRAVEL_PERMIT = r"^(?:[HM][0-9]{8}(?:[0-9]{2})?|[0-9]{8}|[0-9]{10})$"
+_FAULT = {name: code for code, name in enumerate(ID_FAULTS)}
+_NO_FAULT: Final = len(ID_FAULTS)
 
-# Unicode's dashes and spaces, the minus, the soft and bullet hyphens, and what is a space by name but not by class.
-_SEPARATORS = re.compile(
-    r"[\s\-\u00ad\u058a\u05be\u1400\u1806\u180e\u200b\u200c\u200d\u2010-\u2015\u2043\u2060\u2212\u2e17\u2e1a\u2e3a\u2e3b"
-    r"\u2e40\u2e5d\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\ufeff\uff0d\U00010d6e\U00010ead]+"
-)
+# Numbers in normal form, masked or not; all others are read one by one.
+_PLAIN = r"^(?:[0-9]+X?|[HM][0-9]+|[0-9]{1,16}\*[0-9*]*X?)$"
+_SEPARATORS = r"[\s\p{Pd}\x{2043}\x{2212}]+"
+# Crosses for a final X; and letters of other scripts for those that numbers of documents begin or end with.
+_CROSSED = re.compile(r"([0-9]{17})[×✕✖✗✘❌❎╳⨉⨯]")
+_LETTERS = str.maketrans("ХΧНΗМΜ", "XXHHMM")
+_STAR = re.compile(f"[{STARS}{BULLET}]")
+_SIGN_RUN = re.compile(r"([^\w]|[_〇])\1+")
+_LETTER_RUN = re.compile(r"([A-Z])\1+")
+_X_RUN_MIN = 4  # of a number that may hold the letter: shorter runs occur in numbers of passports and enterprises
+
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)  # by weighted sum modulo 11
 _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -40,49 +46,72 @@ _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 def describe_ids(id_no: pl.Series, id_type: pl.Series, picked_up_at: pl.Series) -> pl.DataFrame:
     """Columns of identity numbers, row by row. `picked_up_at` is epoch ms UTC.
 
-    id_norm (String): NFKC, spaces and hyphens removed, upper case; null if nothing is left.
-    id_masked (Boolean): part of it is hidden.
+    id_norm (String): NFKC, nothing invisible, spaces and hyphens removed, upper case; stars for what hides a part; null
+    if nothing is left.
+    id_masked (Boolean): part of it is hidden: a star or what looks like one, or one character repeated that such a
+    number cannot hold.
     id_valid (Boolean): the number can exist. Null unless it is given in full and `id_type` is resident_id or
-    hmt_permit; also null if all but its age is right and `picked_up_at` is null.
+    hmt_permit; also null if nothing is wrong with it but that its region is unknown, or `picked_up_at` is null.
+    id_fault (UInt8): what is wrong with a number that cannot exist, as a position of `ID_FAULTS`; null where id_valid
+    is not false.
     id_prefix14 (String): region and birth date of a resident ID, valid or not, that begins with 14 digits; else null.
     """
-    norm = normalised(id_no, r"^[0-9A-Z*]+$", _repair)
+    kind = id_type.cast(pl.String)
+    norm = _normal(id_no, kind)
     # One query for all that polars does: at batches of some thousand rows each further one costs as much as its rows.
-    frame = pl.DataFrame({"norm": norm, "type": id_type.cast(pl.String)}).select_seq(
+    frame = pl.DataFrame({"norm": norm, "type": kind}).select_seq(
         "norm",
-        masked=pl.col("norm").str.contains(MASK).fill_null(False),
+        masked=pl.col("norm").str.contains("*", literal=True).fill_null(False),
         length=pl.col("norm").str.len_bytes().fill_null(0),
         resident=(pl.col("type") == "resident_id").fill_null(False),
-        permit=(pl.col("type") == "hmt_permit").fill_null(False),
+        judged=pl.col("type").is_in(JUDGED).fill_null(False),
         prefix=pl.col("norm").str.extract(PREFIX, 1),
     )
     length = frame["length"].to_numpy()
-    given = (length > 0) & ~frame["masked"].to_numpy()
-    resident = frame["resident"].to_numpy() & given
-    permit = frame["permit"].to_numpy() & given
+    judged = frame["judged"].to_numpy() & (length > 0) & ~frame["masked"].to_numpy()
 
-    rows = np.flatnonzero((resident | permit) & (length == LENGTH))
-    digits, check = _matrix(norm.gather(rows))
-    pickup = picked_up_at.gather(rows)
-    can_exist = _number_exists(digits, check)
-    valid = np.zeros(len(norm), dtype=np.bool_)
-    valid[rows] = can_exist & _age_possible(digits, pickup.fill_null(0).to_numpy())
-    if permit.any():
-        valid |= permit & norm.str.contains(TRAVEL_PERMIT).fill_null(False).to_numpy()
-    undecided = ~(resident | permit)
-    if pickup.null_count():
-        undecided[rows[can_exist & pickup.is_null().to_numpy()]] = True
-    return frame.with_columns(valid=pl.Series(valid), undecided=pl.Series(undecided)).select_seq(
+    fault = np.full(len(norm), _NO_FAULT, dtype=np.uint8)
+    fault[judged] = _FAULT["length"]
+    undecided = ~judged
+    rows = np.flatnonzero(judged & (length == LENGTH))
+    dated = picked_up_at.is_not_null().to_numpy()
+    fault[rows], unknown = _faults(*_matrix(norm.gather(rows)), picked_up_at.fill_null(0).to_numpy()[rows], dated[rows])
+    undecided[rows] = unknown
+    others = np.flatnonzero(judged & ~undecided & (fault != _NO_FAULT) & (length != LENGTH))
+    if len(others):
+        fault[others] = _faults_of_forms(norm.gather(others), kind.gather(others), picked_up_at.gather(others))
+    return frame.with_columns(fault=pl.Series(fault), undecided=pl.Series(undecided)).select_seq(
         id_norm="norm",
         id_masked="masked",
-        id_valid=pl.when(~pl.col("undecided")).then("valid"),
+        id_valid=pl.when(~pl.col("undecided")).then(pl.col("fault") == _NO_FAULT),
+        id_fault=pl.when(~pl.col("undecided"), pl.col("fault") != _NO_FAULT).then("fault"),
         id_prefix14=pl.when("resident", ~pl.col("masked")).then("prefix"),
     )
 
 
-def _repair(number: str) -> str:
-    # Upper case can undo NFKC only outside ASCII, where no valid number lives.
-    return _SEPARATORS.sub("", nfkc(number)).upper()
+def _normal(id_no: pl.Series, kind: pl.Series) -> pl.Series:
+    rows = strange(id_no, _PLAIN)
+    if len(rows) == 0:
+        return id_no
+    bare = clean(id_no.gather(rows)).str.replace_all(_SEPARATORS, "").str.to_uppercase()
+    read = [_read(number, its) if number else None for number, its in zip(bare, kind.gather(rows), strict=True)]
+    return id_no.clone().scatter(rows, pl.Series(read, dtype=pl.String))
+
+
+def _read(number: str, kind: str | None) -> str:
+    """A number without separators in its last form."""
+    number = number.translate(_LETTERS)
+    if crossed := _CROSSED.fullmatch(number):
+        return crossed[1] + "X"
+    number = _SIGN_RUN.sub(_stars, _STAR.sub("*", number))
+    if kind in JUDGED:
+        return number if form_of(number, kind) else _LETTER_RUN.sub(_stars, number)
+    lone = kind != "uscc" and not re.search("[A-WYZ]", number)
+    return re.sub(f"X{{{2 if lone else _X_RUN_MIN},}}", _stars, number)
+
+
+def _stars(run: re.Match[str]) -> str:
+    return "*" * len(run[0])
 
 
 def _matrix(numbers: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -94,30 +123,52 @@ def _matrix(numbers: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return matrix[:, :-1] - np.uint8(ord("0")), matrix[:, -1]
 
 
-def _number_exists(digits: NDArray[np.uint8], check: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Characters, region, calendar date and check character are right."""
-    numeric: NDArray[np.bool_] = np.all(digits <= 9, axis=1)
+def _faults(
+    digits: NDArray[np.uint8], check: NDArray[np.uint8], picked_up_at: NDArray[np.int64], dated: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The first fault of each number of 18 characters, and where none is found but not all is known.
+
+    picked_up_at: epoch ms, where `dated`; elsewhere nothing is said of age.
+    """
+    numeric = np.all(digits <= 9, axis=1)
     safe = np.where(numeric[:, None], digits, 0)
-    right = _CHECKS[(safe @ np.array(_WEIGHTS, dtype=np.int64)) % 11] == check
+    expected = _CHECKS[(safe @ np.array(_WEIGHTS, dtype=np.int64)) % 11]
     year, month, day = _birth(safe)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = _MONTH_DAYS[np.where(month <= 12, month, 0)] + (leap & (month == 2))
-    real = (day >= 1) & (day <= days)
-    exists: NDArray[np.bool_] = numeric & right & real & regions()[_value(safe[:, :6])]
-    return exists
+    # Dates as the number YYYYMMDD: their order is that of time, and 110 years are 1,100,000.
+    birth, pickup = year * 10_000 + month * 100 + day, _china_date(picked_up_at)
+    region = regions()[_value(safe[:, :6])]
+    wrong = {
+        "characters": ~numeric | ~((check - np.uint8(ord("0")) <= 9) | (check == ord("X"))),
+        "region": region == IMPOSSIBLE,
+        "date": (day < 1) | (day > days),
+        "future": dated & (birth > pickup),
+        "too_old": dated & (birth + AGE_YEARS_MAX * 10_000 < pickup),
+        "check_digit": expected != check,
+    }
+    fault = np.select(list(wrong.values()), [_FAULT[name] for name in wrong], _NO_FAULT).astype(np.uint8)
+    return fault, (fault == _NO_FAULT) & ((region != ASSIGNED) | ~dated)
 
 
-def _age_possible(digits: NDArray[np.uint8], picked_up_at: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Born not after the pickup's date in China, and not more than 110 years before it."""
-    date = (picked_up_at + CHINA_TIME_MS).astype("datetime64[ms]").astype("datetime64[D]")
+def _faults_of_forms(numbers: pl.Series, kinds: pl.Series, picked_up_at: pl.Series) -> list[int]:
+    """The faults of numbers of other lengths than 18, by the forms that documents of their kind have at pickup."""
+    faults = []
+    for number, kind, at in zip(numbers, kinds, picked_up_at, strict=True):
+        if form_of(number, kind, at):
+            faults.append(_NO_FAULT)
+        else:
+            faults.append(_FAULT["characters" if len(number) in known_lengths(kind) else "length"])
+    return faults
+
+
+def _china_date(at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The date in China of epoch ms, as the number YYYYMMDD."""
+    date = (at + CHINA_TIME_MS).astype("datetime64[ms]").astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     months = month.astype(np.int64)
-    # Dates as the number YYYYMMDD: their order is that of time, and 110 years are 1,100,000.
-    pickup = (1970 + months // 12) * 10_000 + (months % 12 + 1) * 100 + (date - month).astype(np.int64) + 1
-    year, month_no, day = _birth(digits)
-    birth = year * 10_000 + month_no * 100 + day
-    possible: NDArray[np.bool_] = (birth <= pickup) & (birth + AGE_YEARS_MAX * 10_000 >= pickup)
-    return possible
+    day: NDArray[np.int64] = (date - month).astype(np.int64) + 1
+    return (1970 + months // 12) * 10_000 + (months % 12 + 1) * 100 + day
 
 
 def _birth(digits: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -128,16 +179,3 @@ def _value(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Rows of decimal digits as numbers."""
     value: NDArray[np.int64] = digits @ 10 ** np.arange(digits.shape[1] - 1, -1, -1)
     return value
-
-
-@cache
-def regions() -> NDArray[np.bool_]:
-    """For each six-digit code, whether a number may begin with it."""
-    assigned = assigned_regions()
-    table = np.zeros(CODES, dtype=np.bool_)
-    table[assigned] = True
-    table[list(RESIDENCE_PERMITS)] = True
-    # Nationalities are not checked against today's list: countries end, and a card outlives them.
-    provinces = np.unique(assigned[assigned < 900_000] // 10_000)
-    table[(900_000 + provinces[:, None] * 1_000 + np.arange(1_000)).ravel()] = True
-    return table

@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
+import opencc
 import polars as pl
 
+from streams.flow.describe.courtesy import Courtesy
 from streams.flow.describe.lexicon import read_terms
-from streams.flow.describe.text import MASK, MASK_NAME, nfkc, normalised
+from streams.flow.describe.text import BULLET, STARS, clean, normalised, strange
 
-_MOBILE = r"^(?:0086|86)?(1[3-9][0-9]{9})$"
+# A mobile in digits and plus signs. One with another country's code (+1 380…, 00852…) is none, whatever follows.
+_MOBILE = r"^(?:\+?(?:00)?86)?(1[3-9][0-9]{9})$"
+# North American numbers without their plus sign; nobody groups a Chinese mobile so.
+_NANP = r"(?:^|[^0-9])1[^0-9+]+[2-9][0-9]{2}[^0-9+]+[0-9]{3}[^0-9+]+[0-9]{4}(?:[^0-9]|$)"
+_MASKED_PHONE = re.compile(rf"[{STARS}{BULLET}]|([^\s0-9()+./-])\1+(?=[0-9])|(?<=[0-9])([^\s0-9()+./-])\2+")
 
 
 def describe_names(name: pl.Series) -> pl.DataFrame:
     """Columns of names, row by row.
 
-    name_norm (String): NFKC, white space removed, casefold; null if nothing is left.
-    name_masked (Boolean): part of it is hidden (王*). False without a name.
+    name_norm (String): NFKC, nothing invisible, white space removed, casefold, simplified characters, one dot between
+    its parts, without the number that a marketplace appends; stars for what hides a part; null if nothing is left.
+    name_masked (Boolean): part of it is hidden (王*, 王XX). False without a name.
     name_placeholder (Boolean): a name in full that names nobody: a word of `data/names/placeholder.txt` (digits and
-    punctuation around it do not count), one character repeated, or no letter at all. False without a name.
+    punctuation around it do not count), a surname with a form of address, one character repeated, or no letter at all.
+    False without a name.
     """
-    norm = normalised(name, r"^[a-z0-9*·\x{4E00}-\x{9FFF}]+$", _fold)
+    norm = normalised(name, _plain_name(), _fold_all)
     text = pl.col("norm")
+    address = courtesy()
     frame = pl.DataFrame({"norm": norm}).select_seq(
         "norm",
-        masked=text.str.contains(MASK_NAME).fill_null(False),
+        masked=text.str.contains("*", literal=True).fill_null(False),
         word=text.is_in(list(placeholders())),
-        mixed=(text.str.contains(r"[^\p{L}]") & ~text.str.contains(MASK_NAME)).fill_null(False),
-        # One character repeated has equal ends; few other names do, so that only those are looked at one by one.
+        # Few names are looked at one by one: those that are not letters alone, or may have a form of address.
+        odd=text.str.contains(rf"[^\p{{L}}*]|{address.maybe}").fill_null(False),
+        # One character repeated has equal ends.
         ends=((text.str.head(1) == text.str.tail(1)) & (text.str.len_chars() > 1)).fill_null(False),
     )
     placeholder = frame["word"].fill_null(False).to_numpy().copy()
-    for column, test in (("ends", _repeated), ("mixed", _bare_placeholder)):
-        rows = np.flatnonzero(frame[column].to_numpy())
-        if len(rows):
-            placeholder[rows] |= [test(name) for name in norm.gather(rows).to_list()]
+    rows = np.flatnonzero((frame["odd"] | frame["ends"]).to_numpy() & ~placeholder & ~frame["masked"].to_numpy())
+    if len(rows):
+        pairs = zip(norm.gather(rows).to_list(), name.gather(rows).to_list(), strict=True)
+        placeholder[rows] = [_repeated(text) or _bare(text) or address.says(text, given) for text, given in pairs]
     placeholder &= ~frame["masked"].to_numpy()
     return pl.DataFrame(
         [
@@ -50,28 +61,95 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
 def mobiles(phone: pl.Series) -> pl.Series:
     """Mobile numbers in one form, row by row (String): 11 digits, without +86 or 0086; null for anything else.
 
-    That is a masked number (131****1907), a landline, or a virtual number (mobile and extension), which stands for many
-    people. The shape 1[3-9] and 9 digits is deliberately wider than the ranges assigned today: new ones open every
-    year, and history should link them from the first day.
+    That is a masked number (131****1907), a landline, one with another country's code, or a virtual number (mobile and
+    extension), which stands for many people. The shape 1[3-9] and 9 digits is deliberately wider than the ranges
+    assigned today: new ones open every year, and history should link them from the first day.
     """
-    norm = normalised(phone, r"^[0-9]+$", nfkc)
-    masked = norm.str.contains(MASK).fill_null(False)
-    return norm.str.replace_all(r"[^0-9]", "").str.extract(_MOBILE).set(masked, None)
+    rows = strange(phone, r"^[0-9]*$")
+    if len(rows):
+        bare = clean(phone.gather(rows)).str.replace_all("➕", "+")
+        digits = bare.str.replace_all(r"[^0-9+]", "").set(bare.str.contains(_NANP).fill_null(False), None)
+        hidden = [text is None or _MASKED_PHONE.search(text) is not None for text in bare.to_list()]
+        phone = phone.clone().scatter(rows, digits.set(pl.Series(hidden, dtype=pl.Boolean), None))
+    return phone.str.extract(_MOBILE)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+# Between the parts of Uyghur, Kazakh and foreign names: whatever dot the keyboard has.
+_DOTS = ".·•‧∘∙⋅⁃◦⦁⸰⸱⸳・。ꞏ᛫ᐧ𐄁"
+_DOT = "·"
+_DASHES = "‐-―−-"
+_ALIKE = str.maketrans({**dict.fromkeys("’‘ʼʻʹ′`´", "'"), **dict.fromkeys("‐‑‒–−", "-")})
+_LETTER = r"[^\W\d_]"
+_HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
+# What a marketplace appends so that the courier can dial a virtual number: [7839], 【7839】, (7839), 转7839, -7839.
+_BEFORE_NUMBER = r"(?:(?:转|轉|ext\.?|分机|分機|尾号|尾號|虚拟号|[#:-])\s*)"
+_APPENDED = re.compile(
+    rf"(?<={_LETTER})[\s,;:]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}?[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
+    rf"|(?:{_BEFORE_NUMBER}|[_,/])\s*[0-9]{{3,6}})+$",
+    re.IGNORECASE,
+)
+_MASKS = frozenset("*#?_")
+_STAR = re.compile(f"[{STARS}]")
+_DOT_RUN = re.compile(f"[{re.escape(_DOTS)}]+")
+# What hides a part of a name: a bullet at an end, two other dots or dashes there, any other sign twice, a word of x in
+# a Latin name, one Latin letter repeated in a Chinese one (王xx).
+_HIDDEN = [
+    re.compile(pattern)
+    for pattern in (
+        rf"^(?:•|[{re.escape(_DOTS)}]{{2,}}|[{_DASHES}]{{2,}})(?=.)|(?<=.)(?:•|[{re.escape(_DOTS)}]{{2,}}|[{_DASHES}]{{2,}})$",
+        rf"([^\w\s'{re.escape(_DOTS)}{_DASHES}]|[_〇])\1+",
+        rf"(?<={_LETTER}\s)xx+(?!{_LETTER})|(?<!{_LETTER})xx+(?=\s{_LETTER})",
+        rf"(?<={_HAN})\s?([a-z])\1+(?![a-z])|(?<![a-z])([a-z])\2+\s?(?={_HAN})",
+    )
+]
+
+
+@cache
+def _plain_name() -> str:
+    """The names that are their own normal form: simplified characters, a dot between parts, stars behind."""
+    cuts = [0x4DFF, *sorted(code for code in simplified() if 0x4E00 <= code < 0xA000), 0xA000]
+    runs = ((before + 1, after - 1) for before, after in pairwise(cuts) if after - before > 1)
+    plain = "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
+    return rf"^[{plain}]+(?:{_DOT}[{plain}]+)*\**$"
+
+
+@cache
+def simplified() -> dict[int, str]:
+    """Each traditional character to its simplified form, one by one: in a name no phrase says which is meant."""
+    han = [chr(code) for code in (*range(0x3400, 0xA000), *range(0x20000, 0x2A6E0))]
+    folded = opencc.OpenCC("t2s").convert("\n".join(han)).split("\n")
+    return {ord(before): after for before, after in zip(han, folded, strict=True) if before != after}
+
+
+def _fold_all(names: pl.Series) -> pl.Series:
+    return pl.Series(names.name, [_fold(name) if name else None for name in names.to_list()], dtype=pl.String)
 
 
 def _fold(name: str) -> str:
-    return "".join(nfkc(name).casefold().split())
+    """The normal form of a name that is `clean`."""
+    name = _STAR.sub("*", _APPENDED.sub("", name).casefold().translate(_ALIKE))
+    if any(map(str.isalpha, name)) or not _MASKS.isdisjoint(name):  # dots alone hide nothing
+        for hidden in _HIDDEN:
+            name = hidden.sub(_stars, name)
+    folded = "".join(_DOT_RUN.sub(_DOT, name).split())
+    return (folded.strip(_DOT) or folded).translate(simplified())
+
+
+def _stars(run: re.Match[str]) -> str:
+    return "*" * len(run[0])
 
 
 def _repeated(name: str) -> bool:
-    return len(set(name)) == 1
+    return len(name) > 1 and len(set(name)) == 1
 
 
 # Rare characters of names are written with private-use codes where no font has them.
 _NOT_LETTERS = re.compile(r"[^\w\ue000-\uf8ff]|[\d_]")
 
 
-def _bare_placeholder(name: str) -> bool:
+def _bare(name: str) -> bool:
     """Without digits and punctuation nothing is left, or a placeholder word is (测试01, N/A)."""
     letters = _NOT_LETTERS.sub("", name)
     return not letters or letters in placeholders()
@@ -81,3 +159,10 @@ def _bare_placeholder(name: str) -> bool:
 def placeholders() -> frozenset[str]:
     """Words that name nobody, without what is not a letter."""
     return frozenset(_NOT_LETTERS.sub("", _fold(word)) for word in read_terms("names/placeholder.txt"))
+
+
+@cache
+def courtesy() -> Courtesy:
+    """Forms of address in place of names."""
+    words = [word for word in placeholders() if not word.isascii()]
+    return Courtesy(read_terms("names/surnames.txt"), read_terms("names/titles.txt"), words)

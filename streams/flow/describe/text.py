@@ -1,4 +1,4 @@
-"""Text normalisation shared by the columns on persons.
+"""Text normalisation shared by the columns on persons and by codes.
 
 Nearly all values of a stream are already in normal form. One pattern finds those that are not; only they are rebuilt.
 """
@@ -12,23 +12,77 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-# The star, and what carriers and keyboards put in its place. U+2022 is left out: in names it is also a letter's dot.
-_STARS = "*×∗⁎✱✲✳✻✽●○◯■□█▇★☆"
-MASK = f"[{re.escape(_STARS)}•]"
-# In a name U+2022 often stands for the middle dot between its parts: only doubled or at an end it hides something.
-MASK_NAME = f"[{re.escape(_STARS)}]|••|^•|•$"
+# Not seen: Unicode's default-ignorable characters (variation selectors, fillers, tags among them), formats, controls.
+_INVISIBLE = r"[[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}]--\s]"
+# U+2800 is blank to the eye and a symbol by its class.
+_SPACE = r"[\s\x{2800}]+"
+# What exports put around a value so that a spreadsheet takes it for text: '440…, "440…", ="440…".
+_QUOTES = r"[\s\p{Quotation_Mark}`´′‵ʹʻʼˈ｀]+"
+_EXPORT = rf"^{_QUOTES[:-2]}=＝]+|{_QUOTES}$"
+
+# The star and what carriers and keyboards put in its place: asterisks, crosses, stars, circles, squares, blocks. The
+# inside of a character class.
+STARS = (
+    "*∗⁎⁑⁂٭꙳※⊛⋆"
+    "✢✣✤✥✱✲✳✴✵✶✷✸✹✺✻✼✽❂❃❇❈❉❊❋⚹🞯🞰🞱🞲🞳🞴🞵🞶🞷🞸🞹🞺🞻🞼🞽🞾🞿"
+    "×✕✖✗✘❌❎╳⨉⨯"
+    "★☆✡✦✧✩✪✫✬✭✮✯✰⭐⭑⭒"
+    "\u2580-\u25e5\u25e7-\u25ff⚪⚫⬛⬜⬤⭕⭘⚬🔴🔵🔲🔳🟠🟡🟢🟣🟤🟥🟦🟧🟨🟩🟪🟫"
+)
 
 
-def normalised(text: pl.Series, clean: str, repair: Callable[[str], str]) -> pl.Series:
-    """`text` with each value that does not match `clean` put through `repair`; empty becomes null."""
-    dirty = ~text.str.contains(clean)
-    rows = np.flatnonzero(dirty.fill_null(False).to_numpy())
+BULLET = "•"  # a star too, but in names, where it is also a dot
+
+
+def clean(text: pl.Series) -> pl.Series:
+    """The one normal form that all others start from, row by row.
+
+    NFKC, without characters that nobody sees, without the quotes of an export around it, white space as single spaces
+    and none at the ends. Empty becomes null.
+    """
+    return (
+        text.str.replace_all(_INVISIBLE, "")
+        .str.replace_all(_EXPORT, "")
+        .str.normalize("NFKC")
+        .str.replace_all(_SPACE, " ")
+        .str.strip_chars(" ")
+        .replace("", None)
+    )
+
+
+def cleaned(text: str) -> str:
+    """`clean` of one value; empty if nothing is left."""
+    if _PLAIN_CODE.match(text):
+        return text
+    return str(clean(pl.Series([text], dtype=pl.String)).item() or "")
+
+
+_PLAIN_CODE = re.compile(r"^[!#-&(-<>-_a-~]+\Z")  # printable ASCII without spaces and quotes
+
+
+def codes(text: pl.Series) -> pl.Series:
+    """`clean` of codes such as outlet_id, nearly all of which are in their normal form; one of which nothing is left
+    stays as it is."""
+    return normalised(text, r"^[!#-&(-<>-_a-~]+$", lambda dirty: dirty).fill_null(text)
+
+
+def code(text: str) -> str:
+    """`codes` of one value."""
+    return cleaned(text) or text
+
+
+def normalised(text: pl.Series, plain: str, finish: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """`text` with each value that does not match `plain` put through `clean` and `finish`; empty becomes null."""
+    rows = strange(text, plain)
     if len(rows) == 0:
         return text
-    repaired = [repair(value) or None for value in text.gather(rows).to_list()]
-    if len(rows) == len(text):
-        return pl.Series(text.name, repaired, dtype=pl.String)
-    return text.clone().scatter(rows, pl.Series(repaired, dtype=pl.String))
+    repaired = finish(clean(text.gather(rows))).replace("", None)
+    return repaired.alias(text.name) if len(rows) == len(text) else text.clone().scatter(rows, repaired)
+
+
+def strange(text: pl.Series, plain: str) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Rows whose value does not match `plain`."""
+    return np.flatnonzero((~text.str.contains(plain)).fill_null(False).to_numpy())
 
 
 def nfkc(text: str) -> str:

@@ -22,8 +22,8 @@ from streams.flow.batches import Batch, Movements, Plain, Rows, Uploads
 from streams.flow.decode import Limits, Rejected, decode
 from streams.flow.describe import goods
 from streams.flow.describe.describer import Describer
-from streams.flow.describe.identity import regions
-from streams.flow.describe.people import placeholders
+from streams.flow.describe.documents import regions
+from streams.flow.describe.people import courtesy, placeholders, simplified
 from streams.flow.front.tables import fingerprint
 from streams.flow.reference.table import DTYPES
 from streams.flow.sources import SOURCES, Source
@@ -174,6 +174,8 @@ def _describes(library: Any, describer: Describer) -> Any:
         joins=describer.joins,
         regions=regions().tobytes(),
         placeholders=sorted(placeholders()),
+        traditional="".join(map(chr, simplified())),
+        address=(courtesy().starts, courtesy().ends),
         read_goods=_said,
     )
 

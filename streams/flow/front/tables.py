@@ -20,6 +20,7 @@ from schemas import terms
 from schemas.records import Inspection, Record, Scan, Shipment
 from schemas.reference import Courier, Enterprise, Outlet
 from streams.flow import layout
+from streams.flow.describe import documents
 from streams.flow.reference.table import DTYPES
 
 RECORDS: Final[tuple[type[Record], ...]] = (Shipment, Scan, Inspection, Enterprise, Outlet, Courier)
@@ -39,6 +40,10 @@ _FORMS: Final = {
 _COLUMNS: Final = {
     "<i8": "i64", "<u8": "u64", "<i4": "i32", "<u4": "u32", "<u2": "u16", "|u1": "u8", "|b1": "bool", "|S2": "[u8; 2]",
 }  # fmt: skip
+REGIONS: Final = {
+    "pub const IMPOSSIBLE: u8": documents.IMPOSSIBLE,
+    "pub const ASSIGNED: u8": documents.ASSIGNED,
+}
 _PYTHONS: Final = ("offset", "area", "gone")  # columns that are filled in here, not there
 _FIELDS_MAX: Final = 64  # of a record: the reader has a bit for each
 
@@ -71,6 +76,9 @@ def _lines() -> Iterator[str]:
     yield f"pub const INSPECTION: u8 = {layout.INSPECTION};"
     yield from _module("kinds", [("pub const COUNT: usize", len(layout.KINDS)), *_kinds()])
     yield from _module("flags", _flags())
+    faults = ((f"pub const {name.upper()}: u8", code) for code, name in enumerate(layout.ID_FAULTS))
+    yield from _module("id_faults", faults, sparing=True)
+    yield from _module("regions", REGIONS.items())
     for name, dtype in ROWS.items():
         yield from _module(f"{name}_row", _columns(dtype))
     for record in RECORDS:

@@ -14,6 +14,7 @@ from schemas.reference import Courier, Enterprise, Outlet
 from streams.flow.decode import Kind, Rejected, decode, unframed
 from streams.flow.describe.identity import CHINA_TIME_MS, describe_ids
 from streams.flow.describe.people import mobiles
+from streams.flow.describe.text import cleaned, code
 from streams.flow.describe.tokens import Tokeniser
 from streams.flow.front.reader import Front
 from streams.flow.layout import DAY_MS, text_ref
@@ -95,10 +96,10 @@ class Reader:
 
 def _enterprises(records: Sequence[Enterprise], areas: Areas) -> Rows:
     rows = np.zeros(len(records), dtype=ENTERPRISE)
-    rows["enterprise"] = [text_ref(record.enterprise_id) for record in records]
+    rows["enterprise"] = [text_ref(code(record.enterprise_id)) for record in records]
     rows["since"] = [ALWAYS if record.licence_from is None else record.licence_from for record in records]
     rows["until"] = [_until(record.licence_to) for record in records]
-    rows["licensed"] = [bool((record.licence_no or "").strip()) for record in records]
+    rows["licensed"] = [bool(cleaned(record.licence_no or "")) for record in records]
     rows["scopes"] = [sum(1 << SCOPES.index(scope) for scope in set(record.licence_scopes)) for record in records]
     rows["area"] = [areas.number(record.licence_adcodes) for record in records]
     return rows
@@ -114,16 +115,19 @@ def _until(licence_to: int | None) -> int:
 
 def _outlets(records: Sequence[Outlet]) -> Rows:
     rows = np.zeros(len(records), dtype=OUTLET)
-    rows["outlet"] = [text_ref(record.outlet_id) for record in records]
-    rows["enterprise"] = [text_ref(record.enterprise_id) for record in records]
+    rows["outlet"] = [text_ref(code(record.outlet_id)) for record in records]
+    rows["enterprise"] = [text_ref(code(record.enterprise_id)) for record in records]
     rows["adcode"] = [int(record.adcode) for record in records]
     return rows
 
 
 def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
     rows = np.zeros(len(records), dtype=COURIER)
-    rows["carrier"] = np.array([text_ref(record.carrier_code) for record in records], dtype=np.uint64) & 0xFFFFFFFF
-    rows["courier"] = [text_ref(f"{record.carrier_code}:{record.courier_id}") for record in records]
+    carriers = [code(record.carrier_code) for record in records]
+    rows["carrier"] = np.array([text_ref(carrier) for carrier in carriers], dtype=np.uint64) & 0xFFFFFFFF
+    rows["courier"] = [
+        text_ref(f"{carrier}:{code(record.courier_id)}") for carrier, record in zip(carriers, records, strict=True)
+    ]
     rows["left"] = [NEVER if record.left_at is None else record.left_at for record in records]
     # As a sender's are, so that they are the same token.
     none = pl.Series([None] * len(records), dtype=pl.String)

@@ -1,5 +1,7 @@
 //! Identity numbers that are written plainly. See `streams/flow/describe/identity.py` for what is checked and why.
 
+use crate::tables::{id_faults, regions};
+
 const LENGTH: usize = 18;
 const PREFIX: usize = 14;
 const AGE_YEARS_MAX: i64 = 110;
@@ -23,6 +25,8 @@ pub struct Number {
     pub masked: bool,
     /// Whether it can exist; None where that cannot be told.
     pub valid: Option<bool>,
+    /// Why it cannot, as a code of `id_faults`.
+    pub fault: Option<u8>,
     has_prefix: bool,
 }
 
@@ -33,34 +37,61 @@ impl Number {
     }
 }
 
-/// A number of Latin letters, digits and stars; None for any other. `regions`: for each six-digit code, whether a number
-/// may begin with it.
-pub fn number(written: &str, document: Document, picked_up_at: i64, regions: &[bool]) -> Option<Number> {
-    if written.is_empty() || !written.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'*') {
+/// A number of digits, perhaps with a letter at one end or with stars; None for any other, and for one whose form the
+/// data file of documents has to tell. `table`: for each six-digit code what `regions` says.
+pub fn number(written: &str, document: Document, picked_up_at: i64, table: &[u8]) -> Option<Number> {
+    if !is_plain(written.as_bytes()) {
         return None;
     }
     let norm = written.to_ascii_uppercase();
     let masked = norm.contains('*');
     let bytes = norm.as_bytes();
-    let valid = (document != Document::Other && !masked)
-        .then(|| can_exist(bytes, picked_up_at, regions) || (document == Document::Permit && is_travel_permit(bytes)));
-    let has_prefix = document == Document::Resident
+    let mut number = Number { masked, valid: None, fault: None, has_prefix: false, norm: String::new() };
+    if document != Document::Other && !masked {
+        if bytes.len() != LENGTH {
+            return None;
+        }
+        number.fault = fault_of(bytes, picked_up_at, table);
+        let unknown = number.fault.is_none() && region_of(bytes, table) != regions::ASSIGNED;
+        number.valid = (!unknown).then_some(number.fault.is_none());
+    }
+    number.has_prefix = document == Document::Resident
         && !masked
         && bytes.get(..PREFIX).is_some_and(|prefix| prefix.iter().all(u8::is_ascii_digit));
-    Some(Number { norm, masked, valid, has_prefix })
+    number.norm = norm;
+    Some(number)
 }
 
-/// Characters, region, calendar date, check character and age are right.
-fn can_exist(bytes: &[u8], picked_up_at: i64, regions: &[bool]) -> bool {
-    if bytes.len() != LENGTH || !bytes[..LENGTH - 1].iter().all(u8::is_ascii_digit) {
-        return false;
+fn is_plain(bytes: &[u8]) -> bool {
+    let bytes = match bytes {
+        [b'H' | b'M' | b'h' | b'm', rest @ ..] | [rest @ .., b'X' | b'x'] => rest,
+        _ => bytes,
+    };
+    !bytes.is_empty() && bytes.iter().all(|&byte| byte.is_ascii_digit() || byte == b'*')
+}
+
+/// The first fault of a number of 18 characters.
+fn fault_of(bytes: &[u8], picked_up_at: i64, table: &[u8]) -> Option<u8> {
+    if !bytes[..LENGTH - 1].iter().all(u8::is_ascii_digit) {
+        return Some(id_faults::CHARACTERS);
     }
     let sum: u32 = bytes.iter().zip(WEIGHTS).map(|(byte, weight)| u32::from(byte - b'0') * weight).sum();
     let (year, month, day) = (value(&bytes[6..10]), value(&bytes[10..12]), value(&bytes[12..14]));
-    CHECKS[(sum % 11) as usize] == bytes[LENGTH - 1]
-        && is_date(year, month, day)
-        && regions[value(&bytes[..6]) as usize]
-        && age_is_possible(year * 10_000 + month * 100 + day, picked_up_at)
+    // Dates are the number YYYYMMDD: 110 years are 1,100,000.
+    let (birth, pickup) = (year * 10_000 + month * 100 + day, date_number(picked_up_at));
+    [
+        (region_of(bytes, table) == regions::IMPOSSIBLE, id_faults::REGION),
+        (!is_date(year, month, day), id_faults::DATE),
+        (birth > pickup, id_faults::FUTURE),
+        (birth + AGE_YEARS_MAX * 10_000 < pickup, id_faults::TOO_OLD),
+        (CHECKS[(sum % 11) as usize] != bytes[LENGTH - 1], id_faults::CHECK_DIGIT),
+    ]
+    .into_iter()
+    .find_map(|(wrong, fault)| wrong.then_some(fault))
+}
+
+fn region_of(bytes: &[u8], table: &[u8]) -> u8 {
+    table[value(&bytes[..6]) as usize]
 }
 
 fn is_date(year: i64, month: i64, day: i64) -> bool {
@@ -69,11 +100,10 @@ fn is_date(year: i64, month: i64, day: i64) -> bool {
     (1..=days).contains(&day)
 }
 
-/// Born not after the pickup's date in China, and not more than 110 years before it. Dates are the number YYYYMMDD.
-fn age_is_possible(birth: i64, picked_up_at: i64) -> bool {
-    let (year, month, day) = date_of((picked_up_at + CHINA_TIME_MS).div_euclid(DAY_MS));
-    let pickup = year * 10_000 + month * 100 + day;
-    birth <= pickup && birth + AGE_YEARS_MAX * 10_000 >= pickup
+/// The date in China of epoch ms.
+fn date_number(at: i64) -> i64 {
+    let (year, month, day) = date_of((at + CHINA_TIME_MS).div_euclid(DAY_MS));
+    year * 10_000 + month * 100 + day
 }
 
 /// Year, month and day of a count of days since 1970, by Howard Hinnant's `civil_from_days`.
@@ -87,12 +117,6 @@ fn date_of(days: i64) -> (i64, i64, i64) {
     let day = of_year - (153 * month + 2) / 5 + 1;
     let (year, month) = if month < 10 { (0, month + 3) } else { (1, month - 9) };
     (year_of_era + era * 400 + year, month, day)
-}
-
-/// Hong Kong and Macau: H or M and 8 digits, with 2 of the issue on older ones; Taiwan: 8 digits, formerly 10.
-fn is_travel_permit(bytes: &[u8]) -> bool {
-    let digits = bytes.strip_prefix(b"H").or(bytes.strip_prefix(b"M")).unwrap_or(bytes);
-    matches!(digits.len(), 8 | 10) && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn value(digits: &[u8]) -> i64 {

@@ -9,42 +9,44 @@ pub struct Name {
     pub placeholder: bool,
 }
 
-/// A name of Chinese characters, Latin letters, digits, stars, middle dots and spaces; None for any other.
-pub fn name(written: &str, placeholders: &HashSet<String>) -> Option<Name> {
-    let mut norm = String::with_capacity(written.len());
-    let (mut masked, mut all_letters, mut repeated) = (false, true, true);
-    let mut first = None;
-    for char in written.chars() {
-        let char = match char {
-            ' ' => continue,
-            'a'..='z' | 'A'..='Z' => char.to_ascii_lowercase(),
-            '\u{4e00}'..='\u{9fff}' => char,
-            '0'..='9' | '·' => {
-                all_letters = false;
-                char
-            }
-            '*' => {
-                all_letters = false;
-                masked = true;
-                char
-            }
-            _ => return None,
-        };
-        repeated &= *first.get_or_insert(char) == char;
-        norm.push(char);
-    }
-    first?; // nothing is left
-    let repeated = repeated && norm.chars().nth(1).is_some();
-    let placeholder = !masked
-        && (repeated || placeholders.contains(&norm) || (!all_letters && is_bare_placeholder(&norm, placeholders)));
-    Some(Name { norm, masked, placeholder })
+/// What tells a plain name from one that is Python's to read.
+pub struct Lists {
+    /// Words that name nobody.
+    pub placeholders: HashSet<String>,
+    /// Characters that have another, simplified form.
+    pub traditional: HashSet<char>,
+    /// What a form of address begins and ends with.
+    pub address_starts: HashSet<char>,
+    pub address_ends: HashSet<char>,
 }
 
-/// Without digits and punctuation nothing is left, or a placeholder word is (测试01).
-fn is_bare_placeholder(norm: &str, placeholders: &HashSet<String>) -> bool {
-    let letters: String =
-        norm.chars().filter(|char| char.is_ascii_lowercase() || !char.is_ascii() && *char != '·').collect();
-    letters.is_empty() || placeholders.contains(&letters)
+/// A name of simplified Chinese characters with single dots between, perhaps with stars behind; None for any other, and
+/// for one that may be a form of address.
+pub fn name(written: &str, lists: &Lists) -> Option<Name> {
+    let norm = written.trim_end_matches('*');
+    let masked = norm.len() < written.len();
+    let mut parts = norm.split('·');
+    if !parts.all(|part| !part.is_empty() && part.chars().all(|char| is_simplified(char, lists))) {
+        return None;
+    }
+    let mut chars = norm.chars();
+    let first = chars.next()?;
+    let last = chars.next_back();
+    if !masked {
+        if lists.address_starts.contains(&first) || lists.address_ends.contains(&last.unwrap_or(first)) {
+            return None;
+        }
+    }
+    let repeated = last == Some(first) && chars.all(|char| char == first);
+    let placeholder = !masked
+        && (repeated
+            || lists.placeholders.contains(norm)
+            || (norm.contains('·') && lists.placeholders.contains(&norm.replace('·', ""))));
+    Some(Name { norm: written.to_owned(), masked, placeholder })
+}
+
+fn is_simplified(char: char, lists: &Lists) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&char) && !lists.traditional.contains(&char)
 }
 
 /// A mobile number in one form: `Some(Some(11 digits))`; `Some(None)` for what is no full mobile number; None for one

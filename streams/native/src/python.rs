@@ -8,6 +8,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 use crate::batch::{numbered, Texts};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
+use crate::people;
 use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
 use crate::tables;
@@ -60,7 +61,7 @@ struct PyDescriber {
 #[pymethods]
 impl PyDescriber {
     #[new]
-    #[pyo3(signature = (*, token_key, priority_origins, priority_countries, kinds, joins, regions, placeholders, read_goods))]
+    #[pyo3(signature = (*, token_key, priority_origins, priority_countries, kinds, joins, regions, placeholders, traditional, address, read_goods))]
     #[allow(clippy::too_many_arguments)] // named, all of them
     fn new(
         token_key: &[u8],
@@ -70,6 +71,8 @@ impl PyDescriber {
         joins: bool,
         regions: &[u8],
         placeholders: Vec<String>,
+        traditional: &str,
+        address: (String, String),
         read_goods: Py<PyAny>,
     ) -> PyResult<Self> {
         let tokens =
@@ -83,8 +86,13 @@ impl PyDescriber {
             priority_countries,
             kinds: std::array::from_fn(|kind| kinds.contains(&kind)),
             joins,
-            regions: regions.iter().map(|&assigned| assigned != 0).collect(),
-            placeholders: placeholders.into_iter().collect(),
+            regions: regions.to_vec(),
+            names_known: people::Lists {
+                placeholders: placeholders.into_iter().collect(),
+                traditional: traditional.chars().collect(),
+                address_starts: address.0.chars().collect(),
+                address_ends: address.1.chars().collect(),
+            },
         };
         Ok(PyDescriber { describer, goods: Goods::default(), read_goods })
     }

@@ -5,7 +5,7 @@ use crate::identity::{self, Document, CHINA_TIME_MS, DAY_MS};
 use crate::movements::adcode;
 use crate::people;
 use crate::record::Record;
-use crate::refs::text_ref;
+use crate::refs::{code_ref, is_plain_code, text_ref};
 use crate::shipments::Describer;
 use crate::tables::{
     courier, courier_row, enterprise, enterprise_row, outlet, outlet_row, COURIER_FIELDS, ENTERPRISE_FIELDS,
@@ -43,11 +43,11 @@ impl Describer {
             Some(())
         });
         let strange = each(strange.into_iter().map(value), bytes_max, &OUTLET_FIELDS, |number, record| {
-            outlets.add(number, outlet_of(record));
+            outlets.add(number, outlet_of(record)?);
             Some(())
         });
         let strange = each(strange.into_iter().map(value), bytes_max, &ENTERPRISE_FIELDS, |number, record| {
-            enterprises.add(number, enterprise_of(record));
+            enterprises.add(number, enterprise_of(record)?);
             areas.push(record.texts(enterprise::LICENCE_ADCODES).iter().map(ToString::to_string).collect());
             Some(())
         });
@@ -58,6 +58,9 @@ impl Describer {
         let mut row = [0; courier_row::SIZE];
         let carrier = record.text(courier::CARRIER_CODE);
         let name = format!("{carrier}:{}", record.text(courier::COURIER_ID));
+        if !is_plain_code(&name) {
+            return None;
+        }
         courier_row::KEY.set(&mut row, key("courier", record.text(courier::ID)));
         courier_row::CARRIER.set(&mut row, text_ref(carrier.as_bytes()) & u64::from(u32::MAX));
         courier_row::COURIER.set(&mut row, text_ref(name.as_bytes()));
@@ -75,25 +78,29 @@ impl Describer {
     }
 }
 
-fn outlet_of(record: &Record<'_>) -> [u8; outlet_row::SIZE] {
+fn outlet_of(record: &Record<'_>) -> Option<[u8; outlet_row::SIZE]> {
     let mut row = [0; outlet_row::SIZE];
     outlet_row::KEY.set(&mut row, key("outlet", record.text(outlet::ID)));
-    outlet_row::OUTLET.set(&mut row, text_ref(record.text(outlet::OUTLET_ID).as_bytes()));
-    outlet_row::ENTERPRISE.set(&mut row, text_ref(record.text(outlet::ENTERPRISE_ID).as_bytes()));
+    outlet_row::OUTLET.set(&mut row, code_ref(record.text(outlet::OUTLET_ID))?);
+    outlet_row::ENTERPRISE.set(&mut row, code_ref(record.text(outlet::ENTERPRISE_ID))?);
     outlet_row::ADCODE.set(&mut row, adcode(record.text(outlet::ADCODE)));
-    row
+    Some(row)
 }
 
-fn enterprise_of(record: &Record<'_>) -> [u8; enterprise_row::SIZE] {
+fn enterprise_of(record: &Record<'_>) -> Option<[u8; enterprise_row::SIZE]> {
     let mut row = [0; enterprise_row::SIZE];
     let licence_no = record.text_of(enterprise::LICENCE_NO).unwrap_or("");
     enterprise_row::KEY.set(&mut row, key("enterprise", record.text(enterprise::ID)));
-    enterprise_row::ENTERPRISE.set(&mut row, text_ref(record.text(enterprise::ENTERPRISE_ID).as_bytes()));
+    enterprise_row::ENTERPRISE.set(&mut row, code_ref(record.text(enterprise::ENTERPRISE_ID))?);
     enterprise_row::SINCE.set(&mut row, record.integer_of(enterprise::LICENCE_FROM).unwrap_or(ALWAYS));
     enterprise_row::UNTIL.set(&mut row, record.integer_of(enterprise::LICENCE_TO).map_or(NEVER, until));
-    enterprise_row::LICENSED.set(&mut row, !licence_no.trim().is_empty());
+    let licensed = licence_no.bytes().any(|byte| byte.is_ascii_alphanumeric());
+    if !licensed && !licence_no.is_empty() {
+        return None; // signs that may all be invisible
+    }
+    enterprise_row::LICENSED.set(&mut row, licensed);
     enterprise_row::SCOPES.set(&mut row, record.codes(enterprise::LICENCE_SCOPES) as u8);
-    row
+    Some(row)
 }
 
 /// The first instant at which a licence holds no longer: a midnight in China stands for the day that it begins.

@@ -11,6 +11,16 @@ pub fn text_ref(text: &[u8]) -> u64 {
     xxh3_64(text).max(1)
 }
 
+/// The same of a code in its normal form, ASCII without spaces and quotes; None for another. See `codes` in
+/// `streams/flow/describe/text.py`.
+pub fn code_ref(code: &str) -> Option<u64> {
+    is_plain_code(code).then(|| text_ref(code.as_bytes()))
+}
+
+pub fn is_plain_code(code: &str) -> bool {
+    code.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'=' | b'`'))
+}
+
 pub fn event_ref(event_id: &str, seed: u64) -> u64 {
     xxh3_64_with_seed(event_id.as_bytes(), seed)
 }

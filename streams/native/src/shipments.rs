@@ -10,7 +10,7 @@ use crate::identity::{self, Document};
 use crate::movements::adcode;
 use crate::people;
 use crate::record::Record;
-use crate::refs::{parcel_ref, text_ref};
+use crate::refs::{is_plain_code, parcel_ref, text_ref};
 use crate::tables::{
     flags, kinds, shipment, shipment_customer_type, shipment_direction, shipment_goods_form, shipment_row,
     shipment_sender_id_type, NONE, SHIPMENT_FIELDS,
@@ -32,9 +32,9 @@ pub struct Describer {
     pub kinds: [bool; kinds::COUNT],
     /// Reference data are looked up.
     pub joins: bool,
-    /// For each six-digit code, whether an identity number may begin with it.
-    pub regions: Vec<bool>,
-    pub placeholders: HashSet<String>,
+    /// For each six-digit code, whether an identity number may begin with it, as `regions` says.
+    pub regions: Vec<u8>,
+    pub names_known: people::Lists,
 }
 
 /// What the plain records of a batch say, in the order of their numbers.
@@ -81,6 +81,12 @@ impl Describer {
     }
 
     fn row(&self, record: &Record<'_>, goods: &Said) -> Option<Row> {
+        if ![shipment::CARRIER_CODE, shipment::OUTLET_ID, shipment::COURIER_ID]
+            .iter()
+            .all(|&field| is_plain_code(record.text(field)))
+        {
+            return None;
+        }
         let mut row = [0; shipment_row::SIZE];
         plain(&mut row, record);
         let sender = self.sender(record)?;
@@ -92,6 +98,7 @@ impl Describer {
         let class = declared_class(record).unwrap_or(goods.class);
         shipment_row::FLAGS.set(&mut row, sender.flags | goods.flags | self.place_flags(record));
         shipment_row::GOODS_CLASS.set(&mut row, class);
+        shipment_row::SENDER_ID_FAULT.set(&mut row, sender.fault.unwrap_or(NONE));
         shipment_row::GOODS_TERM.set(&mut row, goods.term);
         shipment_row::GOODS_TRICK.set(&mut row, goods.trick);
         shipment_row::PERSON.set(&mut row, sender.person);
@@ -113,10 +120,11 @@ impl Describer {
             if !number.masked {
                 sender.person = self.ids.of(&[&number.norm]);
             }
+            sender.fault = number.fault;
             sender.prefix = number.prefix().map(str::to_owned);
         }
         if let Some(written) = record.text_of(shipment::SENDER_NAME) {
-            let name = people::name(written, &self.placeholders)?;
+            let name = people::name(written, &self.names_known)?;
             sender.flags |= flags::SENDER_NAME_GIVEN
                 | when(name.masked, flags::SENDER_NAME_MASKED)
                 | when(name.placeholder, flags::SENDER_NAME_PLACEHOLDER);
@@ -204,6 +212,7 @@ struct Sender {
     phone: u64,
     name: Option<String>, // one that counts
     prefix: Option<String>,
+    fault: Option<u8>,
 }
 
 /// The fields that go into the row as they are.

@@ -29,8 +29,24 @@ pub mod flags {
     pub const PRIORITY_LANE: u16 = 2048;
 }
 
+#[allow(dead_code)]
+pub mod id_faults {
+    pub const LENGTH: u8 = 0;
+    pub const CHARACTERS: u8 = 1;
+    pub const REGION: u8 = 2;
+    pub const DATE: u8 = 3;
+    pub const FUTURE: u8 = 4;
+    pub const TOO_OLD: u8 = 5;
+    pub const CHECK_DIGIT: u8 = 6;
+}
+
+pub mod regions {
+    pub const IMPOSSIBLE: u8 = 0;
+    pub const ASSIGNED: u8 = 2;
+}
+
 pub mod shipment_row {
-    pub const SIZE: usize = 180;
+    pub const SIZE: usize = 181;
     pub const EVENT: super::Column<u64> = super::Column::at(0);
     pub const VERSION_AT: super::Column<i64> = super::Column::at(8);
     pub const PICKED_UP_AT: super::Column<i64> = super::Column::at(16);
@@ -56,10 +72,11 @@ pub mod shipment_row {
     pub const REALNAME_METHOD: super::Column<u8> = super::Column::at(169);
     pub const REALNAME_CHECK: super::Column<u8> = super::Column::at(170);
     pub const SENDER_ID_TYPE: super::Column<u8> = super::Column::at(171);
-    pub const GOODS_CLASS: super::Column<u8> = super::Column::at(172);
-    pub const GOODS_TERM: super::Column<u32> = super::Column::at(173);
-    pub const GOODS_TRICK: super::Column<u8> = super::Column::at(177);
-    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(178);
+    pub const SENDER_ID_FAULT: super::Column<u8> = super::Column::at(172);
+    pub const GOODS_CLASS: super::Column<u8> = super::Column::at(173);
+    pub const GOODS_TERM: super::Column<u32> = super::Column::at(174);
+    pub const GOODS_TRICK: super::Column<u8> = super::Column::at(178);
+    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(179);
 }
 
 pub mod movement_row {
@@ -482,4 +499,4 @@ pub mod courier_review_status {
     pub const OVERDUE: u8 = 2;
 }
 
-pub const FINGERPRINT: &str = "7a38cb867e6f39c1";
+pub const FINGERPRINT: &str = "61b176657e51af53";

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
-from schemas.topics import RULES, TOPICS
+from schemas.topics import RULE_ACKS, RULES, TOPICS
 from streams.flow import sources
 from streams.kafka import admin as topics
 from streams.kafka.admin import TopicState
@@ -21,7 +21,7 @@ from streams.ops import preflight
 from streams.ops.doctor import rights
 from streams.ops.doctor.findings import Finding, fail, ok, warn
 from streams.rulesets.board import Board
-from streams.rulesets.reading import Standing, standing
+from streams.rulesets.reading import Standing, flooding, standing
 from streams.settings import Settings
 
 SAMPLE_ROWS = 200  # newest records of each partition
@@ -63,8 +63,11 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from rights.checks(settings, cluster, states)
     there = {state.topic.name: state.partitions for state in states if state.partitions}
     yield from _guarded("cleanup", _cleanup(cluster, there))
+    board = Board(servers, preflight.client(settings), settings.group)
     if there.get(RULES):
-        yield from _guarded("rule sets", [_rules(settings, Board(servers, preflight.client(settings), settings.group))])
+        yield from _guarded("rule sets", [_rules(settings, board)])
+    if there.get(RULE_ACKS):
+        yield from _guarded("floods", _floods(board))
     yield from _records(config, there, {state.topic.name for state in states if state.hidden})
 
 
@@ -145,11 +148,26 @@ def _rules(settings: Settings, board: Board) -> Finding:
         return ok("rule sets", "none was pushed: in force are rule files")
     if found.catalogue is None:
         return fail("rule sets", found.reason, "push a set that can be used: no worker starts with this one")
-    by = f"in force is set {found.in_force}, catalogue {found.catalogue.fingerprint}"
+    count = len(found.catalogue.rules)
+    by = f"in force is set {found.in_force}, {count} rules, catalogue {found.catalogue.fingerprint}"
     if found.in_force != found.newest:
         what = "`waybill rules rollback`, or push a set that can be used"
         return warn("rule sets", f"set {found.newest} cannot be used ({found.reason}); {by}", what)
     return ok("rule sets", by)
+
+
+def _floods(board: Board) -> Iterator[Finding]:
+    """Rules that workers hold back, because they open far more alerts than their budget allows. Raises ClientError."""
+    acks, members = board.acks(), board.members()
+    held = [(instance, each) for instance in sorted(members & acks.keys()) for each in acks[instance].held]
+    for instance, each in held:
+        yield warn(
+            "floods",
+            f"worker {instance}: {flooding(each)}",
+            "look at what waits with `waybill alerts --shadow`; then push the rule corrected, or with a larger budget",
+        )
+    if not held:
+        yield ok("floods", f"no rule is held back by the {len(members)} worker(s) that run")
 
 
 def _records(config: Mapping[str, object], there: Mapping[str, int], hidden: set[str]) -> Iterator[Finding]:

@@ -93,6 +93,8 @@ def test_terminal_json_page_and_list_say_the_same(
     assert all(example.parcel in out for example in gained.examples)
     assert "limits.names_90d_min: 3 → 2" in out
     assert "limits.names_90d_min: <del>3</del> → <ins>2</ins>" in html
+    assert "would refuse the new rules\n  identity.many_names: the case `" in out
+    assert "A push would be refused" in html
     assert '同一证件多个姓名 · <span lang="en">One ID number, several names</span>' in html
 
 
@@ -190,9 +192,15 @@ def test_a_rule_that_does_not_answer_has_dashes_for_figures(folder: Path, change
     by_id = {line.rule: line for line in compared(folder, changed)[0].rules}
     removed, added, same = by_id["route.priority_lane"], by_id["sender.unseen"], by_id["courier.burst"]
     assert removed.old is not None
-    assert removed.figures() == [f"{removed.old.yes:,}", "–", "0", f"{removed.lost:,}", f"{removed.old.unknown:,} → –"]
+    assert removed.figures() == [
+        f"{removed.old.yes:,}",
+        "–",
+        "0",
+        f"{removed.yes_removed:,}",
+        f"{removed.old.unknown:,} → –",
+    ]
     assert added.new is not None
-    assert added.figures() == ["–", f"{added.new.yes:,}", f"{added.gained:,}", "0", f"– → {added.new.unknown:,}"]
+    assert added.figures() == ["–", f"{added.new.yes:,}", f"{added.yes_added:,}", "0", f"– → {added.new.unknown:,}"]
     assert same.new is not None
     assert same.figures() == [*[f"{same.new.yes:,}"] * 2, "0", "0", f"{same.new.unknown:,}"]
 

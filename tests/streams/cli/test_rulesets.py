@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from rules.engine.folder import SHIPPED
-from schemas.rulesets import Ack, RuleSet, set_key
+from schemas.rulesets import Ack, Held, RuleSet, set_key
 from streams.cli import run
 from streams.ops import preflight
 from streams.rulesets import board
@@ -55,8 +55,8 @@ def topic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Topic:
     found = Topic()
     monkeypatch.setattr(preflight, "answers", lambda servers: True)
     monkeypatch.setattr(board.Board, "sets", lambda self: found.sets)
-    monkeypatch.setattr(board.Board, "members", lambda self, group: found.workers)
-    monkeypatch.setattr(board.Board, "acks", lambda self, group: found.acks)
+    monkeypatch.setattr(board.Board, "members", lambda self: found.workers)
+    monkeypatch.setattr(board.Board, "acks", lambda self: found.acks)
     monkeypatch.setattr(board.Board, "publish", lambda self, make: found.publish(make))
     return found
 
@@ -185,3 +185,50 @@ def test_there_is_nothing_to_go_back_to(capsys: Captured) -> None:
         "waybill: error: no set was pushed yet, so there is none to go back to\n",
     )
     assert "no set was pushed: every worker" in waybill(capsys, "status")[1]
+
+
+HELD = Held(rule="goods.vague_name", since=1_741_140_000_000, share=0.123, budget=0.05)
+
+
+def test_a_rule_that_is_held_back_is_shown(capsys: Captured, topic: Topic, mine: Path) -> None:
+    """By the push that finds it so, and whenever someone asks."""
+    topic.workers = {"0", "1"}
+    topic.answer = lambda name, made: applied(name, made, held=(HELD,) if name == "1" else ())
+    code, said = waybill(capsys, "push", "mine")
+    assert code == 0
+    line = (
+        "held back goods.vague_name opens too many alerts: 12.3% of verdicts, and its budget is 5.0%; held back since"
+    )
+    assert said.count(line) == 1
+    code, said = waybill(capsys, "status")
+    assert (code, said.count(line)) == (0, 1)
+    records = [json.loads(line) for line in waybill(capsys, "status", "--json")[1].splitlines()]
+    held = {record["worker"]: record["held"] for record in records if "worker" in record}
+    assert held == {"0": [], "1": [msgspec.to_builtins(HELD)]}
+
+
+def test_rules_of_files_are_counted_by_those_who_judge_by_them(capsys: Captured, topic: Topic, mine: Path) -> None:
+    topic.workers = {"0", "1"}
+    counts = {"0": 34, "1": 34}
+    topic.answer = lambda name, made: applied(name, made, rules=len(made.files) or counts[name])
+    waybill(capsys, "push", "mine")
+    assert waybill(capsys, "rollback", "--to", "files")[0] == 0
+
+    def newest() -> tuple[str, object]:
+        _, said = waybill(capsys, "status")
+        _, records = waybill(capsys, "status", "--json")
+        sets = [json.loads(line) for line in records.splitlines() if "set" in json.loads(line) and "at" in line]
+        return next(line for line in said.splitlines() if line.startswith("set 2")), next(
+            record["rules"] for record in sets if record["set"] == 2 and "worker" not in record
+        )
+
+    line, count = newest()
+    assert "  34 rules" in line
+    assert "removed" not in line
+    assert count == 34
+    said = waybill(capsys, "status")[1]
+    assert said.count("judges by set 2, 34 rules, catalogue own") == 2
+    counts["1"] = 33  # other files there: no number is that of all
+    waybill(capsys, "rollback", "--to", "files")
+    line = next(line for line in waybill(capsys, "status")[1].splitlines() if line.startswith("set 3"))
+    assert "the rule files of each worker" in line

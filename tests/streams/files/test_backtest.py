@@ -130,8 +130,8 @@ def test_each_rule_is_counted_as_it_answers(changed: Path, tmp_path: Path) -> No
                     sum(answer is what for answer in told) for what in (True, False, None)
                 )
         both = list(zip(before, after, strict=True))
-        assert line.gained == sum(now is True and was is not True for was, now in both)
-        assert line.lost == sum(was is True and now is not True for was, now in both)
+        assert line.yes_added == sum(now is True and was is not True for was, now in both)
+        assert line.yes_removed == sum(was is True and now is not True for was, now in both)
         answered += sum(answer is True for answer in before)
     assert answered > 100
     status = {line.rule: line.status for line in difference.rules if line.status != "same"}
@@ -253,3 +253,14 @@ def test_tallies_add_up_to_the_same_in_any_order(folder: Path, changed: Path, mo
             add(whole, part, 3)
         assert list(whole.causes()) == difference.causes
         assert whole.changes() == difference.changes
+
+
+def test_it_says_what_a_push_would_refuse(folder: Path, changed: Path, tmp_path: Path) -> None:
+    """The case of a limit that was changed, and what lint alone finds; nothing of rules that may be pushed."""
+    assert compared(folder, SHIPPED)[0].push_refuses == []
+    refuses = compared(folder, changed)[0].push_refuses
+    assert any(why.startswith("identity.many_names: the case ") for why in refuses)
+    mine = changed_rules(tmp_path / "mine")
+    edit(mine / "goods/vague_name.yaml", "misses: ", "misses: TODO ")
+    (why,) = compared(folder, mine)[0].push_refuses
+    assert why.endswith("goods/vague_name.yaml: misses: still to fill in (TODO)")

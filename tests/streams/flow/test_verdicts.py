@@ -112,6 +112,8 @@ def test_alerts_say_what_follows_from_the_answers(seed: int, parcels: int) -> No
         accepted = (shipment.outlet_id, shipment.courier_id) if shipment else ("", "")
         assert (alert.outlet_id, alert.courier_id) == accepted
         assert shipment or (alert.sender_token, alert.recipient_token) == (None, None)
+        assert (alert.direction, alert.pickup_adcode, alert.dest_adcode, alert.dest_country) == _way(shipment)
+        assert alert.goods_class == (recorded.evidence[parcel]["goods_class"] if shipment else None)
         assert alert.happened_at == max(_times(parcel, shipment, records))
         assert alert.jurisdiction_adcode in _next_stops(parcel, shipment, records)
         assert alert.catalogue == catalogue().fingerprint
@@ -121,6 +123,12 @@ def test_alerts_say_what_follows_from_the_answers(seed: int, parcels: int) -> No
             assert reason.evidence.keys() == set(rule.evidence)
             assert reason.evidence == {name: _shown(recorded.evidence[parcel][name]) for name in rule.evidence}
     assert not alerts
+
+
+def _way(shipment: Shipment | None) -> tuple[str | None, ...]:
+    if shipment is None:
+        return None, None, None, None
+    return shipment.direction, shipment.pickup_adcode, shipment.dest_adcode or None, shipment.dest_country
 
 
 def _times(parcel: str, shipment: Shipment | None, records: list[Record]) -> list[int]:

@@ -6,14 +6,17 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from streams.ops.doctor import machine
+from schemas.rulesets import Ack, Held
+from streams.ops.doctor import broker, machine
 from streams.ops.doctor.findings import Finding
+from streams.rulesets.board import Board
 from streams.settings import Settings
 
 KEYS = {"token_key": "k1:" + "ab" * 32, "token_state_key": "cd" * 32}
@@ -141,3 +144,33 @@ def test_a_port_held_by_what_is_no_worker_of_ours(tmp_path: Path, answer: bytes)
         found = report(tmp_path, web_port=other.getsockname()[1])["pages"]
         thread.join()
     assert found.status == "FAIL"
+
+
+@dataclass
+class Said:
+    """A board on which workers have said these things."""
+
+    found: dict[str, Ack]
+    there: set[str]
+
+    def acks(self) -> dict[str, Ack]:
+        """As `Board.acks`."""
+        return self.found
+
+    def members(self) -> set[str]:
+        """As `Board.members`."""
+        return self.there
+
+
+def test_a_rule_that_is_held_back_is_a_warning_while_the_worker_runs() -> None:
+    held = Held(rule="goods.vague_name", since=1_741_140_000_000, share=0.5, budget=0.05)
+    acks = {
+        name: Ack(group="g", instance=name, newest=0, in_force=0, fingerprint="f", at=0, held=held_by)
+        for name, held_by in {"0": (), "1": (held,), "gone": (held,)}.items()
+    }
+    (found,) = broker._floods(cast(Board, Said(acks, {"0", "1", "new"})))
+    assert (found.status, found.what) == ("WARN", "floods")
+    assert found.says.startswith("worker 1: goods.vague_name opens too many alerts: 50.0% of verdicts")
+    assert "push the rule corrected" in found.advice
+    (found,) = broker._floods(cast(Board, Said(acks, {"0"})))
+    assert found.status == "OK"

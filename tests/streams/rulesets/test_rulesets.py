@@ -14,7 +14,9 @@ import pytest
 from rules.engine.catalogue import load_files
 from rules.engine.folder import SHIPPED, read_files
 from schemas import topics
+from schemas.records import Shipment
 from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key, set_number
+from streams.files.checking import Checked, check
 from streams.flow.batches import Batch
 from streams.kafka.global_table import GlobalTable
 from streams.ops.doctor import broker as doctor
@@ -24,6 +26,7 @@ from streams.rulesets.reading import Sets, Source, Standing, standing
 from streams.settings import Settings
 from streams.worker.rules import RuleSetError
 from tests.runs import catalogue, difference, open_alerts, run
+from tests.schemas.samples import SHIPMENT
 from tests.workbench import Workbench, newest_open, workbench
 from tests.worlds import DAY, START, world
 
@@ -166,7 +169,7 @@ def copied(folder: Path, **changes: tuple[str, str]) -> Path:
 
 
 def test_a_folder_that_is_well_may_be_pushed(tmp_path: Path) -> None:
-    checked = pushing.check(copied(tmp_path), SETTINGS)
+    checked = check(copied(tmp_path), SETTINGS)
     assert checked.passed
     assert checked.files == PLAIN
     assert checked.fingerprint == pushed(1, PLAIN).fingerprint
@@ -175,14 +178,14 @@ def test_a_folder_that_is_well_may_be_pushed(tmp_path: Path) -> None:
 
 def test_what_lint_or_a_case_finds_keeps_a_folder_from_being_pushed(tmp_path: Path) -> None:
     lane = {"route__priority_lane": ("points: 15", "points: many")}
-    bad = pushing.check(copied(tmp_path / "a", **lane), SETTINGS)
+    bad = check(copied(tmp_path / "a", **lane), SETTINGS)
     assert (bad.passed, bad.report.count("error"), bad.played) == (False, 1, ())
     lane = {"route__priority_lane": ("when: ", "when: not ")}
-    wrong = pushing.check(copied(tmp_path / "b", **lane), SETTINGS)
+    wrong = check(copied(tmp_path / "b", **lane), SETTINGS)
     assert not wrong.passed
     assert {outcome.rule for outcome in wrong.failed} == {"route.priority_lane"}
     unknown = Settings(rule_overrides={"sender.velocity": {"points": 3}})
-    assert not pushing.check(copied(tmp_path / "c"), unknown).passed
+    assert not check(copied(tmp_path / "c"), unknown).passed
 
 
 class Written(Board):
@@ -224,7 +227,7 @@ def test_going_back(history: str, ends: list[dict[str, str]]) -> None:
             found.append(made.files)
         else:
             files = {"A": A, "B": B, "C": C}[step]
-            checked = pushing.Checked(files, cast(Any, None), pushed(1, files).fingerprint)
+            checked = Checked(files, cast(Any, None), pushed(1, files).fingerprint)
             pushing.push(board, checked, "")
     assert found == ends
 
@@ -514,3 +517,27 @@ def test_a_sweep_for_new_rules_goes_on_with_the_next_worker(tmp_path: Path) -> N
     assert asyncio.run(second()) > 0
     assert asyncio.run(second()) == 0
     assert not difference(newest_open(published), wanted(records, LOUD, 1))
+
+
+def test_a_worker_says_which_rules_it_holds_back(tmp_path: Path) -> None:
+    """When it begins, and when it ends; with the set in force."""
+    shipment = {**SHIPMENT, "goods_name": "海洛因", "picked_up_at": START, "recorded_at": START}
+    flood = [
+        msgspec.convert({**shipment, "waybill_no": f"W{number}", "event_id": f"e{number}"}, Shipment)
+        for number in range(60)
+    ]
+
+    async def play() -> None:
+        with workbench(tmp_path, flood_window_rows=100, flood_share_max=0.02) as bench:
+            saying = show(bench, pushed(1, FILES))
+            bench.worker.inputs.rules.exchange(assigned=True)
+            assert not saying.said[-1].held
+            assert saying.said[-1].rules == len(FILES)
+            source = run([], partitions=bench.worker.settings.partitions)
+            await bench.settle(source.batches(flood))
+            held = {each.rule for each in saying.said[-1].held}
+            assert "goods.controlled_term" in held
+            assert (saying.said[-1].newest, saying.said[-1].in_force) == (1, 1)
+            assert all(each.share > each.budget == 0.02 for each in saying.said[-1].held)
+
+    asyncio.run(play())

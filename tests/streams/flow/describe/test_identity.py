@@ -19,6 +19,8 @@ from stdnum.exceptions import InvalidChecksum, ValidationError
 
 from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.place import assigned_regions
+from streams.flow.layout import ID_FAULTS
+from tests.reference import invisible
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 PICKUP = dt.datetime(2024, 6, 1, 12, tzinfo=CHINA)
@@ -71,13 +73,15 @@ def one(text: str, kind: str | None = "resident_id", at: dt.datetime = PICKUP) -
     return valid([text], kind, at)[0]
 
 
-def exists(text: str, at: dt.datetime) -> bool:
-    """The rule again, number by number, without tables of ours."""
+def exists(text: str, at: dt.datetime) -> bool | None:
+    """The rule again, number by number; None: all is right but that nobody knows the region."""
     if not re.fullmatch(r"[0-9]{17}[0-9X]", text):
         return False
-    region, province = text[:6], text[1:3]
-    card = text[0] == "9" and province != "99" and any(code.startswith(province) for code in REGIONS)
-    if region not in REGIONS and region not in ("810000", "820000", "830000") and not card:
+    region = text[:6]
+    provinces = {code[:2] for code in REGIONS if code < "900000"}
+    card = text[0] == "9" and text[1:3] in provinces
+    known = region in REGIONS or region in ("810000", "820000", "830000") or card
+    if not known and region[:2] not in provinces:
         return False
     try:
         birth = dt.date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
@@ -85,7 +89,8 @@ def exists(text: str, at: dt.datetime) -> bool:
         return False
     today = at.astimezone(CHINA).date()
     too_old = (birth.year + 110, birth.month, birth.day) < (today.year, today.month, today.day)
-    return birth <= today and not too_old and check(text[:17]) == text[17]
+    right = birth <= today and not too_old and check(text[:17]) == text[17]
+    return right and (known or None)
 
 
 def test_every_region_ever_assigned_is_valid() -> None:
@@ -93,11 +98,31 @@ def test_every_region_ever_assigned_is_valid() -> None:
     assert all(valid([number(f"{region}19150101000") for region in REGIONS]))
 
 
-def test_regions_never_assigned_are_not() -> None:
+def test_regions_of_no_province_are_not_and_unknown_ones_are_unknown() -> None:
     known = set(REGIONS) | {"810000", "820000", "830000"}
+    provinces = {code[:2] for code in REGIONS if code < "900000"}
     others = [f"{code:06d}" for code in range(0, 900_000, 37) if f"{code:06d}" not in known]
-    assert not any(valid([number(f"{region}19150101000") for region in others]))
-    assert not one(number("99999919850101001"))
+    expected = [None if region[:2] in provinces else False for region in others]
+    assert {None, False} == set(expected)
+    assert valid([number(f"{region}19150101000") for region in others]) == expected
+    assert one(number("99999919850101001")) is False
+    assert one("44999919850101001" + check("44999919850101001")) is None
+    wrong = "44999919850101001" + ("0" if check("44999919850101001") != "0" else "1")
+    assert one(wrong) is False  # whatever the region
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        "430419", "320219", "321119", "320419", "370619", "230119",  # county-level cities as they were first coded
+        "329013", "339006", "379029",  # the same, directly below their provinces
+        "632826", "632857",  # administrative committees
+        "132203", "512131", "422421",  # of prefectures that were renumbered
+        "441901", "442001",
+    ],
+)  # fmt: skip
+def test_regions_that_one_list_or_another_lacks(region: str) -> None:
+    assert one(number(f"{region}19150101000")) is True
 
 
 @pytest.mark.parametrize("region", ["810000", "820000", "830000"])
@@ -251,7 +276,35 @@ def test_check_character_elsewhere_and_foreign_digits() -> None:
     assert one("４４００００19900101001" + right[-1]) is True  # full width is the same number
 
 
-@pytest.mark.parametrize("star", ["*", "＊", "●", "•", "×", "✱"])
+@pytest.mark.parametrize(
+    "star",
+    [
+        "*",
+        "＊",
+        "●",
+        "•",
+        "×",
+        "✱",
+        "∗",
+        "○",
+        "■",
+        "★",
+        "X",
+        "x",
+        "Ｘ",
+        "х",
+        "Χ",
+        "#",
+        "＃",
+        "?",
+        "？",
+        "_",
+        "＿",
+        "~",
+        "〇",
+        "A",
+    ],
+)
 def test_masked_is_marked_and_not_judged(star: str) -> None:
     row = described([f"440000{star * 8}0010"]).row(0, named=True)
     assert row["id_masked"] is True
@@ -309,6 +362,7 @@ def test_no_rows() -> None:
         "id_norm": pl.String,
         "id_masked": pl.Boolean,
         "id_valid": pl.Boolean,
+        "id_fault": pl.UInt8,
         "id_prefix14": pl.String,
     }
 
@@ -332,3 +386,113 @@ def test_any_text_has_an_answer_and_the_batch_does_not_matter(rows: list[tuple[s
     for row in whole.iter_rows(named=True):
         assert (row["id_valid"] is not None) <= (row["id_norm"] is not None and not row["id_masked"])
         assert row["id_norm"] != ""
+
+
+# --- invisible characters, export marks, crosses ----------------------------------------------------------------------
+
+RIGHT = number(f"{NEVER_ISSUED}19900101001")
+CROSSED = next(text for order in range(99) if (text := number(f"{NEVER_ISSUED}19900101{order:03d}"))[-1] == "X")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\u202a{}\u202c", "\u200e{}", "\u2066{}\u2069", "\ufeff{}", "{}\ufe0f", "\U000e0041{}", "\u3164{}", "\u2800{}",
+        "'{}", "’{}", "‘{}", "`{}", "＇{}", '"{}"', '="{}"', "=\"\"{}\"\"", "\t{}", "\u02bc{}", "\u200b'{}\u200b",
+        "\x02{}\x03",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", [RIGHT, CROSSED])
+def test_what_nobody_sees_and_what_exports_add_is_no_part_of_a_number(written: str, text: str) -> None:
+    row = described([written.format(text)]).row(0, named=True)
+    assert (row["id_norm"], row["id_valid"], row["id_masked"]) == (text, True, False)
+
+
+def test_every_default_ignorable_and_format_character_is_taken_off() -> None:
+    found = [char for char in map(chr, range(sys.maxunicode + 1)) if invisible(char)]
+    assert len(found) > 4_000
+    frame = described([f"{char}{RIGHT[:9]}{char}{RIGHT[9:]}{char}" for char in found])
+    assert set(frame["id_norm"]) == {RIGHT}
+
+
+@pytest.mark.parametrize("cross", ["×", "✕", "✖", "✗", "х", "Х", "Χ", "χ", "ⅹ", "Ⅹ", "ｘ", "x"])
+def test_a_cross_for_a_final_x_is_an_x(cross: str) -> None:
+    assert described([CROSSED[:-1] + cross]).row(0, named=True)["id_norm"] == CROSSED
+    assert one(CROSSED[:-1] + cross) is True
+
+
+def test_permits_with_letters_of_another_script() -> None:
+    assert valid(["Н12345678", "Η12345678", "М12345678", "Μ12345678", "h12345678"], "hmt_permit") == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "masked"),
+    [
+        ("E12XXXX78", "passport", True), ("E1XX45678", "passport", False), ("EXX345678", "passport", False),
+        ("440000XX900101XX10", None, True), ("91440000MAXX12345X", "uscc", False), ("9144XXXXXXXX12345X", "uscc", True),
+        ("军字第******7号", "military", True), ("军字第1234567号", "military", False), ("44##", "other", True),
+        ("USA110012345678", "resident_id", False), ("GGY110012345678", "resident_id", False),
+        ("HXXXX5678", "hmt_permit", True), ("H12##5678", "hmt_permit", True),
+        ("4400001990010100#0", "resident_id", False),
+    ],
+)  # fmt: skip
+def test_a_run_masks_where_the_number_cannot_hold_it(text: str, kind: str | None, masked: bool) -> None:
+    assert described([text], kind)["id_masked"].item() is masked
+
+
+# --- faults and forms -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("44000019900101001", "length"), ("440000900101001", "length"), ("1", "length"), ("E12345678", "length"),
+        ("44000O199001010010", "characters"), ("4400001990010100#0", "characters"),
+        ("abcdefghijklmnopqr", "characters"),
+        ("44000019900101001Y", "characters"), (number("10000019900101001"), "region"),
+        (number("99984019850101001"), "region"),
+        (number("44000019901301001"), "date"), (number("44000019900230001"), "date"),
+        (number("44000020240602001"), "future"),
+        (number("44000019140531001"), "too_old"), (RIGHT[:-1] + ("0" if RIGHT[-1] != "0" else "1"), "check_digit"),
+        ("10000019901301001Z", "characters"),
+    ],
+)  # fmt: skip
+def test_the_first_fault_is_named(text: str, fault: str) -> None:
+    row = described([text]).row(0, named=True)
+    assert (row["id_valid"], ID_FAULTS[row["id_fault"]]) == (False, fault)
+
+
+def test_what_is_valid_masked_unknown_or_not_judged_has_no_fault() -> None:
+    assert (
+        described([RIGHT, "440000********0010", number("44999919900101001"), None, ""])["id_fault"].to_list()
+        == [None] * 5
+    )
+    assert described(["whatever"], "passport")["id_fault"].to_list() == [None]
+    assert [ID_FAULTS[code] for code in described(["H1234567", "HX1234567", "1234567"], "hmt_permit")["id_fault"]] == [
+        "characters", "characters", "length",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("H12345678", "hmt_permit", True), ("M1234567801", "hmt_permit", True), ("12345678", "hmt_permit", True),
+        ("0123456789", "hmt_permit", True), ("K12345678", "hmt_permit", False), ("H123456789", "hmt_permit", False),
+        ("USA110012345678", "resident_id", True), ("USA110012345678", "hmt_permit", True),
+        ("12A110012345678", "resident_id", False),
+        ("H12345678", "resident_id", False),
+    ],
+)  # fmt: skip
+def test_forms_of_documents(text: str, kind: str, expected: bool) -> None:
+    assert one(text, kind) is expected
+
+
+def test_a_form_counts_from_its_first_day_until_its_last() -> None:
+    text = "USA110012345678"
+    days = [
+        dt.datetime(2004, 8, 14, 23, 59),
+        dt.datetime(2004, 8, 15),
+        dt.datetime(2033, 11, 30),
+        dt.datetime(2033, 12, 1),
+    ]
+    assert [one(text, at=day.replace(tzinfo=CHINA)) for day in days] == [False, True, True, False]

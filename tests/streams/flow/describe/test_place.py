@@ -63,7 +63,7 @@ def test_assigned_regions_are_sorted_distinct_and_read_only() -> None:
     regions = assigned_regions()
     assert regions.dtype == np.int32
     assert (np.diff(regions) > 0).all()
-    assert len(regions) == 7097
+    assert len(regions) == 7668
     assert {110101, 440111, 500105, 710000, 820000} <= set(regions.tolist())
     with pytest.raises(ValueError, match="read-only"):
         regions[0] = 1

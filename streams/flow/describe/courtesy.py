@@ -1,0 +1,51 @@
+"""Surnames with a form of address in place of a name: 王先生, 陈总, 小李, 王某某, Miss Li."""
+
+from __future__ import annotations
+
+import re
+
+from streams.flow.describe.text import cleaned
+
+_COMMON = 100  # of the surnames, which begin with the commonest: a rare one and 哥 may be a name in full
+_JOINED = ("mr", "mrs", "miss", "mister")  # those that no other word begins with and a surname follows
+_WORD = re.compile(r"[^\W\d_]+")
+_HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
+
+
+class Courtesy:
+    """Tells such names. maybe: what all of them match, and few others do (an expression of polars and of Python).
+
+    starts, ends: with what those begin or end that have no Latin letter.
+    """
+
+    def __init__(self, surnames: list[str], titles: list[str], placeholders: list[str]) -> None:
+        """surnames: `王 wang`, the commonest first. titles: Chinese or Latin; a short one needs a common surname.
+
+        placeholders: Chinese words that name nobody, with a title or without.
+        """
+        chinese = [line.split()[0] for line in surnames]
+        long = [title for title in titles if len(title) > 1 and not title.isascii()]
+        short = "".join(title for title in titles if len(title) == 1)
+        some, few = "|".join(chinese), "".join(chinese[:_COMMON])
+        self._titles = frozenset(title for title in titles if title.isascii())
+        self._surnames = frozenset(line.split()[1] for line in surnames)
+        self._chinese = re.compile(
+            rf"(?:{_HAN}|[a-z]+|{some}|{'|'.join(sorted(placeholders))})某{{0,2}}·?(?:{'|'.join(long)})"
+            rf"|(?:{some})(?:某{{1,3}}人?|姓)|姓(?:{some})|[{few}][{short}]|[小老][{few}]|(?:mr|mrs|ms|miss)·?{_HAN}{{1,2}}"
+        )
+        self.starts = "姓小老"
+        self.ends = "某人姓" + "".join(sorted({title[-1] for title in long})) + short
+        self.maybe = f"[a-z]|[{self.ends}]$|^[{self.starts}]"
+
+    def says(self, norm: str, name: str) -> bool:
+        """Whether a name is such a one. norm: its normal form; name: as it was given."""
+        return self._chinese.fullmatch(norm) is not None or (norm[0].isascii() and self._latin(name))
+
+    def _latin(self, name: str) -> bool:
+        """One word and a title: Mr. Wang, mrwang; not Mr Wang Wei. The normal form has no words any more."""
+        words = _WORD.findall(cleaned(name).casefold())
+        if len(words) == 2:
+            return (words[0] in self._titles) != (words[1] in self._titles)
+        return len(words) == 1 and any(
+            words[0].startswith(title) and words[0].removeprefix(title) in self._surnames for title in _JOINED
+        )

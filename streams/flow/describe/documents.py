@@ -1,0 +1,101 @@
+"""Identity documents: which numbers they have, and of which regions a number can be.
+
+Each form is a dated line of `data/documents.csv`. Only the kinds of document that have lines there are judged: the
+numbers of passports, military and other documents have no form that all issuers keep to.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.flow.describe.place import CODES, assigned_regions
+
+JUDGED = ("resident_id", "hmt_permit")
+# What a region may be.
+IMPOSSIBLE, UNKNOWN, ASSIGNED = 0, 1, 2
+
+_CHINA = timezone(timedelta(hours=8))
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """One line: documents of these sender_id_types, and the numbers they have from `since` until before `until`.
+
+    check: `form`, the whole number has the form `number`; `gb11643`, it is of 18 characters with a check character, and
+    its first six have that form; `adcodes`, these are a code of `adcodes.csv`.
+    """
+
+    kinds: frozenset[str]
+    check: str
+    number: re.Pattern[str]
+    lengths: frozenset[int]  # a number of another form and of none of these is said to be of the wrong length
+    since: float  # epoch ms
+    until: float
+
+
+def form_of(number: str, kind: str | None, at: int | None = None) -> bool:
+    """Whether documents of this sender_id_type have numbers of this form, at `at` (epoch ms; None: at any time).
+
+    Numbers after GB 11643 are not looked at.
+    """
+    return any(
+        kind in document.kinds
+        and document.check == "form"
+        and (at is None or document.since <= at < document.until)
+        and document.number.fullmatch(number)
+        for document in _documents()
+    )
+
+
+@cache
+def known_lengths(kind: str) -> frozenset[int]:
+    """How many characters are expected of the numbers of documents of this sender_id_type."""
+    return frozenset().union(*(document.lengths for document in _documents() if kind in document.kinds))
+
+
+@cache
+def regions() -> NDArray[np.uint8]:
+    """By six-digit code whether a number may begin with it: IMPOSSIBLE, UNKNOWN or ASSIGNED.
+
+    A code that the tables lack is unknown if its province exists.
+    """
+    assigned = assigned_regions()
+    provinces = np.unique(assigned[assigned < 900_000] // 10_000)
+    code = np.arange(CODES)
+    table = np.where(np.isin(code // 10_000, provinces), UNKNOWN, IMPOSSIBLE).astype(np.uint8)
+    for document in _documents():
+        if document.check == "gb11643":
+            table[[number for number in range(800_000, CODES) if document.number.fullmatch(str(number))]] = ASSIGNED
+    # 9 and the province; nationalities are not checked against today's list: countries end, and a card outlives them.
+    table[(code >= 900_000) & ~np.isin(code // 1_000 - 900, provinces)] = IMPOSSIBLE
+    table[assigned] = ASSIGNED
+    return table
+
+
+@cache
+def _documents() -> tuple[_Document, ...]:
+    text = (files("streams.flow.describe") / "data" / "documents.csv").read_text(encoding="utf-8")
+    return tuple(
+        _Document(
+            kinds=frozenset(line["sender_id_types"].split()),
+            check=line["check"],
+            number=re.compile(line["number"], re.ASCII),
+            lengths=frozenset(map(int, line["lengths"].split())),
+            since=_ms(line["since"], -np.inf),
+            until=_ms(line["until"], np.inf),
+        )
+        for line in csv.DictReader(text.splitlines())
+    )
+
+
+def _ms(day: str, otherwise: float) -> float:
+    """The midnight in China with which a day begins, epoch ms; `otherwise` for none."""
+    return datetime.fromisoformat(day).replace(tzinfo=_CHINA).timestamp() * 1000 if day else otherwise
