@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests wait more than they compute: two processes for each of two cores, each with a broker of its own (1 GB in all).
+JOBS ?= 4
+PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 20 --durations-min 5
 
 # The same on any machine: UTF-8 whatever the locale, the virtual environment's own tools, nothing from the user's site.
 export PYTHONUTF8 := 1
@@ -11,18 +14,20 @@ export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup demo wheel test test-containers chaos simulate bench lock clean
+.PHONY: help setup demo check test test-long wheel test-containers chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
+	@echo 'make check   lint and types alone'
 	@echo 'make test    lint, types, and every test, with a real broker'
+	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
 	@echo 'make wheel   a wheel in dist/, with the native front end where cargo is there to build it'
-	@echo 'make lock    resolve the versions anew (requirements.txt, Kafka jars)'
+	@echo 'make lock    resolve the versions anew (requirements.txt, requirements-dev.txt, Kafka jars)'
 	@echo 'make clean   remove what was made here'
 
 setup: $(VENV)/.installed
@@ -32,12 +37,19 @@ setup: $(VENV)/.installed
 demo: setup
 	$(BIN)/waybill demo
 
-test: setup
+check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m streams.native check
-	$(BIN)/pytest
+
+test: check
+	$(PYTEST)
+
+# The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
+# of transactions, restoring or rebalancing.
+test-long: check
+	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
 test-containers: setup
@@ -60,10 +72,14 @@ wheel: setup
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist \
 		$$($(BIN)/python -m streams.native wheel-options) .
 
+# Two locks, equal in the versions they share: of what runs, which is all that an image holds, and of what develops.
+# Each has setuptools, too, which builds the package.
+COMPILE := $(BIN)/pip-compile --quiet --upgrade --build-deps-for wheel --generate-hashes --allow-unsafe --strip-extras \
+	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
 lock: setup
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-		--extra dev --output-file requirements.txt pyproject.toml
+	$(COMPILE) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
 	$(BIN)/python -m streams.native lock
 
@@ -85,7 +101,7 @@ $(VENV)/bin/python:
 	@rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+$(VENV)/.installed: requirements-dev.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@

@@ -28,7 +28,7 @@ def changed_rules(folder: Path) -> Path:
     """The shipped rules with every kind of change; together they make every kind of difference."""
     for path in rule_files(SHIPPED):
         target = folder / path.relative_to(SHIPPED)
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     edit(folder / "goods/on_priority_route.yaml", "points: 25", "points: 5")
     edit(folder / "identity/phone_many_ids.yaml", "points: 25", "points: 5")

@@ -1,4 +1,7 @@
-"""The broker that tests use: one real Kafka for the whole run, never skipped; a test asks for it by fixture.
+"""The run as a whole: how it is spread over processes, what it leaves out, and the broker.
+
+Tests with a broker wait more than they compute, so they come first, each by itself to whatever process is free; the
+others follow file by file. `pytest` without `-n` runs them all in one process, in the same order.
 
 kafka           bootstrap servers, nothing said of topics
 fresh_topics    a function of the partition count that empties the broker of our topics, creates them anew and returns
@@ -10,6 +13,7 @@ secured         another broker, which asks for a login and knows rights
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,8 +22,14 @@ from confluent_kafka.admin import AdminClient
 from rules import load_catalogue
 from streams.kafka import admin as topics
 from streams.ops import broker
-from tests import reference
+from tests import reference, repetition
 from tests.secured import Secured
+
+# Tests delete all topics. On a broker of yours that needs your word for it, unless there is nothing to lose.
+MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
+_GIVEN = bool(os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip())  # as this process found it: tests change it
+
+repetition.use_profile()
 
 
 def pytest_report_header() -> list[str]:
@@ -28,13 +38,45 @@ def pytest_report_header() -> list[str]:
     return [f"reference judge: does not know {', '.join(unknown)}"] if unknown else []
 
 
-# Tests delete all topics. On a broker of yours that needs your word for it, unless there is nothing to lose.
-MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long") and not repetition.LONG:
+            item.add_marker(pytest.mark.skip(reason="repetition; `make test-long` runs it"))
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not _waits(item))
+
+
+def _waits(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("broker", "chaos", "containers"))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """What the test runs in one process with; None: nothing, it is by itself."""
+    if item.get_closest_marker("containers"):  # they share the images, which are built by the first
+        return "containers"
+    if "_secured" in getattr(item, "fixturenames", ()):  # one broker more, but not for each process
+        return "secured"
+    if _waits(item):  # a broker of yours has one set of topics, which each test makes anew
+        return "broker" if _GIVEN else None
+    return str(item.path.relative_to(item.config.rootpath))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which tests did not run, and why, however many processes there were."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"NOT RUN: {count} tests: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """Bootstrap servers of a real Kafka; a broker that cannot be had is an error."""
+    """Bootstrap servers of a real Kafka; a broker that cannot be had is an error.
+
+    Each process of a run has its own: topics have fixed names, and tests make them anew.
+    """
     with broker.bootstrap() as servers:
         yield servers
 
@@ -63,7 +105,8 @@ def _emptied_kafka(kafka: str) -> Iterator[str]:
             f"name another broker, none, or set {MAY_DELETE_ENV}=1"
         )
     yield kafka
-    topics.delete(kafka)
+    if _GIVEN:  # ours ends with the run
+        topics.delete(kafka)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ Reader      the newest alert of each parcel on `waybill.alerts`
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,12 +27,14 @@ from schemas import topics
 from schemas.records import Alert, Reject, encode
 from streams.files.driver import TOPIC_OF
 from tests.runs import Alerts, comparable, difference
+from tests.waiting import PATIENCE_S
 from tests.worlds import HOME, Record
 
 ROOT = Path(__file__).parents[1]
 SESSION_MS = 2_000
 WAYBILL = (sys.executable, "-m", "streams.cli", "worker")
 FAUST = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
+_SAID = re.compile(r"\d{4}-\d\d-\d\d |waybill: ")
 READY = "partitions is there"  # what a worker says when it begins to read
 
 
@@ -71,7 +74,7 @@ class Publisher:
 
     def flush(self) -> None:
         """Wait until all of it is on the broker."""
-        assert self._producer.flush(120) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
 
 class Stream(threading.Thread):
@@ -135,21 +138,20 @@ class Worker(AbstractContextManager["Worker"]):
         assert process is not None
         assert process.poll() is None, f"the worker died by itself: {self.told()}"
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
-    def stop(self, timeout_s: float = 15.0) -> tuple[int, float]:
-        """SIGTERM; the exit code and the seconds that it took."""
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
         process, self._process = self._process, None
         assert process is not None
         assert process.poll() is None, f"the worker died by itself: {self.told()}"
-        started = time.monotonic()
         process.terminate()
         try:
-            return process.wait(timeout_s), time.monotonic() - started
+            return process.wait(PATIENCE_S)
         finally:
             if process.poll() is None:
                 process.kill()
-                process.wait(10)
+                process.wait(PATIENCE_S)
 
     @property
     def alive(self) -> bool:
@@ -165,19 +167,24 @@ class Worker(AbstractContextManager["Worker"]):
         """Take away the process, which has ended by itself; its exit code."""
         process, self._process = self._process, None
         assert process is not None
-        return process.wait(10)
+        return process.wait(PATIENCE_S)
 
     def told(self, lines: int = 60) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
+    def last_words(self) -> str:
+        """The last line that it logged or ended with, whatever a slow end dumped after it."""
+        said = [line for line in self.told(1_000).splitlines() if _SAID.match(line)]
+        return said[-1] if said else ""
+
     def says(self, text: str) -> int:
         """How often its log holds `text`."""
         return self.log.read_text(errors="replace").count(text) if self.log.exists() else 0
 
-    def ready(self, timeout_s: float = 30.0, *, times: int | None = None) -> None:
+    def ready(self, *, times: int | None = None) -> None:
         """Wait until it begins to read: once since it was started, or so many `times` in all."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + PATIENCE_S
         while self.says(READY) < (times or self._ready + 1):
             assert self.alive, f"the worker died: {self.told()}"
             assert time.monotonic() < deadline, f"the worker never got ready: {self.told()}"
@@ -192,7 +199,7 @@ class Worker(AbstractContextManager["Worker"]):
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.kill()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
 
@@ -213,17 +220,14 @@ class Reader:
         self._client.subscribe([topic])
         self.newest: Alerts = {}
         self.values: list[bytes] = []
-        self.first_at: float | None = None
 
     def poll(self, timeout_s: float = 0.1) -> int:
         """Read what is there; the number of messages."""
         messages = [message for message in self._client.consume(10_000, timeout_s) if message.error() is None]
-        if messages and self.first_at is None:
-            self.first_at = time.monotonic()
         self.values += [message.value() or b"" for message in messages]
         return len(messages)
 
-    def until(self, done: Callable[[], bool], timeout_s: float, *, quiet_s: float = 0.6) -> bool:
+    def until(self, done: Callable[[], bool], timeout_s: float = PATIENCE_S, *, quiet_s: float = 0.6) -> bool:
         """Read until `done` holds and nothing has come for `quiet_s`; False where time ran out."""
         deadline = time.monotonic() + timeout_s
         last = time.monotonic()
@@ -259,10 +263,10 @@ _ALERT = msgspec.json.Decoder(Alert)
 _REJECT = msgspec.json.Decoder(Reject)
 
 
-def expect(servers: str, wanted: Alerts, *workers: Worker, timeout_s: float = 30.0) -> Reader:
+def expect(servers: str, wanted: Alerts, *workers: Worker) -> Reader:
     """Read the alerts until they are those wanted; fails with what differs and what the workers said."""
     reader = Reader(servers)
-    if not reader.until(lambda: reader.open() == wanted, timeout_s):
+    if not reader.until(lambda: reader.open() == wanted):
         told = "\n\n".join(worker.told() for worker in workers)
         raise AssertionError(f"{difference(reader.open(), wanted)}\n\n{told}")
     return reader

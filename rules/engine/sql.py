@@ -278,7 +278,7 @@ def _cast_problem(dtype: Any, kind: str) -> str | None:
         return f"NOT of {kind}, not a condition"
     if target == "Float64" and kind in {"integer", "number"}:
         return None
-    return "a rule may cast nothing but CAST(number AS DOUBLE)"
+    return "a cast is not allowed in a rule; only CAST(number AS DOUBLE) is"
 
 
 def _head(expression: pl.Expr) -> tuple[str, Any]:

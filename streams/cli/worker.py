@@ -107,7 +107,7 @@ def _leave_within(seconds: float) -> None:
     threading.Thread(target=leave, name="leave", daemon=True).start()
 
 
-_LEAVE_S = 5.0
+_LEAVE_S = 15.0  # a call on a busy machine takes some; whoever stops a worker gives it a minute
 
 
 def log_to_stderr(level: str, name: str, kind: Literal["text", "json"] = "text") -> None:

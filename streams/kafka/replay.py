@@ -141,14 +141,14 @@ class Replay:
     def _check_broker(self) -> None:
         if self._gone:
             names = ", ".join(self.failed)
-            what = f"Kafka at {self._servers} does not take records any more ({names})"
-            raise ReplayError(self._troubles.beside(what))
+            where = self._troubles.beside(f"Kafka at {self._servers}")
+            raise ReplayError(f"{where} does not take records any more ({names})")
 
     def _check_topics(self, config: Mapping[str, Any]) -> None:
         try:
             there = Cluster(config, timeout_s=ANSWER_S).topics(self.index.topics)
         except ClientError as error:
-            raise ReplayError(f"no Kafka answers at {self._servers}: {error}") from error
+            raise ReplayError(f"no Kafka answers at {self._servers} ({error})") from error
         if missing := [name for name, facts in there.items() if not (facts.partitions or facts.hidden)]:
             raise ReplayError(f"no topics {', '.join(missing)} at {self._servers}: `waybill topics create` makes them")
         closed = [

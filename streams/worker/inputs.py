@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -18,6 +19,13 @@ from streams.kafka.global_table import GlobalTable
 from streams.worker.host import Host
 from streams.worker.rules import RulesInput
 
+<<<<<<< HEAD
+=======
+if TYPE_CHECKING:
+    from streams.worker.worker import Worker
+
+_log = logging.getLogger(__name__)
+>>>>>>> main
 _REJECTS_MAX = 10_000
 
 
@@ -115,6 +123,15 @@ class Inputs:
             self.sweeper.begin(self._numbers())
             for kind, count in reference.sizes.items():
                 self._worker.metrics.reference_records.labels(kind).set(count)
+                self._worker.metrics.reference_silent.labels(kind).set(kind in reference.silent)
+            for kind, why in reference.silent.items():
+                _log.error(
+                    "%s: every %s record was refused (%s); rules that read them do not know. Send them as their schema "
+                    "asks, see schemas/json/reference.schema.json",
+                    topics.REFERENCE,
+                    kind,
+                    why,
+                )
 
     def _numbers(self) -> list[int]:
         """The partitions that this worker holds."""

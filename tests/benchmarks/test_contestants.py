@@ -19,6 +19,7 @@ from schemas import topics
 from streams.files.driver import Offline, raw
 from streams.generate import generate
 from streams.settings import Settings
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 EVENTS = 3 * traffic.BLOCK
@@ -29,9 +30,9 @@ def clean_kafka(fresh_kafka: str) -> Iterator[str]:
     """A broker from which the benchmark's own topics vanish, too."""
     yield fresh_kafka
     admin = AdminClient({"bootstrap.servers": fresh_kafka, "log_level": 0})
-    mine = [name for name in admin.list_topics(timeout=10).topics if name.startswith("benchmark")]
+    mine = [name for name in admin.list_topics(timeout=PATIENCE_S).topics if name.startswith("benchmark")]
     for deleted in (admin.delete_topics(mine) if mine else {}).values():
-        deleted.result(30)
+        deleted.result(PATIENCE_S)
 
 
 def once(file: str, loaded: Loaded, folder: Path) -> Result:

@@ -17,6 +17,7 @@ import pytest
 from streams.kafka import admin
 from streams.ops.broker.private import PrivateKafka
 from tests.runs import open_alerts, run
+from tests.waiting import PATIENCE_S
 from tests.workers import WAYBILL, Publisher, Stream, Worker, expect
 from tests.worlds import world
 
@@ -56,7 +57,7 @@ def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path
     before, after = world(31, 300), world(32, 300)
     command = (*WAYBILL, "--processes", "2")
     with Worker(servers, tmp_path / "state", command=command, epoch_ms_max=50) as workers:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while workers.says("state of 2 partitions is there") < 2:
             assert time.monotonic() < deadline, workers.told()
             time.sleep(0.05)
@@ -73,8 +74,8 @@ def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path
             os.kill(broker.pid, signal.SIGCONT)
         stream.join()
         Publisher(servers)(after)
-        expect(servers, open_alerts(run([*before, *after])), workers, timeout_s=60)
-        code, _ = workers.stop(30)
+        expect(servers, open_alerts(run([*before, *after])), workers)
+        code = workers.stop()
         assert code == 0
 
 
@@ -84,7 +85,7 @@ def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKaf
     with Worker(servers, tmp_path / "state", WAYBILL, web_port=port, **bounds) as worker:
         worker.ready()
         Publisher(servers)(world(33, 30))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while page(port, "/ready")[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -92,16 +93,15 @@ def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKaf
         gone_at = time.monotonic()
         first: dict[str, float] = {}
         last: dict[str, str] = {}
-        while worker.alive and time.monotonic() - gone_at < 60:
+        while worker.alive and time.monotonic() - gone_at < PATIENCE_S:
             for path in ("/ready", "/live"):
                 status, why = page(port, path)
                 if status == 503:
                     first.setdefault(path, time.monotonic() - gone_at)
                     last[path] = why
             time.sleep(0.2)
-        ended_s = time.monotonic() - gone_at
         assert worker.code == 1
-        assert "no broker has answered for 1" in worker.told().splitlines()[-1]
-        assert first["/ready"] < first["/live"] < ended_s < 40
+        assert "no broker has answered for " in worker.last_words()
+        assert first["/ready"] <= first["/live"]
         assert "none has answered" in last["/ready"]
         assert "no broker has answered" in last["/live"]

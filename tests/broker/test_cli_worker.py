@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -27,6 +29,8 @@ from schemas.records import Alert, encode
 from streams.files.driver import TOPIC_OF, Offline
 from streams.settings import Settings
 from tests import worlds
+from tests.waiting import PATIENCE_S
+from tests.workers import Publisher, Reader
 
 pytestmark = pytest.mark.broker
 
@@ -41,7 +45,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def waybill(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=90)
+    return subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 class Worker:
@@ -67,8 +71,8 @@ class Worker:
         except OSError:
             return 0, ""
 
-    def until(self, done: Callable[[], bool], timeout_s: float = 40) -> None:
-        deadline = time.monotonic() + timeout_s
+    def until(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
         while not done():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -80,14 +84,14 @@ class Worker:
     def said(self) -> str:
         return self._log.read_text()
 
-    def ended(self, number: signal.Signals, timeout_s: float = 30) -> int:
+    def ended(self, number: signal.Signals) -> int:
         """The exit code after a signal; one that does not end says where each of its threads stands."""
         self.process.send_signal(number)
         try:
-            return self.process.wait(timeout_s)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
             raise AssertionError(self.said()) from None
 
     def has_loaded(self, library: str) -> bool:
@@ -106,7 +110,7 @@ def running(servers: str, folder: Path, *arguments: str) -> Iterator[Worker]:
     finally:
         if worker.process.poll() is None:
             worker.process.kill()  # takes its children along
-            worker.process.wait(10)
+            worker.process.wait(PATIENCE_S)
 
 
 def free_port() -> int:
@@ -126,7 +130,7 @@ def publish(servers: str, partitioner: str = "murmur2_random") -> None:
     producer = Producer({"bootstrap.servers": servers, "partitioner": partitioner, "enable.idempotence": True})
     for record in RECORDS:
         producer.produce(TOPIC_OF[type(record)], key=record.key, value=encode(record))
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
 
 
 def expected() -> dict[str, Alert]:
@@ -134,11 +138,15 @@ def expected() -> dict[str, Alert]:
     run = Offline(Settings(), load_catalogue())
     run.feed(run.batches(RECORDS))
     run.close()
-    return {f"{alert.carrier_code}:{alert.waybill_no}": alert for alert in run.open_alerts()}
+    return {_parcel(alert): alert for alert in run.open_alerts()}
+
+
+def _parcel(alert: Alert) -> str:
+    return f"{alert.carrier_code}:{alert.waybill_no}"
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    return not psutil.wait_procs(processes, timeout=20)[1]
+    return not psutil.wait_procs(processes, timeout=PATIENCE_S)[1]
 
 
 def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:
@@ -158,7 +166,9 @@ def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str
             return events >= len(worlds.events_of(RECORDS)) and '"lag_records": 0' in worker.get("/live")[1]
 
         worker.until(judged)
-        time.sleep(4)  # a look at the lag, facts on their way, and partitions that fall idle
+        reader = Reader(servers)  # facts are on their way, and partitions fall idle
+        assert reader.until(lambda: set(map(_parcel, reader.open().values())) == wanted.keys()), worker.said()
+        reader.close()
         worker.until(judged)
         page = worker.get("/metrics")[1]
         # Those that time or the register brought about have no record to be late to.
@@ -180,7 +190,7 @@ def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str
 
         family = worker.family()
         worker.process.terminate()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(PATIENCE_S) == 0
         assert gone(family)
         assert worker.said().splitlines()[-1].endswith("stopped")
         assert "Traceback" not in worker.said()
@@ -196,34 +206,55 @@ def test_follow_shows_an_alert_when_it_comes(fresh_kafka: str, tmp_path: Path) -
         command = [sys.executable, "-m", "streams.cli", "alerts", "--follow", "--bootstrap-servers", fresh_kafka]
         table = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
         try:
-            time.sleep(2)
-            publish(fresh_kafka)
             assert table.stdout is not None
+            for seed in count():  # what comes before it is there is not shown
+                assert seed < PATIENCE_S
+                Publisher(fresh_kafka)(worlds.world(seed, 20))
+                if select.select([table.stdout], [], [], 1.0)[0]:
+                    break
             line = table.stdout.readline()
             assert any(tier in line for tier in ("medium", "high", "extreme"))
         finally:
             table.send_signal(signal.SIGINT)
-            table.communicate(timeout=20)
+            table.communicate(timeout=PATIENCE_S)
         assert table.returncode == 130
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+MOMENTS: dict[str, Callable[[Worker], bool]] = {
+    "asking the broker for its topics": lambda worker: worker.has_loaded("confluent_kafka"),
+    "importing": lambda worker: worker.has_loaded("rocksdict"),
+    "starting": lambda worker: "starting" in worker.said(),
+    "joining the group": lambda worker: "pages at" in worker.said(),
+    "ready": lambda worker: worker.get("/ready")[0] == 200,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_at_any_moment_of_the_start_is_a_clean_end(
+    fresh_kafka: str, tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    with running(fresh_kafka, tmp_path) as worker:
+        worker.until(partial(MOMENTS[moment], worker))
+        family = worker.family()
+        assert worker.ended(number) == 0, worker.said()
+        assert gone(family)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_each_signal_that_asks_it_to_end_is_a_clean_end(
     fresh_kafka: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    moments: tuple[Callable[[Worker], bool], ...] = (
-        lambda worker: worker.has_loaded("confluent_kafka"),  # asking the broker for its topics
-        lambda worker: worker.has_loaded("rocksdict"),  # importing
-        lambda worker: "starting" in worker.said(),
-        lambda worker: "pages at" in worker.said(),  # joining the group
-        lambda worker: worker.get("/ready")[0] == 200,
-    )
-    for reached in moments:
-        with running(fresh_kafka, tmp_path) as worker:
-            worker.until(partial(reached, worker))
-            family = worker.family()
-            assert worker.ended(number) == 0, worker.said()
-            assert gone(family)
+    with running(fresh_kafka, tmp_path) as worker:
+        worker.until_ready()
+        assert worker.ended(number) == 0, worker.said()
 
 
 def test_two_processes_share_the_partitions_and_one_that_dies_comes_back(fresh_kafka: str, tmp_path: Path) -> None:
@@ -310,7 +341,7 @@ def test_the_doctor_finds_good_producers_good_and_others_not(fresh_kafka: str, t
     producer = Producer({"bootstrap.servers": fresh_kafka, "partitioner": "murmur2_random"})
     producer.produce(topics.SCANS, value=b"{}")
     producer.produce(topics.SCANS, key="SF:1", value=b'{"carrier_code": "SF", "waybill_no": "2"}')
-    producer.flush(10)
+    producer.flush(PATIENCE_S)
     code, text = report()
     assert code == 1
     assert "are not where murmur2 puts their key" in text
@@ -336,7 +367,7 @@ def test_the_doctor_sees_topics_that_are_not_as_they_are_made(fresh_kafka: str, 
     ]
     admin = AdminClient({"bootstrap.servers": fresh_kafka})
     for future in admin.incremental_alter_configs(resources).values():
-        future.result(10)
+        future.result(PATIENCE_S)
     done = waybill("doctor", "--state-dir", str(tmp_path), cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
     assert done.returncode == 1
     assert "FAIL cleanup     waybill.internal.parcels-changelog delete instead of compact\n" in done.stdout

@@ -18,6 +18,7 @@ from confluent_kafka import Producer
 
 from schemas.topics import SCANS
 from streams.kafka import admin
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
@@ -39,10 +40,10 @@ class Demo:
         )  # fmt: skip
         self.family: set[psutil.Process] = set()
 
-    def first_alert(self, timeout_s: float = 60.0) -> str:
+    def first_alert(self) -> str:
         """Its first line that is an alert."""
         assert self.process.stdout is not None
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + PATIENCE_S
         for line in self.process.stdout:
             self.look()
             if ALERT.match(line):
@@ -55,14 +56,14 @@ class Demo:
         if self.process.poll() is None:
             self.family |= set(psutil.Process(self.process.pid).children(recursive=True))
 
-    def ended(self, timeout_s: float = 40.0) -> tuple[int, str, str]:
+    def ended(self) -> tuple[int, str, str]:
         """Exit code, output, errors."""
-        out, err = self.process.communicate(timeout=timeout_s)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, out, err
 
     def left(self) -> tuple[list[psutil.Process], list[str]]:
         """Processes and temporary files that are there after its end."""
-        return psutil.wait_procs(list(self.family), timeout=5)[1], [path.name for path in self.tmp.iterdir()]
+        return psutil.wait_procs(list(self.family), timeout=PATIENCE_S)[1], [path.name for path in self.tmp.iterdir()]
 
     def kill(self) -> None:
         for process in [*self.family, psutil.Process(self.process.pid)]:
@@ -82,17 +83,18 @@ def demos() -> Iterator[list[Demo]]:
 
 
 def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--seconds", "25", "--rate", "600", "--screenshot", "demo.svg")
+    demo = Demo(tmp_path, "--seconds", "8")
     demos.append(demo)
-    line = demo.first_alert()
-    assert len(demo.family) >= 3  # the broker, its keeper, the worker
-    code, out, err = demo.ended()
+    assert demo.process.stdout is not None
+    said = []
+    for line in demo.process.stdout:
+        demo.look()
+        said.append(line)
+    code, _, err = demo.ended()
     assert (code, err) == (0, "")
+    assert len(demo.family) >= 3  # the broker, its keeper, the worker
     assert demo.left() == ([], [])
-    assert re.search(r"\d+ s: [\d,]+ events judged, [1-9]\d* alerts open, first alert after [\d.]+ s\n$", out)
-    assert "event to alert, p50 " in out
-    assert ET.parse(tmp_path / "demo.svg").getroot().tag.endswith("svg")
-    assert float(line.split()[0]) < 25
+    assert "events judged" in said[-1]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -114,7 +116,7 @@ def test_when_it_is_killed_its_processes_end_too(demos: list[Demo], tmp_path: Pa
     demo.first_alert()
     demo.look()
     demo.process.kill()
-    demo.process.communicate(timeout=10)
+    demo.process.communicate(timeout=PATIENCE_S)
     assert demo.left()[0] == []
 
 
@@ -122,13 +124,16 @@ def test_on_a_kafka_that_is_there_it_ends_when_all_is_judged(
     demos: list[Demo], fresh_kafka: str, tmp_path: Path
 ) -> None:
     admin.delete(fresh_kafka)
-    demo = Demo(tmp_path, "--parcels", "400", "--rate", "5000", KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
+    wanted = ("--parcels", "400", "--rate", "400", "--screenshot", "demo.svg")
+    demo = Demo(tmp_path, *wanted, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
     demos.append(demo)
-    code, out, err = demo.ended(90)
+    code, out, err = demo.ended()
     assert (code, err) == (0, "")
     assert demo.left() == ([], [])
     assert not any(state.partitions for state in admin.show(fresh_kafka))  # it made the topics, and took them away
-    assert "0 waiting" in out or "events judged" in out
+    assert re.search(r"\d+ s: [\d,]+ events judged, [1-9]\d* alerts open, first alert after [\d.]+ s\n$", out)
+    assert "event to alert, p50 " in out
+    assert ET.parse(tmp_path / "demo.svg").getroot().tag.endswith("svg")
 
 
 def test_topics_that_hold_records_are_not_mixed_with_invented_ones(
@@ -136,7 +141,7 @@ def test_topics_that_hold_records_are_not_mixed_with_invented_ones(
 ) -> None:
     producer = Producer({"bootstrap.servers": fresh_kafka})
     producer.produce(SCANS, key="SF:1", value=b"{}")
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE_S) == 0
     demo = Demo(tmp_path, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
     demos.append(demo)
     code, _, err = demo.ended()

@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas import topics
 from tests.runs import open_alerts, run
+from tests.waiting import PATIENCE_S, until
 from tests.workers import Publisher, Worker, expect
 from tests.worlds import events_of, world
 
@@ -25,32 +26,35 @@ def admin(servers: str) -> AdminClient:
 def truncate(servers: str, topic: str, partition: int, below: int) -> None:
     """Delete the records of a partition below an offset."""
     client, at = admin(servers), TopicPartition(topic, partition, below)
-    next(iter(client.delete_records([at]).values())).result(10)
+    next(iter(client.delete_records([at]).values())).result(PATIENCE_S)
 
 
 def committed(servers: str, group: str) -> dict[tuple[str, int], int]:
     """What a group has committed."""
     client = admin(servers)
-    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(10)
+    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE_S)
     return {(at.topic, at.partition): at.offset for at in asked.topic_partitions}
 
 
 def put_back(servers: str, group: str, topic: str, partition: int, offset: int) -> None:
     """Commit an offset for a group, once no member's slot in it is kept any more."""
-    time.sleep(SESSION_MS / 1000 + 0.3)
     client, at = admin(servers), ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition, offset)])
-    done = client.alter_consumer_group_offsets([at])[group].result(10)
-    assert [each.error for each in done.topic_partitions] == [None]
+
+    def done() -> bool:
+        try:
+            put = client.alter_consumer_group_offsets([at])[group].result(PATIENCE_S)
+        except KafkaException:  # it has a member still
+            return False
+        return [each.error for each in put.topic_partitions] == [None]
+
+    until(done)
 
 
-def ends(worker: Worker, timeout_s: float = 30.0) -> str:
+def ends(worker: Worker) -> str:
     """Wait for a worker to end by itself with 1; the last line that it said."""
-    deadline = time.monotonic() + timeout_s
-    while worker.alive:
-        assert time.monotonic() < deadline, worker.told()
-        time.sleep(0.05)
+    until(lambda: not worker.alive, worker.told)
     assert worker.code == 1, worker.told()
-    return worker.told().splitlines()[-1]
+    return worker.last_words()
 
 
 def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_worker(
@@ -63,7 +67,7 @@ def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_w
     with worker:
         publish(records)
         expect(fresh_kafka, wanted, worker)
-        assert worker.stop()[0] == 0
+        assert worker.stop() == 0
     at = committed(fresh_kafka, "waybill-gone")[topics.SCANS, 1]
     assert at > 3
     publish(events_of(records))
@@ -83,7 +87,7 @@ def test_a_log_that_begins_after_or_ends_before_the_committed_offset_stops_the_w
     with worker:
         worker.ready()
         expect(fresh_kafka, wanted, worker)
-        assert worker.stop()[0] == 0
+        assert worker.stop() == 0
 
 
 def test_a_group_that_has_committed_nothing_begins_with_what_is_left(fresh_kafka: str, tmp_path: Path) -> None:
@@ -97,7 +101,7 @@ def test_a_group_that_has_committed_nothing_begins_with_what_is_left(fresh_kafka
     publish(records)
     with Worker(fresh_kafka, tmp_path / "state") as worker:
         expect(fresh_kafka, open_alerts(run(records)), worker)
-        assert worker.stop()[0] == 0
+        assert worker.stop() == 0
 
 
 def test_what_retention_leaves_of_an_idle_topic_is_no_loss(fresh_kafka: str, tmp_path: Path) -> None:
@@ -108,10 +112,10 @@ def test_what_retention_leaves_of_an_idle_topic_is_no_loss(fresh_kafka: str, tmp
         expect(fresh_kafka, open_alerts(run(records[: len(records) // 2])), worker)
         client = Consumer({"bootstrap.servers": fresh_kafka, "group.id": "waybill-asks", "log_level": 0})
         places = [(topic, n) for topic in (topics.FACTS, topics.OBSERVATIONS, topics.SCANS) for n in range(4)]
-        ends = {place: client.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in places}
+        ends = {place: client.get_watermark_offsets(TopicPartition(*place), timeout=PATIENCE_S)[1] for place in places}
         client.close()
         assert sum(ends.values()) > 0
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         wanted = {place: end for place, end in ends.items() if end}
         while not wanted.items() <= (at := committed(fresh_kafka, "waybill-gone")).items():
             assert time.monotonic() < deadline, (at, ends)
@@ -122,7 +126,7 @@ def test_what_retention_leaves_of_an_idle_topic_is_no_loss(fresh_kafka: str, tmp
         worker.start()
         Publisher(fresh_kafka)(records[len(records) // 2 :])
         expect(fresh_kafka, open_alerts(run(records)), worker)
-        assert worker.stop()[0] == 0
+        assert worker.stop() == 0
 
 
 @pytest.mark.parametrize("running", [True, False])
@@ -137,11 +141,11 @@ def test_a_topic_made_anew_is_read_from_its_beginning(fresh_kafka: str, tmp_path
         Publisher(fresh_kafka)(before)
         expect(fresh_kafka, open_alerts(run(before)), worker)
         if not running:
-            assert worker.stop()[0] == 0
+            assert worker.stop() == 0
         client = admin(fresh_kafka)
-        client.delete_topics([topics.SHIPMENTS], operation_timeout=10)[topics.SHIPMENTS].result(10)
+        client.delete_topics([topics.SHIPMENTS], operation_timeout=10)[topics.SHIPMENTS].result(PATIENCE_S)
         time.sleep(1.0)
-        client.create_topics([NewTopic(topics.SHIPMENTS, 4, 1)])[topics.SHIPMENTS].result(10)
+        client.create_topics([NewTopic(topics.SHIPMENTS, 4, 1)])[topics.SHIPMENTS].result(PATIENCE_S)
         if running:
             assert "the topic was cut off or made anew" in ends(worker)
     Publisher(fresh_kafka)(after)

@@ -18,20 +18,18 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from schemas import topics
 from streams.kafka import admin
 from tests.runs import open_alerts, run
+from tests.waiting import PATIENCE_S, until
 from tests.workers import ROOT, SESSION_MS, Publisher, Worker, expect
 from tests.worlds import world
 
 pytestmark = pytest.mark.broker
 
 
-def ends(worker: Worker, timeout_s: float = 60.0) -> str:
+def ends(worker: Worker) -> str:
     """Wait for a worker to end by itself with 1; the last line that it said."""
-    deadline = time.monotonic() + timeout_s
-    while worker.alive:
-        assert time.monotonic() < deadline, worker.told()
-        time.sleep(0.05)
+    until(lambda: not worker.alive, worker.told)
     assert worker.ended() == 1, worker.told()
-    return worker.told().splitlines()[-1]
+    return worker.last_words()
 
 
 def page(port: int, path: str) -> tuple[int, str]:
@@ -55,14 +53,14 @@ def test_a_second_worker_of_one_name_whose_port_is_taken_leaves_the_first_alone(
     """Elsewhere, so that no lock of a folder tells them apart."""
     records = world(4, 40)
     with Worker(fresh_kafka, tmp_path / "first" / "state", group="waybill-twins") as first:
-        first.ready(60)
+        first.ready()
         taken = port_of(first)
         second = Worker(fresh_kafka, tmp_path / "second" / "state", group="waybill-twins", web_port=taken)
         with second:
             assert f"web_port: {taken} on 127.0.0.1 is taken" in ends(second)
         Publisher(fresh_kafka)(records)
-        expect(fresh_kafka, open_alerts(run(records)), first, timeout_s=60).close()
-        assert first.stop(30)[0] == 0
+        expect(fresh_kafka, open_alerts(run(records)), first).close()
+        assert first.stop() == 0
         assert not first.says("fenced")
 
 
@@ -70,19 +68,19 @@ def test_a_changelog_that_is_empty_where_it_must_not_be_is_refused(fresh_kafka: 
     records = world(5, 40)
     Publisher(fresh_kafka)(records)
     with Worker(fresh_kafka, tmp_path / "before" / "state", group="waybill-lost") as worker:
-        expect(fresh_kafka, open_alerts(run(records)), worker, timeout_s=60).close()
-        assert worker.stop(30)[0] == 0
+        expect(fresh_kafka, open_alerts(run(records)), worker).close()
+        assert worker.stop() == 0
     client = AdminClient({"bootstrap.servers": fresh_kafka, "log_level": 0})
     for deleted in client.delete_topics([topics.PARCELS_CHANGELOG]).values():
-        deleted.result(30)
+        deleted.result(PATIENCE_S)
     admin.create(fresh_kafka, 4)
     with Worker(fresh_kafka, tmp_path / "after" / "state", group="waybill-lost") as worker:
         line = ends(worker)
     assert f"{topics.PARCELS_CHANGELOG}[" in line
     assert "`waybill offsets reset --to earliest`" in line
     with Worker(fresh_kafka, tmp_path / "accepted" / "state", accept_lost_state="true", group="waybill-lost") as worker:
-        worker.ready(60)
-        assert worker.stop(30)[0] == 0
+        worker.ready()
+        assert worker.stop() == 0
 
 
 def test_a_changelog_is_not_called_lost_where_nothing_could_be_read(fresh_kafka: str, tmp_path: Path) -> None:
@@ -92,24 +90,24 @@ def test_a_changelog_is_not_called_lost_where_nothing_could_be_read(fresh_kafka:
         publish.raw(topics.SHIPMENTS, f"SF:{number}".encode(), b"{not json")
     publish.flush()
     with Worker(fresh_kafka, tmp_path / "before" / "state", group="waybill-rejects") as worker:
-        worker.ready(60)
-        deadline = time.monotonic() + 30
+        worker.ready()
+        deadline = time.monotonic() + PATIENCE_S
         while not offsets(fresh_kafka, "waybill-rejects") and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert worker.stop(30)[0] == 0
+        assert worker.stop() == 0
     with Worker(fresh_kafka, tmp_path / "after" / "state", group="waybill-rejects") as worker:
-        worker.ready(60)
-        assert worker.stop(30)[0] == 0
+        worker.ready()
+        assert worker.stop() == 0
 
 
 def test_partitions_that_were_added_are_seen_at_once(fresh_kafka: str, tmp_path: Path) -> None:
     with Worker(fresh_kafka, tmp_path / "state", group="waybill-grown") as worker:
-        worker.ready(60)
+        worker.ready()
         port = port_of(worker)
         assert page(port, "/ready")[0] == 200
         client = AdminClient({"bootstrap.servers": fresh_kafka, "log_level": 0})
         for grown in client.create_partitions([NewPartitions(topics.SCANS, 6)]).values():
-            grown.result(30)
+            grown.result(PATIENCE_S)
         line = ends(worker)
         assert f"partition counts have changed from 4 ({topics.SCANS} 6)" in line
     with Worker(fresh_kafka, tmp_path / "state", group="waybill-grown") as worker:
@@ -121,7 +119,12 @@ def waybill(servers: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
     env |= {"KAFKA_BOOTSTRAP_SERVERS": servers, "WAYBILL_SESSION_TIMEOUT_MS": str(SESSION_MS)}
     return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "streams.cli", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
 
 
@@ -139,20 +142,20 @@ def test_offsets_are_set_at_once_after_a_clean_stop_and_read_again(fresh_kafka: 
     group = "waybill-offsets"
     Publisher(fresh_kafka)(records)
     with Worker(fresh_kafka, tmp_path / "state", group=group) as worker:
-        expect(fresh_kafka, wanted, worker, timeout_s=60).close()
+        expect(fresh_kafka, wanted, worker).close()
         refused = waybill(fresh_kafka, "offsets", "reset", "--to", "earliest", "--set", f"group={group}")
         assert (refused.returncode, "stop all its workers" in refused.stderr) == (1, True)
-        assert worker.stop(30)[0] == 0
+        assert worker.stop() == 0
     done = waybill(fresh_kafka, "offsets", "reset", "--to", "earliest", "--set", f"group={group}")
     assert done.returncode == 0, done.stderr
     assert set(offsets(fresh_kafka, group).values()) == {0}
     with Worker(fresh_kafka, tmp_path / "state", group=group) as worker:
-        worker.ready(60)
-        deadline = time.monotonic() + 60
+        worker.ready()
+        deadline = time.monotonic() + PATIENCE_S
         while not any(offsets(fresh_kafka, group).values()) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert any(offsets(fresh_kafka, group).values()), "read again"
-        expect(fresh_kafka, wanted, worker, timeout_s=60).close()
+        expect(fresh_kafka, wanted, worker).close()
     for to in ("999999", "yesterday"):
         done = waybill(fresh_kafka, "offsets", "reset", "--to", to, "--dry-run", "--set", f"group={group}")
         assert (done.returncode, "give earliest, latest" in done.stderr) == (1, True)

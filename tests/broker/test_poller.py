@@ -10,13 +10,14 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.topics import SCANS, SHIPMENTS
 from streams.kafka.transport.poller import Partition, Poller
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -126,7 +127,7 @@ class Stream(threading.Thread):
         while not self.end.is_set():
             self.publish(5)
             time.sleep(0.005)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
     def publish(self, count: int) -> None:
         """Publish so many."""
@@ -147,13 +148,6 @@ def stream(fresh_kafka: str) -> Iterator[Stream]:
         one.join()
 
 
-def wait(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < deadline, "still not so"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_record_is_finished_once_while_members_come_and_go(
     fresh_kafka: str, stream: Stream, protocol: str
@@ -171,23 +165,23 @@ def test_every_record_is_finished_once_while_members_come_and_go(
 
     stream.start()
     first = joined()
-    wait(lambda: spread() == [8])
+    until(lambda: spread() == [8])
     second = joined()
-    wait(lambda: spread() == [4, 4])
+    until(lambda: spread() == [4, 4])
     third = joined()
-    wait(lambda: spread() == [2, 2, 4])
-    wait(lambda: bool(second.finished and third.finished))
+    until(lambda: spread() == [2, 2, 4])
+    until(lambda: bool(second.finished and third.finished))
     second.leave.set()  # the others get its partitions beside those that they hold
-    wait(lambda: spread() == [4, 4])
+    until(lambda: spread() == [4, 4])
     third.leave.set()
-    wait(lambda: spread() == [8])
+    until(lambda: spread() == [8])
     stream.end.set()
     stream.join()
-    wait(lambda: sum(len(member.finished) for member in members) >= len(stream.values))
+    until(lambda: sum(len(member.finished) for member in members) >= len(stream.values))
     time.sleep(0.3)
     first.leave.set()
     for member in members:
-        member.join(20)
+        member.join(PATIENCE_S)
         assert not member.is_alive()
         assert member.faults == []
     counts = Counter(value for member in members for value in member.finished)
@@ -207,10 +201,10 @@ def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str, stream: Strea
         on_assigned=held.update,
     )
     poller.subscribe(TOPICS)
-    wait(lambda: poller.fetch(1_000, 0.05, 1) == [] and len(held) == 8)
+    until(lambda: poller.fetch(1_000, 0.05, 1) == [] and len(held) == 8)
     poller.release()
     taken = 0
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while taken < len(stream.values):
         assert time.monotonic() < deadline
         taken += sum(len(batch.values) for batch in poller.fetch(7, 0.05, 1))

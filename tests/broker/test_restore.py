@@ -18,6 +18,7 @@ from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
 from streams.worker.commit import Committer
 from streams.worker.epoch import Epoch
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 CACHE = Shared.of(8, 64)
@@ -44,7 +45,7 @@ class Changelog:
         self._producer.begin_transaction()
         for key, value in values.items():
             self._producer.produce(PARCELS_CHANGELOG, key=key.encode(), value=state(value), partition=0)
-        self._producer.flush(30)
+        self._producer.flush(PATIENCE_S)
 
     def end(self, commit: bool = True) -> None:
         """Commit, or abort."""
@@ -59,7 +60,7 @@ class Changelog:
         self.end()
 
 
-def bring(servers: str, store: RocksStore, timeout_s: float = 120.0) -> int:
+def bring(servers: str, store: RocksStore, timeout_s: float = PATIENCE_S) -> int:
     """Restore partition 0; the records read."""
     client: dict[str, object] = {"bootstrap.servers": servers}
     return restore(client, {PARCELS_CHANGELOG: store}, {0}, cancelled=lambda: False, timeout_s=timeout_s)
@@ -100,7 +101,7 @@ def test_an_open_transaction_is_waited_for(fresh_kafka: str, store: RocksStore, 
     done.join(1.5)
     assert done.is_alive(), "it did not wait to learn whether the last transaction counts"
     changelog.end(commit)
-    done.join(20)
+    done.join(PATIENCE_S)
     assert not done.is_alive()
     assert values(store, "a") == [b"2" if commit else b"1"]
 

@@ -20,6 +20,7 @@ from streams.ops.doctor.findings import Finding
 from streams.settings import Settings
 from tests.runs import open_alerts, run
 from tests.secured import Secured
+from tests.waiting import PATIENCE_S
 from tests.workers import Publisher, Worker, expect
 from tests.worlds import HOME, world
 
@@ -149,22 +150,22 @@ def test_a_worker_with_exactly_its_rights_starts_restores_and_rebalances(
 
     first, second = workers
     records = world(7, parcels=40)
-    first.start().ready(90)
+    first.start().ready()
     Publisher(secured.servers)(records)
     wanted = open_alerts(run(records, settings=Settings(home_adcodes=HOME)))
-    expect(secured.servers, wanted, first, timeout_s=90).close()
-    second.start().ready(90)  # it has no state: all of its partitions come from the changelog
-    assert first.stop(60)[0] == 0
-    second.ready(90, times=2)
-    assert second.stop(60)[0] == 0
+    expect(secured.servers, wanted, first).close()
+    second.start().ready()  # it has no state: all of its partitions come from the changelog
+    assert first.stop() == 0
+    second.ready(times=2)
+    assert second.stop() == 0
 
 
 def test_a_right_that_is_taken_away_ends_a_worker_that_runs(secured: Secured, workers: list[Worker]) -> None:
     first, _ = workers
-    first.start().ready(90)
+    first.start().ready()
     secured.deny_all()
     Publisher(secured.servers)(world(8, parcels=5))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while first.alive and time.monotonic() < deadline:
         time.sleep(0.2)
     assert first.ended() == 1

@@ -17,6 +17,7 @@ from schemas.records import Shipment
 from streams.kafka.alerts import AlertReader, NewestShadows
 from tests.runs import open_alerts, run
 from tests.schemas.samples import SHIPMENT
+from tests.waiting import PATIENCE_S
 from tests.workers import Publisher, Reader, Worker, expect
 from tests.worlds import START, world
 
@@ -38,7 +39,7 @@ def in_shadow(servers: str) -> dict[str, Shadow]:
 def shown(servers: str, *options: str) -> str:
     """What `waybill alerts --shadow` prints."""
     command = [sys.executable, "-m", "streams.cli", "alerts", "--shadow", "--bootstrap-servers", servers, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
 
 
 def test_a_worker_sends_what_shadow_rules_say(fresh_kafka: str, tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_a_worker_sends_what_shadow_rules_say(fresh_kafka: str, tmp_path: Path) 
     Publisher(fresh_kafka)(records)
     with Worker(fresh_kafka, tmp_path / "state", rule_overrides=msgspec.json.encode(overrides).decode()) as worker:
         expect(fresh_kafka, open_alerts(alone), worker)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while (found := in_shadow(fresh_kafka)) != wanted and time.monotonic() < deadline:
             time.sleep(0.2)
         assert found == wanted
@@ -74,8 +75,8 @@ def test_a_worker_holds_a_flood_back(fresh_kafka: str, tmp_path: Path) -> None:
     Publisher(fresh_kafka)(flood)
     with Worker(fresh_kafka, tmp_path / "state", flood_share_max=0.02, flood_window_rows=100) as worker:
         notices = Reader(fresh_kafka, topic=topics.NOTICES)
-        assert notices.until(lambda: len(notices.values) > 0, 30)
-        deadline = time.monotonic() + 20
+        assert notices.until(lambda: len(notices.values) > 0)
+        deadline = time.monotonic() + PATIENCE_S
         while len(found := in_shadow(fresh_kafka)) < len(flood) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert len(found) == len(flood)

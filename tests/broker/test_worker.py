@@ -18,6 +18,7 @@ import pytest
 
 from schemas import topics
 from schemas.records import Alert, Shipment, encode
+from tests.repetition import LONG
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
 from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
@@ -56,23 +57,18 @@ def test_a_worker_gives_the_alerts_of_judge(fresh_kafka: str, tmp_path: Path) ->
     rejected.append(publish.last)
 
     with Worker(fresh_kafka, tmp_path / "state") as worker:
-        started = time.monotonic()
         alerts = expect(fresh_kafka, wanted, worker)
-        assert alerts.first_at is not None
-        print(f"start to first alert: {alerts.first_at - started:.1f} s")
         rejects = Reader(fresh_kafka, topic=topics.REJECTS)
-        assert rejects.until(lambda: len(rejects.values) >= len(rejected), 10)
+        assert rejects.until(lambda: len(rejects.values) >= len(rejected))
         found = [(each.topic, each.partition, each.offset) for each in rejects.rejects()]
         assert sorted(found) == sorted(rejected)
-        code, seconds = worker.stop()
-        print(f"asked to stop: exit after {seconds:.1f} s")
-        assert (code, seconds < 8) == (0, True)
+        assert worker.stop() == 0
 
         worker.start().ready()
         time.sleep(1)
         assert alerts.poll(1.0) == 0, "what is known already is not published again"
     uncommitted = Reader(fresh_kafka, isolation="read_uncommitted")
-    assert uncommitted.until(lambda: uncommitted.open() == wanted, 10)
+    assert uncommitted.until(lambda: uncommitted.open() == wanted)
     assert uncommitted.alerts() == alerts.alerts()
 
 
@@ -81,7 +77,7 @@ def test_faust_starts_the_same_worker(fresh_kafka: str, tmp_path: Path) -> None:
     with Worker(fresh_kafka, tmp_path / "state", command=FAUST) as worker:
         Publisher(fresh_kafka)(records)
         expect(fresh_kafka, wanted, worker)
-        code, _ = worker.stop()
+        code = worker.stop()
         assert code == 0
 
 
@@ -96,15 +92,14 @@ def test_a_wall_clock_that_jumps_changes_no_alert(fresh_kafka: str, tmp_path: Pa
         reader = expect(fresh_kafka, wanted, worker)
         detected = {msgspec.json.decode(value, type=Alert).detected_at for value in reader.values}
         assert max(detected) - min(detected) > 10 * 365 * 86_400 * 1000, "the clock did jump"
-        assert worker.stop()[0] == 0
+        assert worker.stop() == 0
 
 
 def test_one_that_cannot_stop_ends_in_time_and_says_where_it_stands(fresh_kafka: str, tmp_path: Path) -> None:
     stuck = (sys.executable, "-m", "tests.hurt", "stuck")
     with Worker(fresh_kafka, tmp_path / "state", stuck) as worker:
         worker.ready()
-        code, seconds = worker.stop(30)
-        assert (code, 15 <= seconds < 25) == (1, True)
+        assert worker.stop() == 1
         assert "Timeout (0:00:15)!" in worker.told()
         assert "hurt.py" in worker.told()
 
@@ -113,10 +108,10 @@ def test_one_that_cannot_stop_ends_in_time_and_says_where_it_stands(fresh_kafka:
 @pytest.mark.parametrize("state", ["kept", "lost"])
 @pytest.mark.parametrize("how", ["kill", "stop"])
 def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str, state: str) -> None:
-    """Several times, at any moment: killed or asked, restarted on its folder or on an empty one."""
+    """At any moment: killed or asked, restarted on its folder or on an empty one."""
     records, wanted = played(9)
     rng = random.Random()
-    moments = [rng.uniform(0.0, 0.9) for _ in range(3)]
+    moments = [rng.uniform(0.0, 0.9) for _ in range(4 if LONG else 1)]
     print("ended after", [f"{moment:.3f} s" for moment in moments])
     stream = Stream(fresh_kafka, records, STREAM_S)
     stream.start()
@@ -127,7 +122,7 @@ def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str
         if how == "kill":
             worker.kill()
         else:
-            assert worker.stop()[0] == 0
+            assert worker.stop() == 0
         if state == "lost":
             shutil.rmtree(tmp_path / "state")
     with worker:
@@ -136,7 +131,7 @@ def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str
         known = reader.alerts()
         # What was opened in an aborted transaction, and was over when its input was read again, never comes again.
         everything = Reader(fresh_kafka, isolation="read_uncommitted")
-        assert everything.until(lambda: known.items() <= everything.alerts().items(), 10), (
+        assert everything.until(lambda: known.items() <= everything.alerts().items()), (
             "an aborted alert was the last of a parcel that has others"
         )
 
@@ -163,11 +158,11 @@ def test_two_workers_share_and_take_over(fresh_kafka: str, tmp_path: Path, proto
             if how == "kill":
                 second.kill()
             else:
-                assert second.stop()[0] == 0
+                assert second.stop() == 0
         first.ready(times=held + 1)
         stream.join()
         expect(fresh_kafka, wanted, first)
-        assert first.stop()[0] == 0
+        assert first.stop() == 0
 
 
 @pytest.mark.chaos
@@ -210,7 +205,7 @@ def test_reading_it_all_again_changes_nothing(fresh_kafka: str, tmp_path: Path) 
                         record.key.encode(), encode(record))  # fmt: skip
         publish.flush()
         rejects = Reader(fresh_kafka, topic=topics.REJECTS)
-        assert rejects.until(lambda: len(rejects.values) == len(events), 20)
+        assert rejects.until(lambda: len(rejects.values) == len(events))
         assert reader.poll(1.0) == 0
         assert len(reader.values) == before
 
@@ -225,9 +220,9 @@ def test_what_is_missing_is_said_by_the_worker_that_is_there_when_its_time_is_ov
     patient = Worker(fresh_kafka, tmp_path / "state", idle_partition_s=900)
     with patient:
         reader = Reader(fresh_kafka)
-        assert reader.until(lambda: len(reader.open()) > 50, 30, quiet_s=2)
+        assert reader.until(lambda: len(reader.open()) > 50, quiet_s=2)
         assert reader.open() != wanted
-        assert patient.stop()[0] == 0
+        assert patient.stop() == 0
     with Worker(fresh_kafka, tmp_path / "state") as worker:
         expect(fresh_kafka, wanted, worker)
     # And from the changelog, where its state is lost: nothing is new.
@@ -270,7 +265,7 @@ def test_reference_data_that_come_late_revise_what_is_known(fresh_kafka: str, tm
         worker.ready()
         publish(known[third : 2 * third])
         time.sleep(1)
-        assert worker.stop()[0] == 0
+        assert worker.stop() == 0
         publish(known[2 * third :])
         publish.raw(topics.REFERENCE, b"courier:broken", b'{"kind":"courier","id":"broken"}')
         publish.flush()
@@ -278,8 +273,8 @@ def test_reference_data_that_come_late_revise_what_is_known(fresh_kafka: str, tm
         publish(events[300:])
         expect(fresh_kafka, wanted, worker)
         rejects = Reader(fresh_kafka, topic=topics.REJECTS)
-        assert rejects.until(lambda: bool(rejects.values), 10)
-        assert worker.stop()[0] == 0
+        assert rejects.until(lambda: bool(rejects.values))
+        assert worker.stop() == 0
         worker.start().ready()
         time.sleep(1)
         rejects.poll(1.0)
@@ -291,7 +286,7 @@ def test_reference_data_that_come_late_revise_what_is_known(fresh_kafka: str, tm
         publish.flush()
         without = answers_of(open_alerts(run(events)))
         reader = Reader(fresh_kafka)
-        assert reader.until(lambda: answers_of(reader.open()) == without, 20), worker.told()
+        assert reader.until(lambda: answers_of(reader.open()) == without), worker.told()
 
 
 def answers_of(alerts: Alerts) -> dict[str, tuple[int, tuple[str, ...]]]:

@@ -22,6 +22,7 @@ from streams.ops.supervisor import STOP_S
 from tests.chaos.schedule import SESSION_S, Fault
 from tests.chaos.slot import Settings, Slot
 from tests.hurt import damage
+from tests.waiting import PATIENCE_S
 from tests.workers import READY
 
 # How long a member of KIP-848 may be silent is the broker's to say.
@@ -79,7 +80,7 @@ class Cluster:
             slot.end()
         for process in (*(each[-1] for each in self._stopping), *(each[-1] for each in self._ousted)):
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE_S)
         self._broker.shutdown(wait=True)
         self.kafka.stop()
 
@@ -149,7 +150,7 @@ class Cluster:
             if code is None and now > deadline:
                 self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s: {slot.log}")
                 process.send_signal(signal.SIGABRT)  # writes into its log where it hangs
-                code = process.wait(10)
+                code = process.wait(PATIENCE_S)
             if code is not None:
                 self._stopping.remove((deadline, slot, process))
                 if code > 0 and code != _TERMINATED:  # less: killed just now

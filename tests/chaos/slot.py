@@ -13,6 +13,7 @@ from typing import Self
 
 from streams.ops.supervisor import start
 from tests.chaos.schedule import SESSION_S
+from tests.waiting import PATIENCE_S
 from tests.workers import READY, WAYBILL, Worker
 
 GROUP = "waybill-sentinel"
@@ -77,7 +78,7 @@ class Slot(Worker):
         """Its process, which is no longer this slot's; waited for where it was killed."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
-            process.wait(10)
+            process.wait(PATIENCE_S)
         return process
 
     def give_up(self) -> subprocess.Popen[bytes] | None:

@@ -17,24 +17,14 @@ from tests.worlds import HOME
 # Its reaper is one more image to pull, and these tests remove what they start.
 testcontainers_config.ryuk_disabled = True
 
-_left_out = pytest.StashKey[int]()
+NOT_RUN = "no Docker engine answers; `make test-containers` (as root on Debian) sets one up and runs them"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.get_closest_marker("containers")]
     if ours and not engine.version():
-        items[:] = [item for item in items if item not in ours]
-        config.hook.pytest_deselected(items=ours)
-        config.stash[_left_out] = len(ours)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if count := config.stash.get(_left_out, 0):
-        terminalreporter.write_line(
-            f"NOT RUN: {count} tests of containers, for no Docker engine answers; "
-            "`make test-containers` (as root on Debian) sets one up and runs them",
-            yellow=True,
-        )
+        for item in ours:
+            item.add_marker(pytest.mark.skip(reason=NOT_RUN))
 
 
 @pytest.fixture(scope="session")

@@ -136,6 +136,6 @@ def _health(worker: Any) -> str:
 
 def _expect(stack: Stack, wanted: Alerts) -> Reader:
     try:
-        return expect(stack.servers, wanted, timeout_s=120)
+        return expect(stack.servers, wanted)
     except AssertionError as error:
         raise AssertionError(f"{error}\n\n{stack.told()}") from None

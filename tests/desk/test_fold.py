@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.clues.book import Book
@@ -18,6 +18,7 @@ from desk.clues.table import EXCLUSIVE, FROM
 from schemas import clues as log
 from schemas.records import encode
 from tests.desk.logs import T0, applied, clue_at, event, interleaved, opened, random_log
+from tests.repetition import examples
 
 
 def book_of(events: list[log.ClueEvent]) -> Book:
@@ -27,7 +28,7 @@ def book_of(events: list[log.ClueEvent]) -> Book:
     return book
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32), clues=st.integers(1, 8), partitions=st.integers(1, 6))
 def test_every_interleaving_of_partitions_gives_the_same_book(seed: int, clues: int, partitions: int) -> None:
     chance = Random(seed)
@@ -36,7 +37,7 @@ def test_every_interleaving_of_partitions_gives_the_same_book(seed: int, clues: 
     assert book_of(interleaved(chance, happened, partitions)).encoded() == want
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 2**32))
 def test_a_book_rebuilt_from_the_wire_is_the_live_one_byte_for_byte(seed: int) -> None:
     happened = random_log(Random(seed), 5, 150)
@@ -49,7 +50,7 @@ def test_a_book_rebuilt_from_the_wire_is_the_live_one_byte_for_byte(seed: int) -
     assert again.unreadable == 0
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 2**32))
 def test_an_event_that_comes_twice_in_a_row_counts_once(seed: int) -> None:
     happened = random_log(Random(seed), 4, 100)
@@ -59,7 +60,7 @@ def test_an_event_that_comes_twice_in_a_row_counts_once(seed: int) -> None:
     assert book_of([each for each in happened for _ in range(2)]).encoded() == once.encoded()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 2**32))
 def test_versions_count_what_applied_and_what_was_refused_is_kept(seed: int) -> None:
     book = Book()

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from schemas.records import Alert, Source, encode
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import DEVELOPMENT_KEYS, Tokeniser
 from tests.desk.logs import ALERTED
+from tests.repetition import examples
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT, wire
 
 OLD = {"dev": DEVELOPMENT_KEYS["dev"], "old": bytes(range(32))}
@@ -93,7 +94,7 @@ def test_goods_are_shown_without_numbers_and_names(name: str, shown: str) -> Non
     assert goods_shown(name, ("王建国", None)) == shown
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     name=st.text("王李赵建国秀英子轩", min_size=2, max_size=4),
     phone=st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True),

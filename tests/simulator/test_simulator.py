@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.repetition import LONG
 from tests.simulator.mutants import MUTANTS, Mutant, planted
 from tests.simulator.run import play
 
-SEEDS = range(40)  # counting; some seconds
-SEEDS_JUDGING = range(5)
+SEEDS = range(2_000 if LONG else 40)  # counting
+SEEDS_JUDGING = range(200 if LONG else 5)
 SEEDS_PLANTED = 100  # at most, for one mutant
 
 

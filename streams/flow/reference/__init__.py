@@ -138,6 +138,7 @@ class Reference:
     changes: Touched = field(default_factory=Touched)
     changed: int = 0  # `changes.newest()`
     sizes: Mapping[str, int] = field(default_factory=dict)
+    silent: Mapping[str, str] = field(default_factory=dict)  # kinds of which all was refused, and why
 
     def columns(self, heads: Rows) -> dict[str, tuple[Mask, Mask | None]]:
         """Every column of `schemas.columns.REFERENCE` for HEAD rows, with where it has a value (None: everywhere)."""

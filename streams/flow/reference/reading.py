@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from streams.flow.describe.text import cleaned, code
 from streams.flow.describe.tokens import Tokeniser
 from streams.flow.front.reader import Front
 from streams.flow.layout import DAY_MS, text_ref
-from streams.flow.reference import ALWAYS, NEVER, SCOPES
+from streams.flow.reference import ALWAYS, NEVER, SCOPES, Reference
 from streams.flow.reference.table import COURIER, DTYPES, ENTERPRISE, OUTLET, Areas, Table
 
 Rows = NDArray[np.void]
@@ -39,7 +40,7 @@ class Reader:
     def __init__(self, front: Front) -> None:
         """front: with the tokens that senders have."""
         self._table = Table()
-        self.build = self._table.build
+        self._refused: dict[str, str] = {}  # the first reason, by kind
         self._front = front
 
     def add(
@@ -61,6 +62,8 @@ class Reader:
         for kind, indices in by_kind.items():
             decoded = decode(kind, [values[index] for index in indices], self._front.limits)
             rejected += [Rejected(indices[bad.index], bad.reason, bad.detail) for bad in decoded.rejected]
+            for bad in decoded.rejected[:1]:
+                self._refused.setdefault(kind, f"{bad.reason}, {bad.detail}")
             if decoded.rows and kind in DTYPES:
                 rows = self._rows(kind, decoded.rows)
                 rows["offset"] = [offsets[indices[i]] for i in decoded.indices]
@@ -73,6 +76,12 @@ class Reader:
         if len(offsets):
             self._table.read_to(offsets[-1] + 1)
         return sorted(rejected, key=lambda bad: bad.index)
+
+    def build(self) -> Reference:
+        """What is known now, and which kinds are silent since none of their records could be read."""
+        built = self._table.build()
+        silent = {kind: why for kind, why in self._refused.items() if built.sizes.get(kind) == 0}
+        return replace(built, silent=silent)
 
     def _add_plain(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> Sequence[int]:
         """Add what the native front end reads; the places of the others."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -22,6 +22,7 @@ from rules.lint.blank import write_blank
 from schemas.publish import RULE, schema
 from schemas.rulefile import SCHEMA_LINE
 from streams.cli import run
+from tests.repetition import examples
 from tests.rules.rulefile import DROP
 from tests.rules.rulefile import RULE as SOUND
 
@@ -95,7 +96,7 @@ _VALUES = st.one_of(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.sampled_from(FILES), st.data())
 def test_what_loads_fits(path: Path, data: st.DataObject) -> None:
     """Whatever is changed in a file, at any depth: the editor finds no fault in what the loader takes."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import RuleError, load_catalogue
@@ -18,6 +18,7 @@ from rules.engine.sql import DTYPES
 from rules.lint.blank import write_blank
 from rules.lint.lint import Finding, lint
 from schemas.columns import COLUMNS
+from tests.repetition import examples
 from tests.rules.rulefile import DROP, RULE
 
 Write = Callable[..., Path]
@@ -230,7 +231,7 @@ _rows = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(_whens, st.lists(_rows, min_size=1, max_size=20))
 def test_what_a_row_shows_lint_has_seen(when: str, rows: list[dict[str, Any]]) -> None:
     """The other way round: whatever a possible parcel makes a rule say, the rule is known to be able to say."""
@@ -333,7 +334,7 @@ _FIELDS = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(fields=_FIELDS)
 def test_what_does_not_load_is_an_error_and_what_is_an_error_does_not_load(
     tmp_path_factory: pytest.TempPathFactory, fields: dict[str, Any]

@@ -19,6 +19,7 @@ from rules.engine.folder import SHIPPED
 from streams.cli import run
 from streams.files.backtest.difference import CHANGES, Difference, written
 from tests.backtests import changed_rules, compared, put, traffic
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -230,7 +231,7 @@ def test_an_interrupt_leaves_nothing(number: signal.Signals, folder: Path, chang
         cwd=tmp_path, env=environment, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while not list((tmp_path / "spill").rglob("*.rows")):
             assert process.poll() is None
             assert time.monotonic() < until
@@ -242,7 +243,7 @@ def test_an_interrupt_leaves_nothing(number: signal.Signals, folder: Path, chang
         if number == signal.SIGHUP:
             time.sleep(0.01)
             os.killpg(process.pid, number)
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130 if number == signal.SIGINT else 128 + number, "")
     # multiprocessing's own words, of a process that was cut off while it started
     assert not error or error.endswith("UnpicklingError: pickle data was truncated\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from streams.cli import COMMANDS, run
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -56,7 +57,7 @@ def test_help_imports_nothing_heavy() -> None:
         "print(sorted(heavy & sys.modules.keys()), code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
     assert done.stdout.splitlines()[-1] == "[] 0"
 
@@ -65,7 +66,11 @@ def test_help_imports_nothing_heavy() -> None:
 def test_what_standard_output_cannot_show_is_replaced(arguments: list[str]) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", *arguments], env=environment, capture_output=True, check=False, timeout=60
+        [sys.executable, "-m", "streams.cli", *arguments],
+        env=environment,
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.isascii()
@@ -76,7 +81,12 @@ def test_shell_completion_knows_the_commands() -> None:
     asked = {"_WAYBILL_COMPLETE": "complete_bash", "COMP_WORDS": "waybill ", "COMP_CWORD": "1"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked}
     done = subprocess.run(
-        [sys.executable, "-m", "streams.cli"], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "streams.cli"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     assert set(COMMANDS) <= set(done.stdout.split())
 
@@ -219,13 +229,13 @@ def test_home_places_of_the_settings_reach_the_planted_cases(monkeypatch: pytest
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_half_way_it_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     child = waybill("generate", "out", "--parcels", "2000000")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while not list(tmp_path.glob("out/.generate-*/scans.ndjson")):
         assert time.monotonic() < deadline
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(number)
-    out, error = child.communicate(timeout=30)
+    out, error = child.communicate(timeout=PATIENCE_S)
     assert (child.returncode, out, error) == (code, "", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -241,7 +251,7 @@ def test_a_hangup_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
     child.send_signal(signal.SIGHUP)
-    child.communicate("abc", timeout=30)
+    child.communicate("abc", timeout=PATIENCE_S)
     assert child.returncode == 3
 
 
@@ -255,7 +265,7 @@ def test_broker_and_topics_from_start_to_end(tmp_path: Path) -> None:
 
         def topics(*arguments: str) -> tuple[int, str, str]:
             child = waybill("topics", *arguments, "--bootstrap-servers", servers)
-            out, error = child.communicate(timeout=60)
+            out, error = child.communicate(timeout=PATIENCE_S)
             return child.returncode, out, error
 
         code, out, _ = topics("show", "--json")
@@ -275,5 +285,5 @@ def test_broker_and_topics_from_start_to_end(tmp_path: Path) -> None:
         assert error.count("\n") == 1
     finally:
         broker.send_signal(signal.SIGINT)
-        broker.communicate(timeout=60)
+        broker.communicate(timeout=PATIENCE_S)
     assert broker.returncode == 130

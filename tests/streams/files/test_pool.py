@@ -16,6 +16,7 @@ import pytest
 
 from streams.files.pool import PoolError, cores, pool
 from streams.files.reading import FilesError
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -106,9 +107,9 @@ def test_there_is_a_core() -> None:
 
 CODE = """
 import sys
-from streams.files.pool import crew
+from streams.files.pool import pool
 from tests.streams.files.test_pool import Tool
-with crew(2, Tool, 1) as hands:
+with pool(2, Tool, 1) as hands:
     for _, process in hands.each(Tool.times, [(1, 0.0)] * 4 + [(1, 30.0)] * 4):
         print(process, flush=True)
 """
@@ -121,10 +122,7 @@ def test_processes_end_when_the_first_is_killed() -> None:
         assert first.stdout is not None
         process = int(first.stdout.readline())
         first.kill()
-    until = time.monotonic() + 20
-    while _runs(process):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: not _runs(process))
 
 
 def _runs(process: int) -> bool:

@@ -16,6 +16,7 @@ from schemas import topics
 from streams.files import reading
 from streams.files.reading import FilesError, find, read
 from streams.generate import generate, write
+from tests.repetition import examples
 
 MARK = b"\xef\xbb\xbf"
 
@@ -53,7 +54,7 @@ def test_lines_end_as_lines_do(tmp_path: Path, text: bytes, lines: list[bytes]) 
     assert lines_of(path) == lines
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     text=st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\n\n", b"\r\n", b"{" * 30, b"x" * 200, MARK])).map(b"".join),
     block=st.integers(1, 64),

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import Scan, Shipment
@@ -17,6 +17,7 @@ from schemas.terms import RejectReason
 from streams.flow import decode as module
 from streams.flow.decode import Decoded, Limits, decode
 from tests.reference import plain
+from tests.repetition import examples
 from tests.schemas.samples import EVENTS, INSPECTION, SCAN, SHIPMENT, spoiled, wire
 
 KINDS: tuple[Literal["shipment", "scan", "inspection"], ...] = ("shipment", "scan", "inspection")
@@ -308,7 +309,7 @@ documents = st.recursive(
 
 
 @given(st.lists(st.binary(max_size=200) | st.none() | documents.map(lambda d: json.dumps(d).encode()), max_size=8))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_anything_at_all(values: list[bytes | None]) -> None:
     for kind in KINDS:
         decoded = decode(kind, [*values, wire(EVENTS[kind])])
@@ -317,7 +318,7 @@ def test_anything_at_all(values: list[bytes | None]) -> None:
 
 
 @given(st.sampled_from(sorted(INSPECTION)), documents)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_value_in_any_field(field: str, value: Any) -> None:
     decoded = decode("inspection", [wire(INSPECTION), json.dumps({**INSPECTION, field: value}).encode()])
     assert decoded.indices[0] == 0

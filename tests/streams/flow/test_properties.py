@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import Alert, Scan, Shipment
 from streams.settings import Settings
+from tests.repetition import examples
 from tests.runs import Recorded, comparable, difference, open_alerts, run
 from tests.schemas.samples import SCAN, SHIPMENT
 from tests.worlds import DAY, HOUR, START, Record, events_of, resident_id, world
@@ -53,7 +54,7 @@ def test_histories_near_and_far_answer_alike(size: int, co_located: Sequence[int
     )
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 7, 33, 5_000]), st.sampled_from(PARTITIONS), st.data())
 def test_repetitions_anywhere_change_nothing(seed: int, size: int, partitions: int, data: st.DataObject) -> None:
     records = world(seed, data.draw(st.integers(1, 25)))

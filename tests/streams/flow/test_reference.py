@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 import random
 from pathlib import Path
@@ -299,3 +300,21 @@ def test_deleted_records_leave_no_trace_in_answers(seed: int) -> None:
     recorded.feed([Batch(topics.REFERENCE, 0, range(first, first + len(gone)), [None] * len(gone), [0] * len(gone),
                          keys=[key for key, _ in gone])])  # fmt: skip
     assert recorded.answers == run(events_of(records)).answers
+
+
+def test_a_kind_of_which_all_is_refused_is_silent_until_one_record_can_be_read() -> None:
+    reading = reader()
+    refused = b'{"kind":"enterprise","id":"E1"}'
+    reading.add([refused, *(encode(outlet("GZ1")),)], [0, 1])
+    assert reading.build().silent == {"enterprise": "missing_field, $.enterprise_id: required"}
+    reading.add([encode(enterprise())], [2])
+    assert reading.build().silent == {}
+
+
+@pytest.mark.parametrize("blank", ["", "\u200b"])
+def test_options_that_hold_nothing_do_not_refuse_an_enterprise(blank: str) -> None:
+    reading = reader()
+    given = json.loads(encode(enterprise()))
+    values = {**given, **dict.fromkeys(("uscc", "licence_to", "filing_no", "licence_from"), blank)}
+    assert reading.add([json.dumps(values).encode()], [0]) == []
+    assert reading.build().sizes["enterprise"] == 1

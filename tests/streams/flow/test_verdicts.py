@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import actions
@@ -19,6 +19,7 @@ from schemas.terms import RejectReason
 from streams.flow.batches import Batch
 from streams.settings import Settings
 from tests import reference
+from tests.repetition import examples
 from tests.runs import Recorded, catalogue, open_alerts, run
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT, wire
 from tests.worlds import DAY, HOUR, START, Record, events_of, world
@@ -289,7 +290,7 @@ _strange = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(_strange, min_size=1, max_size=6))
 def test_whatever_is_valid_is_judged(given: list[dict[str, Any]]) -> None:
     shipments = [msgspec.convert({**SHIPMENT, **fields}, Shipment) for fields in given]

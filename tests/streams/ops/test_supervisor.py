@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 ROOT = Path(__file__).parents[3]
 
 PARENT = """
@@ -23,7 +25,7 @@ supervisor.BACK_OFF_S = (0.05,)
 supervisor.STOP_S = 1.5
 command = [sys.executable, "-c", sys.argv[1]]
 children = [supervisor.Child(str(n), [*command, str(n)]) for n in range(2)]
-sys.exit(supervisor.supervise(children, give_up_after_s=1.5, stable_s=0.3))
+sys.exit(supervisor.supervise(children, give_up_after_s=1.5, stable_s=float(sys.argv[2])))
 """
 GIVE_UP_AFTER_S = 1.5
 STAYS = "import time; open(f'{__import__(\"sys\").argv[1]}-{time.time_ns()}', 'w').close(); time.sleep(600)"
@@ -43,9 +45,11 @@ def supervisors() -> Iterator[list[subprocess.Popen[str]]]:
         process.communicate()
 
 
-def start(supervisors: list[subprocess.Popen[str]], folder: Path, script: str) -> subprocess.Popen[str]:
+def start(
+    supervisors: list[subprocess.Popen[str]], folder: Path, script: str, stable_s: float = 600.0
+) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT, script], cwd=folder, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", PARENT, script, str(stable_s)], cwd=folder, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     supervisors.append(process)
@@ -54,14 +58,14 @@ def start(supervisors: list[subprocess.Popen[str]], folder: Path, script: str) -
 
 def started(folder: Path, number: int, times: int = 1) -> None:
     """Wait until child `number` has started so many times."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while len(list(folder.glob(f"{number}-*"))) < times:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def gone(children: list[psutil.Process]) -> bool:
-    return not psutil.wait_procs(children, timeout=10)[1]
+    return not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
 
 
 def test_ends_with_all_its_children(supervisors: list[subprocess.Popen[str]], tmp_path: Path) -> None:
@@ -70,7 +74,7 @@ def test_ends_with_all_its_children(supervisors: list[subprocess.Popen[str]], tm
     started(tmp_path, 1)
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.terminate()
-    assert parent.wait(10) == 0
+    assert parent.wait(PATIENCE_S) == 0
     assert len(children) == 2
     assert gone(children)
 
@@ -87,7 +91,7 @@ def test_a_child_that_dies_is_started_anew_and_the_other_left_alone(
     assert len(list(tmp_path.glob("1-*"))) == 1
     assert other.is_running()
     parent.send_signal(signal.SIGINT)
-    _, said = parent.communicate(timeout=10)
+    _, said = parent.communicate(timeout=PATIENCE_S)
     assert parent.returncode == 0
     assert "worker 0 ended with signal SIGKILL; starting it anew" in said
 
@@ -98,7 +102,7 @@ def test_gives_up(supervisors: list[subprocess.Popen[str]], tmp_path: Path, code
     script = f"import sys, time; open(f'{{sys.argv[1]}}-{{time.time_ns()}}', 'w').close(); sys.exit({code})"
     started_at = time.monotonic()
     parent = start(supervisors, tmp_path, script)
-    _, said = parent.communicate(timeout=20)
+    _, said = parent.communicate(timeout=PATIENCE_S)
     assert parent.returncode == 1
     assert time.monotonic() - started_at > (GIVE_UP_AFTER_S if code == 1 else 0)
     assert f"ended with exit code {code}" in said
@@ -110,11 +114,11 @@ def test_gives_up(supervisors: list[subprocess.Popen[str]], tmp_path: Path, code
 def test_deaths_after_a_long_life_count_anew(supervisors: list[subprocess.Popen[str]], tmp_path: Path) -> None:
     """Each lives longer than `stable_s`: that is no reason to give up, however often."""
     script = "import sys, time; open(f'{sys.argv[1]}-{time.time_ns()}', 'w').close(); time.sleep(0.4); sys.exit(1)"
-    parent = start(supervisors, tmp_path, script)
+    parent = start(supervisors, tmp_path, script, stable_s=0.3)
     started(tmp_path, 0, times=7)
     assert parent.poll() is None
     parent.terminate()
-    parent.communicate(timeout=10)
+    parent.communicate(timeout=PATIENCE_S)
 
 
 def test_children_die_with_a_parent_that_is_killed(supervisors: list[subprocess.Popen[str]], tmp_path: Path) -> None:
@@ -133,5 +137,5 @@ def test_a_child_that_does_not_end_is_killed(supervisors: list[subprocess.Popen[
     started(tmp_path, 1)
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.terminate()
-    assert parent.wait(15) == 1
+    assert parent.wait(PATIENCE_S) == 1
     assert gone(children)

@@ -21,6 +21,7 @@ from streams.state.format import FORMAT
 from streams.state.rocks import Delta, RocksStore, StateError
 from streams.state.store import MemoryStore, whole
 from streams.state.tuning import Shared
+from tests.waiting import PATIENCE_S
 
 CACHE = Shared.of(8, 64)
 HOT = 1 << 20
@@ -133,7 +134,7 @@ def test_what_is_forgotten_leaves_the_disk(tmp_path: Path) -> None:
     commit(store, 2)
     store.close_all()
     store.open(0)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while store.sizes()[1] > full / 10:
         assert time.monotonic() < deadline, "nothing was compacted"
         time.sleep(0.05)
@@ -514,7 +515,7 @@ def test_no_stale_value_while_an_epoch_is_being_written(tmp_path: Path) -> None:
                 newest[key] += 1
             store.put([0] * 10, some[:10], [b"%d" % newest[key] + b" " * 50 for key in some[:10]])
     stop.set()
-    committer.join(20)
+    committer.join(PATIENCE_S)
     assert not wrong
     commit(store, 10**6)
     store.close_all()

@@ -16,6 +16,7 @@ from streams.worker.health import Health, HealthError, listen
 from streams.worker.host import Host
 from streams.worker.phase import Phase
 from streams.worker.watchdog import StuckError, Watchdog
+from tests.waiting import PATIENCE_S
 
 PLACE = ("waybill.shipments", 0)
 
@@ -54,6 +55,17 @@ def progress_of(worker: Pretended, stalled_s: float = 30.0, give_up_s: float = 6
         give_up_s=give_up_s,
         look_every_s=0.02,
     )
+
+
+async def becomes(get: Get, path: str, status: int, *, holds: str = "", lacks: str = "\0") -> str:
+    """Ask for a page until it has this status, and holds the one text and not the other; the page."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found, text = await get(path)
+        if found == status and holds in text and lacks not in text:
+            return str(text)
+        assert time.monotonic() < deadline, (found, text)
+        await asyncio.sleep(0.02)
 
 
 async def serve(worker: Pretended, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
@@ -100,12 +112,9 @@ def test_live_fails_only_where_records_wait_and_nothing_is_committed() -> None:
             await asyncio.sleep(0.04)
             worker.commits += 1
             assert (await get("/live"))[0] == 200
-        await asyncio.sleep(0.5)
-        status, text = await get("/live")
-        assert (status, "700 records wait" in text) == (503, True)
+        assert "700 records wait" in await becomes(get, "/live", 503)
         worker.commits += 1
-        await asyncio.sleep(0.1)
-        assert (await get("/live"))[0] == 200
+        await becomes(get, "/live", 200)
 
     asyncio.run(serve(worker, visit, stalled_s=0.3))
 
@@ -114,12 +123,11 @@ def test_live_fails_when_the_polling_thread_hangs() -> None:
     worker = Pretended()
 
     async def hang() -> Mapping[tuple[str, int], int]:
-        await asyncio.sleep(60)
+        await asyncio.sleep(10 * PATIENCE_S)
         return {}
 
     async def visit(get: Get) -> None:
-        await asyncio.sleep(0.4)
-        assert (await get("/live"))[0] == 503
+        await becomes(get, "/live", 503)
 
     worker.ask_lag = hang  # type: ignore[method-assign]
     asyncio.run(serve(worker, visit, stalled_s=0.2))
@@ -133,16 +141,12 @@ def test_a_broker_that_is_away_shows_before_the_worker_ends(monkeypatch: pytest.
         await asyncio.sleep(0.3)
         assert (await get("/ready"))[0] == (await get("/live"))[0] == 200
         worker.broker = False
-        await asyncio.sleep(0.5)
-        status, text = await get("/ready")
-        assert (status, "none has answered" in text) == (503, True)
+        assert "none has answered" in await becomes(get, "/ready", 503)
         assert (await get("/live"))[0] == 200
-        await asyncio.sleep(0.5)
-        status, text = await get("/live")
-        assert (status, "no broker has answered" in text) == (503, True)
+        assert "no broker has answered" in await becomes(get, "/live", 503)
         worker.broker = True
-        await asyncio.sleep(0.2)
-        assert (await get("/ready"))[0] == (await get("/live"))[0] == 200
+        await becomes(get, "/ready", 200)
+        await becomes(get, "/live", 200)
 
     asyncio.run(serve(worker, visit, stalled_s=0.8))
 
@@ -152,7 +156,7 @@ def test_a_worker_that_gets_nowhere_ends(wrong: str) -> None:
     worker = Pretended()
 
     async def hang() -> Mapping[tuple[str, int], int]:
-        await asyncio.sleep(60)
+        await asyncio.sleep(10 * PATIENCE_S)
         return {}
 
     if wrong == "lag":
@@ -164,7 +168,7 @@ def test_a_worker_that_gets_nowhere_ends(wrong: str) -> None:
     progress = progress_of(worker, 0.1, 0.4)
     started = time.monotonic()
     with pytest.raises(StuckError, match="no broker has answered" if wrong == "broker" else "nothing was committed"):
-        asyncio.run(asyncio.wait_for(progress.run(), 20))
+        asyncio.run(asyncio.wait_for(progress.run(), PATIENCE_S))
     assert time.monotonic() - started > 0.4
 
 
@@ -190,18 +194,16 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
     worker.lag = {PLACE: 41}
 
     async def visit(get: Get) -> None:
-        await asyncio.sleep(0.1)
-        status, page = await get("/metrics")
-        assert status == 200
-        assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in page
+        page = await becomes(
+            get, "/metrics", 200, holds='waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0'
+        )
         assert 'waybill_state_entries{store="parcels"} 12.0\n' in page
         worker.lag, worker.ready = {}, False
         await asyncio.sleep(0.1)
         again = (await get("/metrics"))[1]
         assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in again, "known last"
         worker.ready = True
-        await asyncio.sleep(0.1)
-        assert "waybill_lag_records{" not in (await get("/metrics"))[1]
+        await becomes(get, "/metrics", 200, lacks="waybill_lag_records{")
 
     asyncio.run(serve(worker, visit))
 

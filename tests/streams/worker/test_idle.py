@@ -20,6 +20,7 @@ from streams.worker import idle as passing
 from streams.worker.idle import Lag, pass_time
 from tests.runs import catalogue
 from tests.schemas.samples import SCAN
+from tests.waiting import PATIENCE_S
 from tests.workbench import Workbench, current, workbench
 from tests.worlds import HOUR, START
 
@@ -87,7 +88,9 @@ def test_in_an_idle_partition_time_passes_by_the_clock(
             await bench.settle([BATCH])
             assert alerts(bench) == []
             silent(bench, silent_s)
-            return await while_time_passes(bench, lagging(lags), lambda: bool(alerts(bench)), 2 if decides else 0.3)
+            return await while_time_passes(
+                bench, lagging(lags), lambda: bool(alerts(bench)), PATIENCE_S if decides else 0.3
+            )
 
         assert asyncio.run(scenario()) is decides
         assert alerts(bench) == ["journey.departed_uninspected journey.unregistered"] * decides
@@ -151,7 +154,9 @@ def test_an_event_keeps_its_partition_from_being_idle(tmp_path: Path, topic: str
             silent(bench, 11)
             async with bench.worker.step(current([replace(BATCH, topic=topic)])):
                 pass
-            found = await while_time_passes(bench, lagging(NO_LAG), lambda: bool(alerts(bench)), 2 if idle else 0.3)
+            found = await while_time_passes(
+                bench, lagging(NO_LAG), lambda: bool(alerts(bench)), PATIENCE_S if idle else 0.3
+            )
             assert found is idle
 
         asyncio.run(scenario())

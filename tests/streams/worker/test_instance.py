@@ -13,6 +13,7 @@ import pytest
 
 from streams.settings import Settings
 from streams.worker.instance import SlotError, claimed, open_ended
+from tests.waiting import PATIENCE_S
 
 CLAIM = """
 import sys, time
@@ -47,7 +48,7 @@ def test_each_takes_the_lowest_number_that_is_free(tmp_path: Path) -> None:
     ):
         assert (first, second, third, elsewhere, named) == ("0", "1", "2", "0", "rack7-0")
         one.kill()
-        one.wait(10)
+        one.wait(PATIENCE_S)
         with worker(tmp_path) as (again, _), worker(tmp_path) as (further, _):
             assert (again, further) == ("0", "3")
 
@@ -76,7 +77,7 @@ def test_a_name_that_is_given_twice_is_refused_and_auto_leaves_it_alone(tmp_path
             claimed(settings)
         claimed(settings.model_copy(update={"group": "other"}))
         one.kill()
-        one.wait(10)
+        one.wait(PATIENCE_S)
         assert claimed(settings).instance == "0"
 
 

@@ -13,6 +13,7 @@ from streams.files.driver import Offline
 from streams.settings import Settings
 from streams.worker.commit import AbortedError
 from tests.runs import catalogue, difference, open_alerts, run
+from tests.waiting import PATIENCE_S
 from tests.workbench import Workbench, current, newest_open, workbench
 from tests.worlds import DAY, START, Record, events_of, world
 
@@ -88,7 +89,7 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
         def cut_short(*args: object) -> object:
             done = step(*args)  # type: ignore[arg-type]
             begun.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE_S)
             if how == "fails":
                 raise MemoryError
             return done
@@ -97,7 +98,7 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
             await bench.parcels(batches[:1])  # a whole one in the same epoch, which alone could be committed
             bench.worker.parcels.step = cut_short  # type: ignore[assignment, method-assign]
             task = asyncio.create_task(bench.parcels(batches[1:]))
-            await asyncio.to_thread(begun.wait, 10)
+            await asyncio.to_thread(begun.wait, PATIENCE_S)
             if how == "cancelled":
                 task.cancel()
             asyncio.get_running_loop().call_later(0.2, go_on.set)
@@ -135,7 +136,7 @@ def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> N
         full = threading.Event()
 
         def refused(epoch: object, deltas: object, group_metadata: object) -> None:
-            full.wait(10)
+            full.wait(PATIENCE_S)
             raise AbortedError("refused")
 
         async def scenario() -> None:
@@ -148,6 +149,6 @@ def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> N
             full.set()
             with pytest.raises(AbortedError):
                 await failing
-            await asyncio.wait_for(bench.parcels(batches), 5)
+            await asyncio.wait_for(bench.parcels(batches), PATIENCE_S)
 
         asyncio.run(scenario())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.flow.describe.goods import describe_goods, read
@@ -16,6 +16,7 @@ from streams.flow.describe.lexicon import Lexicon, read_terms
 from streams.flow.describe.spelling import normal_form
 from streams.flow.describe.terms import KINDS, Use, controlled_terms, term_of
 from streams.flow.layout import GOODS_TRICKS
+from tests.repetition import examples
 
 LISTS = ["powder", "liquid", "exceptions", "objects", "mentions", "negations", "against", "vague", "around", "forms"]
 LISTS += ["names", "sound_alikes", "stems"]
@@ -112,7 +113,7 @@ def test_no_rows() -> None:
 
 
 @given(st.lists(st.none() | st.text(max_size=30) | st.text("冰毒糖酒粉丝 *-kKoOil0号", max_size=10), max_size=20))
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_any_text_has_an_answer_and_the_batch_does_not_matter(names: list[str | None]) -> None:
     forms = pl.Series([None] * len(names), dtype=pl.String)
     frame = describe_goods(pl.Series(names, dtype=pl.String), forms)
@@ -127,7 +128,6 @@ def test_any_text_has_an_answer_and_the_batch_does_not_matter(names: list[str | 
     st.sampled_from(["冰毒", "氯胺酮", "丙酮", "k粉"]),
     st.text(" \t.,;-_*·•/|+~\u200b\u200c\u00ad\ufeff\u3000🙂", max_size=4),
 )
-@settings(deadline=None)
 def test_separators_inside_a_term_hide_nothing(term: str, separators: str) -> None:
     assert read(separators.join(term)).controlled
 

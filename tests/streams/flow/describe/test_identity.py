@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from id_validator import validator
 from stdnum.cn import ric
@@ -21,6 +21,7 @@ from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.place import assigned_regions
 from streams.flow.layout import ID_FAULTS
 from tests.reference import invisible
+from tests.repetition import examples
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 PICKUP = dt.datetime(2024, 6, 1, 12, tzinfo=CHINA)
@@ -146,13 +147,13 @@ def test_region_younger_than_holder_and_dissolved_region() -> None:
 
 
 @given(st.lists(bodies, min_size=1, max_size=50))
-@settings(deadline=None, max_examples=30)
+@examples(30)
 def test_valid_whatever_the_region_and_age(some: list[str]) -> None:
     assert all(valid([number(body) for body in some]))
 
 
 @given(bodies, st.integers(0, 17), st.integers(1, 9))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_a_single_changed_digit_is_noticed(body: str, place: int, step: int) -> None:
     text = number(body)
     old = 10 if text[place] == "X" else int(text[place])
@@ -161,7 +162,7 @@ def test_a_single_changed_digit_is_noticed(body: str, place: int, step: int) -> 
 
 
 @given(bodies, st.integers(0, 16))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_two_digits_exchanged_are_noticed(body: str, place: int) -> None:
     text = number(body)
     changed = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
@@ -173,7 +174,7 @@ def test_two_digits_exchanged_are_noticed(body: str, place: int) -> None:
     st.lists(bodies.map(number), max_size=20),
     st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 12, 31)).map(lambda at: at.replace(tzinfo=dt.UTC)),
 )
-@settings(deadline=None, max_examples=100)
+@examples(100)
 def test_equals_the_rule_number_by_number(random: list[str], right: list[str], at: dt.datetime) -> None:
     # Random digits nearly never check; give each its right check digit as well.
     numbers = [*random, *[number(text[:17]) for text in random], *right]
@@ -181,7 +182,7 @@ def test_equals_the_rule_number_by_number(random: list[str], right: list[str], a
 
 
 @given(st.lists(bodies, min_size=1, max_size=20), st.integers(0, 16), st.integers(0, 9))
-@settings(deadline=None, max_examples=50)
+@examples(50)
 def test_agrees_with_python_stdnum_where_it_is_right(some: list[str], place: int, digit: int) -> None:
     numbers = [number(body) for body in some]
     numbers += [text[:place] + str(digit) + text[place + 1 :] for text in numbers]
@@ -198,7 +199,7 @@ def test_agrees_with_python_stdnum_where_it_is_right(some: list[str], place: int
 
 
 @given(bodies, st.integers(0, 16), st.integers(0, 9))
-@settings(deadline=None, max_examples=25)
+@examples(25)
 def test_agrees_with_id_validator_where_it_is_right(body: str, place: int, digit: int) -> None:
     text = number(body)
     for candidate in (text, text[:place] + str(digit) + text[place + 1 :]):
@@ -376,7 +377,7 @@ def test_no_rows() -> None:
         max_size=30,
     )
 )
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_any_text_has_an_answer_and_the_batch_does_not_matter(rows: list[tuple[str | None, str | None]]) -> None:
     numbers, kinds = [number for number, _ in rows], [kind for _, kind in rows]
     times = pl.Series(np.full(len(rows), ms(PICKUP)), dtype=pl.Int64)

@@ -6,12 +6,13 @@ import re
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.flow.describe.lexicon import read_terms
 from streams.flow.describe.people import describe_names, mobiles
 from tests.reference import invisible
+from tests.repetition import examples
 
 
 def name(text: str | None) -> tuple[str | None, bool, bool]:
@@ -253,7 +254,7 @@ texts = st.none() | st.text(max_size=12) | st.text("王张三先生 *•·.-1aA�
 
 
 @given(st.lists(texts, max_size=30))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_any_name_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
     frame = describe_names(pl.Series(values, dtype=pl.String))
     assert frame.rows() == [name(value) for value in values]
@@ -266,7 +267,7 @@ def test_any_name_has_an_answer_and_the_batch_does_not_matter(values: list[str |
 
 
 @given(st.lists(st.none() | st.text(max_size=20) | st.text("0123456789+- *转６", max_size=18), max_size=30))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_any_phone_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
     found = mobiles(pl.Series(values, dtype=pl.String))
     assert found.to_list() == [mobile(value) for value in values]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.flow.describe.place import assigned_regions, distance_km, starts_with_any
@@ -50,7 +50,6 @@ def test_unknown_places_are_nan(code: int) -> None:
 
 
 @given(st.lists(st.tuples(codes, codes), max_size=40))
-@settings(deadline=None)
 def test_distance_is_symmetric_and_on_earth(pairs: list[tuple[int, int]]) -> None:
     a, b = (np.array([pair[i] for pair in pairs], dtype=np.int32) for i in (0, 1))
     there, back = distance_km(a, b), distance_km(b, a)

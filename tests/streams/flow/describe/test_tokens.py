@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.flow.describe.tokens import DEVELOPMENT_KEY_ID, KeyFileError, Tokeniser, load_keys
@@ -23,7 +23,6 @@ def expected(key: bytes, domain: str, value: str) -> int:
 
 
 @given(st.lists(st.none() | st.text(max_size=200), max_size=20), st.sampled_from(["id", "phone", ""]))
-@settings(deadline=None)
 def test_is_keyed_blake2s(values: list[str | None], domain: str) -> None:
     tokens = tokeniser.tokens(domain, values)
     assert tokens.dtype == np.uint64

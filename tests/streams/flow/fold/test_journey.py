@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import load_catalogue
@@ -20,6 +20,7 @@ from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
 from streams.settings import Settings
 from streams.state.store import MemoryStore, whole
 from tests import reference
+from tests.repetition import examples
 from tests.runs import Recorded, catalogue, difference, open_alerts, run
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT
 from tests.worlds import DAY, HOME, HOUR, MINUTE, START, Event, Record, events_of, shuffled, world
@@ -206,7 +207,7 @@ def test_started_anew_again_and_again_it_comes_to_the_same(seed: int) -> None:
 # --- at every moment --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 20]), st.data())
 def test_at_every_moment_the_answers_are_those_of_what_is_known(seed: int, size: int, data: st.DataObject) -> None:
     """Also while deadlines are still to pass, in any order of arrival."""

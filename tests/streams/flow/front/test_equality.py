@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import load_catalogue
@@ -23,6 +23,7 @@ from streams.flow.reference.reading import Reader
 from streams.flow.sources import SOURCES
 from streams.native import Switch
 from streams.settings import Settings
+from tests.repetition import examples
 from tests.schemas.samples import EVENTS, REFERENCE, wire
 from tests.streams.flow.front.traffic import EventKind, values
 from tests.streams.flow.test_reference import same
@@ -77,7 +78,7 @@ def test_mutated_records(kind: EventKind, seed: int) -> None:
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=3))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_small_batches_of_mutated_records(kind: EventKind, seed: int, cuts: list[int]) -> None:
     compare(kind, values(kind, 40, seed), cuts=cuts)
 
@@ -92,14 +93,14 @@ def test_small_batches_of_mutated_records(kind: EventKind, seed: int, cuts: list
     ),
     st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_any_text_in_a_shipment(fields: dict[str, str], escaped: bool) -> None:
     text = wire({**EVENTS["shipment"], **fields}, escaped=True)
     compare("shipment", [text if escaped else text.decode("unicode_escape").encode("utf-8", "surrogatepass")])
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=60), st.integers(0, 700), st.integers(0, 20))
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_any_bytes_in_a_record(kind: EventKind, piece: bytes, at: int, less: int) -> None:
     good = wire(EVENTS[kind])
     compare(kind, [good[:at] + piece + good[at + less :], good])

@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from schemas import topics
@@ -31,6 +30,7 @@ from streams.state.store import END, FIRST, MemoryStore
 from streams.state.tuning import Shared
 from streams.worker import expire
 from streams.worker.expire import Delayed, Elsewhere, forget, waiting
+from tests.repetition import examples
 from tests.runs import catalogue, comparable, difference
 from tests.schemas.samples import SCAN, SHIPMENT
 from tests.workbench import Workbench, workbench
@@ -94,7 +94,7 @@ def scan(number: int, at: int, scan_type: str = "departed") -> Scan:
     return msgspec.convert({**SCAN, **made, "scan_type": scan_type}, Scan)
 
 
-@examples(max_examples=5)
+@examples(5)
 @given(st.integers(0, 10**6), st.sampled_from([5, 40]), st.sampled_from([1, 4]))
 def test_verdicts_are_those_of_one_who_forgets_nothing(seed: int, size: int, partitions: int) -> None:
     """Events some hours late, of parcels without a gap of days, over months."""
