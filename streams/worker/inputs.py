@@ -19,13 +19,7 @@ from streams.kafka.global_table import GlobalTable
 from streams.worker.host import Host
 from streams.worker.rules import RulesInput
 
-<<<<<<< HEAD
-=======
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
-
 _log = logging.getLogger(__name__)
->>>>>>> main
 _REJECTS_MAX = 10_000
 
 
