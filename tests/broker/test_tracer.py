@@ -88,7 +88,8 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
     servers = fresh_topics(1)
     alerts = published(servers)[:3]
     place = TopicPartition(topics.SCANS, 0, 3)
-    AdminClient({"bootstrap.servers": servers}).delete_records([place])[place].result(30)
+    client = AdminClient({"bootstrap.servers": servers})  # which must outlive its answer
+    client.delete_records([place])[place].result(30)
     said, _ = tracer(servers, "--once").communicate(timeout=120)
     found = {trace.alert_id: trace for trace, _ in traces(servers)}
     assert len(found) == PARCELS, said
