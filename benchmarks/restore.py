@@ -160,7 +160,7 @@ def timed(servers: str, folder: Path) -> dict[str, float]:
             yield piece
 
     for number in sorted(numbers):
-        agent.restore_timers(pieces(number), int(time.time() * 1_000), lambda: False)
+        agent.restore_timers(pieces(number), lambda: False)
     done = time.monotonic()
     for store in stores.values():
         store.close_all()

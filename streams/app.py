@@ -67,7 +67,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def timers() -> None:
         """Judge parcels of which something is missing when its time is over, also where no more events come."""
-        await pass_time(worker, app.consumer.lag)
+        await pass_time(worker, worker.broker.ends, app.consumer.positions)
 
     return app
 

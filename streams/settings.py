@@ -182,6 +182,10 @@ class Settings(BaseSettings):
         900, ge=1, description="In a partition that brings nothing for so long, time passes by the clock (seconds)."
     )
 
+    settle_s: float = Field(
+        2.0, ge=0, le=600, description="What is sent within so long is read before anything is found missing (seconds)."
+    )
+
     # State
     state_dir: HomePath = Field(
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),

@@ -16,6 +16,8 @@ from schemas import topics
 from schemas.records import Alert
 from streams.files.driver import raw
 from streams.flow.batches import Batch
+from streams.flow.sources import TOPICS
+from streams.flow.time.timers import ReadProgress
 from streams.kafka.global_table import GlobalTable
 from streams.kafka.transport.consumer import Consumer
 from streams.settings import Settings
@@ -69,7 +71,7 @@ class Workbench:
     """A `Worker` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
-        settings = {"forget_delay_s": 0, **settings}
+        settings = {"forget_delay_s": 0, "settle_s": 0, **settings}
         self.worker = Worker(
             Settings(state_dir=state_dir, home_adcodes=HOME, **settings),
             catalogue(),
@@ -81,7 +83,7 @@ class Workbench:
             self.worker._life.to(phase)
         self.worker._generation = 1
         self.worker.assigned = frozenset(
-            (topics.SHIPMENTS, number) for number in range(self.worker.settings.partitions)
+            (topic, number) for topic in TOPICS for number in range(self.worker.settings.partitions)
         )
         self._reader = self.worker.parcels.reference_reader()
         for store in self.worker._stores.values():
@@ -113,9 +115,9 @@ class Workbench:
 
     async def let_pass(self, now_ms: int) -> None:
         """A step without batches: nothing comes in any partition, and so much time passes."""
+        idle = dict.fromkeys(range(self.worker.settings.partitions), ReadProgress(idle=True))
         async with self.worker.step([]) as step:
-            partitions = range(self.worker.settings.partitions)
-            step.judged(await self.worker.run(self.worker.parcels.let_pass, partitions, now_ms))
+            step.judged(await self.worker.run(self.worker.parcels.settle, idle, 0, now_ms))
 
     async def commit(self) -> None:
         """Commit what is done."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,11 +14,11 @@ import typer
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from streams.kafka.alerts import AlertReader, Change, Newest, NewestShadows
+    from streams.cli.views.alerts import Output
+    from streams.kafka.alerts import AlertReader, Newest, NewestShadows, Order
 
 TABLE_ROWS = 50
+_LOOK_S = 0.2
 
 
 def register(app: typer.Typer) -> None:
@@ -24,14 +27,34 @@ def register(app: typer.Typer) -> None:
 
 
 def alerts(
+    parcels: Annotated[
+        list[str] | None, typer.Argument(metavar="[PARCEL]...", help="Only these: CARRIER:NUMBER, or the number.")
+    ] = None,
     tier: Annotated[
         Literal["low", "medium", "high", "extreme"], typer.Option(help="Alerts of this tier and above.")
     ] = "low",
+    place: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX", help="Where it can next be stopped: start of a GB/T 2260 code. Repeatable."),
+    ] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="That this rule, or one of this family, opens. Repeatable.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Found at this time or later: 2026-11-29, 2026-11-29T08:30, 2h or 3d ago."),
+    ] = None,
+    sort: Annotated[Literal["urgency", "time"], typer.Option(help="Most urgent first, or newest first.")] = "time",
+    evidence: Annotated[bool, typer.Option("--evidence", help="Show also what each rule found.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, and show changes as they come.")] = False,
     as_json: JsonOption = False,
+    csv: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the evidence as CSV, a row a value; - = standard output."),
+    ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=0, help=f"At most so many, the newest; 0 = all (default: {TABLE_ROWS}, all with --json)."),
+        typer.Option(min=0, help=f"At most so many; 0 = all (default: {TABLE_ROWS}, all with --json or --csv)."),
     ] = None,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning/--latest", help="Where --follow begins: with all of history, or now.")
@@ -39,63 +62,86 @@ def alerts(
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Show instead what does not count: rules in shadow, rules held back.")
     ] = False,
-    lang: Annotated[
-        Literal["zh", "en"] | None, typer.Option(help="Language of the titles (default: that of the locale).")
-    ] = None,
+    lang: Annotated[Literal["zh", "en"] | None, typer.Option(help="Language (default: that of the locale).")] = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
     """Show the open alerts, newest first: one per parcel, its newest verdict.
 
-    --json prints each alert as it is on the topic, one a line. --follow shows what comes until Ctrl-C: new alerts,
-    those with other reasons than before, and those withdrawn; with --json, every message. With --shadow, --tier is
-    that which the parcel would have, and a parcel below the lowest is left out.
+    Of parcels that you name, withdrawn alerts are shown, too. Times are China time (UTC+8), amounts are in yuan.
+
+    --json prints each alert as it is on the topic, one a line, in the units of the topic. With --evidence, the evidence
+    of all its rules is one list of rule, column and value, which tools for tables read without a column for each. --csv
+    writes such rows to a file.
+
+    --follow shows what comes until Ctrl-C: new alerts, those with other reasons than before, and those withdrawn; with
+    --json, every message. With --shadow, --tier is the tier that the parcel would have, and a parcel below the lowest
+    is left out.
     """
+    if as_json and csv is not None:
+        raise typer.BadParameter("give either --json or --csv", param_hint="--csv")
+    if shadow and (place or csv is not None or sort == "urgency"):
+        raise typer.BadParameter("does not go with --place, --csv or --sort urgency", param_hint="--shadow")
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
     from streams.cli.views.alert import language
-    from streams.kafka.alerts import AlertReader, Newest, NewestShadows
+    from streams.cli.views.alerts import opened
+    from streams.kafka.alerts import AlertReader, Asked, Newest, NewestShadows
     from streams.ops import preflight
 
-    with AlertReader(preflight.reached(settings), client=preflight.client(settings), shadow=shadow) as reader:
-        output = _Output(as_json, lang or language())
-        most = limit if limit is not None else (0 if as_json else TABLE_ROWS)
+    asked = Asked(
+        tier=tier,
+        parcels=frozenset(parcels or ()),
+        places=tuple(_prefix(each) for each in place or ()),
+        rules=tuple(rule or ()),
+        since_ms=_since(since) if since else 0,
+    )
+    most = limit if limit is not None else (0 if as_json or csv is not None else TABLE_ROWS)
+    with (
+        AlertReader(preflight.reached(settings), client=preflight.client(settings), shadow=shadow) as reader,
+        opened(
+            asked, lang or language(), as_json=as_json, csv=csv, evidence=evidence, rules_dir=settings.rules_dir
+        ) as output,
+    ):
         try:
             if shadow:
-                _shadows(reader, NewestShadows(tier), output, most, follow=follow, from_beginning=from_beginning)
+                _shadows(reader, NewestShadows(asked), output, most, follow=follow, from_beginning=from_beginning)
             elif follow:
-                _follow(reader, Newest(tier), output, from_beginning)
+                _follow(reader, Newest(asked), output, from_beginning)
             else:
-                _open(reader, Newest(tier), output, most)
+                _open(reader, Newest(asked), output, most, sort)
         except BrokenPipeError:  # `| head` has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if reader.unreadable:
-            print(f"waybill: warning: {reader.unreadable} messages are not of this version", file=sys.stderr)
+        output.warn(reader.unreadable)
 
 
-def _open(reader: AlertReader, newest: Newest, output: _Output, limit: int) -> None:
+def _open(reader: AlertReader, newest: Newest, output: Output, limit: int, sort: Order) -> None:
     for change in reader.to_end():
         newest.take(change)
-    found = newest.sorted()
+        output.hear(change)
+    found = newest.sorted(sort)
     output.all(found[:limit] if limit else found, len(found))
 
 
-def _follow(reader: AlertReader, newest: Newest, output: _Output, from_beginning: bool) -> None:
+def _follow(reader: AlertReader, newest: Newest, output: Output, from_beginning: bool) -> None:
     """What is open now has to be known also where only changes are shown: a withdrawal is one of something shown."""
     for change in reader.to_end():
+        output.hear(change)
         before, now = newest.take(change)
         if from_beginning:
             output.change(change, before, now)
     while True:
-        for change in reader.poll(0.2):
+        for change in reader.poll(_LOOK_S):
+            output.hear(change)
             output.change(change, *newest.take(change))
 
 
 def _shadows(
-    reader: AlertReader, newest: NewestShadows, output: _Output, limit: int, *, follow: bool, from_beginning: bool
+    reader: AlertReader, newest: NewestShadows, output: Output, limit: int, *, follow: bool, from_beginning: bool
 ) -> None:
     for change in reader.to_end():
+        output.hear(change)
         news = newest.take(change)
         if news and follow and from_beginning:
             output.shadows([change])
@@ -103,89 +149,26 @@ def _shadows(
         found = newest.sorted()
         output.shadows(found[:limit] if limit else found, total=len(found))
     while follow:
-        output.shadows([change for change in reader.poll(0.2) if newest.take(change)])
+        output.shadows([change for change in reader.poll(_LOOK_S) if newest.take(change)])
 
 
-class _Output:
-    def __init__(self, as_json: bool, lang: Literal["zh", "en"]) -> None:
-        self._json = as_json
-        self._lang = lang
-        self._console: Console | None = None
+def _prefix(text: str) -> str:
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise typer.BadParameter(f"{text!r} is not the start of a GB/T 2260 code, such as 4401", param_hint="--place")
+    return text
 
-    def all(self, changes: list[Change], total: int) -> None:
-        """The open alerts; `total` of which these are the newest."""
-        from streams.cli.views import alert as view
 
-        if self._json:
-            for change in changes:
-                self._line(change)
-            return
-        rows = view.table()
-        for change in changes:
-            if change.alert is not None:
-                view.add(rows, change.alert, self._lang, note=view.when(change.alert.detected_at))
-        console = self._terminal()
-        if changes:
-            console.print(rows)
-        more = f"; the newest {len(changes)} of them, --limit 0 shows all" if total > len(changes) else ""
-        console.print(f"{total:,} open {'alert' if total == 1 else 'alerts'}{more}")
+def _since(text: str) -> int:
+    """A moment, epoch ms: a date, a date and time (China time unless it names a zone), or so long ago."""
+    from streams.cli.views.values import CHINA
 
-    def change(self, change: Change, before: Change | None, now: Change | None) -> None:
-        """One change, if it is one to what is shown. `before`, `now`: what was and is shown of its parcel."""
-        if before is None and now is None:
-            return
-        if self._json:
-            self._line(change)
-            return
-        from streams.cli.views import alert as view
-        from streams.kafka.alerts import same_verdict
-
-        if same_verdict(before, now):
-            return
-
-        alert = change.alert or (before.alert if before else None)
-        if alert is None:
-            return
-        if now is None:
-            what = "forgotten" if change.alert is None else "below the tier" if alert.status == "open" else "withdrawn"
-        elif before is None or before.alert is None:
-            what = "new"
-        else:
-            what = f"was {before.alert.tier} {before.alert.score}"
-        rows = view.table(heading=False)
-        view.add(rows, alert, self._lang, note=f"{view.when(change.at_ms)} {what}")
-        self._terminal().print(rows)
-        sys.stdout.flush()
-
-    def shadows(self, changes: list[Change], total: int | None = None) -> None:
-        """Messages of the shadow topic; `total`: all there are, of which these are the newest."""
-        from streams.cli.views import alert as view
-
-        if self._json:
-            for change in changes:
-                self._line(change)
-            return
-        rows = view.table(heading=total is not None)
-        for change in changes:
-            if change.shadow is not None:
-                view.add_shadow(rows, change.shadow, self._lang, note=view.when(change.at_ms))
-        if rows.row_count:
-            self._terminal().print(rows)
-        if total is not None:
-            more = f"; the newest {len(changes)} of them, --limit 0 shows all" if total > len(changes) else ""
-            self._terminal().print(f"{total:,} in shadow{more}")
-        sys.stdout.flush()
-
-    def _line(self, change: Change) -> None:
-        if not change.raw:
-            return
-        sys.stdout.buffer.write(change.raw.replace(b"\n", b" ") + b"\n")
-        sys.stdout.buffer.flush()
-
-    def _terminal(self) -> Console:
-        if self._console is None:
-            from rich.console import Console
-
-            # Piped output keeps the width of 80 columns, as rich would choose; COLUMNS overrides it.
-            self._console = Console(highlight=False, markup=False, soft_wrap=False)
-        return self._console
+    if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.removesuffix(" ago").strip()):
+        seconds = float(ago[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[ago[2]]
+        return int((time.time() - seconds) * 1_000)
+    try:
+        moment = datetime.fromisoformat(text)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=CHINA)).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is no time: write 2026-11-29, 2026-11-29T08:30, or 2h for two hours ago", param_hint="--since"
+        ) from None

@@ -21,6 +21,7 @@ from streams.flow.pipeline import Histories, Judged, Parcels, refused
 from streams.flow.rejudge import Sweeper
 from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Retention
+from streams.flow.time.timers import ReadProgress
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
@@ -87,6 +88,7 @@ class Offline:
             if judged.observations:
                 facts += self._histories.step(_batches(topics.OBSERVATIONS, judged.observations))
             batches = _batches(topics.FACTS, facts)
+        self._settle(ReadProgress(), self._now_ms)
 
     def _refer(self, batches: Sequence[Batch]) -> None:
         """Take reference records, and judge again what they touch."""
@@ -101,10 +103,16 @@ class Offline:
 
     def close(self, event_time: int = END) -> None:
         """Let every deadline before `event_time` (epoch ms) pass, by default all: no more events come before it."""
-        timers = self._parcels.timers
-        timers.let_pass(timers.partitions, event_time)
-        while timers.behind:
-            self._keep(self._parcels.step([], self._now_ms))
+        self._settle(ReadProgress(idle=True), event_time)
+
+    def _settle(self, progress: ReadProgress, until: int) -> None:
+        """Everything is read that is there: decide what is missing up to the watermark, at most up to `until`."""
+        timers, behind = self._parcels.timers, True
+        timers.settle(dict.fromkeys(timers.partitions, progress), 0, until)
+        while behind:
+            judged = self._parcels.settle({}, 0, self._now_ms)
+            self._keep(judged)
+            behind = judged.behind
 
     def forget(self) -> int:
         """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""

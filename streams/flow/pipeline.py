@@ -7,7 +7,7 @@ differs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,7 @@ from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import Shadowed, shadow
 from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry, Retention
-from streams.flow.time.timers import PartitionTimers, TimerService, restore_timers
+from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
@@ -55,7 +55,7 @@ class Judged:
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
     strange: int = 0  # events that the native front end, where it is used, left to Python
-    due: int = 0  # parcels that were judged because a deadline has passed
+    due: int = 0  # parcels that were judged because the watermark has passed a deadline
     behind: bool = False  # of such parcels there are more
 
     def named_answers(self) -> dict[str, dict[str, bool | None]]:
@@ -84,9 +84,10 @@ class Parcels:
         event_bytes_max: int,
         flood: Flood | None = None,
         kept: Retention | None = None,
+        settle_ms: int = 0,
     ) -> None:
         """flood: holds back rules that open far too many alerts; None: every alert goes out.
-        kept: how long what is known is kept; None: for ever.
+        kept: how long what is known is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
         """
         self.store = store
         self.catalogue = catalogue
@@ -99,7 +100,7 @@ class Parcels:
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self._flood = flood
-        self.timers = TimerService()
+        self.timers = TimerService(settle_ms)
         self.expiry: Expiry | None = None
         if kept is not None and histories is not None:
             self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers)
@@ -138,24 +139,30 @@ class Parcels:
         return self._describer.joins
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
-        """Judge every parcel that these batches touch, and those whose deadline they let pass.
-
-        Of the latter so many at most: `Judged.behind` tells of more, which the next step takes.
-        """
+        """Judge every parcel that these batches touch. No absence is decided here: see `settle`."""
         out = Judged()
         uploads, movements = self.read(batches, out)
-        self.timers.advance(uploads.partitions, uploads.rows["picked_up_at"], now_ms)
-        self.timers.advance(movements.partitions, movements.rows["at"], now_ms)
+        late = self._read_times(uploads, movements, now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        due = self.timers.due(DUE_MAX)
-        out.due = len(due)
-        touched = parcels.fold(self.store, uploads, movements, answers, due)
+        touched = parcels.fold(self.store, uploads, movements, answers)
         if self.expiry is not None:
-            self.expiry.read(uploads, movements, now_ms)
             self.expiry.begin(touched)
         self._ask(touched, out)
-        self._settle(touched, out, now_ms)
-        out.behind = self.timers.behind
+        self._finish(touched, out, now_ms, late=late)
+        return out
+
+    def settle(self, progress: Mapping[int, ReadProgress], clock_ms: int, now_ms: int) -> Judged:
+        """Move the watermarks, and judge the parcels whose deadline they pass: what is missing is missing.
+
+        So many parcels at most: `Judged.behind` tells of more, for which `settle` is to be called again. progress,
+        clock_ms: see `PartitionTimers.settle`. now_ms: the wall clock.
+        """
+        self.timers.settle(progress, clock_ms, now_ms)
+        out = Judged()
+        if due := self.timers.due(DUE_MAX):
+            out.due, out.behind = len(due), self.timers.behind
+            touched = parcels.fold(self.store, Uploads.none(), Movements.none(), Answers.none(), due)
+            self._finish(touched, out, now_ms, event_time=self.timers.event_time(touched.numbers))
         return out
 
     def rejudge(
@@ -170,7 +177,7 @@ class Parcels:
         touched = dossiers.read(number, [value for _, value in kept])
         rows = np.arange(len(kept))
         touched.judge[:] = True if since is None else touched.touched(self.reference, rows) > since
-        self._settle(touched, out, now_ms)
+        self._finish(touched, out, now_ms)
         return out
 
     def _ask(self, touched: dossiers.Dossiers, out: Judged) -> None:
@@ -194,21 +201,14 @@ class Parcels:
         if self.expiry is not None:
             self.expiry.close()
 
-    def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
-        """A step without batches: time comes to the clock in these partitions, as nothing else moves it there."""
-        self.timers.let_pass(partitions, now_ms)
-        return self.step([], now_ms) if self.timers.behind else Judged()
-
     def restore_timers(
-        self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], now_ms: int, cancelled: Callable[[], bool]
+        self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], cancelled: Callable[[], bool]
     ) -> PartitionTimers:
         """What the parcels of a partition wait for, from their stored values, some thousands at a time."""
         wanted = self.catalogue.columns
         if not wanted & ABSENCES:
             return PartitionTimers()
-        return restore_timers(
-            dossiers_of, now_ms, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled
-        )
+        return restore_timers(dossiers_of, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled)
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Read and describe what these batches hold; rejects and counts go to `out`."""
@@ -222,13 +222,44 @@ class Parcels:
         out.strange += uploads.strange + movements.strange
         return uploads.rows, movements.rows
 
-    def _settle(self, touched: dossiers.Dossiers, out: Judged, now_ms: int) -> None:
-        """Conclude about these dossiers, save them, and note what they wait for."""
-        verdicts = self.conclude(touched, out, now_ms, self.timers.event_time(touched.numbers))
+    def _read_times(self, uploads: Uploads, movements: Movements, now_ms: int) -> set[bytes]:
+        """Note the times of these events; the parcels of those that came late, see `TimerService.read`."""
+        scanned = movements.rows["kind"] < layout.INSPECTION
+        late = set()
+        for topic, events, at, rows in (
+            (topics.SHIPMENTS, uploads, uploads.rows["picked_up_at"], np.arange(len(uploads.rows))),
+            (topics.SCANS, movements, movements.rows["at"], np.flatnonzero(scanned)),
+            (topics.INSPECTIONS, movements, movements.rows["at"], np.flatnonzero(~scanned)),
+        ):
+            partitions = np.array(events.partitions, dtype=np.int64)[rows]
+            came_late = self.timers.read(topic, partitions, at[rows])
+            late |= {events.parcels[row] for row in rows[came_late].tolist()}
+            if self.expiry is not None:
+                self.expiry.read(topic, partitions, at[rows], now_ms)
+        return late
+
+    def _finish(
+        self,
+        touched: dossiers.Dossiers,
+        out: Judged,
+        now_ms: int,
+        *,
+        event_time: NDArray[np.int64] | None = None,
+        late: Collection[bytes] = (),
+    ) -> None:
+        """Conclude about these dossiers, save them, and note what they wait for.
+
+        event_time: as of `conclude`; None: no absence is decided. late: parcels with events that came late.
+        """
+        undecided = np.zeros(len(touched.parcels), dtype=np.int64)
+        verdicts = self.conclude(touched, out, now_ms, undecided if event_time is None else event_time)
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.timers.set(
-            [touched.partitions[row] for row in rows], [touched.parcels[row] for row in rows], verdicts.due_at
+            [touched.partitions[row] for row in rows],
+            [touched.parcels[row] for row in rows],
+            verdicts.due_at,
+            late,
         )
 
     def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:

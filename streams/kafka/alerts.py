@@ -9,16 +9,17 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, get_args
+from typing import Literal, Self, get_args
 
 import msgspec
 
 from schemas import topics
 from schemas.apart import Shadow
-from schemas.records import Alert
+from schemas.records import Alert, Reason
 from schemas.terms import Level, Tier
 from streams.kafka.log_reader import Entry, LogReader
 
+Order = Literal["urgency", "time"]
 log = logging.getLogger(__name__)
 
 _TIERS: tuple[Tier, ...] = get_args(Tier)
@@ -88,18 +89,64 @@ class AlertReader:
                 log.warning("%s is no message of this version; left out", entry.place)
 
 
-class NewestShadows:
-    """What the shadow topic comes to: what does not count now, by parcel, where it would be at or above a tier."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which alerts someone asks for; what is empty asks for all.
 
-    def __init__(self, tier: Tier = "low") -> None:
-        self._from = _TIERS.index(tier)
+    tier      this one and above
+    parcels   CARRIER:NUMBER, or the number alone; then those withdrawn count, too
+    places    prefixes of the code of the place where the parcel can next be stopped
+    rules     that say yes: any of these, or any of a family (`goods`)
+    since_ms  found at this moment or later, epoch ms
+    """
+
+    tier: Tier = "low"
+    parcels: frozenset[str] = frozenset()
+    places: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    since_ms: int = 0
+
+    def alert(self, parcel: str, alert: Alert) -> bool:
+        """Whether an alert is one of them."""
+        return (
+            (alert.status == "open" or bool(self.parcels))
+            and _TIERS.index(alert.tier) >= _TIERS.index(self.tier)
+            and alert.jurisdiction_adcode.startswith(self.places or "")
+            and alert.detected_at >= self.since_ms
+            and self._parcel(parcel)
+            and self._rules(alert.reasons)
+        )
+
+    def shadow(self, parcel: str, shadow: Shadow) -> bool:
+        """The same of a message of the shadow topic, which names no place."""
+        return (
+            shadow.status == "open"
+            and _LEVELS.index(shadow.tier_with) > _TIERS.index(self.tier)
+            and shadow.detected_at >= self.since_ms
+            and self._parcel(parcel)
+            and self._rules(shadow.reasons)
+        )
+
+    def _parcel(self, parcel: str) -> bool:
+        return not self.parcels or not self.parcels.isdisjoint((parcel, parcel.partition(":")[2]))
+
+    def _rules(self, reasons: Iterable[Reason]) -> bool:
+        return not self.rules or any(
+            reason.rule in self.rules or reason.rule.partition(".")[0] in self.rules for reason in reasons
+        )
+
+
+class NewestShadows:
+    """What the shadow topic comes to: what does not count now, by parcel, of what is asked for."""
+
+    def __init__(self, asked: Asked | None = None) -> None:
+        self._asked = asked or Asked()
         self.open: dict[str, Change] = {}
 
     def take(self, change: Change) -> bool:
         """Note a change; whether it is one to what is shown."""
         known = self.open.pop(change.parcel, None) is not None
-        said = change.shadow
-        if said is not None and said.status == "open" and _LEVELS.index(said.tier_with) > self._from:
+        if change.shadow is not None and self._asked.shadow(change.parcel, change.shadow):
             self.open[change.parcel] = change
             return True
         return known
@@ -110,24 +157,23 @@ class NewestShadows:
 
 
 class Newest:
-    """What the changes read so far come to: the open alerts at or above a tier, by parcel."""
+    """What the changes read so far come to: the alerts that are asked for, by parcel."""
 
-    def __init__(self, tier: Tier = "low") -> None:
-        self._from = _TIERS.index(tier)
+    def __init__(self, asked: Asked | None = None) -> None:
+        self._asked = asked or Asked()
         self.open: dict[str, Change] = {}
 
     def take(self, change: Change) -> tuple[Change | None, Change | None]:
         """Note a change; what was shown of its parcel before, and what is to be shown now."""
         before = self.open.pop(change.parcel, None)
-        alert = change.alert
-        if alert is not None and alert.status == "open" and _TIERS.index(alert.tier) >= self._from:
+        if change.alert is not None and self._asked.alert(change.parcel, change.alert):
             self.open[change.parcel] = change
             return before, change
         return before, None
 
-    def sorted(self) -> list[Change]:
-        """The open alerts, newest first."""
-        return sorted(self.open.values(), key=_detected_at, reverse=True)
+    def sorted(self, by: Order = "time") -> list[Change]:
+        """The alerts, newest first, or the most urgent first: by tier and score."""
+        return sorted(self.open.values(), key=_urgency if by == "urgency" else _detected_at, reverse=True)
 
 
 def same_verdict(before: Change | None, now: Change | None) -> bool:
@@ -143,3 +189,27 @@ def _verdict(alert: Alert) -> tuple[object, ...]:
 
 def _detected_at(change: Change) -> int:
     return change.alert.detected_at if change.alert is not None else 0
+
+
+def _urgency(change: Change) -> tuple[bool, int, int, int]:
+    alert = change.alert
+    if alert is None:
+        return False, 0, 0, 0
+    return alert.status == "open", _TIERS.index(alert.tier), alert.score, alert.detected_at
+
+
+def evidence(alert: Alert) -> list[dict[str, str | None]]:
+    """What the rules of an alert found, as a list that has the same three fields whatever they read.
+
+    One row for each column of each rule; a value is text, as JSON writes it, but without quotes around it. So tools
+    that read tables find no column that is null for most alerts, and no column of two types.
+    """
+    return [
+        {"rule": reason.rule, "column": column, "value": _text(value)}
+        for reason in alert.reasons
+        for column, value in reason.evidence.items()
+    ]
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()

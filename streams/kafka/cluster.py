@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -130,6 +130,16 @@ class Cluster:
         latest, earliest = OffsetSpec.latest(), OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         starts, ends = self._offsets(places, earliest), self._offsets(places, latest)
         return {place: (starts[place], ends[place]) for place in places}
+
+    def ends(self, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+        """End offsets, records of open transactions included, of partitions whose leader answers within the time."""
+        newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = self._client.list_offsets(
+            {TopicPartition(*place): newest for place in places}, request_timeout=timeout_s
+        )
+        wait(asked.values())
+        told = {place: answer.result() for place, answer in asked.items() if answer.exception() is None}
+        return {(place.topic, place.partition): result.offset for place, result in told.items()}
 
     def _offsets(self, places: Sequence[Place], spec: OffsetSpec) -> dict[Place, int]:
         found: dict[Place, int] = {}

@@ -22,7 +22,8 @@ LOOK_EVERY_S = 1.0
 
 
 async def forget(worker: Host, lag: Lag) -> None:
-    """Delete what is due, for as long as the worker runs. lag: as of `pass_time`."""
+    """Delete what is due, for as long as the worker runs. lag: records not yet committed, given the
+    offsets that are, by topic and partition."""
     elsewhere = Elsewhere(worker.settings.idle_partition_s)
     delayed = Delayed(worker.settings.forget_delay_s), Delayed(worker.settings.forget_delay_s)
     while True:

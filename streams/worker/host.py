@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from streams.flow.batches import Batch
 from streams.flow.pipeline import Parcels
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.worker.epoch import EpochStep
@@ -24,6 +24,7 @@ class Host(Protocol):
     parcels: Parcels
     assigned: frozenset[Partition]
     committed: dict[Partition, int]
+    read: dict[Partition, int]
     arrived_at: dict[int, float]
     commits: int
 

@@ -1,46 +1,64 @@
-"""Time that passes while nothing comes: deadlines are met in partitions that are idle, too.
+"""Moving the watermark: absences are decided when what waits in the input topics is read, in idle partitions too.
+
+Some times a second the broker is asked where the topics end. What has been read since, and what waits there, is all
+that `streams.flow.time.timers` needs to move the watermark. While no broker answers nothing is decided.
 
 Event time comes with the events. In a partition that has been read to its end and brings nothing for long enough it
-moves with the clock instead, or what is missing from its last parcels would never be said.
+moves with the clock instead. Otherwise nobody would ever say what is missing from its last parcels.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from streams.flow import sources
-from streams.kafka.transport.poller import Partition
+from streams.flow.time.timers import ReadProgress
+from streams.kafka.transport.grouping import Partition
 from streams.worker.host import Host
 
-Lag = Callable[[Mapping[Partition, int]], Awaitable[dict[Partition, int]]]
-LOOK_EVERY_S = 1.0
+Offsets = Mapping[Partition, int]
+Lag = Callable[[Offsets], Awaitable[dict[Partition, int]]]
+Ends = Callable[[Collection[Partition]], Awaitable[Offsets]]
+Positions = Callable[[Offsets], Awaitable[Offsets]]
+LOOK_EVERY_S = 0.5
 KEEP_UP_EVERY_S = 2.0
 
 
-async def pass_time(worker: Host, lag: Lag) -> None:
-    """Judge parcels whose deadline has passed, with no batch to go with; those too, that were too many for theirs.
+async def pass_time(worker: Host, ends: Ends, positions: Positions) -> None:
+    """Move the watermarks, and judge the parcels whose deadline they pass, for as long as the worker runs.
 
-    lag: records not yet committed, given the offsets that are, by topic and partition.
+    ends        where these partitions end, by what the broker says now; without those that it does not tell of
+    positions   next to read of each assigned partition, given what was read of them
     """
+    clock, looks = Clock(), Looks(ends, positions)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        idle = await _idle(worker, lag)
+        read = worker.read
+        if not worker.ready or not await worker.run(len, worker.parcels.timers):
+            looks.forget()
+            clock.skip()
+            continue
+        progress = await looks.look(read, worker.assigned, idle(worker), clock.now())
+        if not progress:
+            clock.skip()
+            continue
         behind = True
         while behind:
             async with worker.step([]) as step:
                 behind = False
-                if worker.ready:
-                    judged = await worker.run(worker.parcels.let_pass, idle, _now_ms())
+                if worker.ready and worker.read is read:  # no rebalance since
+                    judged = await worker.run(worker.parcels.settle, progress, clock.now(), int(time.time() * 1000))
                     step.judged(judged)
-                    behind = judged.behind
+                    progress, behind = {}, judged.behind
 
 
 async def keep_up(worker: Host) -> None:
     """Commit where idle partitions end, when only marks of transactions lie before that.
 
-    The broker deletes those with the records that they belong to; a group that still stood before them would be told
+    The broker deletes those with the records that they belong to. A group that still stood before them would be told
     that something was deleted before it was read.
     """
     while True:
@@ -49,16 +67,96 @@ async def keep_up(worker: Host) -> None:
             await worker.keep_up()
 
 
-async def _idle(worker: Host, lag: Lag) -> list[int]:
-    """Partitions that are idle, of those in which the clock would let a deadline pass."""
+def idle(worker: Host) -> frozenset[int]:
+    """Partitions that have brought nothing for `idle_partition_s`."""
     since = time.monotonic() - worker.settings.idle_partition_s
-    quiet = [number for number, at in worker.arrived_at.items() if at <= since]
-    if not quiet:
-        return []
-    waiting = await worker.run(worker.parcels.timers.waiting, quiet, _now_ms())
-    lags = await lag(worker.committed) if waiting else {}
-    return [number for number in waiting if all(lags.get((topic, number)) == 0 for topic in sources.TOPICS)]
+    return frozenset(number for number, at in worker.arrived_at.items() if at <= since)
 
 
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+class Clock:
+    """Milliseconds that the worker has spent in touch with the broker.
+
+    It stands still while the process is stopped and while no broker answers: what was sent meanwhile is still to come.
+    """
+
+    def __init__(self) -> None:
+        self._ms = 0.0
+        self._last = time.monotonic()
+
+    def now(self) -> int:
+        """So much has passed."""
+        self._ms += min(time.monotonic() - self._last, _STEP_S_MAX) * 1000
+        self._last = time.monotonic()
+        return int(self._ms)
+
+    def skip(self) -> None:
+        """Leave out what has passed since the last call."""
+        self._last = time.monotonic()
+
+
+_STEP_S_MAX = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where the input topics of a partition ended, and when the broker was asked."""
+
+    as_of: int
+    at: Mapping[str, int]
+
+
+class Looks:
+    """How far partitions have been read, look by look."""
+
+    def __init__(self, ends: Ends, positions: Positions) -> None:
+        self._ends, self._positions = ends, positions
+        self._reading_up_to: dict[int, _Ends] = {}  # ends that are still to be reached, by partition
+        self._read_through: dict[int, int] = {}
+
+    async def look(
+        self, read: Offsets, assigned: Collection[Partition], idle: Collection[int], now_ms: int
+    ) -> dict[int, ReadProgress]:
+        """The progress of each partition all of whose ends the broker tells.
+
+        read: next to read of each partition, where anything was; assigned: partitions in hand; idle: those of them that
+        bring nothing; now_ms: the clock that progress is measured by.
+        """
+        inputs = [place for place in assigned if place[0] in sources.TOPICS]
+        ends = await self._ends(inputs)
+        positions = await self._positions(read)
+        found = {}
+        for number in {number for _, number in inputs}:
+            places = {topic: (topic, number) for topic in sources.TOPICS}
+            if all(place in ends and place in positions for place in places.values()):
+                at = {topic: positions[place] for topic, place in places.items()}
+                told = _Ends(now_ms, {topic: ends[place] for topic, place in places.items()})
+                lagging = _before(at, told)
+                through = self._read(number, at, told, bool(lagging))
+                found[number] = ReadProgress(now_ms, lagging, through, number in idle)
+        return found
+
+    def _read(self, number: int, at: Mapping[str, int], told: _Ends, lagging: bool) -> int:
+        """Up to when everything is read of a partition; `_NEVER` where not even once everything was."""
+        target = self._reading_up_to.get(number, told)
+        if not lagging:
+            self._read_through[number] = told.as_of
+            self._reading_up_to.pop(number, None)
+        elif not _before(at, target):
+            self._read_through[number] = target.as_of
+            self._reading_up_to[number] = told
+        else:
+            self._reading_up_to[number] = target
+        return self._read_through.get(number, _NEVER)
+
+    def forget(self) -> None:
+        """Begin anew: the partitions may be others."""
+        self._reading_up_to.clear()
+        self._read_through.clear()
+
+
+_NEVER = -(10**9)
+
+
+def _before(at: Mapping[str, int], ends: _Ends) -> tuple[str, ...]:
+    """Topics that have not been read to these ends."""
+    return tuple(topic for topic, end in ends.at.items() if at[topic] < end)

@@ -14,7 +14,7 @@ from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
 from streams.kafka.config import client, membership, producing, slot
 from streams.kafka.transport.consumer import Link
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
@@ -47,6 +47,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
         event_bytes_max=settings.event_bytes_max,
         flood=Flood.of(settings),
         kept=Retention.of(settings),
+        settle_ms=int(settings.settle_s * 1000),
     )
     return parcels, histories
 

@@ -24,7 +24,7 @@ from streams.kafka.restore import restore
 from streams.kafka.rights import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
-from streams.kafka.transport.poller import Partition
+from streams.kafka.transport.grouping import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.state.store import whole
@@ -74,6 +74,7 @@ class Worker:
         self.assigned: frozenset[Partition] = frozenset()
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
+        self.read: dict[Partition, int] = {}  # next to read, of what steps have read; a new dict for each assignment
         self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._backoff = Backoff(settings.give_up_after_ms / 1000)
@@ -121,6 +122,7 @@ class Worker:
             if step.fresh:
                 self.arrived_at |= dict.fromkeys(step.sources, time.monotonic())
                 self._epoch.read(step.fresh)
+                self.read |= {(batch.topic, batch.partition): batch.offsets[-1] + 1 for batch in step.fresh}
                 for batch in step.fresh:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
@@ -240,7 +242,7 @@ class Worker:
                 store.close_all()
             self.inputs.begin(())
             self.parcels.close()
-            self.arrived_at.clear()
+            self.read, self.arrived_at = {}, {}
         self.assigned = frozenset()
         self.committed.clear()
         self.metrics.assigned_partitions.set(0)
@@ -303,9 +305,9 @@ class Worker:
 
     def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
         """What the parcels of these partitions wait for."""
-        store, now_ms = self._stores[topics.PARCELS_CHANGELOG], int(time.time() * 1000)
+        store = self._stores[topics.PARCELS_CHANGELOG]
         return {
-            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), now_ms, self._cancelled)
+            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), self._cancelled)
             for number in sorted(numbers)
         }
 

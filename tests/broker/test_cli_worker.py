@@ -185,7 +185,7 @@ def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str
 
         high = waybill("alerts", "--tier", "high", "--limit", "3", cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=servers)
         count = sum(alert.tier in ("high", "extreme") for alert in wanted.values())
-        assert f"{count} open alerts; the newest 3 of them" in high.stdout
+        assert f"{count} open alerts; the first 3 of them" in high.stdout
         assert max(map(len, high.stdout.splitlines())) <= 80
 
         family = worker.family()

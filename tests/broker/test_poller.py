@@ -16,7 +16,8 @@ import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.topics import SCANS, SHIPMENTS
-from streams.kafka.transport.poller import Partition, Poller
+from streams.kafka.transport.grouping import Partition
+from streams.kafka.transport.poller import Poller
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker

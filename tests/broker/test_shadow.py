@@ -63,7 +63,7 @@ def test_a_worker_sends_what_shadow_rules_say(fresh_kafka: str, tmp_path: Path) 
     assert {msgspec.json.decode(line, type=Shadow).waybill_no for line in lines} == {
         said.waybill_no for said in wanted.values()
     }
-    assert f"{len(wanted)} in shadow; the newest 2 of them" in shown(fresh_kafka, "--limit", "2")
+    assert f"{len(wanted)} in shadow; the first 2 of them" in shown(fresh_kafka, "--limit", "2")
 
 
 def test_a_worker_holds_a_flood_back(fresh_kafka: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ SEEDS = {"classic": 2812, "consumer": 1634}  # of those with six kinds in six fa
 
 @pytest.mark.chaos
 @pytest.mark.broker
-@pytest.mark.parametrize("protocol", SEEDS)
+@pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=pytest.mark.long)])
 def test_nothing_is_lost_or_doubled(tmp_path: Path, protocol: str) -> None:
     said: list[str] = []
     held, line = run(Plan(SEEDS[protocol], faults=6, protocol=protocol), tmp_path, said.append)
@@ -34,6 +34,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, protocol: str) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.broker
+@pytest.mark.long  # in the gate, tests/broker kills workers while a backlog waits
 def test_kills_at_full_load(tmp_path: Path) -> None:
     said: list[str] = []
     held, line = run(Plan(5, kills=3, events=40_000), tmp_path, said.append)

@@ -14,6 +14,7 @@ OWNERS = {"time", "datetime", "date"}
 
 # Who may read it, and what for.
 MAY_READ = {
+    "streams/cli/alerts.py": "what `--since 2h` counts from",
     "desk/log.py": "makes an id of its own for a writer that has no name",
     "streams/cli/clues.py": "dates what people do, and looks at deadlines",
     "streams/cli/verbs.py": "an end so many hours on",
@@ -23,7 +24,7 @@ MAY_READ = {
     "desk/dispatcher.py": "dates its acts, and looks at deadlines",
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",
     "streams/files/bulk.py": "the same, of files",
-    "streams/worker/idle.py": "lets deadlines pass in a partition that is idle",
+    "streams/worker/idle.py": "moves the watermark of an idle partition, and bounds that of the others",
     "streams/worker/worker.py": "the metric of an alert's latency; the same where a partition is opened",
     "streams/worker/inputs.py": "as streams/app.py, of parcels that reference data touches",
     "streams/worker/rules.py": "dates what a worker says of its rules, for people",

@@ -97,11 +97,7 @@ class CountingParcels:
             row = changed[partition, key] = list(_COUNTS.unpack(stored[1:]) if stored else (0, 0, 0))
         return row
 
-    def let_pass(self, partitions: Iterable[int], now_ms: int) -> Judged:
-        """Nothing waits."""
-        return Judged()
-
-    def restore_timers(self, kept: Iterable[object], now_ms: int, cancelled: Callable[[], bool]) -> PartitionTimers:
+    def restore_timers(self, kept: Iterable[object], cancelled: Callable[[], bool]) -> PartitionTimers:
         """Nothing is to be found, but all of it is read."""
         for _ in kept:
             pass

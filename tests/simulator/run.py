@@ -36,7 +36,7 @@ from tests.worlds import HOME
 SESSION_S = 2.0
 TRANSACTION_MS = 2_000
 LONGEST_S = 120.0  # of simulated time, in which everything must have come to rest
-CALM_S = 12.0  # longer than an idle partition waits for its clock, and a transaction for its end
+CALM_S = 16.0  # longer than an idle partition waits for its clock, settles, and a transaction waits for its end
 READ = (*TOPICS, topics.FACTS, topics.OBSERVATIONS)
 MAY_END = (CommitError, ClientError, RebalanceError)  # what a worker may end of
 

@@ -141,6 +141,9 @@ async def live(
                 for batch in batches:
                     await (histories if batch.topic == topics.OBSERVATIONS else parcels).queue.put(batch)
 
+    async def ends(places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {place: node.broker.logs[place].end for place in places}
+
     async def guarded(begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await begin()
@@ -155,7 +158,7 @@ async def live(
         lambda: answer_all(made, histories),
         made.inputs.run,
         lambda: idle.keep_up(made),
-        lambda: idle.pass_time(made, consumer.lag),
+        lambda: idle.pass_time(made, ends, consumer.positions),
         *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]

@@ -15,7 +15,10 @@ from desk.clues.book import Taken
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
 from desk.queue import shown
-from streams.cli.views.alert import TIER_NAMES, TIER_STYLES, Language, language, place_name, when
+from rules.pages.words import word
+from streams.cli.views.alert import TIER_STYLES, language
+from streams.cli.views.titles import Language
+from streams.cli.views.values import moment, place_name
 
 _ID_SHOWN = 11
 _REASONS_SHOWN = 3
@@ -63,7 +66,7 @@ class Output:
             title = reason.title.zh if self._lang == "zh" else reason.title.en
             self._console.print(f"  {reason.points:+d} {reason.rule}: {title}")
         if clue.hold is not None:
-            self._console.print(f"  hold {clue.hold.state} until {when(clue.hold.until)}: {clue.hold.reason}")
+            self._console.print(f"  hold {clue.hold.state} until {moment(clue.hold.until)}: {clue.hold.reason}")
         for taken in past:
             event = taken.event
             said = {k: v for k, v in msgspec.to_builtins(event).items() if k not in _HEAD and v not in (None, ())}
@@ -71,7 +74,7 @@ class Output:
             refused = f"  ✗ {taken.why}" if taken.why is not None else ""
             who = event.by if event.station is None else f"{event.by} ({event.station})"
             kind = type(event).__struct_config__.tag
-            self._console.print(f"  {when(event.at)}  {kind:<11} {who}  {about}{refused}")
+            self._console.print(f"  {moment(event.at)}  {kind:<11} {who}  {about}{refused}")
 
     def overdue(self, found: Sequence[tuple[Clue, str, int]], now_ms: int) -> None:
         """What is overdue: clue, what is owed, since when."""
@@ -103,7 +106,7 @@ class Output:
             print(f"{clue.clue_id}: {kind}; the clue is {clue.state}{_next(clue, now_ms)}")
 
     def _tier(self, clue: Clue) -> Text:
-        name = TIER_NAMES[clue.tier] if self._lang == "zh" else clue.tier
+        name = word(clue.tier, self._lang)
         score = "" if clue.alert is None else f" {clue.alert.score}"
         return Text.assemble((name, TIER_STYLES[clue.tier]), score)
 

@@ -20,6 +20,7 @@ from rich.text import Text
 from schemas.records import Alert
 from schemas.terms import Tier
 from streams.cli.views import alert as view
+from streams.cli.views.titles import Language
 from streams.demo.figures import Figures
 from streams.kafka.alerts import Change, Newest, same_verdict
 
@@ -38,9 +39,7 @@ class View:
     pictures   take some on the way.
     """
 
-    def __init__(
-        self, lang: view.Language, began: float, console: Console | None = None, *, pictures: bool = False
-    ) -> None:
+    def __init__(self, lang: Language, began: float, console: Console | None = None, *, pictures: bool = False) -> None:
         self._pictures = pictures
         self._variety = 0
         self.began = began
@@ -139,10 +138,10 @@ class View:
         """As many of the newest alerts as fit."""
         if not self._recent:
             return Text("no alerts yet", style="dim")
-        table = view.table(cut=True)
+        sheet = view.Sheet(self._lang, self._console.width, cut=True)
         for alert in self._visible(rows):
-            view.add(table, alert, self._lang, lines_max=LINES_MAX)
-        return table
+            sheet.add(alert, lines_max=LINES_MAX)
+        return sheet.table
 
     def _visible(self, rows: int) -> list[Alert]:
         shown: list[Alert] = []

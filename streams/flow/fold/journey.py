@@ -35,6 +35,8 @@ SECOND_XRAY_LATE_MS: Final = 10 * MINUTE_MS
 INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
 RECORD_LATE_MS: Final = 24 * HOUR_MS
 UNMOVED_MS: Final = 48 * HOUR_MS
+DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS)
+"""No deadline comes sooner than so long after the event that it begins with."""
 
 
 def _scan(name: str) -> int:

@@ -14,9 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import topics
 from streams.flow import layout
-from streams.flow.batches import Movements, Uploads
 from streams.flow.fold.dossiers import Dossiers, read
 from streams.flow.fold.journey import under_way
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
@@ -67,14 +65,10 @@ class Expiry:
         self._forgotten: dict[int, int] = {}
         self._now_ms = 0
 
-    def read(self, uploads: Uploads, movements: Movements, now_ms: int) -> None:
-        """Events have come; now_ms: the clock, which no event is believed to be ahead of."""
+    def read(self, topic: str, partitions: Ints, at: Ints, now_ms: int) -> None:
+        """Events of a topic have come; now_ms: the clock, which no event is believed to be ahead of."""
         self._now_ms = now_ms + AHEAD_MS_MAX
-        self.watermarks.hear(topics.SHIPMENTS, uploads.partitions, uploads.rows["picked_up_at"])
-        rows, numbers = movements.rows, np.array(movements.partitions, dtype=np.int64)
-        scanned = rows["kind"] < layout.INSPECTION
-        self.watermarks.hear(topics.SCANS, numbers[scanned], rows["at"][scanned])
-        self.watermarks.hear(topics.INSPECTIONS, numbers[~scanned], rows["at"][~scanned])
+        self.watermarks.hear(topic, partitions, at)
 
     # What begins to be kept
 

@@ -1,66 +1,128 @@
 """Event-time timers: the watermark of each partition, and the parcels that wait for it to pass a deadline.
 
-They are held in memory, one timer per parcel that waits for something: its next deadline. When a partition is opened,
-its dossiers are read once to find them again (`restore_timers`). Events move the watermark. The clock moves it only
-where no events come (`let_pass`).
+An absence ("no X-ray before it left") is decided only when its timer fires. A timer must not fire because one topic is
+read before another. So the watermark is the newest event time read, but
+
+- as it stood `settle_ms` before the broker last said where the topics end: what is sent together arrives together,
+- never later than the newest event time read in a topic in which records wait unread (`ReadProgress.lagging`),
+- never further ahead of the clock than `AHEAD_MS_MAX`.
+
+A record that comes late says nothing about the records that were sent with it: the watermark has passed them all. A
+deadline that begins with such a record waits until everything is read that was sent up to `settle_ms` later.
+
+Timers are held in memory, one per parcel that waits for something: its next deadline. When a partition is opened, its
+dossiers are read once to find them again (`restore_timers`). Nothing here reads a clock or asks a broker.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.flow.fold.journey import NEVER, Journeys
+from streams.flow.fold.journey import DEADLINE_MS_MIN, NEVER, Journeys
 from streams.flow.layout import HEAD, MINUTE_MS, MOVEMENT, VERSION
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Waiting = list[tuple[int, bytes]]
 """Partition and parcel."""
 
 AHEAD_MS_MAX: Final = 5 * MINUTE_MS
-"""An event dated further ahead of the clock moves event time only so far, until the clock has come there too."""
+"""The watermark is at most so far ahead of the clock, whatever the date of an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProgress:
+    """How far the input topics of one partition have been read, by what the broker said of their ends.
+
+    as_of         when the broker was asked, ms on the clock that `TimerService.settle` is given
+    lagging       topics in which records waited unread
+    read_through  everything is read that was in the topics at this time, ms on that clock
+    idle          nothing has come for so long that time passes by the wall clock, where no topic lags
+    """
+
+    as_of: int = 0
+    lagging: Collection[str] = ()
+    read_through: int = 0
+    idle: bool = False
 
 
 @dataclass(slots=True)
 class PartitionTimers:
-    """One partition: event time, and the next deadline of each parcel that has one, epoch ms."""
+    """One partition: its watermark, and the next deadline of each parcel that has one, epoch ms."""
 
-    event_time: int = 0
-    newest: int = 0  # that was seen, even if the clock has not come there yet
+    event_time: int = 0  # the watermark
+    front: int = 0  # where the watermark comes to once `settle_ms` have passed
+    newest: int = 0  # event time read, or passed by the clock
+    restored: int = 0  # event time read before the partition was opened
+    newest_of: dict[str, int] = field(default_factory=dict)  # event time read, by topic
     timers: dict[bytes, int] = field(default_factory=dict)
     # Entries are not taken out when a deadline moves or goes; they are passed over when they come up.
     queue: list[tuple[int, bytes]] = field(default_factory=list)
+    _settled: int = 0
+    _fronts: deque[tuple[int, int]] = field(default_factory=deque)  # when it came to a front, and the front
+    # Deadlines that came late, by the time of the `settle` that followed.
+    _late: deque[tuple[int, list[tuple[int, bytes]]]] = field(default_factory=deque)
+    _late_news: list[tuple[int, bytes]] = field(default_factory=list)
 
-    def see(self, at: int, now_ms: int) -> None:
-        """Let event time come to an event, as far as the clock lets it."""
-        self.newest = max(self.newest, at)
-        self.event_time = max(self.event_time, min(self.newest, now_ms + AHEAD_MS_MAX))
+    def read(self, topic: str, at: Ints) -> Mask:
+        """Take the times of events read, in the order of arrival; which of them a deadline may be too late for."""
+        before = self.newest_of.get(topic, 0)
+        newest = np.maximum(np.maximum.accumulate(at), before)
+        self.newest_of[topic] = int(newest[-1])
+        self.newest = max(self.newest, int(newest[-1]))
+        late: Mask = newest - at >= DEADLINE_MS_MIN
+        return late
 
-    def set(self, parcel: bytes, at: int) -> None:
-        """Note the next deadline of a parcel."""
+    def settle(self, progress: ReadProgress, settle_ms: int, clock_ms: int, now_ms: int) -> None:
+        """Move the watermark. clock_ms: the clock of `progress`, now; now_ms: the wall clock."""
+        if progress.idle and not progress.lagging:
+            self.newest = max(self.newest, now_ms)
+        most = min([now_ms + AHEAD_MS_MAX, *(self.newest_of.get(topic, 0) for topic in progress.lagging)])
+        front = min(self.newest, most)
+        if front > self.front:
+            self.front = front
+            self._fronts.append((clock_ms, front))
+        while self._fronts and self._fronts[0][0] <= progress.as_of - settle_ms:
+            self._settled = self._fronts.popleft()[1]
+        self.event_time = max(self.event_time, min(self._settled, most))
+        if self._late_news:
+            self._late.append((clock_ms, self._late_news))
+            self._late_news = []
+        while self._late and self._late[0][0] <= progress.read_through - settle_ms:
+            for at, parcel in self._late.popleft()[1]:
+                if self.timers.get(parcel) == at:
+                    heapq.heappush(self.queue, (at, parcel))
+
+    def set(self, parcel: bytes, at: int, *, late: bool = False) -> None:
+        """Note the next deadline of a parcel. late: it begins with a record that came late."""
         if self.timers.get(parcel) == at:
             return
         self.timers[parcel] = at
+        if late or at <= max(self.front, self.restored):
+            self._late_news.append((at, parcel))
+            return
         heapq.heappush(self.queue, (at, parcel))
         if len(self.queue) > _SLACK * len(self.timers) + _SLACK_ROWS:
-            self.queue = [(at, parcel) for parcel, at in self.timers.items()]
+            self.queue = [(at, parcel) for at, parcel in set(self.queue) if self.timers.get(parcel) == at]
             heapq.heapify(self.queue)
 
-    def waits(self, event_time: int) -> bool:
-        """Whether a timer fires once the watermark reaches `event_time`; it may have moved since."""
-        return bool(self.queue) and self.queue[0][0] < event_time
+    @property
+    def behind(self) -> bool:
+        """Whether a timer is to fire; it may have moved since."""
+        return bool(self.queue) and self.queue[0][0] < self.event_time
 
     def due(self, most: int) -> list[bytes]:
         """Take out the parcels whose deadline has passed, earliest first, so many at most."""
         out: list[bytes] = []
         queue, timers = self.queue, self.timers
-        while queue and queue[0][0] < self.event_time and len(out) < most:
+        while self.behind and len(out) < most:
             at, parcel = heapq.heappop(queue)
             if timers.get(parcel) == at:
                 del timers[parcel]
@@ -72,29 +134,32 @@ _SLACK, _SLACK_ROWS = 4, 10_000  # how much longer than its parcels a queue may 
 
 
 class TimerService:
-    """The calendars of the partitions in hand."""
+    """The timers of the partitions in hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle_ms: int = 0) -> None:
+        self._settle_ms = settle_ms
         self._timers: defaultdict[int, PartitionTimers] = defaultdict(PartitionTimers)
 
-    def advance(self, partitions: Sequence[int], at: Ints, now_ms: int) -> None:
-        """Let event time come to the newest of these events; now_ms: the clock."""
-        if len(at) == 0:
-            return
-        numbers = np.array(partitions, dtype=np.int64)
-        newest = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
-        np.maximum.at(newest, numbers, at)
-        for number in np.flatnonzero(newest).tolist():
-            self._timers[number].see(int(newest[number]), now_ms)
+    def read(self, topic: str, partitions: Sequence[int] | Ints, at: Ints) -> Mask:
+        """Take the times of events of a topic, in the order of arrival; which of them came late.
 
-    def let_pass(self, partitions: Iterable[int], now_ms: int) -> None:
-        """Let event time come to the clock where nothing comes, elsewhere to what was seen and lay ahead of it."""
-        idle = set(partitions)
+        An event is late where a deadline that begins with it may have passed when it is read.
+        """
+        late = np.zeros(len(at), dtype=np.bool_)
+        numbers = np.asarray(partitions)
+        for number in np.unique(numbers).tolist():
+            rows = np.flatnonzero(numbers == number)
+            late[rows] = self._timers[number].read(topic, at[rows])
+        return late
+
+    def settle(self, progress: Mapping[int, ReadProgress], clock_ms: int, now_ms: int) -> None:
+        """Move the watermark of partitions whose ends are known; see `PartitionTimers.settle`."""
         for number, timers in self._timers.items():
-            timers.see(now_ms if number in idle else 0, now_ms)
+            if number in progress:
+                timers.settle(progress[number], self._settle_ms, clock_ms, now_ms)
 
     def event_time(self, partitions: NDArray[np.uint16]) -> Ints:
-        """How far event time has come in each of these."""
+        """The watermark of each of these."""
         at = np.zeros(int(partitions.max(initial=0)) + 1, dtype=np.int64)
         for number, timers in self._timers.items():
             if number < len(at):
@@ -108,29 +173,26 @@ class TimerService:
             out += [(number, parcel) for parcel in timers.due(most - len(out))]
         return out
 
-    def set(self, partitions: Sequence[int], parcels: Sequence[bytes], due_at: Ints) -> None:
-        """Note the next deadline of each parcel."""
+    def set(
+        self, partitions: Sequence[int], parcels: Sequence[bytes], due_at: Ints, late: Collection[bytes] = ()
+    ) -> None:
+        """Note the next deadline of each parcel. late: parcels with events that came late."""
         timers_of = self._timers
         for number, parcel, at in zip(partitions, parcels, due_at.tolist(), strict=True):
             if at == NEVER:
                 timers_of[number].timers.pop(parcel, None)
             else:
-                timers_of[number].set(parcel, at)
+                timers_of[number].set(parcel, at, late=parcel in late)
 
-    def waits(self, number: int, parcels: Sequence[bytes]) -> NDArray[np.bool_]:
+    def waits(self, number: int, parcels: Sequence[bytes]) -> Mask:
         """Which of these parcels of a partition have a deadline still to pass."""
         timers = self._timers[number].timers
         return np.array([parcel in timers for parcel in parcels], dtype=np.bool_)
 
-    def waiting(self, partitions: Iterable[int], event_time: int) -> list[int]:
-        """The partitions among these in which a timer fires once the watermark reaches `event_time`."""
-        known = self._timers.keys() & set(partitions)
-        return sorted(number for number in known if self._timers[number].waits(event_time))
-
     @property
     def behind(self) -> bool:
         """Parcels are due that have not been taken out yet."""
-        return any(timers.waits(timers.event_time) for timers in self._timers.values())
+        return any(timers.behind for timers in self._timers.values())
 
     @property
     def partitions(self) -> list[int]:
@@ -151,17 +213,17 @@ class TimerService:
 
 def restore_timers(
     pieces: Iterable[Sequence[tuple[bytes, bytes]]],
-    now_ms: int,
     *,
     home: tuple[str, ...],
     wanted: frozenset[str],
     cancelled: Callable[[], bool] = lambda: False,
 ) -> PartitionTimers:
-    """The calendar of a partition from its dossiers, (parcel, value), some thousands at a time; now_ms: the clock.
+    """The timers of a partition from its dossiers, (parcel, value), some thousands at a time.
 
-    Event time has come to the newest event that is kept.
+    Its watermark is not known before the topics are: what waits there may be what a parcel lacks.
     """
     timers = PartitionTimers()
+    waiting: list[tuple[bytes, int]] = []
     for piece in pieces:
         if cancelled():
             break
@@ -172,8 +234,9 @@ def restore_timers(
         ends = starts + heads["movements"].astype(np.int64) * MOVEMENT.itemsize
         movements = [value[start:end] for value, start, end in zip(values, starts.tolist(), ends.tolist(), strict=True)]
         journeys = Journeys(heads, movements, np.zeros(len(heads), dtype=np.int64), home=home, wanted=wanted)
-        timers.see(journeys.newest, now_ms)
+        timers.newest = timers.restored = max(timers.newest, journeys.newest)
         due_at = journeys.due_at
-        for row in np.flatnonzero(due_at != NEVER).tolist():
-            timers.set(parcels[row], int(due_at[row]))
+        waiting += [(parcels[row], int(due_at[row])) for row in np.flatnonzero(due_at != NEVER).tolist()]
+    for parcel, at in waiting:
+        timers.set(parcel, at)
     return timers

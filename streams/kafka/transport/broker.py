@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from schemas.topics import TOPICS
-from streams.kafka.cluster import Cluster
+from streams.kafka.cluster import Cluster, Place
 from streams.kafka.errors import ClientError
 
 _ANSWER_S = 5.0
+_ENDS_S = 2.0
 _SINGLE = frozenset(topic.name for topic in TOPICS if topic.single)
 
 
@@ -36,11 +37,24 @@ class Broker:
             return False
         return True
 
-    def _ask(self) -> None:
+    async def ends(self, places: Collection[Place]) -> dict[Place, int]:
+        """Where these (topic, partition) end now, without those whose leader does not answer; see `Cluster.ends`."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, self._ends, places)
+        except ClientError:
+            return {}
+
+    def _ends(self, places: Collection[Place]) -> dict[Place, int]:
+        return self._asked().ends(places, _ENDS_S)
+
+    def _asked(self) -> Cluster:
         if self._cluster is None:
             self._cluster = Cluster(self._config, timeout_s=_ANSWER_S)
+        return self._cluster
+
+    def _ask(self) -> None:
         # Not `describe_cluster`: where a broker that starts knows of no broker yet, librdkafka aborts the process.
-        found = self._cluster.topics(self._topics)
+        found = self._asked().topics(self._topics)
         grown = [
             f"{name} {facts.partitions}"
             for name, facts in found.items()

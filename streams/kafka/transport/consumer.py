@@ -16,7 +16,8 @@ from faust.types import TP, ConsumerMessage
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
-from streams.kafka.transport.poller import Partition, Poller
+from streams.kafka.transport.grouping import Partition
+from streams.kafka.transport.poller import Poller
 
 
 class RebalanceError(WaybillError):
@@ -111,6 +112,11 @@ class Consumer(base.Consumer):
         """Lag by (topic, partition); see `Poller.lag`."""
         poller = self._poller
         return await self._on_thread(poller.lag, dict(committed)) if poller and self._open else {}
+
+    async def positions(self, read: Mapping[Partition, int]) -> dict[Partition, int]:
+        """What is next to read; see `Poller.positions`."""
+        poller = self._poller
+        return await self._on_thread(poller.positions, dict(read)) if poller and self._open else {}
 
     async def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Ends that may be committed with nothing to be read before them; see `Poller.passed`."""

@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka.config import polling
-from streams.kafka.errors import COORDINATOR_MOVES, DENIED, FAILURES, ClientError, cause, said
+from streams.kafka.errors import COORDINATOR_MOVES, FAILURES, ClientError, cause, said
 from streams.kafka.rights import denied, right_of
+from streams.kafka.transport.grouping import FinalError, Partition, batches
 
-Partition = tuple[str, int]
 _Callback = Callable[[Client, list[TopicPartition]], None]
 log = logging.getLogger(__name__)
-
-# A batch is cut where it grows past this, so that one message of thousands of rows is not put with many like it.
-BATCH_BYTES_MAX = 4_194_304
 
 
 class InputError(WaybillError):
@@ -89,7 +85,7 @@ class Poller:
             self.group_metadata = self._client.consumer_group_metadata()
         try:
             found = batches(messages, generation, self._ends) if messages else []
-        except _FinalError as final:
+        except FinalError as final:
             raise self._ended(final) from None
         for batch in found:
             self._taken[batch.topic, batch.partition] = batch.offsets[-1] + 1
@@ -125,6 +121,17 @@ class Poller:
             in_hand = taken - committed.get(place, self._starts.get(place, taken))
             lags[place] = max(unread, 0) + max(in_hand, 0)
         return lags
+
+    def positions(self, read: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Next to read of each assigned partition, behind marks of transactions and aborted records.
+
+        `read`: the same of those of which steps have read records since the assignment.
+        """
+        found = {}
+        for place in self.assigned & self._starts.keys():
+            at = read.get(place, self._starts[place])
+            found[place] = at if at < self._taken[place] else max(at, self._ends.get(place, 0))
+        return found
 
     def passed(self, committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Where partitions end that hold nothing but marks of transactions, or aborted records, behind what was
@@ -232,7 +239,7 @@ class Poller:
                 client.assign(at)
             self._begin(at)
 
-    def _ended(self, final: _FinalError) -> WaybillError:
+    def _ended(self, final: FinalError) -> WaybillError:
         """What an error means that librdkafka gives up on, or that no waiting mends."""
         error, (topic, _) = final.error, final.place
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -292,56 +299,3 @@ def _committed(client: Client, partitions: list[TopicPartition], resumed: dict[P
             if cause(error).code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
                 raise ClientError(f"committed offsets cannot be had: {said(error)}") from error
             time.sleep(0.1)
-
-
-def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
-    """Messages in the order of arrival, grouped by (topic, partition); `ends` takes the ends of partitions reached.
-
-    Raises _FinalError for an error that librdkafka gives up on; others it retries by itself.
-    """
-    groups: defaultdict[Partition, list[Message]] = defaultdict(list)
-    for message in messages:
-        error = message.error()
-        if error is not None:
-            place = (str(message.topic() or ""), int(message.partition() or 0))
-            if error.code() == KafkaError._PARTITION_EOF:
-                ends[place] = message.offset() or 0
-            elif error.fatal() or error.code() in _FINAL:
-                raise _FinalError(place, error)
-            else:
-                log.warning("kafka: %s", said(error))
-            continue
-        groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
-    out = []
-    for (topic, partition), group in groups.items():
-        values = [message.value() for message in group]
-        start = size = 0
-        for end, value in enumerate(values, 1):
-            size += len(value) if value else 0
-            if size >= BATCH_BYTES_MAX or end == len(values):
-                part = group[start:end]
-                out.append(
-                    Batch(
-                        topic,
-                        partition,
-                        [message.offset() or 0 for message in part],
-                        values[start:end],
-                        [message.timestamp()[1] for message in part],
-                        generation,
-                    )
-                )
-                start, size = end, 0
-    return out
-
-
-class _FinalError(Exception):
-    """An event after which there is no point in going on; `place`: of which partition, if it is of one."""
-
-    def __init__(self, place: Partition, error: KafkaError) -> None:
-        super().__init__(place)
-        self.place = place
-        self.error = error
-
-
-# `_FATAL` reports a fatal error without being one by its own flag: another member has taken this one's place, say.
-_FINAL = {KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET, *DENIED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,13 +14,16 @@ from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
 from schemas.terms import Level, Status, Tier
 from streams.cli.views import alert as view
-from streams.kafka.alerts import Change, Newest, NewestShadows, same_verdict
+from streams.cli.views.titles import Language
+from streams.cli.views.values import place_name
+from streams.kafka.alerts import Asked, Change, Newest, NewestShadows, same_verdict
 
 TITLES = {
     "route.priority_origin": ("重点地区始发", "Posted in a priority origin", 15),
     "goods.controlled_term": ("品名含管制物质或伪装名", "Name of a controlled substance or a known disguise", 60),
     "sender.first_seen": ("首次寄件", "First parcel of this sender", 5),
 }
+RULES = {rule: Title(zh=zh, en=en) for rule, (zh, en, _) in TITLES.items()}
 
 
 def alert(number: str = "1004173697253", tier: Tier = "extreme", status: Status = "open", at: int = 0) -> Alert:
@@ -38,24 +42,28 @@ def change(what: Alert) -> Change:
     return Change(f"{what.carrier_code}:{what.waybill_no}", what, msgspec.json.encode(what), what.detected_at)
 
 
-def printed(lang: view.Language, width: int = 80) -> list[str]:
-    rows = view.table()
-    view.add(rows, alert(), lang, note="11-25 00:00:00")
+def printed(lang: Language, width: int = 80) -> list[str]:
+    return drawn(alert(), lang, width)
+
+
+def drawn(what: Alert, lang: Language, width: int = 80, **options: Any) -> list[str]:
+    sheet = view.Sheet(lang, width, titles=RULES, **options)
+    sheet.add(what)
     console = Console(file=io.StringIO(), width=width)
-    console.print(rows)
+    console.print(sheet.table)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_a_row_fits_80_columns_and_loses_nothing(lang: view.Language) -> None:
+def test_a_row_fits_80_columns_and_loses_nothing(lang: Language) -> None:
     lines = printed(lang)
     assert max(cell_len(line) for line in lines) <= 80
     text = " ".join(" ".join(lines).split())
-    for part in ("QN:1004173697253", "430424 衡阳市衡东县", "11-25 00:00:00", "80", "+60", "+15", "+5"):
+    for part in ("QN:1004173697253", "430424 衡阳市衡东县", "2025-11-25 00:00 UTC+8", "80", "+60", "+15", "+5"):
         assert part in text
     assert ("品名含管制物质或伪装名" in text) == (lang == "zh")
-    whys = [line for line in lines if "+" in line]
+    whys = [line for line in lines if "+60" in line or "+15" in line or "+5 " in line]
     assert [("+60" in line, "+15" in line, "+5 " in line) for line in whys] == [
         (True, False, False), (False, True, False), (False, False, True)
     ]  # fmt: skip
@@ -69,7 +77,7 @@ def test_too_many_reasons_are_counted() -> None:
 
 
 def test_places_are_named_as_far_as_they_are_known() -> None:
-    names = {code: view.place_name(code) for code in ("430424", "430401", "110105", "500113", "709999", "")}
+    names = {code: place_name(code) for code in ("430424", "430401", "110105", "500113", "709999", "")}
     assert names == {
         "430424": "衡阳市衡东县", "430401": "衡阳市", "110105": "北京市朝阳区", "500113": "重庆市巴南区",
         "709999": "", "": "",
@@ -77,7 +85,7 @@ def test_places_are_named_as_far_as_they_are_known() -> None:
 
 
 def test_the_newest_message_of_a_parcel_holds() -> None:
-    newest = Newest("high")
+    newest = Newest(Asked(tier="high"))
     first, second = change(alert("1", at=1)), change(alert("2", at=2))
     assert newest.take(first) == (None, first)
     assert newest.take(second) == (None, second)
@@ -113,7 +121,7 @@ def shadow(
 
 
 def test_the_newest_of_the_shadow_topic_holds() -> None:
-    newest = NewestShadows("medium")
+    newest = NewestShadows(Asked(tier="medium"))
     first, second = shadow("1", at=1), shadow("2", at=2)
     assert newest.take(first)
     assert newest.take(second)
@@ -128,17 +136,17 @@ def test_the_newest_of_the_shadow_topic_holds() -> None:
 @pytest.mark.parametrize(
     ("lang", "shown"),
     [
-        ("en", ["high 65", "now none 5", "QN:7", "+60 Name of a controlled", "held back: goods.controlled_term"]),
-        ("zh", ["高危 65", "现 无 5", "QN:7", "+60 品名含管制物质", "扣留: goods.controlled_term"]),
+        ("en", ["high 65", "now none 5", "QN:7", "+60 Name of a controlled", "held back: Name of a controlled"]),
+        ("zh", ["高危 65", "现 无 5", "QN:7", "+60 品名含管制物质", "扣留: 品名含管制物质"]),
     ],
 )
-def test_what_is_in_shadow_on_80_columns(lang: view.Language, shown: list[str]) -> None:
-    rows = view.table()
+def test_what_is_in_shadow_on_80_columns(lang: Language, shown: list[str]) -> None:
+    sheet = view.Sheet(lang, 80, titles=RULES)
     said = shadow("7", held=("goods.controlled_term",)).shadow
     assert said is not None
-    view.add_shadow(rows, said, lang)
+    sheet.add_shadow(said)
     console = Console(file=io.StringIO(), width=80)
-    console.print(rows)
+    console.print(sheet.table)
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert all(part in text for part in shown), text

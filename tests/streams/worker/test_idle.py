@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from schemas import topics
 from schemas.records import Scan
 from streams.files.driver import Offline
 from streams.flow.sources import TOPICS
+from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
 from streams.worker import idle as passing
-from streams.worker.idle import Lag, pass_time
+from streams.worker.idle import pass_time
 from tests.runs import catalogue
 from tests.schemas.samples import SCAN
 from tests.waiting import PATIENCE_S
@@ -42,16 +43,22 @@ def alerts(bench: Workbench) -> list[str]:
     return [" ".join(reason["rule"] for reason in msgspec.json.decode(value)["reasons"]) for value in found]
 
 
-def lagging(lags: Mapping[tuple[str, int], int]) -> Lag:
-    async def lag(committed: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-        return dict(lags)
+class Topics:
+    """Input topics in which so many records wait; a partition that is not named has not been heard of."""
 
-    return lag
+    def __init__(self, lags: Mapping[Partition, int]) -> None:
+        self.lags = lags
+
+    async def ends(self, places: Collection[Partition]) -> dict[Partition, int]:
+        return {place: 100 for place in places if place in self.lags}
+
+    async def positions(self, read: Mapping[Partition, int]) -> dict[Partition, int]:
+        return {place: 100 - lag for place, lag in self.lags.items()}
 
 
-async def while_time_passes(bench: Workbench, lag: Lag, done: Callable[[], bool], seconds: float) -> bool:
+async def while_time_passes(bench: Workbench, inputs: Topics, done: Callable[[], bool], seconds: float) -> bool:
     """Commit what comes of time that passes, until `done` or for so long."""
-    task = asyncio.create_task(pass_time(bench.worker, lag))
+    task = asyncio.create_task(pass_time(bench.worker, inputs.ends, inputs.positions))
     deadline = time.monotonic() + seconds
     try:
         while not done() and time.monotonic() < deadline:
@@ -89,7 +96,7 @@ def test_in_an_idle_partition_time_passes_by_the_clock(
             assert alerts(bench) == []
             silent(bench, silent_s)
             return await while_time_passes(
-                bench, lagging(lags), lambda: bool(alerts(bench)), PATIENCE_S if decides else 0.3
+                bench, Topics(lags), lambda: bool(alerts(bench)), PATIENCE_S if decides else 0.3
             )
 
         assert asyncio.run(scenario()) is decides
@@ -137,7 +144,7 @@ def test_a_worker_without_partitions_lets_nothing_pass(tmp_path: Path) -> None:
             await bench.parcels([BATCH])
             await bench.worker._before_revoke(lost=True)
             silent(bench, 11)
-            assert not await while_time_passes(bench, lagging(NO_LAG), lambda: bool(alerts(bench)), 0.3)
+            assert not await while_time_passes(bench, Topics(NO_LAG), lambda: bool(alerts(bench)), 0.3)
 
         asyncio.run(scenario())
         assert bench.effects.epochs == []
@@ -155,7 +162,7 @@ def test_an_event_keeps_its_partition_from_being_idle(tmp_path: Path, topic: str
             async with bench.worker.step(current([replace(BATCH, topic=topic)])):
                 pass
             found = await while_time_passes(
-                bench, lagging(NO_LAG), lambda: bool(alerts(bench)), PATIENCE_S if idle else 0.3
+                bench, Topics(NO_LAG), lambda: bool(alerts(bench)), PATIENCE_S if idle else 0.3
             )
             assert found is idle
 

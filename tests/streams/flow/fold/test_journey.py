@@ -16,7 +16,7 @@ from rules import load_catalogue
 from schemas.records import Inspection, Scan, Shipment
 from streams.flow import pipeline
 from streams.flow.fold.journey import END, NEVER
-from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
+from streams.flow.time.timers import AHEAD_MS_MAX, ReadProgress, TimerService
 from streams.settings import Settings
 from streams.state.store import MemoryStore, whole
 from tests import reference
@@ -62,7 +62,7 @@ def forget(recorded: Recorded) -> None:
     parcels = recorded._parcels
     assert isinstance(parcels.store, MemoryStore)
     store = parcels.store
-    found = {number: parcels.restore_timers(whole(store, number, 7), NOW, lambda: False) for number in store._values}
+    found = {number: parcels.restore_timers(whole(store, number, 7), lambda: False) for number in store._values}
     parcels.timers = TimerService()
     parcels.timers.open(found)
 
@@ -140,7 +140,7 @@ def test_what_lay_ahead_of_the_clock_counts_when_the_clock_has_come_there() -> N
     recorded._now_ms = START - 7_000 * DAY
     assert feed(recorded, shipment(), marker(START + 3 * DAY))["journey.ghost"] is None
     for clock, answer in ((START + 2 * DAY - AHEAD_MS_MAX, None), (START + 3 * DAY, True)):
-        recorded._keep(recorded._parcels.let_pass([], clock))
+        recorded._settle(ReadProgress(), clock)
         assert recorded.answers["SF:W"]["journey.ghost"] is answer
 
 
@@ -149,13 +149,14 @@ def test_those_too_many_for_one_step_come_in_the_next(monkeypatch: pytest.Monkey
     monkeypatch.setattr(pipeline, "DUE_MAX", 5)
     recorded = Recorded()
     recorded.feed(recorded.batches([shipment(waybill_no=f"P{i}", event_id=f"u{i}") for i in range(5 + rest)]))
-    judged = recorded._parcels.step(recorded.batches([marker(START + 3 * DAY)]), NOW)
+    recorded._parcels.step(recorded.batches([marker(START + 3 * DAY)]), NOW)
+    judged = recorded._parcels.settle({0: ReadProgress()}, 0, NOW)
     assert (judged.due, judged.behind) == (5, True)
-    judged = recorded._parcels.let_pass([], NOW)
+    judged = recorded._parcels.settle({}, 0, NOW)
     assert (judged.due, judged.behind) == (min(rest, 5), rest > 5)
     recorded.close()
     assert not recorded._parcels.timers.behind
-    assert not recorded._parcels.let_pass([], NOW).due
+    assert not recorded._parcels.settle({}, 0, NOW).due
 
 
 # --- started anew -----------------------------------------------------------------------------------------------------
@@ -165,12 +166,12 @@ def test_a_decision_outlives_the_worker_that_made_it() -> None:
     """The clock decided, in a partition that was idle; of that no event tells."""
     recorded = Recorded()
     feed(recorded, shipment(), scan(START + HOUR))
-    recorded._keep(recorded._parcels.let_pass([0], START + 3 * DAY))
+    recorded._settle(ReadProgress(idle=True), START + 3 * DAY)
     rule = "journey.departed_uninspected"
     assert recorded.answers["SF:W"][rule] is True
     revision = recorded.alerts[b"SF:W"].revision
     forget(recorded)
-    assert recorded._parcels.timers.event_time(np.zeros(1, dtype=np.uint16)).tolist() == [START + HOUR]
+    assert recorded._parcels.timers.event_time(np.zeros(1, dtype=np.uint16)).tolist() == [0]
     assert feed(recorded, scan(START + HOUR + 1, "arrived"))[rule] is True
     assert recorded.alerts[b"SF:W"].revision > revision
 
@@ -250,7 +251,7 @@ def test_a_queue_stays_as_short_as_its_parcels() -> None:
         timers.set([0] * len(parcels), parcels, np.full(len(parcels), at))
     assert len(timers) == 100
     assert len(timers._timers[0].queue) < 12_000
-    timers.let_pass([0], END)
+    timers.settle({0: ReadProgress(idle=True)}, 0, END)
     assert sorted(timers.due(10**6)) == sorted((0, parcel) for parcel in parcels)
     timers.set([0], parcels[:1], np.array([NEVER]))
     assert (len(timers), timers.due(1), timers.behind) == (0, [], False)
