@@ -131,9 +131,18 @@ def test_functions_are_short() -> None:
         for path in sorted((ROOT / folder).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LINES_MAX
+        and (lines := length(node, command=folder == "streams" and path.parent.name == "cli")) > LINES_MAX
     ]
     assert not long
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef, *, command: bool) -> int:
+    """Its lines. Of a command its options and its help do not count: they are its reference, and data."""
+    first = function.lineno
+    if command:
+        body = function.body[1:] if ast.get_docstring(function) else function.body
+        first = body[0].lineno if body else function.lineno
+    return (function.end_lineno or 0) - first + 1
 
 
 def test_the_walk_sees_imports_wherever_they_stand() -> None:

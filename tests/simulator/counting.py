@@ -58,6 +58,10 @@ class CountingParcels:
         self.expiry: Expiry | None = None  # counts are kept for ever
         self._partitions = parcels._partitions
 
+    def read_ahead(self, batch: Batch) -> Batch:
+        """There is nothing to read before its turn."""
+        return batch
+
     def close(self) -> None:
         """Partitions are gone."""
         self.co_located = frozenset()
@@ -132,7 +136,7 @@ class _NoReference:
         async def none() -> None:
             return None
 
-        self.rules = SimpleNamespace(take_over=none)
+        self.rules = SimpleNamespace(take_over=none, tell_held=lambda: None)
         self.run = none
 
     def start(self) -> None:
