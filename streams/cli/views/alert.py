@@ -12,7 +12,7 @@ from rich.text import Text
 from rules.pages.words import word
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
-from streams.cli.views.titles import Language, action_title, column_title
+from streams.cli.views.titles import Language, action_title, column_title, value_title
 from streams.cli.views.values import moment, place, shown
 
 TIER_STYLES: Final = {
@@ -111,7 +111,13 @@ class Sheet:
 
     def _way(self, alert: Alert) -> list[str]:
         lines = [f"{say('stop', self._lang)} {place(alert.jurisdiction_adcode)}"]
-        return [route, *lines] if (route := way(alert)) else lines
+        goods = [
+            value_title(name, value, self._lang)
+            for name, value in (("goods_class", alert.goods_class), ("direction", alert.direction))
+            if value
+        ]
+        route = way(alert)
+        return [*([route] if route else []), *lines, *([word("comma", self._lang).join(goods)] if goods else [])]
 
     def _rest(self, alert: Alert) -> Iterable[Text]:
         """What to do, and what could not be told."""
@@ -150,11 +156,8 @@ class Sheet:
 
 def way(alert: Alert) -> str:
     """From where to where, as far as the alert says."""
-    origin = getattr(alert, "pickup_adcode", None)
-    country = getattr(alert, "dest_country", None)
-    to = getattr(alert, "dest_adcode", None)
-    there = place(to) if to else country or ""
-    return f"{place(origin)} → {there}".rstrip() if origin else ""
+    there = place(alert.dest_adcode) if alert.dest_adcode else alert.dest_country or ""
+    return f"{place(alert.pickup_adcode)} → {there}".rstrip() if alert.pickup_adcode else ""
 
 
 def tier(alert: Alert, lang: Language) -> Text:

@@ -20,9 +20,16 @@ pub struct Lists {
     pub address_ends: HashSet<char>,
 }
 
-/// A name of simplified Chinese characters with single dots between, perhaps with stars behind; None for any other, and
-/// for one that may be a form of address.
+/// What stands before a number that a marketplace appends (转7839, 分机, 尾号): such a number is taken off.
+const BEFORE_APPENDED: [char; 3] = ['转', '机', '号'];
+
+/// A name of simplified Chinese characters with single dots between, perhaps with stars behind, or without dots and with
+/// digits behind; None for any other, and for one that may be a form of address.
 pub fn name(written: &str, lists: &Lists) -> Option<Name> {
+    let stem = written.trim_end_matches(|char: char| char.is_ascii_digit());
+    if stem.len() < written.len() {
+        return numbered(written, stem, lists);
+    }
     let norm = written.trim_end_matches('*');
     let masked = norm.len() < written.len();
     let mut parts = norm.split('·');
@@ -43,6 +50,14 @@ pub fn name(written: &str, lists: &Lists) -> Option<Name> {
             || lists.placeholders.contains(norm)
             || (norm.contains('·') && lists.placeholders.contains(&norm.replace('·', ""))));
     Some(Name { norm: written.to_owned(), masked, placeholder })
+}
+
+/// A name with digits behind its letters, as shops have: no form of address ends so.
+fn numbered(written: &str, stem: &str, lists: &Lists) -> Option<Name> {
+    if BEFORE_APPENDED.contains(&stem.chars().next_back()?) || !stem.chars().all(|char| is_simplified(char, lists)) {
+        return None;
+    }
+    Some(Name { norm: written.to_owned(), masked: false, placeholder: lists.placeholders.contains(stem) })
 }
 
 fn is_simplified(char: char, lists: &Lists) -> bool {

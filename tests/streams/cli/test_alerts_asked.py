@@ -20,7 +20,7 @@ from schemas.records import Alert, Reason, Title
 from streams.cli.alerts import _prefix, _since
 from streams.cli.views import alert as view
 from streams.cli.views.alerts import CSV_COLUMNS, Rows, Tables, opened
-from streams.cli.views.titles import Language, column_title
+from streams.cli.views.titles import Language, column_title, value_title
 from streams.cli.views.values import shown
 from streams.kafka.alerts import Asked, Change, Newest, evidence
 
@@ -145,6 +145,15 @@ def test_every_column_has_a_title_in_both_languages() -> None:
     assert set(plain) <= {"direction", "pieces", "scans", "inspections"}, plain
 
 
+@pytest.mark.parametrize("column", ["goods_term_kind", "goods_trick", "sender_id_fault", "goods_class", "direction"])
+def test_every_value_that_a_column_names_has_a_chinese_title(column: str) -> None:
+    """Values as the column's description lists them."""
+    words = re.findall("[a-z_]{2,}", re.sub(r"\(.*?\)", "", COLUMNS[column].doc.rpartition(": ")[2] or ""))
+    values = [word for word in words if value_title(column, word, "zh") != word]
+    assert len(values) >= 4
+    assert all(not value_title(column, value, "zh").isascii() for value in values)
+
+
 def printed(capsys: pytest.CaptureFixture[str], lang: Language, width: int, **asked: Any) -> str:
     tables = Tables(Asked(**asked), lang, evidence=True, rules_dir=None)
     tables._console = Console(highlight=False, markup=False, width=width)
@@ -185,18 +194,18 @@ def test_times_are_dated_and_actions_and_unknown_are_named(capsys: pytest.Captur
 
 
 def test_from_where_to_where_is_shown_where_an_alert_says_so() -> None:
-    class Told(Alert, frozen=True, kw_only=True):
-        pickup_adcode: str | None = None
-        dest_adcode: str | None = None
-        dest_country: str | None = None
+    assert view.way(alert(pickup_adcode="440111", dest_adcode="430424")) == "440111 广州市白云区 → 430424 衡阳市衡东县"
+    assert view.way(alert(pickup_adcode="440111", dest_country="AU")) == "440111 广州市白云区 → AU"
+    assert view.way(alert()) == ""
 
-    fields = {name: getattr(alert(), name) for name in Alert.__struct_fields__}
-    fields = {name: value for name, value in fields.items() if name not in Told.__struct_fields__[-3:]}
-    assert view.way(Told(**fields, pickup_adcode="440111", dest_adcode="430424")) == (
-        "440111 广州市白云区 → 430424 衡阳市衡东县"
-    )
-    assert view.way(Told(**fields, pickup_adcode="440111", dest_country="AU")) == "440111 广州市白云区 → AU"
-    assert view.way(Told(**fields)) == ""
+
+def test_goods_and_direction_are_shown_where_an_alert_says_so() -> None:
+    sheet = view.Sheet("zh", 160)
+    sheet.add(alert(goods_class="liquid", direction="export"))
+    console = Console(file=io.StringIO(), width=160)
+    console.print(sheet.table)
+    assert isinstance(console.file, io.StringIO)
+    assert "液体、出口" in console.file.getvalue()
 
 
 # --- for tools --------------------------------------------------------------------------------------------------------
