@@ -7,141 +7,23 @@ sender, phones, courier and outlet; `histories` answers with facts; `parcels` re
 
 from __future__ import annotations
 
-import asyncio
-import faulthandler
 import logging
-import signal
-import socket
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-import faust
-from faust.app.base import BootStrategy
-from faust.tables import TableManager
-from mode import Service
-from mode.supervisors import CrashingSupervisor
-
-from rules import load_catalogue
 from schemas import topics
 from schemas.errors import WaybillError
 from streams.explain import explain
 from streams.flow import sources
-from streams.flow.batches import Batch
 from streams.ops.preflight import cautions
 from streams.settings import Settings
 from streams.worker.expire import forget
-from streams.worker.health import Health, listen
+from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
-from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (*sources.TOPICS, topics.FACTS)
 log = logging.getLogger(__name__)
-
-
-class WorkerError(WaybillError):
-    """Why a worker stopped that was not asked to, in one line."""
-
-
-class Watch(Service):
-    """Ends a worker that gets nowhere, and serves `streams.worker.health`.
-
-    In the place of Faust's own web server, which would start only after the first assignment.
-    """
-
-    logger = logging.getLogger("mode.watch")
-
-    def __init__(self, app: App, *, pages: bool, **options: Any) -> None:
-        super().__init__(**options)
-        self._settings = settings = app.settings
-        self._pages = pages
-        self._watchdog = Watchdog(
-            app.worker,
-            lambda: app.consumer.lag(app.worker.committed),
-            app.worker.broker.answers,
-            stalled_s=settings.stalled_ms_max / 1000,
-            give_up_s=settings.give_up_after_ms / 1000,
-            fault=lambda: app.worker.broker.fault,
-        )
-        self._health = Health(app.worker, self._watchdog)
-        self._listener: socket.socket | None = None
-
-    def listen(self) -> None:
-        """Take the port of the pages. Raises HealthError."""
-        if self._pages:
-            self._listener = listen(self._settings.web_host, self._settings.web_port)
-
-    async def on_start(self) -> None:
-        if self._listener is not None:
-            url = await self._health.start(self._listener)
-            log.info("pages at %s/metrics, /live, /ready", url)
-        self.add_future(self._watchdog.run())
-
-    async def on_stop(self) -> None:
-        await self._health.stop()
-
-
-class Boot(BootStrategy):
-    """Faust's order of starting, with our pages."""
-
-    def web_server(self) -> Iterable[Any]:
-        self.app.watch = Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)
-        return [self.app.watch]
-
-
-class Tables(TableManager):
-    """Faust's, without the second that it gives tables to register: there are none."""
-
-    logger = logging.getLogger("faust.tables")
-
-    async def on_start(self) -> None:
-        await self._update_channels()
-        await self.recovery.start()
-
-
-class App(faust.App):
-    """A Faust app with the worker's own parts: `work` (states, epochs) and `link` (what its transport needs)."""
-
-    BootStrategy = Boot
-    watch: Watch
-    logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
-
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        self.settings = settings
-        catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
-        self.worker = Worker(settings, catalogue)
-        self.link = self.worker.link()
-        super().__init__(
-            settings.group,
-            broker=f"waybill://{settings.bootstrap_servers}",
-            datadir=str(settings.state_dir / "faust"),
-            value_serializer="raw",
-            key_serializer="raw",
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            stream_wait_empty=False,
-            stream_buffer_maxsize=4,
-            agent_supervisor=CrashingSupervisor,
-            TableManager=Tables,
-            **options,
-        )
-
-    async def on_first_start(self) -> None:
-        folder = self.settings.state_dir
-        try:
-            folder.mkdir(0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise WorkerError(
-                f"state_dir {folder}: {error.strerror}; name a folder that the worker may write with --state-dir or "
-                "WAYBILL_STATE_DIR"
-            ) from error
-        self.watch.listen()
-        self.worker.prepare()  # the first that another worker of this name would feel
-        await super().on_first_start()
 
 
 def build(settings: Settings) -> App:
@@ -164,7 +46,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def commits() -> None:
         """Commit what the agents have done, epoch by epoch."""
-        await worker.start(app.consumer)
+        await worker.start()
         await worker.commit_loop()
 
     @app.task
@@ -175,7 +57,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def sweeps() -> None:
         """Judge again what a change of the reference data touches."""
-        await worker.reference.run()
+        await worker.inputs.run()
 
     @app.task
     async def forgetting() -> None:
@@ -204,48 +86,8 @@ async def answer_all(worker: Worker, batches: Any) -> None:
             step.send(topics.FACTS, await worker.run(worker.histories.step, step.fresh))
 
 
-class Runner(faust.Worker):
-    """Faust's worker, quietly: logging is set up by whoever runs it, and its end does not wait a second."""
-
-    def __init__(self, app: App) -> None:
-        super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
-        self.spinner = None
-        self._stop_s = app.settings.stop_s
-
-    def run(self) -> None:
-        """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
-        self._starting_fut = asyncio.ensure_future(self.start(), loop=self.loop)
-        try:
-            self.loop.run_until_complete(self._starting_fut)
-        except asyncio.CancelledError:
-            pass  # stopped while it started
-        finally:
-            self._end_in_time()
-            self.stop_and_shutdown()
-            faulthandler.cancel_dump_traceback_later()
-
-    def install_signal_handlers(self) -> None:
-        """Those of Faust, and for a terminal that is closed, unless that is ignored."""
-        super().install_signal_handlers()
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            self.loop.add_signal_handler(signal.SIGHUP, self._on_sigterm)
-
-    def _on_sigint(self) -> None:
-        self._on_sigterm()
-
-    def _on_sigterm(self) -> None:
-        self._end_in_time()
-        super()._on_sigterm()
-
-    def _end_in_time(self) -> None:
-        """Exit with 1 if stopping takes for ever, having said where each thread stands.
-
-        librdkafka may wait for itself with the interpreter's lock in hand, so that no thread of Python could say so.
-        """
-        faulthandler.dump_traceback_later(self._stop_s, exit=True)
-
-    async def _sentinel_task(self) -> None:
-        await asyncio.sleep(0)
+class WorkerError(WaybillError):
+    """Why a worker stopped that was not asked to, in one line."""
 
 
 def run(app: App) -> None:
@@ -267,32 +109,3 @@ def run(app: App) -> None:
             said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
         raise WorkerError(said) from error
     log.info("stopped")
-
-
-async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:
-    """All batches that wait on a stream, up to about `rows_max` rows at a time: a batch grows with the backlog."""
-    events = aiter(stream.noack())
-    following = asyncio.ensure_future(anext(events))
-    try:
-        while True:
-            group = [await following]
-            following = asyncio.ensure_future(anext(events))
-            while sum(len(batch.values) for batch in group) < rows_max and await _ready(following):
-                group.append(following.result())
-                following = asyncio.ensure_future(anext(events))
-            yield group
-    except StopAsyncIteration:  # the stream ends when the worker stops
-        return
-    finally:
-        following.cancel()
-
-
-async def _ready(future: asyncio.Future[Batch]) -> bool:
-    for _ in range(_STEPS):
-        if future.done():
-            return True
-        await asyncio.sleep(0)
-    return future.done()
-
-
-_STEPS = 5  # turns of the event loop that a stream needs to hand over what already waits

@@ -9,6 +9,7 @@ bytes. Counters whose labels are known beforehand stand at 0 from the start, so 
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
@@ -21,9 +22,6 @@ from schemas.terms import RejectReason, Status, Tier
 NAMESPACE = "waybill"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# starting: no partitions yet, or again; restoring: reading the changelog; running: assigned and caught up.
-WORKER_STATES = ("starting", "restoring", "running")
-
 ROWS_BUCKETS = (1, 10, 100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 COMMIT_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0, 30.0)
 # From the tens of milliseconds of an idle worker to the hours of a producer that uploads late.
@@ -33,7 +31,8 @@ LATENCY_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 3
 class Metrics:
     """The metrics of one worker. `render()` gives the page that Prometheus reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, states: Sequence[str]) -> None:
+        """states: those of a worker."""
         self.registry = CollectorRegistry(auto_describe=True)
 
         # What comes in
@@ -50,7 +49,6 @@ class Metrics:
             "rule_answers", "Answers of a rule, live or in shadow, each time a parcel was judged: yes, no or unknown.",
             "rule", "mode", "answer",
         )  # fmt: skip
-        self.alerts = self._counter("alerts", "Alerts sent, open or withdrawn.", "status")
         self.shadows = self._counter("shadow_messages", "Messages sent to the shadow topic, by status.", "status")
         self.rule_held = self._gauge("rule_held", "1: the rule opens too many alerts, and is held back.", "rule")
         self.alert_latency = self._histogram(
@@ -89,22 +87,27 @@ class Metrics:
         self.rule_set = self._gauge("rule_set_number", "Number of the rule set in force; 0: rules of files.")
         self.rule_sets = self._counter("rule_sets", "Rule sets applied or refused.", "outcome")
 
-        # Membership
+        self._membership(states)
+        self._about()
+        self._begin()
+
+    def _membership(self, states: Sequence[str]) -> None:
         self.rebalances = self._counter("rebalances", "Assignments received.")
         self.assigned_partitions = self._gauge("assigned_partitions", "Partitions held, over all topics.")
         self.worker_state = Enum(
             "worker_state",
             "State of the worker.",
             namespace=NAMESPACE,
-            states=list(WORKER_STATES),
+            states=list(states),
             registry=self.registry,
         )
 
+    def _about(self) -> None:
+        """What Prometheus is told of the process and of the product."""
         ProcessCollector(registry=self.registry)
         self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
             _version(), platform.python_version()
         ).set(1)
-        self._begin()
 
     def _begin(self) -> None:
         """Counters that exist before anything has happened."""
@@ -115,7 +118,6 @@ class Metrics:
             for reason in get_args(RejectReason):
                 self.rejects.labels(topic, reason)
         for status in get_args(Status):
-            self.alerts.labels(status)
             self.shadows.labels(status)
             for tier in get_args(Tier):
                 self.verdicts.labels(tier, status)

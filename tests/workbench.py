@@ -24,6 +24,7 @@ from streams.settings import Settings
 from streams.state.rocks import Delta, RocksStore
 from streams.worker.commit import Committer
 from streams.worker.epoch import Epoch
+from streams.worker.phase import Phase
 from streams.worker.worker import Worker
 from tests.runs import catalogue, comparable
 from tests.worlds import HOME, START
@@ -71,10 +72,15 @@ class Workbench:
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
         settings = {"forget_delay_s": 0, "settle_s": 0, **settings}
-        self.worker = Worker(Settings(state_dir=state_dir, home_adcodes=HOME, **settings), catalogue())
-        self.effects = Effects(self.worker._stores)
-        self.worker._committer = cast(Committer, self.effects)
-        self.worker._consumer = cast(Consumer, _Idle())
+        self.worker = Worker(
+            Settings(state_dir=state_dir, home_adcodes=HOME, **settings),
+            catalogue(),
+            consumer=lambda: cast(Consumer, _Idle()),
+            committer=lambda stores: cast(Committer, Effects(stores)),
+        )
+        self.effects = cast(Effects, self.worker._committer)
+        for phase in (Phase.RESTORING, Phase.CATCHING_UP, Phase.RUNNING):
+            self.worker._life.to(phase)
         self.worker._generation = 1
         self.worker.assigned = frozenset(
             (topic, number) for topic in TOPICS for number in range(self.worker.settings.partitions)
@@ -89,12 +95,12 @@ class Workbench:
         for batch in batches:
             assert not self._reader.add(batch.values, batch.offsets, batch.keys)
         latest = SimpleNamespace(latest=(self._reader.build(), ()))
-        self.worker.reference._table = cast(GlobalTable[Any], latest)
+        self.worker.inputs._table = cast(GlobalTable[Any], latest)
 
     async def refer(self, batches: Sequence[Batch]) -> None:
         """The same, and the sweep that follows."""
         self.know(batches)
-        while await self.worker.reference.sweep():
+        while await self.worker.inputs.sweep():
             pass
 
     async def parcels(self, batches: Sequence[Batch]) -> None:

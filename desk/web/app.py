@@ -86,6 +86,7 @@ class Desk:
 def application(log: ClueLog, users: Users) -> Starlette:
     """The application on a log that was caught up with."""
     desk = Desk(log)
+    answers = Answers(desk, users)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -95,9 +96,30 @@ def application(log: ClueLog, users: Users) -> Starlette:
         desk.stop()
         thread.join()
 
-    def known(answer: Callable[[Request, User], Any]) -> Callable[[Request], Any]:
+    return Starlette(
+        routes=[
+            Route("/openapi.json", answers.openapi),
+            Route("/clues", answers.known(answers.clues)),
+            Route("/overdue", answers.known(answers.overdue)),
+            Route("/clues/{clue}", answers.known(answers.clue)),
+            Route("/clues/{clue}/{verb}", answers.known(answers.verb), methods=["POST"]),
+        ],
+        exception_handlers={ProblemError: _problem},
+        lifespan=lifespan,
+    )
+
+
+class Answers:
+    """What each route answers."""
+
+    def __init__(self, desk: Desk, users: Users) -> None:
+        self._desk, self._users = desk, users
+
+    def known(self, answer: Callable[[Request, User], Any]) -> Callable[[Request], Any]:
+        """The same for users alone that are known by their token."""
+
         async def endpoint(request: Request) -> Response:
-            user = users.of_header(request.headers.get("authorization"))
+            user = self._users.of_header(request.headers.get("authorization"))
             if user is None:
                 raise ProblemError(401, "who acts? send `Authorization: Bearer TOKEN`")
             made: Response = await answer(request, user)
@@ -105,22 +127,28 @@ def application(log: ClueLog, users: Users) -> Starlette:
 
         return endpoint
 
-    async def clues(request: Request, user: User) -> Response:
+    async def clues(self, request: Request, user: User) -> Response:
         which = _filter(request, user)
         now = _now()
-        found = await run_in_threadpool(desk.ask, lambda: queue(log.book.clues.values(), which, now)[:ROWS_MAX])
+        found = await run_in_threadpool(
+            self._desk.ask, lambda: queue(self._desk.log.book.clues.values(), which, now)[:ROWS_MAX]
+        )
         return _json([shown(clue, now) for clue in found])
 
-    async def clue(request: Request, user: User) -> Response:
-        found = await run_in_threadpool(desk.ask, lambda: find(log.book.clues, request.path_params["clue"], user.name))
+    async def clue(self, request: Request, user: User) -> Response:
+        found = await run_in_threadpool(
+            self._desk.ask, lambda: find(self._desk.log.book.clues, request.path_params["clue"], user.name)
+        )
         return _json(shown(found, _now()), headers={"etag": f'"{found.version}"'})
 
-    async def overdue(request: Request, user: User) -> Response:
+    async def overdue(self, request: Request, user: User) -> Response:
         now = _now()
-        found = await run_in_threadpool(desk.ask, lambda: late(log.book.clues.values(), user.name, now)[:ROWS_MAX])
+        found = await run_in_threadpool(
+            self._desk.ask, lambda: late(self._desk.log.book.clues.values(), user.name, now)[:ROWS_MAX]
+        )
         return _json([{"clue_id": c.clue_id, "station": c.station, "owed": w, "since": s} for c, w, s in found])
 
-    async def verb(request: Request, user: User) -> Response:
+    async def verb(self, request: Request, user: User) -> Response:
         kind = VERBS.get(request.path_params["verb"])
         if kind is None:
             raise ProblemError(404, f"no verb {request.path_params['verb']}; there are {', '.join(VERBS)}")
@@ -128,34 +156,22 @@ def application(log: ClueLog, users: Users) -> Starlette:
         expects, now = _expects(request), _now()
 
         def do() -> Any:
-            found = find(log.book.clues, request.path_params["clue"], user.name)
+            found = find(self._desk.log.book.clues, request.path_params["clue"], user.name)
             try:
                 made = act(wanted, found, now).event(found, user.name, user.station, now)
             except ActError as error:
                 raise ProblemError(422, str(error)) from None
             if expects is not None and type(made) in EXCLUSIVE:
                 made = replace(made, expects=expects)
-            return log.act(made)
+            return self._desk.log.act(made)
 
-        taken = await run_in_threadpool(desk.ask, do)
+        taken = await run_in_threadpool(self._desk.ask, do)
         if taken.why is not None:
             raise ProblemError(409, taken.why)
         return _json(shown(taken.clue, now), headers={"etag": f'"{taken.clue.version}"'})
 
-    async def openapi(request: Request) -> Response:
+    async def openapi(self, request: Request) -> Response:
         return _json(document())
-
-    return Starlette(
-        routes=[
-            Route("/openapi.json", openapi),
-            Route("/clues", known(clues)),
-            Route("/overdue", known(overdue)),
-            Route("/clues/{clue}", known(clue)),
-            Route("/clues/{clue}/{verb}", known(verb), methods=["POST"]),
-        ],
-        exception_handlers={ProblemError: _problem},
-        lifespan=lifespan,
-    )
 
 
 def _filter(request: Request, user: User) -> Filter:

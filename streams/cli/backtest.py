@@ -68,7 +68,6 @@ def backtest(
     if html and out and html.resolve() == out.resolve():
         raise typer.BadParameter("--html and --out name the same file", param_hint="--html")
 
-    from streams.cli.views import backtest as view
     from streams.files.backtest.run import backtest as compare
     from streams.files.backtest.run import load_pair
     from streams.files.pool import cores
@@ -80,15 +79,26 @@ def backtest(
             source, old, new, settings,
             html=html, out=out, examples_max=examples, progress=advance, processes=processes or cores(),
         )  # fmt: skip
+    _tell(difference, time.monotonic() - began, as_json, [path for path in (html, out) if path])
+    _check(difference, {"gained": max_gained, "lost": max_lost, "changed": max_changed})
+
+
+def _tell(difference: Difference, seconds: float, as_json: bool, written: list[Path]) -> None:
+    """Print the report, as one JSON object or for people."""
+    from streams.cli.views import backtest as view
+
     if as_json:
         import msgspec
 
         print(msgspec.json.encode(difference).decode())
-    else:
-        view.report(difference, time.monotonic() - began)
-        for path in filter(None, (html, out)):
-            print(f"{path}: written")
-    limits = {"gained": max_gained, "lost": max_lost, "changed": max_changed}
+        return
+    view.report(difference, seconds)
+    for path in written:
+        print(f"{path}: written")
+
+
+def _check(difference: Difference, limits: dict[str, int | None]) -> None:
+    """Say which limits are exceeded, and exit with 3 where one is."""
     exceeded = _exceeded(difference, limits)
     for line in exceeded:
         print(f"waybill: {line}", file=sys.stderr)

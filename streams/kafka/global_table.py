@@ -42,37 +42,24 @@ class Source(Protocol[Made]):
 
 
 class GlobalTable(Generic[T]):
-    """Keeps `latest` up to date with a topic of one partition.
+    """Keeps `latest` up to date with a topic of one partition."""
 
-    changed: called on the following thread when there is something new. failed: when it cannot go on.
-    """
-
-    def __init__(
-        self,
-        config: Mapping[str, object],
-        topic: str,
-        source: Source[T],
-        first: T,
-        *,
-        changed: Callable[[], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, config: Mapping[str, object], topic: str, source: Source[T], first: T) -> None:
+        """first: what `latest` is before anything was read."""
         self.latest = first
         self._topic = topic
         self._source = source
-        self._changed, self._failed = changed, failed
         self._config = config
         self._read_to = 0  # next to read
         self._built_to = 0
         self._at_end = False
         self._awaited = False
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name=topic, daemon=True)
         self._error: BaseException | None = None
 
-    def start(self) -> None:
-        """Begin to read."""
-        self._thread.start()
+    def start(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+        """Begin to read, on a thread of its own. changed: called there for news. failed: once when it cannot go on."""
+        threading.Thread(target=self._follow, args=(changed, failed), name=self._topic, daemon=True).start()
 
     def stop(self) -> None:
         """End the thread, soon."""
@@ -105,7 +92,7 @@ class GlobalTable(Generic[T]):
             except ClientError:
                 return None
 
-    def _follow(self) -> None:
+    def _follow(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
         try:
             with Reader(self._config) as reader:
                 reader.assign({(self._topic, 0): 0})
@@ -118,10 +105,11 @@ class GlobalTable(Generic[T]):
                     since, last = since or now, now if came or not last else last
                     if (self._awaited and self._at_end) or now - last > _CALM_S or now - since > _BUSY_S:
                         self._build()
+                        changed()
                         since = last = 0.0
         except BaseException as error:
             self._error = error
-            self._failed(error)
+            failed(error)
 
     def _take(self, piece: Piece) -> bool:
         """Read these records into the table; whether there were any."""
@@ -146,4 +134,3 @@ class GlobalTable(Generic[T]):
     def _build(self) -> None:
         self.latest = self._source.build()
         self._built_to, self._awaited = self._read_to, False
-        self._changed()

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from schemas import topics
 from schemas.errors import WaybillError
+from streams.flow import sources
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
 from streams.state.format import FORMAT
@@ -21,7 +22,7 @@ _Values = defaultdict[Place, dict[bytes, bytes | None]]
 _FORMAT = bytes([FORMAT])
 _BEGUN = b"\x00begun"  # before all keys, as notes of ours are
 _SOURCES = {
-    topics.PARCELS_CHANGELOG: (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS),
+    topics.PARCELS_CHANGELOG: (*sources.TOPICS, topics.FACTS),
     topics.HISTORIES_CHANGELOG: (topics.OBSERVATIONS,),
 }
 

@@ -9,10 +9,14 @@ class Hot(dict[bytes, "bytes | None"]):
     It is asked several times an event, so a key that is there costs a dict's own lookup and no more.
     """
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int = 0) -> None:
         self._half = bytes_max // 2
         self._size = 0
         self._old: dict[bytes, bytes | None] = {}
+
+    def bound(self, bytes_max: int) -> None:
+        """Hold at most so much from the next `put` on."""
+        self._half = bytes_max // 2
 
     def __missing__(self, key: bytes) -> bytes | None:
         return self._old.get(key)

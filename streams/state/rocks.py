@@ -123,16 +123,22 @@ class RocksStore:
         try:
             if note.exists():
                 raise DamagedError(note.read_text(encoding="utf-8"))
-            partition = _Partition(path, self._cache, self._hot_bytes_max)
+            partition = _Partition(path, self._cache)
         except DamagedError as error:
             log.warning("state folder %s cannot be used (%s): removed, to be built from the changelog", path, error)
             self.rebuild(number)
             try:
-                partition = _Partition(path, self._cache, self._hot_bytes_max)
+                partition = _Partition(path, self._cache)
             except DamagedError as again:
                 raise StateError(f"state folder {path} cannot be used ({again}), nor removed; remove it") from again
         self._partitions[number] = partition
+        self._share()
         return partition.offset
+
+    def _share(self) -> None:
+        """Divide the bound of the hot set among the partitions that are open."""
+        for partition in self._partitions.values():
+            partition.hot.bound(self._hot_bytes_max // len(self._partitions))
 
     def origin(self, number: int, changelog: bytes) -> bool:
         """Whether a partition's state came from the changelog of this id; one that has none yet takes it."""
@@ -153,6 +159,7 @@ class RocksStore:
         partition = self._partitions.pop(number, None)
         if partition is not None:
             partition.close()
+            self._share()
         for delta in (self._open, *self._closing):
             delta.pop(number, None)
 
@@ -195,7 +202,7 @@ class RocksStore:
 class _Partition:
     """One RocksDB folder with its part of the hot set. `complete`: whatever is not hot does not exist."""
 
-    def __init__(self, path: Path, cache: Shared, hot_bytes_max: int) -> None:
+    def __init__(self, path: Path, cache: Shared) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -212,7 +219,7 @@ class _Partition:
             raise
         self.offset = int.from_bytes(offset, "big") if offset else 0
         self.complete = offset is None
-        self.hot = Hot(hot_bytes_max)
+        self.hot = Hot()
 
     def _begin(self) -> bytes | None:
         """Check the format, or set it in a new folder; the offset as it is stored."""

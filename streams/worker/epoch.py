@@ -109,7 +109,6 @@ def _count(metrics: Metrics, judged: Judged) -> None:
         metrics.rejects.labels(topic, reason).inc(n)
     for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
         metrics.verdicts.labels(tier, status).inc(n)
-        metrics.alerts.labels(status).inc(n)
     for status, n in Counter(each.shadow.status for each in judged.shadows).items():
         metrics.shadows.labels(status).inc(n)
     for notice in judged.notices:

@@ -11,20 +11,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from schemas import topics
 from streams.flow import sources
 from streams.flow.time.watermarks import Source
+from streams.worker.host import Host
 from streams.worker.idle import Lag
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
 
 LOOK_EVERY_S = 1.0
 
 
-async def forget(worker: Worker, lag: Lag) -> None:
+async def forget(worker: Host, lag: Lag) -> None:
     """Delete what is due, for as long as the worker runs. lag: records not yet committed, given the
     offsets that are, by topic and partition."""
     elsewhere = Elsewhere(worker.settings.idle_partition_s)

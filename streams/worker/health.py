@@ -14,16 +14,13 @@ from __future__ import annotations
 import errno
 import json
 import socket
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from schemas.errors import WaybillError
 from streams.metrics import CONTENT_TYPE
+from streams.worker.host import Host
 from streams.worker.watchdog import AWAY_S, Watchdog
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
 
 
 class HealthError(WaybillError):
@@ -44,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
 class Health:
     """The pages of one worker, served on the event loop that it runs on."""
 
-    def __init__(self, worker: Worker, progress: Watchdog) -> None:
+    def __init__(self, worker: Host, progress: Watchdog) -> None:
         self._worker = worker
         self._watchdog = progress
         self._runner: web.AppRunner | None = None

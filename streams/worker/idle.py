@@ -13,14 +13,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from streams.flow import sources
 from streams.flow.time.timers import ReadProgress
 from streams.kafka.transport.grouping import Partition
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
+from streams.worker.host import Host
 
 Offsets = Mapping[Partition, int]
 Lag = Callable[[Offsets], Awaitable[dict[Partition, int]]]
@@ -30,7 +27,7 @@ LOOK_EVERY_S = 0.5
 KEEP_UP_EVERY_S = 2.0
 
 
-async def pass_time(worker: Worker, ends: Ends, positions: Positions) -> None:
+async def pass_time(worker: Host, ends: Ends, positions: Positions) -> None:
     """Move the watermarks, and judge the parcels whose deadline they pass, for as long as the worker runs.
 
     ends        where these partitions end, by what the broker says now; without those that it does not tell of
@@ -58,7 +55,7 @@ async def pass_time(worker: Worker, ends: Ends, positions: Positions) -> None:
                     progress, behind = {}, judged.behind
 
 
-async def keep_up(worker: Worker) -> None:
+async def keep_up(worker: Host) -> None:
     """Commit where idle partitions end, when only marks of transactions lie before that.
 
     The broker deletes those with the records that they belong to. A group that still stood before them would be told
@@ -70,7 +67,7 @@ async def keep_up(worker: Worker) -> None:
             await worker.keep_up()
 
 
-def idle(worker: Worker) -> frozenset[int]:
+def idle(worker: Host) -> frozenset[int]:
     """Partitions that have brought nothing for `idle_partition_s`."""
     since = time.monotonic() - worker.settings.idle_partition_s
     return frozenset(number for number, at in worker.arrived_at.items() if at <= since)

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from schemas import topics
 from schemas.records import Reject
@@ -17,11 +16,8 @@ from streams.flow.reference import EMPTY, Reference
 from streams.flow.reference.reading import Reader
 from streams.flow.rejudge import Sweeper, Swept
 from streams.kafka.global_table import GlobalTable
-from streams.kafka.transport.consumer import Consumer
+from streams.worker.host import Host
 from streams.worker.rules import RulesInput
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
 
 _log = logging.getLogger(__name__)
 _REJECTS_MAX = 10_000
@@ -45,35 +41,35 @@ class Records:
 
 
 class Inputs:
-    """Follows both topics for one `Worker`, and sweeps its partitions when there is something new."""
+    """Follows both topics for one worker, and sweeps its partitions when there is something new."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Host, config: Mapping[str, object]) -> None:
+        """config: of its clients."""
         self.sweeper = Sweeper(worker.parcels, rules=worker.settings.rejudge == "sweep")
-        self.rules = RulesInput(worker)
+        self.rules = RulesInput(worker, config)
         self._worker = worker
-        self._table: GlobalTable[tuple[Reference, tuple[Reject, ...]]] | None = None
+        records = Records(worker.parcels.reference_reader())
+        first: tuple[Reference, tuple[Reject, ...]] = (EMPTY, ())
+        self._table = GlobalTable(config, topics.REFERENCE, records, first)
         self._news = asyncio.Event()  # there may be something to sweep
 
-    def start(self, config: Mapping[str, object], consumer: Consumer) -> None:
-        """Begin to follow. config: librdkafka's; consumer: whom to tell that it cannot be gone on with."""
+    def start(self) -> None:
+        """Begin to follow."""
         loop = asyncio.get_running_loop()
 
         def changed() -> None:
             _call(loop, self._news.set)
 
         def failed(error: BaseException) -> None:
-            _call(loop, consumer.fail, error)
+            _call(loop, self._worker.fail, error)
 
-        records = Records(self._worker.parcels.reference_reader())
-        self._table = GlobalTable(config, topics.REFERENCE, records, (EMPTY, ()), changed=changed, failed=failed)
-        self._table.start()
-        self.rules.start(config, changed, failed)
+        self._table.start(changed, failed)
+        self.rules.start(changed, failed)
         self._news.set()
 
     def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
         """Wait, on another thread, until all that is on the topics now is known. Raises FollowError."""
-        if self._table is not None:
-            self._table.catch_up(cancelled, timeout_s)
+        self._table.catch_up(cancelled, timeout_s)
         self.rules.catch_up(cancelled, timeout_s)
 
     def begin(self, partitions: Iterable[int]) -> None:
@@ -91,8 +87,7 @@ class Inputs:
                 while await self.sweep():
                     await asyncio.sleep(0)
         finally:
-            if self._table is not None:
-                self._table.stop()
+            self._table.stop()
             self.rules.stop()
 
     async def sweep(self) -> bool:
@@ -116,7 +111,7 @@ class Inputs:
     def _exchange(self) -> None:
         """Judge by the newest reference data from now on. Between two steps."""
         parcels = self._worker.parcels
-        reference, rejects = self._table.latest if self._table else (parcels.reference, ())
+        reference, rejects = self._table.latest
         if reference is not parcels.reference:
             parcels.reference, self.sweeper.rejects = reference, rejects
             self.sweeper.begin(self._numbers())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,9 +16,7 @@ from streams.flow.pipeline import Parcels
 from streams.kafka.global_table import GlobalTable
 from streams.rulesets.board import Acker
 from streams.rulesets.reading import Source, Standing
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
+from streams.worker.host import Host
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +28,14 @@ class RuleSetError(WaybillError):
 
 
 class RulesInput:
-    """Follows `waybill.rules` for one `Worker`."""
+    """Follows `waybill.rules` for one worker, unless its rules are those of files whatever is pushed."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Host, config: Mapping[str, object]) -> None:
         self._worker = worker
+        self._config = config
         self._table: GlobalTable[Standing | None] | None = None
+        if worker.settings.rules_from == "topic":
+            self._table = GlobalTable(config, topics.RULES, Source(worker.settings), None)
         self._acker: Acker | None = None
         self._began = False  # partitions were taken over once
         self._seen: Standing | None = None
@@ -43,15 +43,11 @@ class RulesInput:
         self._said: Ack | None = None
         worker.metrics.catalogue.labels(worker.parcels.catalogue.fingerprint).set(1)
 
-    def start(
-        self, config: Mapping[str, object], changed: Callable[[], None], failed: Callable[[BaseException], None]
-    ) -> None:
-        """Begin to follow, unless the rules are those of files whatever is pushed."""
-        self._acker = Acker(config)
-        if self._worker.settings.rules_from == "topic":
-            source = Source(self._worker.settings)
-            self._table = GlobalTable(config, topics.RULES, source, None, changed=changed, failed=failed)
-            self._table.start()
+    def start(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+        """Begin to follow."""
+        self._acker = Acker(self._config)
+        if self._table is not None:
+            self._table.start(changed, failed)
 
     def stop(self) -> None:
         """End the thread, soon."""

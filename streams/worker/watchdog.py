@@ -10,12 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
 from schemas.errors import WaybillError
-
-if TYPE_CHECKING:
-    from streams.worker.worker import Worker
+from streams.worker.host import Host
 
 Lag = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 Answers = Callable[[], Awaitable[bool]]
@@ -41,7 +38,7 @@ class Watchdog:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: Host,
         lag: Lag,
         answers: Answers,
         *,

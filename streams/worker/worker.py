@@ -13,17 +13,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rules import Catalogue
 from schemas import topics
 from streams.flow.batches import Batch
-from streams.flow.describe.describer import Describer
-from streams.flow.flood import Flood
-from streams.flow.pipeline import Histories, Parcels
-from streams.flow.time.expiry import Retention
 from streams.flow.time.timers import PartitionTimers
-from streams.kafka.config import client, membership, producing, slot
+from streams.kafka.config import client
 from streams.kafka.restore import restore
 from streams.kafka.rights import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
@@ -31,79 +27,74 @@ from streams.kafka.transport.consumer import Consumer, Link
 from streams.kafka.transport.grouping import Partition
 from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.state.rocks import RocksStore
 from streams.state.store import whole
-from streams.state.tuning import Shared
 from streams.worker.backoff import Backoff
 from streams.worker.commit import AbortedError, CommitError, Committer
 from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
+from streams.worker.parts import Stores, agents_of, link_of, stores_of
+from streams.worker.phase import Life, Phase
 from streams.worker.warmup import warm
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_NO_GENERATION = -1
-
 
 class Worker:
     """One worker's states and epochs."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        *,
+        consumer: Callable[[], Consumer],
+        committer: Callable[[Stores], Committer],
+    ) -> None:
+        """consumer: gives the transport's, which Faust makes on first use. committer: makes one for these stores."""
         self.settings = settings
-        self.metrics = Metrics()
-        folder = settings.state_dir / settings.group / settings.instance
-        cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
-        hot = settings.hot_bytes_max // (2 * settings.partitions)
-        self._stores = {
-            topics.PARCELS_CHANGELOG: RocksStore("parcels", folder, cache, hot_bytes_max=hot),
-            topics.HISTORIES_CHANGELOG: RocksStore("histories", folder, cache, hot_bytes_max=hot),
-        }
-        rows_max = settings.observations_per_bucket_max
-        self.histories = Histories(self._stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max)
-        self.parcels = Parcels(
-            self._stores[topics.PARCELS_CHANGELOG],
-            catalogue,
-            Describer.of(settings, catalogue.columns),
-            self.histories,
-            partitions=settings.partitions,
-            emit_from=settings.emit_from,
-            event_bytes_max=settings.event_bytes_max,
-            flood=Flood.of(settings),
-            kept=Retention.of(settings),
-            settle_ms=int(settings.settle_s * 1000),
-        )
+        self.metrics = Metrics(states=[*Phase])
+        self._stores = stores_of(settings)
+        self.parcels, self.histories = agents_of(settings, catalogue, self._stores)
+        self.inputs = Inputs(self, client(settings))
         self.metrics.native.set(self.parcels.front.native)
-        self.reference = Inputs(self)
         self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
-        self._committer: Committer | None = None
-        self._prepared: asyncio.Future[Any] | None = None
-        self._consumer: Consumer | None = None
+        self._consumer = consumer
+        self._committer = committer(self._stores)
+        self._life = Life(self._entered)
         self._epoch = Epoch()
         self._filled = asyncio.Event()
-        self._started = asyncio.Event()
+        self._prepared, self._started = asyncio.Event(), asyncio.Event()
         self._stepping = asyncio.Lock()
         self._committing = asyncio.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._effects = ThreadPoolExecutor(1, thread_name_prefix="commit")
-        self._generation = _NO_GENERATION
+        self._generation = 0  # of the assignment that is held
+        self._restoring: set[asyncio.Task[None]] = set()  # one at most
         self.assigned: frozenset[Partition] = frozenset()
-        self.waits_for = "partitions: joining the group"  # why it is not ready, for people
         self.commits = 0
         self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
         self.read: dict[Partition, int] = {}  # next to read, of what steps have read; a new dict for each assignment
         self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
-        self._restoring: asyncio.Task[None] | None = None
-        self._cancelled = False
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
-        self._broken = False  # a step was cut short: nothing may be committed any more
-        self._aborted = False  # an epoch was: nothing may be committed before its input is read again
         self._backoff = Backoff(settings.give_up_after_ms / 1000)
 
     @property
     def ready(self) -> bool:
         """Assigned, and caught up with the changelog."""
-        return self._generation != _NO_GENERATION
+        return self._life.ready
+
+    @property
+    def waits_for(self) -> str:
+        """Why it is not ready, for people; empty while it is."""
+        return self._life.waits_for
+
+    def _entered(self, phase: Phase) -> None:
+        self.metrics.worker_state.state(phase)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the worker: it cannot go on."""
+        self._consumer().fail(error)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
@@ -120,13 +111,13 @@ class Worker:
         """The open epoch, for one step over these batches. Those of an earlier assignment are left out."""
         await self._room()
         async with self._stepping:
-            fresh = [batch for batch in batches if batch.generation == self._generation]
+            fresh = [batch for batch in batches if self.ready and batch.generation == self._generation]
             step = EpochStep(self._epoch, self.metrics, fresh)
             try:
                 yield step
             except BaseException:
                 # Failed, or cancelled while its thread goes on: state has changed, and what follows from it is lost.
-                self._broken = True
+                self._life.to(Phase.BROKEN)
                 raise
             if step.fresh:
                 self.arrived_at |= dict.fromkeys(step.sources, time.monotonic())
@@ -136,7 +127,7 @@ class Worker:
                     self.metrics.events.labels(batch.topic).inc(len(batch.values))
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
             self.metrics.waiting.set(len(self.parcels.timers))
-            self.reference.rules.tell_held()
+            self.inputs.rules.tell_held()
             if step.fresh or self._epoch.timed:
                 self._filled.set()
 
@@ -153,7 +144,7 @@ class Worker:
             await self._filled.wait()
             self._filled.clear()
             wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
-            if wait > 0 and self._consumer is not None and not self._consumer.idle:
+            if wait > 0 and not self._consumer().idle:
                 await asyncio.sleep(wait)
             try:
                 await self._commit()
@@ -162,11 +153,10 @@ class Worker:
 
     async def keep_up(self) -> None:
         """Commit where idle partitions end; for when the worker is ready."""
-        assert self._consumer is not None
         generation, known = self._generation, dict(self.committed)
-        ends = await self._consumer.passed(known)
+        ends = await self._consumer().passed(known)
         async with self._committing, self._stepping:
-            if self._generation != generation or self._epoch.offsets or self._epoch.timed:
+            if not self.ready or self._generation != generation or self._epoch.offsets or self._epoch.timed:
                 return
             if ends := {place: end for place, end in ends.items() if self.committed.get(place) == known.get(place)}:
                 self._epoch.stand_at(ends)
@@ -177,32 +167,29 @@ class Worker:
         wait = self._backoff.after(error)
         log.warning("%s; aborted, and read again in %.1f s", error, wait)
         await asyncio.sleep(wait)
-        if self._aborted and self._consumer is not None:  # else a rebalance has done it meanwhile
-            self._consumer.read_again()
+        if self._life.phase is Phase.ABORTED:  # else a rebalance has done it meanwhile
+            self._consumer().read_again()
 
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
-                if self._broken or self._aborted or not (self._epoch.offsets or self._epoch.timed):
+                if not self._life.may_commit or not (self._epoch.offsets or self._epoch.timed):
                     return
-                assert self._consumer is not None
                 epoch, self._epoch = self._epoch, Epoch()
                 if not epoch.offsets:  # of time alone; without any offset nobody would ask who owns the partitions
-                    epoch.offsets = dict(self.committed or self._consumer.starts)
+                    epoch.offsets = dict(self.committed or self._consumer().starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            assert self._committer is not None
             started = time.monotonic()
             committing = asyncio.get_running_loop().run_in_executor(
-                self._effects, self._committer.commit, epoch, deltas, self._consumer.group_metadata
+                self._effects, self._committer.commit, epoch, deltas, self._consumer().group_metadata
             )
             try:
                 await asyncio.wait_for(committing, self._commit_s)
             except TimeoutError:  # sending offsets heeds no time-out while the coordinator is away: librdkafka#5456
-                self._broken = True
+                self._life.to(Phase.BROKEN)
                 raise CommitError(f"a commit has not returned after {self._commit_s:.0f} s") from None
             except AbortedError:
-                self._aborted, self._generation = True, _NO_GENERATION
-                self.waits_for = "its input: a transaction failed, and is read again"
+                self._life.to(Phase.ABORTED)
                 self.metrics.aborts.inc()
                 raise
             self.commits += 1
@@ -218,44 +205,31 @@ class Worker:
 
     def link(self) -> Link:
         """What the transport needs; see `streams.kafka.transport`."""
-        settings = self.settings
-        return Link(
-            config={**client(settings), **membership(settings)},
-            partitions=settings.partitions,
-            rows_max=settings.batch_rows_max,
-            timeout_s=settings.fetch_timeout_ms / 1000,
-            waiting_rows_max=2 * settings.batch_rows_max,
-            read_ahead=self.parcels.read_ahead,
-            # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
-            rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
-            before_revoke=self._before_revoke,
-            after_assign=self._after_assign,
-        )
+        return link_of(self.settings, self.parcels.read_ahead, self._before_revoke, self._after_assign)
 
-    def prepare(self) -> None:
-        """While the group is joined: abort what an earlier worker of this slot left open, and read word lists."""
-        settings, loop = self.settings, asyncio.get_running_loop()
-        self._committer = Committer({**client(settings), **producing(settings)}, slot(settings), self._stores)
-        self._prepared = asyncio.gather(
+    async def prepare(self) -> None:
+        """While the group is joined: abort what an earlier worker of this name left open, and read word lists."""
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
             loop.run_in_executor(self._effects, self._committer.start),
-            loop.run_in_executor(self._steps, warm, settings, self.parcels.catalogue),
+            loop.run_in_executor(self._steps, warm, self.settings, self.parcels.catalogue),
         )
+        self._prepared.set()
 
-    async def start(self, consumer: Consumer) -> None:
+    async def start(self) -> None:
         """Follow what concerns all partitions, and let those be restored that were assigned."""
-        self._consumer = consumer
-        self.reference.start(client(self.settings), consumer)
-        assert self._prepared is not None
-        await self._prepared
+        self.inputs.start()
+        await self._prepared.wait()
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
-        self._cancelled = True
-        if self._restoring is not None:
+        aborted = self._life.phase is Phase.ABORTED  # nothing may be committed any more
+        if not aborted:
+            self._life.to(Phase.REVOKING)
+        for task in self._restoring:
             if not self._started.is_set():  # and never will be, where the worker is stopped while it starts
-                self._restoring.cancel()
-            await asyncio.gather(self._restoring, return_exceptions=True)  # `_restored` tells of its error
-        self._generation = _NO_GENERATION
+                task.cancel()
+        await asyncio.gather(*self._restoring, return_exceptions=True)  # `_restored` tells of its error
         if not lost:
             try:
                 await self._commit()
@@ -266,17 +240,15 @@ class Worker:
             self._epoch = Epoch()
             for store in self._stores.values():
                 store.close_all()
-            self.reference.begin(())
+            self.inputs.begin(())
             self.parcels.close()
             self.read, self.arrived_at = {}, {}
         self.assigned = frozenset()
         self.committed.clear()
-        self.waits_for = "partitions: a rebalance is under way"
         self.metrics.assigned_partitions.set(0)
-        self.metrics.worker_state.state("starting")
-        if not self._aborted:
+        if self._life.phase is Phase.REVOKING:
             log.info("gave its partitions back%s", ", too late to commit" if lost else "")
-        self._aborted = False
+        self._life.to(Phase.JOINING)
 
     async def _drain(self) -> None:
         """Wait for both threads: a task that was cancelled leaves its thread at work."""
@@ -287,61 +259,62 @@ class Worker:
         self.metrics.rebalances.inc()
         self.metrics.assigned_partitions.set(len(partitions))
         self.assigned = frozenset(partitions)
-        self._cancelled = False
-        self._restoring = asyncio.get_running_loop().create_task(self._restore(partitions, generation))
-        self._restoring.add_done_callback(self._restored)
-
-    async def _restore(self, partitions: set[Partition], generation: int) -> None:
-        numbers = {number for _, number in partitions}
-        if not numbers:
-            self.waits_for = "partitions: there are more workers than partitions"
+        if not partitions:
+            self._life.to(Phase.SPARE)
             log.warning("no partitions assigned: more workers than partitions")
             return
-        self.waits_for = "its state: reading the changelog"
+        self._life.to(Phase.RESTORING)
+        task = asyncio.get_running_loop().create_task(self._restore({number for _, number in partitions}, generation))
+        self._restoring.add(task)
+        task.add_done_callback(self._restored)
+
+    async def _restore(self, numbers: set[int], generation: int) -> None:
+        """Bring what these partitions hold up to date, then read on."""
         await self._started.wait()
-        self.metrics.worker_state.state("restoring")
         started = time.monotonic()
         timeout_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
         loop = asyncio.get_running_loop()
-
-        def cancelled() -> bool:
-            return self._cancelled
-
-        following = loop.run_in_executor(None, self.reference.catch_up, cancelled, timeout_s)
-        resumed = {} if self.settings.accept_lost_state or self._consumer is None else self._consumer.resumed
-        reading = partial(restore, client(self.settings), self._stores, numbers, cancelled, timeout_s, resumed)
+        following = loop.run_in_executor(None, self.inputs.catch_up, self._cancelled, timeout_s)
+        resumed = {} if self.settings.accept_lost_state else self._consumer().resumed
+        reading = partial(restore, client(self.settings), self._stores, numbers, self._cancelled, timeout_s, resumed)
         records = await loop.run_in_executor(self._effects, reading)
-        self.waits_for = "reference data and rules: reading the topics"
+        if not self._cancelled():
+            self._life.to(Phase.CATCHING_UP)
         await following
-        if self._cancelled or self._consumer is None:
+        if self._cancelled():
             return
-        await self.reference.rules.take_over()
+        await self.inputs.rules.take_over()
         timers_of = await loop.run_in_executor(self._effects, self._restore_timers, numbers)
-        if self._cancelled:
+        if self._cancelled():
             return
         async with self._stepping:
             self.parcels.timers.open(timers_of)
             self.parcels.co_located = frozenset(numbers)
             self.arrived_at = dict.fromkeys(numbers, time.monotonic())
-            self.reference.begin(numbers)
+            self.inputs.begin(numbers)
         self.metrics.restored_records.inc(records)
         seconds = time.monotonic() - started
         log.info("state of %s partitions is there: %s records in %.1f s", len(numbers), f"{records:,}", seconds)
         self._generation = generation
-        self._consumer.release()
-        self.metrics.worker_state.state("running")
+        self._life.to(Phase.RUNNING)
+        self._consumer().release()
+
+    def _cancelled(self) -> bool:
+        """Whether the partitions that are being opened are taken back already."""
+        return not self._life.held
 
     def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
         """What the parcels of these partitions wait for."""
         store = self._stores[topics.PARCELS_CHANGELOG]
         return {
-            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), lambda: self._cancelled)
+            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), self._cancelled)
             for number in sorted(numbers)
         }
 
     def _restored(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and self._consumer is not None:
-            self._consumer.fail(error)
+        self._restoring.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
 
 
 _EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000

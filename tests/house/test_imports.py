@@ -24,7 +24,7 @@ MAY_IMPORT_DESK = "streams/cli/"
 
 # The doors: an engine is imported by these files or folders and by no other module of the three rooms.
 DOORS = {
-    "faust": ("streams/app.py", "streams/kafka/transport/"),
+    "faust": ("streams/worker/faust.py", "streams/kafka/transport/"),
     "confluent_kafka": ("streams/kafka/",),
     "rocksdict": ("streams/state/",),
     "prometheus_client": ("streams/metrics.py",),

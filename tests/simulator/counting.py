@@ -43,7 +43,7 @@ def count(worker: Worker) -> Worker:
     """Let a worker count instead of judge."""
     parcels, histories = CountingParcels(worker.parcels), CountingHistories(worker.histories)
     worker.parcels, worker.histories = cast(Parcels, parcels), cast(Histories, histories)
-    worker.reference = cast(Any, _NoReference())
+    worker.inputs = cast(Any, _NoReference())
     return worker
 
 
@@ -57,6 +57,10 @@ class CountingParcels:
         self.co_located: frozenset[int] = frozenset()
         self.expiry: Expiry | None = None  # counts are kept for ever
         self._partitions = parcels._partitions
+
+    def read_ahead(self, batch: Batch) -> Batch:
+        """There is nothing to read before its turn."""
+        return batch
 
     def close(self) -> None:
         """Partitions are gone."""
@@ -132,10 +136,10 @@ class _NoReference:
         async def none() -> None:
             return None
 
-        self.rules = SimpleNamespace(take_over=none)
+        self.rules = SimpleNamespace(take_over=none, tell_held=lambda: None)
         self.run = none
 
-    def start(self, config: object, consumer: object) -> None:
+    def start(self) -> None:
         """Nothing to follow."""
 
     def catch_up(self, cancelled: object, timeout_s: float) -> None:

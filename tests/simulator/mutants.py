@@ -48,17 +48,17 @@ MUTANTS = (
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
            "if self._unfinished:", "if False:"),
     Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
-           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 90),
+           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 220),
     Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_ending",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
            "batch.offsets[-1] + 1", "batch.offsets[-1]"),
     Mutant("after an abort the next epoch is committed", worker, _WORKER, "_commit",
-           "self._aborted, self._generation = True, _NO_GENERATION", "return"),
+           "self._life.to(Phase.ABORTED)", "return"),
     Mutant("an epoch is closed in the middle of a step", worker, _WORKER, "_commit",
            "async with self._stepping:", "if True:"),
     Mutant("batches of an earlier assignment are read", worker, _WORKER, "step",
-           "if batch.generation == self._generation", ""),
+           "if self.ready and batch.generation == self._generation", ""),
     Mutant("an epoch outlives its assignment", worker, _WORKER, "_before_revoke",
            "self._epoch = Epoch()", "pass", 30),
     Mutant("partitions are given back in the middle of a commit", worker, _WORKER, "_before_revoke",
@@ -86,7 +86,7 @@ MUTANTS = (
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
            "deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not"
            " be missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
-           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 150),
+           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 50),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from rules import Catalogue, load_catalogue
 from schemas import topics
 from streams.flow.sources import TOPICS
 from streams.kafka.errors import ClientError
-from streams.kafka.transport.consumer import RebalanceError
+from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.settings import Settings
 from streams.state.rocks import StateError
 from streams.worker.commit import CommitError
+from streams.worker.parts import committer_of
 from streams.worker.worker import Worker
 from tests.simulator import verdict
 from tests.simulator.broker import Broker, Place
@@ -74,7 +75,7 @@ class Slot:
         node.buried = self._buried
         run.nodes.append(node)
         folder = self._folder
-        node.start(live(node, lambda: run.worker(self.name, folder), run.ended))
+        node.start(live(node, partial(run.worker, self.name, folder), run.ended))
         run.world.note(f"{node.name}: starts")
 
     def _buried(self, node: Node) -> None:
@@ -126,10 +127,11 @@ class Run:
         )
         self.slots = [Slot(self, f"w{number}") for number in range(rng.choice((1, 2, 2, 3)))]
 
-    def worker(self, instance: str, folder: Path) -> Worker:
+    def worker(self, instance: str, folder: Path, consumer: Callable[[], Consumer]) -> Worker:
         """A worker's parts, as shipped; those that count instead of judging where that is asked for."""
         settings = self._settings.model_copy(update={"state_dir": folder, "instance": instance})
-        made = Worker(settings, rules() if self._judging else no_rules())
+        catalogue = rules() if self._judging else no_rules()
+        made = Worker(settings, catalogue, consumer=consumer, committer=committer_of(settings))
         return made if self._judging else count(made)
 
     def ended(self, node: Node, error: BaseException | None) -> None:

@@ -7,6 +7,7 @@ import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -115,7 +116,9 @@ class Stream:
             yield await self.queue.get()
 
 
-async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, BaseException | None], None]) -> None:
+async def live(
+    node: Node, make: Callable[[Callable[[], Consumer]], Worker], ended: Callable[[Node, BaseException | None], None]
+) -> None:
     """A worker from its start to its end; `ended` is told what it ended of."""
     over: asyncio.Future[BaseException | None] = node.loop.create_future()
 
@@ -123,14 +126,13 @@ async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, Ba
         if not over.done():
             over.set_result(error)
 
-    made = make()
-    made.prepare()  # as `App.on_first_start` does
+    made = make(lambda: consumer)
     consumer = Faustless(made.link(), node.loop, end)
     node.quit = lambda: end(None)
     parcels, histories = Stream(), Stream()
 
     async def commits() -> None:
-        await made.start(consumer)
+        await made.start()
         await made.commit_loop()
 
     async def feed() -> None:
@@ -149,11 +151,12 @@ async def live(node: Node, make: Callable[[], Worker], ended: Callable[[Node, Ba
             end(error)
 
     parts: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+        made.prepare,  # as `App.on_first_start` does
         commits,
         feed,
         lambda: judge_all(made, parcels),
         lambda: answer_all(made, histories),
-        made.reference.run,
+        made.inputs.run,
         lambda: idle.keep_up(made),
         lambda: idle.pass_time(made, ends, consumer.positions),
         *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
@@ -193,8 +196,8 @@ class _Following:
             return self._set
 
     class Thread:
-        def __init__(self, target: Callable[[], None], name: str, daemon: bool) -> None:
-            self._target = target
+        def __init__(self, target: Callable[..., None], args: tuple[Any, ...], name: str, daemon: bool) -> None:
+            self._target = partial(target, *args)
 
         def start(self) -> None:
             here().thread(self._target)

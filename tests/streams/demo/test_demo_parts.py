@@ -89,7 +89,7 @@ def test_quantiles_are_interpolated_in_their_bucket() -> None:
 
 
 def test_figures_are_read_from_the_real_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics, figures = Metrics(), Figures()
+    metrics, figures = Metrics(states=["running"]), Figures()
     metrics.events.labels(topics.SCANS).inc(100)
     metrics.alert_latency.observe(30.0)  # before the window: not of interest
     figures.read(metrics.render().decode(), now=10.0)

@@ -247,12 +247,12 @@ def test_a_sweep_that_is_cut_short_goes_on_with_the_next_worker(tmp_path: Path) 
     wanted = open_alerts(run([*records, *changes]))
 
     def take(bench: Workbench) -> None:
-        bench.worker.reference.sweeper._rows_max = 4
+        bench.worker.inputs.sweeper._rows_max = 4
         bench.know([raw(topics.REFERENCE, 0, [encode(record) for record in changes])])
 
     async def slices(bench: Workbench, most: int) -> int:
         done = 0
-        while done < most and await bench.worker.reference.sweep():
+        while done < most and await bench.worker.inputs.sweep():
             done += 1
             await bench.commit()
         return done

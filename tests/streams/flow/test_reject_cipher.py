@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
-from rules import load_catalogue
 from schemas import topics
 from schemas.records import encode
 from streams.flow.batches import Batch
 from streams.flow.reject_cipher import RAW_BYTES_MAX, CipherError, Sealer
-from streams.settings import Settings
-from streams.worker.worker import Worker
+from tests.workbench import workbench
 
 SECRET = b'{"sender_name": "\xe5\xbc\xa0\xe4\xb8\x89'
 
@@ -26,9 +24,8 @@ def keys(path: Path, *found: bytes) -> Path:
 def test_a_reject_holds_the_message_for_the_key_and_for_nobody_else(tmp_path: Path) -> None:
     old, new = Fernet.generate_key(), Fernet.generate_key()
     path = keys(tmp_path / "keys", old)
-    settings = Settings(state_dir=tmp_path, reject_raw="encrypt", reject_key_file=path)
-    worker = Worker(settings, load_catalogue())
-    (reject,) = worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
+    with workbench(tmp_path / "state", reject_raw="encrypt", reject_key_file=path) as bench:
+        (reject,) = bench.worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
     assert reject.raw is not None
     assert b"sender_name" not in encode(reject)
     rotated = Sealer(keys(tmp_path / "rotated", new, old))
@@ -38,8 +35,8 @@ def test_a_reject_holds_the_message_for_the_key_and_for_nobody_else(tmp_path: Pa
 
 
 def test_by_default_nothing_is_kept(tmp_path: Path) -> None:
-    worker = Worker(Settings(state_dir=tmp_path), load_catalogue())
-    (reject,) = worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
+    with workbench(tmp_path) as bench:
+        (reject,) = bench.worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
     assert reject.raw is None
 
 

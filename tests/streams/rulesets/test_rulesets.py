@@ -321,7 +321,7 @@ class Saying:
 
 def show(bench: Workbench, *found: RuleSet) -> Saying:
     """Have these sets on the topic."""
-    keeper, saying = bench.worker.reference.rules, Saying()
+    keeper, saying = bench.worker.inputs.rules, Saying()
     keeper._table = cast(GlobalTable[Any], SimpleNamespace(latest=standing(sets(*found), bench.worker.settings)))
     keeper._acker = cast(Acker, saying)
     return saying
@@ -330,7 +330,7 @@ def show(bench: Workbench, *found: RuleSet) -> Saying:
 async def take(bench: Workbench) -> int:
     """Let the worker take what is there, and sweep; the slices that it took."""
     slices = 0
-    while await bench.worker.reference.sweep():
+    while await bench.worker.inputs.sweep():
         slices += 1
     await bench.commit()
     return slices
@@ -362,7 +362,7 @@ def test_a_worker_takes_a_set_and_judges_again_what_it_keeps(tmp_path: Path) -> 
             await bench.settle(source.batches(records[:80]))
             saying = show(bench, pushed(1, LOUD))
             assert await take(bench) > 0
-            keeper = bench.worker.reference.rules
+            keeper = bench.worker.inputs.rules
             latest = cast(Any, keeper._table).latest
             keeper._table = cast(GlobalTable[Any], SimpleNamespace(latest=replace(latest)))
             await take(bench)  # told of again, but no other: the end of the transaction moves the end of the topic
@@ -449,24 +449,24 @@ def test_a_worker_that_starts_takes_the_newest_set_that_can_be_used_or_says_why_
     with workbench(tmp_path) as bench:
         show(bench, broken(1), broken(2))
         with pytest.raises(RuleSetError, match=r"set 2/route/priority_lane\.yaml: points"):
-            bench.worker.reference.rules.exchange(assigned=True)
+            bench.worker.inputs.rules.exchange(assigned=True)
     with workbench(tmp_path) as bench:
         saying = show(bench, pushed(1, PLAIN), broken(2))
-        bench.worker.reference.rules.exchange(assigned=True)
+        bench.worker.inputs.rules.exchange(assigned=True)
         assert (saying.said[0].newest, saying.said[0].in_force) == (2, 1)
         assert bench.worker.parcels.rule_set == 2  # so that no revision falls, whoever refuses what
         # The same worker stays when it is given other partitions and nothing can be used any more.
         show(bench, broken(2))
-        assert not bench.worker.reference.rules.exchange(assigned=True)
+        assert not bench.worker.inputs.rules.exchange(assigned=True)
 
 
 def test_history_that_begins_with_a_set_is_said(tmp_path: Path) -> None:
     with workbench(tmp_path) as bench:
         show(bench, pushed(1, PLAIN))
-        bench.worker.reference.rules.exchange(assigned=True)
+        bench.worker.inputs.rules.exchange(assigned=True)
         assert not bench.worker.parcels.kinds
         saying = show(bench, pushed(1, PLAIN), pushed(2, FILES))
-        bench.worker.reference.rules.exchange()
+        bench.worker.inputs.rules.exchange()
         assert len(saying.said[0].warnings) == 6  # five kinds, and reference data
         assert "history by sender begins now: of earlier parcels" in saying.said[0].warnings[0]
         assert "sender_names_90d" in saying.said[0].warnings[0]
@@ -497,9 +497,9 @@ def test_a_sweep_for_new_rules_goes_on_with_the_next_worker(tmp_path: Path) -> N
             await bench.let_pass(START + 10_000 * DAY)
             await bench.commit()
             show(bench, pushed(1, LOUD))
-            bench.worker.reference.sweeper._rows_max = 10
+            bench.worker.inputs.sweeper._rows_max = 10
             for _ in range(3):
-                assert await bench.worker.reference.sweep()
+                assert await bench.worker.inputs.sweep()
                 await bench.commit()
             published.extend(bench.effects.published)
 
@@ -507,8 +507,8 @@ def test_a_sweep_for_new_rules_goes_on_with_the_next_worker(tmp_path: Path) -> N
         with workbench(tmp_path) as bench:
             bench.know([batch for batch in run([]).batches(records) if batch.topic == topics.REFERENCE])
             show(bench, pushed(1, LOUD))
-            bench.worker.reference.rules.exchange(assigned=True)
-            bench.worker.reference.begin(range(bench.worker.settings.partitions))
+            bench.worker.inputs.rules.exchange(assigned=True)
+            bench.worker.inputs.begin(range(bench.worker.settings.partitions))
             slices = await take(bench)
             published.extend(bench.effects.published)
             return slices
@@ -530,7 +530,7 @@ def test_a_worker_says_which_rules_it_holds_back(tmp_path: Path) -> None:
     async def play() -> None:
         with workbench(tmp_path, flood_window_rows=100, flood_share_max=0.02) as bench:
             saying = show(bench, pushed(1, FILES))
-            bench.worker.reference.rules.exchange(assigned=True)
+            bench.worker.inputs.rules.exchange(assigned=True)
             assert not saying.said[-1].held
             assert saying.said[-1].rules == len(FILES)
             source = run([], partitions=bench.worker.settings.partitions)

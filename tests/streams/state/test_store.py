@@ -252,6 +252,15 @@ def test_more_than_fits_in_memory(tmp_path: Path) -> None:
     store.close_all()
 
 
+def test_partitions_that_are_open_share_the_memory(tmp_path: Path) -> None:
+    """A partition that another worker holds takes nothing."""
+    store = opened(tmp_path, 0, 1, hot_bytes_max=20_000)
+    assert [partition.hot._half for partition in store._partitions.values()] == [5_000, 5_000]
+    store.close(1)
+    assert store._partitions[0].hot._half == 10_000
+    store.close_all()
+
+
 def filled(folder: Path) -> Path:
     """A folder with enough in it for blocks of data, closed; the RocksDB folder."""
     store = opened(folder)

@@ -13,8 +13,9 @@ import pytest
 
 from streams.metrics import Metrics
 from streams.worker.health import Health, HealthError, listen
+from streams.worker.host import Host
+from streams.worker.phase import Phase
 from streams.worker.watchdog import StuckError, Watchdog
-from streams.worker.worker import Worker
 from tests.waiting import PATIENCE_S
 
 PLACE = ("waybill.shipments", 0)
@@ -24,7 +25,7 @@ class Pretended:
     """As much of a worker as the pages look at."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics(states=[*Phase])
         self.ready = True
         self.assigned = frozenset({PLACE})
         self.waits_for = "its state"
@@ -47,7 +48,7 @@ Get = Callable[[str], Any]
 
 def progress_of(worker: Pretended, stalled_s: float = 30.0, give_up_s: float = 60.0) -> Watchdog:
     return Watchdog(
-        cast(Worker, worker),
+        cast(Host, worker),
         worker.ask_lag,
         worker.broker_answers,
         stalled_s=stalled_s,
@@ -69,7 +70,7 @@ async def becomes(get: Get, path: str, status: int, *, holds: str = "", lacks: s
 
 async def serve(worker: Pretended, visit: Callable[[Get], Any], *, stalled_s: float = 30.0) -> None:
     progress = progress_of(worker, stalled_s)
-    health = Health(cast(Worker, worker), progress)
+    health = Health(cast(Host, worker), progress)
     url = await health.start(listen("127.0.0.1", 0))
     looking = asyncio.create_task(progress.run())
     try:
@@ -220,13 +221,13 @@ def test_what_does_not_get_better_is_on_the_pages_before_the_end() -> None:
     worker = Pretended()
     fault = ""
     progress = Watchdog(
-        cast(Worker, worker), worker.ask_lag, worker.broker_answers, stalled_s=30, give_up_s=30, fault=lambda: fault,
+        cast(Host, worker), worker.ask_lag, worker.broker_answers, stalled_s=30, give_up_s=30, fault=lambda: fault,
         look_every_s=0.3,
     )  # fmt: skip
 
     async def scenario() -> None:
         nonlocal fault
-        health = Health(cast(Worker, worker), progress)
+        health = Health(cast(Host, worker), progress)
         url = await health.start(listen("127.0.0.1", 0))
         looking = asyncio.create_task(progress.run())
         async with aiohttp.ClientSession() as session, session.get(f"{url}/ready") as before:

@@ -1,0 +1,52 @@
+"""What the tasks beside the flow need of the worker that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from streams.flow.batches import Batch
+from streams.flow.pipeline import Parcels
+from streams.kafka.transport.grouping import Partition
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.worker.epoch import EpochStep
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """A worker, as its tasks see it."""
+
+    settings: Settings
+    metrics: Metrics
+    parcels: Parcels
+    assigned: frozenset[Partition]
+    committed: dict[Partition, int]
+    read: dict[Partition, int]
+    arrived_at: dict[int, float]
+    commits: int
+
+    @property
+    def ready(self) -> bool:
+        """Assigned and caught up."""
+
+    @property
+    def waits_for(self) -> str:
+        """Why it is not ready, for people."""
+
+    def sizes(self) -> Mapping[str, tuple[int, int]]:
+        """Entries and bytes on disk by store."""
+
+    async def run(self, step: Callable[..., T], *args: Any) -> T:
+        """Run a step off the event loop."""
+
+    def step(self, batches: Sequence[Batch]) -> AbstractAsyncContextManager[EpochStep]:
+        """The open epoch, for one step over these batches."""
+
+    async def keep_up(self) -> None:
+        """Commit where idle partitions end."""
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the worker: it cannot go on."""

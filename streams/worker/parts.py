@@ -1,0 +1,78 @@
+"""The parts of a worker, made from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from rules import Catalogue
+from schemas import topics
+from streams.flow.batches import Batch
+from streams.flow.describe.describer import Describer
+from streams.flow.flood import Flood
+from streams.flow.pipeline import Histories, Parcels
+from streams.flow.time.expiry import Retention
+from streams.kafka.config import client, membership, producing, slot
+from streams.kafka.transport.consumer import Link
+from streams.kafka.transport.grouping import Partition
+from streams.settings import Settings
+from streams.state.rocks import RocksStore
+from streams.state.tuning import Shared
+from streams.worker.commit import Committer
+
+Stores = Mapping[str, RocksStore]
+"""By changelog topic."""
+
+
+def stores_of(settings: Settings) -> Stores:
+    """The stores of both states, in a folder of this worker's own; nothing is opened yet."""
+    folder = settings.state_dir / settings.group / settings.instance
+    cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
+    names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
+    hot = settings.hot_bytes_max // len(names)
+    return {topic: RocksStore(name, folder, cache, hot_bytes_max=hot) for topic, name in names.items()}
+
+
+def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple[Parcels, Histories]:
+    """What both agents do, over these stores."""
+    rows_max = settings.observations_per_bucket_max
+    histories = Histories(stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max)
+    parcels = Parcels(
+        stores[topics.PARCELS_CHANGELOG],
+        catalogue,
+        Describer.of(settings, catalogue.columns),
+        histories,
+        partitions=settings.partitions,
+        emit_from=settings.emit_from,
+        event_bytes_max=settings.event_bytes_max,
+        flood=Flood.of(settings),
+        kept=Retention.of(settings),
+        settle_ms=int(settings.settle_s * 1000),
+    )
+    return parcels, histories
+
+
+def committer_of(settings: Settings) -> Callable[[Stores], Committer]:
+    """What makes the committer of a worker with these settings."""
+    return partial(Committer, {**client(settings), **producing(settings)}, slot(settings))
+
+
+def link_of(
+    settings: Settings,
+    read_ahead: Callable[[Batch], Batch],
+    before_revoke: Callable[[bool], Awaitable[None]],
+    after_assign: Callable[[set[Partition], int], None],
+) -> Link:
+    """What the transport needs."""
+    return Link(
+        config={**client(settings), **membership(settings)},
+        partitions=settings.partitions,
+        rows_max=settings.batch_rows_max,
+        timeout_s=settings.fetch_timeout_ms / 1000,
+        waiting_rows_max=2 * settings.batch_rows_max,
+        read_ahead=read_ahead,
+        # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
+        rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
+        before_revoke=before_revoke,
+        after_assign=after_assign,
+    )
