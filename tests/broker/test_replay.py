@@ -27,18 +27,12 @@ from streams.ops.broker import PrivateKafka
 from tests.packing import pack
 from tests.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.usefixtures("clean")
+
 ROOT = Path(__file__).parents[2]
 START = 1_764_000_000_000
 INPUTS = list(NAMES)
 Row = tuple[str, bytes | None, bytes | None]
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_") or name == "KAFKA_BOOTSTRAP_SERVERS":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,9 @@ from streams.files.backtest.difference import CHANGES, Difference, written
 from tests.backtests import changed_rules, compared, put, traffic
 from tests.waiting import PATIENCE_S
 
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(80)]
+
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

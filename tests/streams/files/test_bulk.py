@@ -6,7 +6,6 @@ Alerts are compared in all but `detected_at`, the wall clock, and `sources`, whe
 from __future__ import annotations
 
 import json
-import os
 import random
 import tempfile
 from collections.abc import Callable, Sequence
@@ -33,21 +32,14 @@ from tests import reference, worlds
 from tests.packing import pack
 from tests.worlds import Record, shuffled, world
 
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(200)]
+
 HOME = "430421"
 # With 20 points each and alerts from `low`, every parcel of which any rule says yes has an alert.
 EVERY_YES: dict[str, Any] = {
     "emit_from": "low",
     "rule_overrides": {rule.id: {"points": 20} for rule in load_catalogue().rules},
 }
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
