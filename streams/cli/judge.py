@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread
 
 if TYPE_CHECKING:
     from streams.files.bulk import Summary
@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def judge(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON or Parquet.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON (also .jsonl, .gz, .zst) or Parquet.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the alerts, NDJSON; replaced.")],
     shadow: Annotated[
         Path | None, typer.Option("--shadow", metavar="FILE", help="File for what shadow rules say, NDJSON; replaced.")
@@ -52,10 +54,11 @@ def judge(
     settings = settings_of(config, assignments, home_adcodes=home_adcodes, rules_dir=rules)
 
     from rules import load_catalogue
-    from streams.files.bulk import judge_folder
+    from streams.files.bulk import beside, judge_folder
     from streams.files.pool import cores
 
     began = time.monotonic()
+    tell_unread(folder, out, beside(out), shadow)
     catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
     with bar(progress) as advance:
         count = processes or cores()

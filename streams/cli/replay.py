@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of, tell_unread
 
 if TYPE_CHECKING:
     from streams.kafka.replay import Replay
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON or Parquet.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON (also .jsonl, .gz, .zst) or Parquet.")
+    ],
     speed: Annotated[
         str, typer.Option(metavar="[1|10|max]", help="So many times as fast as the events came, or as fast as it goes.")
     ] = "max",
@@ -49,6 +51,7 @@ def replay(
     from streams.ops import preflight
 
     began = time.monotonic()
+    tell_unread(folder)
     with bar(progress) as advance, opened(folder, order, advance) as index:
         try:
             run = Replay(index, preflight.servers(settings), settings.kafka)
