@@ -5,7 +5,7 @@ order of the help. Modules import nothing heavy at the top: polars, Faust and Ka
 `waybill --help` answers at once.
 
 Errors are one line on standard error. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 3 a backtest found more
-changes than allowed, 130 stopped by Ctrl-C.
+changes than allowed, 4 most lines of a file of events were rejected, 130 stopped by Ctrl-C.
 `waybill --debug COMMAND` shows the traceback instead.
 """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread, tell_unreadable
 
 if TYPE_CHECKING:
     from streams.files.backtest.difference import Difference
@@ -64,6 +64,7 @@ def backtest(
     catalogues judge the same parcels with the worker's own functions, and rule_overrides hold for both.
 
     Exit code 3 if a limit is exceeded: --max-lost 0 allows no alert to be lost. Without limits, any difference is fine.
+    Exit code 4 if most lines of a file were rejected, whatever the limits.
 
     Files may be larger than memory: intermediate data lies on disk in TMPDIR, about a third of their size as NDJSON,
     and is removed at the end.
@@ -85,6 +86,7 @@ def backtest(
         )  # fmt: skip
     tell_unread(source, html, out)
     _tell(difference, time.monotonic() - began, as_json, [path for path in (html, out) if path])
+    tell_unreadable(difference.unreadable)
     _check(difference, {"gained": max_gained, "lost": max_lost, "changed": max_changed})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread, tell_unreadable
 
 if TYPE_CHECKING:
     from streams.files.bulk import Summary
@@ -46,7 +46,7 @@ def judge(
 
     FILE gets the last alert of each parcel whose alert is open, sorted by parcel. Lines that cannot be read are
     rejected with a reason, written beside it: alerts.ndjson has alerts.rejects.ndjson. The end of the files counts as
-    the end of every wait.
+    the end of every wait. Exit code 4 if most lines of a file were rejected.
 
     Files may be larger than memory: what is known in between lies on disk in TMPDIR, about a third of their size as
     NDJSON, and is removed at the end.
@@ -66,6 +66,7 @@ def judge(
     if shadow is not None:
         print(f"{shadow}: {_counted(summary.shadows, 'parcel')} in shadow")
     _print(summary, out, time.monotonic() - began)
+    tell_unreadable(summary.unreadable)
 
 
 def _print(summary: Summary, out: Path, seconds: float) -> None:

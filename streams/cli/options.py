@@ -33,6 +33,8 @@ ProcessesOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
+UNREADABLE = 4
+"""Exit code where most lines of a file were rejected."""
 _DOTTED = ("kafka", "kafka_files")
 _TABLES = ("rule_overrides", *_DOTTED)
 
@@ -82,6 +84,13 @@ def tell_unread(folder: Path, *written: Path | None) -> None:
     if others := unread(folder, known):
         text = f"{folder}: not read: {others}; what is read is shipments, scans, inspections and reference, {READ}"
         print(f"waybill: {text}", file=sys.stderr)
+
+
+def tell_unreadable(topics: list[str]) -> None:
+    """Exit with `UNREADABLE` and say why where most lines of one of these were rejected."""
+    if topics:
+        print(f"waybill: most lines of {', '.join(topics)} were rejected: the result means little", file=sys.stderr)
+        raise typer.Exit(UNREADABLE)
 
 
 def _table(name: str, value: str) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Summary:
     alerts: Counter[str]  # open ones, by tier
     shadows: int  # parcels of which rules in shadow say yes
     missing: list[str]  # names of the kinds of events that had no file
+    unreadable: list[str]  # topics of which most lines were rejected
 
 
 def judge_folder(
@@ -108,7 +109,8 @@ def judge_folder(
             shadows.sort()
             shadow_lines.writelines(value + b"\n" for _, value, _ in shadows)
     tiers: Counter[str] = Counter(tier for *_, tier in found)
-    return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, len(shadows), bulk.missing)
+    lacking = bulk.missing, bulk.unreadable
+    return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, len(shadows), *lacking)
 
 
 def beside(out: Path) -> Path:
@@ -151,6 +153,12 @@ class Bulk:
         self._reference = reference
         self._uploads = Shuffled([layout.SHIPMENT, _PARCEL, "S1"])
         self._movements = Shuffled([layout.MOVEMENT, _PARCEL, "S1"])
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Topics of which more than half of the lines were rejected: what is said of the rest means little."""
+        rejects = Counter(topic for topic, _ in self.rejects.elements())
+        return [topic for topic, count in sorted(rejects.items()) if 2 * count > self.events[topic]]
 
     def read(self, bytes_max: int, progress: Progress) -> Iterator[Reject]:
         """Read all files; yields what could not be read, in the order of topics and lines."""

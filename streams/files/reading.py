@@ -9,18 +9,16 @@ the line that NDJSON would have, without columns of bytes that are no field of o
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
-
-import polars as pl
+from typing import BinaryIO, get_args
 
 from schemas import records, topics
 from schemas.reference import Reference
+from streams.files import parquet
 from streams.files.opening import FORMS, PARQUET, READ, FilesError, form_of, opened, stem_of
 from streams.flow.sources import SOURCES
 
@@ -161,84 +159,10 @@ def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
 
 
 def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
-    import pyarrow
-    import pyarrow.parquet
-
-    size = path.stat().st_size
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            rows = max(file.metadata.num_rows, 1)
-            found: Any = file.schema_arrow
-            schema = _legible(found, path)
-            names = None if len(schema) == len(found) else schema.names
-            for batch in file.iter_batches(batch_size=rows_max, columns=names):
-                if schema is not found:
-                    # Unsafe: text that is not UTF-8 is left to decoding, which refuses that row alone.
-                    batch = batch.cast(schema, safe=False)
-                values = ndjson(batch).split(b"\n")[:-1]
-                yield Piece(number, values, size * (number + len(values)) // rows)
-                number += len(values)
-    except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
-        raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
-
-
-def _legible(schema: Any, path: Path) -> Any:
-    """The columns of a Parquet file as JSON can hold them: `schema` itself if it can.
-
-    Bytes are the text of a field of ours, for some writers do not mark text as such; any others are left out. Raises
-    FilesError for a field of ours that is neither.
-    """
-    import pyarrow
-
-    if not any(_foreign(column.type) for column in schema):
-        return schema
-    ours = {
-        name
-        for kind in RECORDS[_topic(path)]
-        for name in (kind.__struct_config__.tag_field, *kind.__struct_encode_fields__)
-    }
-    kept = []
-    for column in schema:
-        if not _foreign(column.type):
-            kept.append(column)
-        elif column.name in ours:
-            kept.append(column.with_type(_text(column.type)))
-            if _foreign(kept[-1].type):
-                raise FilesError(f"{path}: column {column.name}: {column.type} is not text")
-    if not kept:
-        raise FilesError(f"{path}: no column is a field of ours: {', '.join(schema.names)}")
-    return pyarrow.schema(kept)
-
-
-def _foreign(kind: Any) -> bool:
-    """Whether an Arrow type holds what polars cannot write as JSON: it would panic rather than raise."""
-    from pyarrow import types
-
-    kind = getattr(kind, "storage_type", kind)
-    if types.is_dictionary(kind):
-        return _foreign(kind.value_type)
-    if types.is_nested(kind):
-        return any(_foreign(kind.field(at).type) for at in range(kind.num_fields))
-    return _bytes(kind) or types.is_decimal256(kind)
-
-
-def _text(kind: Any) -> Any:
-    """The Arrow type of bytes, or of a list of them, read as text; any other as it is."""
-    import pyarrow
-    from pyarrow import types
-
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return pyarrow.list_(_text(kind.value_type))
-    plain = kind.value_type if types.is_dictionary(kind) else kind
-    return pyarrow.large_string() if _bytes(plain) else kind
-
-
-def _bytes(kind: Any) -> bool:
-    from pyarrow import types
-
-    each = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
-    return any(holds(kind) for holds in each)
+    size, number = path.stat().st_size, 0
+    for values, share in parquet.lines(path, rows_max, RECORDS[_topic(path)]):
+        yield Piece(number, values, int(size * share))
+        number += len(values)
 
 
 def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
@@ -270,12 +194,3 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def ndjson(batch: object) -> bytes:
-    """An Arrow record batch as lines of JSON."""
-    frame = pl.from_arrow(batch)
-    assert isinstance(frame, pl.DataFrame)
-    lines = io.BytesIO()
-    frame.write_ndjson(lines)
-    return lines.getvalue()

@@ -110,6 +110,8 @@ class Difference(Struct, frozen=True):
     """Lines that could not be read, by topic and reason: `waybill.scans: invalid_json`."""
     missing: list[str]
     """Names of the kinds of events that had no file."""
+    unreadable: list[str]
+    """Topics of which most lines were rejected."""
     parcels: int
     emit_from: str
     old: Side

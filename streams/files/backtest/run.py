@@ -111,6 +111,7 @@ def _report(source: Path, old: Rules, new: Rules, settings: Settings, bulk: Bulk
         events=bulk.events.total(),
         rejects={f"{topic}: {reason}": count for (topic, reason), count in sorted(Counter(bulk.rejects).items())},
         missing=bulk.missing,
+        unreadable=bulk.unreadable,
         parcels=bulk.parcels,
         emit_from=settings.emit_from,
         old=sides[0],

@@ -247,6 +247,22 @@ def test_files_that_are_not_read_are_told(folder: Path, tmp_path: Path, capsys: 
     assert "not read: Scans.NDJSON, a.ndjson, a.rejects.ndjson, scans.csv;" in capsys.readouterr().err
 
 
+def test_the_exit_code_says_that_most_lines_of_a_file_were_rejected(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = lines_of(folder)
+    put(tmp_path / "some", {**lines, "inspections": [b"{}"] * 3 + lines["inspections"][:3]})
+    assert run(["judge", "some", "--out", "a.ndjson", "--no-progress"]) == 0
+    put(tmp_path / "some", {"inspections": [b"{}"] * 3 + lines["inspections"][:2]})
+    capsys.readouterr()
+    assert run(["judge", "some", "--out", "a.ndjson", "--no-progress"]) == 4
+    assert (
+        capsys.readouterr().err
+        == f"waybill: most lines of {topics.INSPECTIONS} were rejected: the result means little\n"
+    )
+    assert run(["backtest", "some", "--rules", str(SHIPPED), "--max-lost", "0", "--no-progress"]) == 4
+
+
 def test_sources_are_the_lines_of_the_parcel(folder: Path) -> None:
     lines = {topic: (folder / f"{name}.ndjson").read_bytes().splitlines() for topic, name in EVENTS.items()}
     events: dict[str, set[str]] = {}

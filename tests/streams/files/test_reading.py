@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import os
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -144,6 +149,70 @@ def test_parquet_without_what_is_needed_is_named(tmp_path: Path, columns: dict[s
     pl.DataFrame(columns).write_parquet(path)
     with pytest.raises(FilesError, match=rf"^[^\n]*scans\.parquet: {message}"):
         lines_of(path)
+
+
+def converted(path: Path, column: Any, name: str) -> list[Any]:
+    """What the lines of a file have of that column."""
+    pyarrow.parquet.write_table(pyarrow.table({"event_id": ["a"] * len(column), name: column}), path)
+    return [json.loads(line)[name] for line in lines_of(path)]
+
+
+AT = 1_764_000_000_123
+ZONED = [datetime.fromtimestamp(AT / 1_000, UTC), None]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values"),
+    [
+        ("weight_g", pyarrow.array([Decimal(5), None], pyarrow.decimal128(10, 0)), [5, None]),
+        ("weight_g", pyarrow.array([Decimal("5.00"), None], pyarrow.decimal128(10, 2)), [5, None]),
+        ("weight_g", pyarrow.array([Decimal("5.00"), None], pyarrow.decimal256(50, 2)), [5, None]),
+        ("weight_g", pyarrow.array([Decimal(5), None]).dictionary_encode(), [5, None]),
+        ("scanned_at", pyarrow.array([Decimal(AT), None], pyarrow.decimal128(20, 0)), [AT, None]),
+        ("scanned_at", pyarrow.array(ZONED, pyarrow.timestamp("ms", "UTC")), [AT, None]),
+        ("scanned_at", pyarrow.array(ZONED, pyarrow.timestamp("us", "Asia/Shanghai")), [AT, None]),
+        ("scanned_at", pyarrow.array(ZONED, pyarrow.timestamp("ns", "+08:00")), [AT, None]),
+        ("scanned_at", pyarrow.array([AT // 1_000], pyarrow.timestamp("s", "UTC")), [AT // 1_000 * 1_000]),
+        ("device_id", pyarrow.array([None, None], pyarrow.float64()), [None, None]),
+        ("\ufeffweight_g", pyarrow.array([5]), [5]),
+    ],
+    ids=str,
+)
+def test_columns_become_what_their_fields_are(tmp_path: Path, name: str, column: Any, values: list[Any]) -> None:
+    path = tmp_path / "scans.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"event_id": ["a"] * len(column), name: column}), path)
+    assert [json.loads(line)[name.removeprefix("\ufeff")] for line in lines_of(path)] == values
+
+
+@pytest.mark.parametrize(
+    "kind", [pyarrow.int8(), pyarrow.uint64(), pyarrow.float64(), pyarrow.decimal128(20, 1)], ids=str
+)
+def test_0_and_1_are_no_and_yes(tmp_path: Path, kind: Any) -> None:
+    column = pyarrow.array([0, 1, None], pyarrow.int64()).cast(kind, safe=False)
+    assert converted(tmp_path / "shipments.parquet", column, "agent_submitted") == [False, True, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("weight_g", pyarrow.array([Decimal("5.25")]), r"decimal128\(3, 2\) is not a whole number"),
+        ("weight_g", pyarrow.array([Decimal(10**30)]), r"decimal128\(31, 0\) is not a whole number"),
+        ("weight_g", pyarrow.array(["5"]), "string is not a whole number"),
+        ("weight_g", pyarrow.array([True]), "bool is not a whole number"),
+        ("weight_g", pyarrow.array(ZONED), r"timestamp\[us, tz=UTC\] is not a whole number"),
+        ("picked_up_at", pyarrow.array([1], pyarrow.timestamp("ns")), r"timestamp\[ns\] is not epoch milliseconds or"),
+        ("picked_up_at", pyarrow.array([1], pyarrow.date32()), r"date32\[day\] is not epoch milliseconds or"),
+        ("picked_up_at", pyarrow.array(["2026-01-01"]), "string is not epoch milliseconds or"),
+        ("agent_submitted", pyarrow.array([0, 2]), "int64 is not a boolean"),
+        ("agent_submitted", pyarrow.array(["true"]), "string is not a boolean"),
+        ("waybill_no", pyarrow.array([12345]), "int64 is not text"),
+        ("waybill_no", pyarrow.array([Decimal(12345)]), r"decimal128\(5, 0\) is not text"),
+    ],
+    ids=str,
+)
+def test_a_column_that_cannot_be_its_field_is_refused(tmp_path: Path, name: str, column: Any, message: str) -> None:
+    with pytest.raises(FilesError, match=rf"^[^\n]*shipments\.parquet: column {name}: {message}"):
+        converted(tmp_path / "shipments.parquet", column, name)
 
 
 def test_files_are_found_by_name(tmp_path: Path) -> None:
