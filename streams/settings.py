@@ -33,6 +33,7 @@ from pydantic_settings import SettingsError as SourceError
 from schemas.errors import WaybillError
 from streams.native import Switch
 from streams.settings_files import in_file, secret
+from streams.settings_forms import home, servers, split, word
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
@@ -60,27 +61,13 @@ class SettingsError(WaybillError):
     exit_code = 2
 
 
-def _split(value: object) -> object:
-    """Let a list be written as `a,b,c`: environment variables and options have no other form."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _word(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else str(int(value)) if isinstance(value, int) else value
-
-
-def _home(value: object) -> object:
-    """`~` of files and variables, which no shell has seen."""
-    return Path(value).expanduser() if isinstance(value, str | Path) else value
-
-
 AdcodePrefix = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]([0-9]{2}([0-9]{2})?)?$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-AdcodePrefixes = Annotated[tuple[AdcodePrefix, ...], NoDecode, BeforeValidator(_split)]
-Countries = Annotated[tuple[Country, ...], NoDecode, BeforeValidator(_split)]
+AdcodePrefixes = Annotated[tuple[AdcodePrefix, ...], NoDecode, BeforeValidator(split)]
+Countries = Annotated[tuple[Country, ...], NoDecode, BeforeValidator(split)]
 KafkaProperty = str | int | float | bool
-HomePath = Annotated[Path, BeforeValidator(_home)]
+HomePath = Annotated[Path, BeforeValidator(home)]
 
 _file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
 
@@ -93,7 +80,9 @@ class Settings(BaseSettings):
     )
 
     # Broker and group
-    bootstrap_servers: str | None = Field(None, min_length=1, description="Kafka brokers, host:port by commas.")
+    bootstrap_servers: Annotated[str | None, BeforeValidator(servers)] = Field(
+        None, min_length=1, description="Kafka brokers, host:port by commas."
+    )
     kafka: dict[str, KafkaProperty] = Field(
         default_factory=dict,
         repr=False,
@@ -221,13 +210,13 @@ class Settings(BaseSettings):
     give_up_after_ms: int = Field(
         300_000, ge=1_000, description="A worker, or its supervisor, that gets nowhere for so long ends (milliseconds)."
     )
-    native: Annotated[Switch, BeforeValidator(_word)] = Field(
+    native: Annotated[Switch, BeforeValidator(word)] = Field(
         "auto", description="Native front end: auto (used where it was built), 1 (must be used), or 0 (is not used)."
     )
     log_format: Literal["text", "json"] = Field(
         "text", description="One line of text for each message of the log, or one JSON object (json)."
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(word)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
 
@@ -335,13 +324,13 @@ def _variable_of(error: SourceError) -> str:
 def _one_line(error: ValidationError, given: Mapping[str, Any], path: Path | None) -> str:
     parts = []
     for problem in error.errors(include_input=False, include_url=False):
-        where = ".".join(str(step) for step in problem["loc"])
+        where, said = ".".join(str(step) for step in problem["loc"]), problem["msg"].removeprefix("Value error, ")
         if not where:  # a check across fields: its message starts with the field's name
-            parts.append(problem["msg"].removeprefix("Value error, "))
+            parts.append(said)
             continue
         field = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
             parts.append(f"{field}: no such setting (from {origin(field, given, path)})")
         else:
-            parts.append(f"{where}: {problem['msg']} (from {origin(field, given, path)})")
+            parts.append(f"{where}: {said} (from {origin(field, given, path)})")
     return "; ".join(dict.fromkeys(parts))

@@ -12,6 +12,7 @@ changes than allowed, 4 most lines of a file of events were rejected, 130 stoppe
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -75,7 +76,18 @@ def main() -> None:
         signal.signal(signal.SIGHUP, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):  # None where standard output is closed
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is no reason to fail
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+    sys.exit(code)
+
+
+def _forget_output() -> None:
+    """What is still to be written goes nowhere: nobody reads it, as behind `| head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -93,6 +105,11 @@ def run(arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # Click and Rich make that an exit with 1
+            raise
+        _forget_output()
+        return 0
     except typer.Abort:
         print("aborted", file=sys.stderr)
         return FAILED

@@ -3,8 +3,9 @@
 They are read in bounded pieces.
 
 A line is a message value as a producer would send it, its number (from 0) the offset. An empty line is an empty
-message; the newline at the end of a file starts none. CRLF and a byte order mark are taken off. A Parquet row becomes
-the line that NDJSON would have, without columns of bytes that are no field of ours.
+message; the newline at the end of a file starts none. CRLF is taken off, and a byte order mark at the start of any
+line, for joined files have them amid. A Parquet row becomes the line that NDJSON would have, without columns of bytes
+that are no field of ours.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Block:
     start: int  # byte offset of the first line
     lines: list[bytes]
     cut: Mapping[int, int]
-    returns: bool  # there may be carriage returns at their ends
+    unclean: bool  # there may be carriage returns at their ends, or marks at their starts
     read_bytes: int  # of the file so far
 
 
@@ -128,7 +129,7 @@ def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) 
         rest = lines.pop()
         if lines:
             cut = {0: dropped + len(lines[0])} if dropped else {}
-            yield Block(start, lines, cut, b"\r" in text, read_bytes())
+            yield Block(start, lines, cut, b"\r" in text or _MARK in text, read_bytes())
             start += sum(map(len, lines)) + len(lines) + dropped
             dropped = 0
         if len(rest) > kept:
@@ -138,19 +139,17 @@ def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) 
         yield Block(start, [rest], {0: dropped + len(rest)} if dropped else {}, True, read_bytes())
 
 
-def clean(line: bytes, *, first: bool = False) -> bytes:
-    """A line without its carriage return, and the `first` of a file without a byte order mark."""
-    return (line.removeprefix(_MARK) if first else line).removesuffix(b"\r")
+def clean(line: bytes) -> bytes:
+    """A line without its carriage return and byte order mark."""
+    return line.removeprefix(_MARK).removesuffix(b"\r")
 
 
 def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     number = 0
     for block in blocks(path, line_bytes_max):
         lines = block.lines
-        if block.returns:
+        if block.unclean:
             lines = [clean(line) for line in lines]
-        if number == 0:
-            lines[0] = clean(lines[0], first=True)
         for at in range(0, len(lines), rows_max):
             cut = {i - at: length for i, length in block.cut.items() if at <= i < at + rows_max}
             values = lines[at : at + rows_max]

@@ -192,7 +192,7 @@ class Index:
             if size > _LINE_BYTES_MAX:
                 yield self.topics[file], None, None
                 continue
-            line = reading.clean(self._texts[file][start : start + size], first=start == 0)
+            line = reading.clean(self._texts[file][start : start + size])
             yield self.topics[file], self._keys[file](line), line
 
     def due(self, passed_ms: float) -> int:
@@ -252,7 +252,7 @@ class _Lines:
                 size[row] = length
             starts.append(block.start + np.cumsum(size + 1) - size - 1)
             sizes.append(size)
-            lines = [reading.clean(block.lines[0], first=True), *block.lines[1:]] if block.start == 0 else block.lines
+            lines = [reading.clean(line) for line in block.lines] if block.unclean else block.lines
             at.append(np.fromiter(map(time_of, lines), dtype=np.int64, count=len(lines)))
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if at else None

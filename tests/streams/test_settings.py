@@ -119,6 +119,24 @@ def test_a_wrong_value_is_one_line_with_field_and_source(
     assert variable.lower() in text or "reject_key_file" in text
 
 
+@pytest.mark.parametrize(
+    ("given", "servers"),
+    [
+        ("kafka://a:9092", "a:9092"),
+        ("kafka://a:9092/, kafka://b", "a:9092,b"),
+        ("SASL_SSL://a:9093,b:9093", "SASL_SSL://a:9093,b:9093"),
+    ],
+)
+def test_addresses_of_brokers_may_have_a_scheme_that_is_kafkas(given: str, servers: str) -> None:
+    assert load(options={"bootstrap_servers": given}).bootstrap_servers == servers
+
+
+@pytest.mark.parametrize("given", ["http://a:9092", "a:9092,https://b", "zookeeper://a:2181"])
+def test_another_scheme_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"^bootstrap_servers: [a-z]+:// is not the address of a Kafka broker"):
+        load(options={"bootstrap_servers": given})
+
+
 def test_an_unknown_name_is_refused_in_file_and_options(tmp_path: Path) -> None:
     (tmp_path / "waybill.toml").write_text("partition = 7\n")
     with pytest.raises(SettingsError, match=r"^partition: no such setting \(from waybill.toml\)$"):

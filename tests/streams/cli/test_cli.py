@@ -68,6 +68,22 @@ def test_what_standard_output_cannot_show_is_replaced(arguments: list[str]) -> N
     assert b"?" in done.stdout
 
 
+@pytest.mark.parametrize("arguments", [["settings"], ["rules", "list"], ["--help"]], ids=" ".join)
+def test_a_closed_pipe_ends_a_command_quietly(arguments: list[str]) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_shell_completion_knows_the_commands() -> None:
     asked = {"_WAYBILL_COMPLETE": "complete_bash", "COMP_WORDS": "waybill ", "COMP_CWORD": "1"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked}
