@@ -77,13 +77,13 @@ def backtest(
     from streams.files.pool import cores
 
     began = time.monotonic()
-    tell_unread(source, html, out)
     old, new = load_pair(against, rules, settings)
     with bar(progress) as advance:
         difference = compare(
             source, old, new, settings,
             html=html, out=out, examples_max=examples, progress=advance, processes=processes or cores(),
         )  # fmt: skip
+    tell_unread(source, html, out)
     _tell(difference, time.monotonic() - began, as_json, [path for path in (html, out) if path])
     _check(difference, {"gained": max_gained, "lost": max_lost, "changed": max_changed})
 

@@ -58,11 +58,11 @@ def judge(
     from streams.files.pool import cores
 
     began = time.monotonic()
-    tell_unread(folder, out, beside(out), shadow)
     catalogue = load_catalogue(settings.rules_dir, settings.rule_overrides)
     with bar(progress) as advance:
         count = processes or cores()
         summary = judge_folder(folder, out, settings, catalogue, shadow=shadow, progress=advance, processes=count)
+    tell_unread(folder, out, beside(out), shadow)
     if shadow is not None:
         print(f"{shadow}: {_counted(summary.shadows, 'parcel')} in shadow")
     _print(summary, out, time.monotonic() - began)

@@ -51,7 +51,6 @@ def replay(
     from streams.ops import preflight
 
     began = time.monotonic()
-    tell_unread(folder)
     with bar(progress) as advance, opened(folder, order, advance) as index:
         try:
             run = Replay(index, preflight.servers(settings), settings.kafka)
@@ -65,6 +64,7 @@ def replay(
         except (KeyboardInterrupt, SystemExit):
             print(f"stopped at line {run.sent:,} of {len(index):,}{_moment(run)}; {_delivered(run)}", file=sys.stderr)
             raise
+    tell_unread(folder)
     print(f"{folder}: {_delivered(run)} in {time.monotonic() - began:.1f} s")
     if run.failed:
         named = ", ".join(f"{count:,} {name}" for name, count in run.failed.most_common())
