@@ -152,7 +152,7 @@ def test_against_is_what_is_in_force(folder: Path, changed: Path, capsys: pytest
         (["gone", "--rules", "RULES"], 1, "gone: no such folder"),
         (["full", "--rules", "gone"], 1, "gone: not a folder"),
         (["full", "--rules", "RULES", "--against", "full"], 1, "full: no rules here"),
-        (["full/truth.txt", "--rules", "RULES"], 1, "full/truth.txt: neither .ndjson nor .parquet"),
+        (["full/truth.txt", "--rules", "RULES"], 1, "full/truth.txt: cannot be read; what can be is .ndjson"),
         (["full", "--rules", "RULES", "--out", "full/scans.ndjson"], 1, "full/scans.ndjson: holds events"),
         (["full", "--rules", "RULES", "--html", "full/scans.ndjson"], 1, "full/scans.ndjson: holds events"),
         (["full", "--rules", "RULES", "--html", "a", "--out", "a"], 2, "--html and --out"),
