@@ -41,5 +41,5 @@ def variables(settings: Settings, assignments: Sequence[str]) -> dict[str, str]:
 
 def unknown_variables() -> list[str]:
     """WAYBILL_ variables that name no setting: probably misspelt. Not an error, as Kubernetes adds its own."""
-    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_ENV, "WAYBILL_DEBUG"}
+    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_ENV}
     return sorted(name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -134,3 +135,15 @@ def _delete_groups(servers: str) -> None:
     ours = [group.group_id for group in admin.list_consumer_groups().result().valid if "waybill" in group.group_id]
     for deleted in (admin.delete_consumer_groups(ours) if ours else {}).values():
         deleted.exception()  # a group that still has members goes when they do
+
+
+@pytest.fixture
+def clean(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no file of the machine that runs the test reaches it. `@pytest.mark.columns(n)`: its terminal."""
+    for name in list(os.environ):
+        if name.upper().startswith("WAYBILL_") or name == "KAFKA_BOOTSTRAP_SERVERS":
+            monkeypatch.delenv(name)
+    if (columns := request.node.get_closest_marker("columns")) is not None:
+        monkeypatch.setenv("COLUMNS", str(columns.args[0]))
+        monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    monkeypatch.chdir(tmp_path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread
 
 if TYPE_CHECKING:
     from streams.files.backtest.difference import Difference
@@ -26,7 +26,11 @@ def register(app: typer.Typer) -> None:
 
 def backtest(
     source: Annotated[
-        Path, typer.Argument(metavar="DIR_OR_FILE", help="Folder with the events, or one file: NDJSON or Parquet.")
+        Path,
+        typer.Argument(
+            metavar="DIR_OR_FILE",
+            help="Folder with the events, or one file: NDJSON (also .jsonl, .gz, .zst) or Parquet.",
+        ),
     ],
     rules: Annotated[Path, typer.Option("--rules", metavar="NEW", help="Folder of the new rule files.")],
     against: Annotated[
@@ -79,6 +83,7 @@ def backtest(
             source, old, new, settings,
             html=html, out=out, examples_max=examples, progress=advance, processes=processes or cores(),
         )  # fmt: skip
+    tell_unread(source, html, out)
     _tell(difference, time.monotonic() - began, as_json, [path for path in (html, out) if path])
     _check(difference, {"gained": max_gained, "lost": max_lost, "changed": max_changed})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of
+from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread
 
 if TYPE_CHECKING:
     from streams.files.bulk import Summary
@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def judge(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON or Parquet.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON (also .jsonl, .gz, .zst) or Parquet.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the alerts, NDJSON; replaced.")],
     shadow: Annotated[
         Path | None, typer.Option("--shadow", metavar="FILE", help="File for what shadow rules say, NDJSON; replaced.")
@@ -52,7 +54,7 @@ def judge(
     settings = settings_of(config, assignments, home_adcodes=home_adcodes, rules_dir=rules)
 
     from rules import load_catalogue
-    from streams.files.bulk import judge_folder
+    from streams.files.bulk import beside, judge_folder
     from streams.files.pool import cores
 
     began = time.monotonic()
@@ -60,6 +62,7 @@ def judge(
     with bar(progress) as advance:
         count = processes or cores()
         summary = judge_folder(folder, out, settings, catalogue, shadow=shadow, progress=advance, processes=count)
+    tell_unread(folder, out, beside(out), shadow)
     if shadow is not None:
         print(f"{shadow}: {_counted(summary.shadows, 'parcel')} in shadow")
     _print(summary, out, time.monotonic() - began)

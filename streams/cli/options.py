@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
@@ -67,6 +68,20 @@ def settings_of(config: Path | None, assignments: list[str] | None, **options: A
     from streams.settings import load
 
     return load(config, given(assignments, **options))
+
+
+def tell_unread(folder: Path, *written: Path | None) -> None:
+    """Name on standard error what lies in `folder` and is no file of events, nor one that is `written`."""
+    from streams.files.opening import READ
+    from streams.files.reading import find, unread
+    from streams.generate.files import TRUTH
+
+    if not folder.is_dir():
+        return
+    known = [*find(folder).values(), folder / TRUTH, *(path for path in written if path is not None)]
+    if others := unread(folder, known):
+        text = f"{folder}: not read: {others}; what is read is shipments, scans, inspections and reference, {READ}"
+        print(f"waybill: {text}", file=sys.stderr)
 
 
 def _table(name: str, value: str) -> dict[str, Any]:

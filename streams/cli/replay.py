@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of, tell_unread
 
 if TYPE_CHECKING:
     from streams.kafka.replay import Replay
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON or Parquet.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with the events: NDJSON (also .jsonl, .gz, .zst) or Parquet.")
+    ],
     speed: Annotated[
         str, typer.Option(metavar="[1|10|max]", help="So many times as fast as the events came, or as fast as it goes.")
     ] = "max",
@@ -62,6 +64,7 @@ def replay(
         except (KeyboardInterrupt, SystemExit):
             print(f"stopped at line {run.sent:,} of {len(index):,}{_moment(run)}; {_delivered(run)}", file=sys.stderr)
             raise
+    tell_unread(folder)
     print(f"{folder}: {_delivered(run)} in {time.monotonic() - began:.1f} s")
     if run.failed:
         named = ", ".join(f"{count:,} {name}" for name, count in run.failed.most_common())

@@ -28,6 +28,7 @@ from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading
 from streams.files.driver import raw
+from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
 from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parcel_buckets, spans
@@ -126,7 +127,7 @@ def opened(
 ) -> Iterator[Bulk]:
     """The files by topic, to be read and concluded; what lies on disk in between is removed at the end."""
     reference = known(paths.get(topics.REFERENCE), settings)
-    size = sum(path.stat().st_size for path in paths.values())
+    size = sum(map(text_bytes, paths.values()))
     count = max(1, min(processes, size // PROCESS_BYTES_MIN))
     bare = [dataclasses.replace(catalogue) for catalogue in catalogues]  # without what it keeps at hand, to travel
     spills = count > 1 or size > HELD_BYTES_MAX

@@ -1,4 +1,6 @@
-"""Events in files: DIR/shipments, scans, inspections and reference, as NDJSON or Parquet, read in bounded pieces.
+"""Events in files: DIR/shipments, scans, inspections and reference, as NDJSON, also compressed, or Parquet.
+
+They are read in bounded pieces.
 
 A line is a message value as a producer would send it, its number (from 0) the offset. An empty line is an empty
 message; the newline at the end of a file starts none. CRLF and a byte order mark are taken off. A Parquet row becomes
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +20,8 @@ from typing import Any, BinaryIO, get_args
 import polars as pl
 
 from schemas import records, topics
-from schemas.errors import WaybillError
 from schemas.reference import Reference
+from streams.files.opening import FORMS, PARQUET, READ, FilesError, form_of, opened, stem_of
 from streams.flow.sources import SOURCES
 
 EVENTS = {source.topic: source.stem for source in SOURCES}
@@ -28,13 +30,9 @@ RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
     **{source.topic: (source.record,) for source in SOURCES},
     topics.REFERENCE: get_args(Reference),
 }
-FORMS = ("ndjson", "parquet")
+_NAMED_MAX = 5
 BLOCK_BYTES = 4 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
-
-
-class FilesError(WaybillError):
-    """Files that cannot be read; the message is one line and names the file or folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,13 @@ class Block:
     lines: list[bytes]
     cut: Mapping[int, int]
     returns: bool  # there may be carriage returns at their ends
+    read_bytes: int  # of the file so far
 
 
 def find(folder: Path) -> dict[str, Path]:
     """The files of reference records and events in `folder`, by topic, at least one.
 
-    Raises FilesError if there is none, one in both formats, or something of such a name that is no file.
+    Raises FilesError if there is none, one in two forms, or something of such a name that is no file.
     """
     if not folder.is_dir():
         raise FilesError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
@@ -75,8 +74,17 @@ def find(folder: Path) -> dict[str, Path]:
             found[topic] = path
     if not found:
         names = ", ".join([*EVENTS.values(), NAMES[topics.REFERENCE]])
-        raise FilesError(f"{folder}: no {names} here (.ndjson or .parquet)")
+        others = unread(folder, found.values())
+        raise FilesError(f"{folder}: no {names} here ({READ}){f', but {others}' if others else ''}")
     return found
+
+
+def unread(folder: Path, known: Iterable[Path]) -> str:
+    """Names of what else lies in `folder` than `known` and what is hidden, a few of them; empty: nothing."""
+    ours = {os.path.abspath(path) for path in known}
+    others = (path for path in folder.iterdir() if os.path.abspath(path) not in ours)
+    names = sorted(path.name for path in others if not path.name.startswith("."))
+    return ", ".join([*names[:_NAMED_MAX], *([f"{len(names) - _NAMED_MAX} more"] if len(names) > _NAMED_MAX else [])])
 
 
 def given(path: Path) -> dict[str, Path]:
@@ -86,19 +94,19 @@ def given(path: Path) -> dict[str, Path]:
     """
     if not path.is_file():
         return find(path)
-    if path.suffix.removeprefix(".") not in FORMS:
-        raise FilesError(f"{path}: neither .ndjson nor .parquet")
+    if form_of(path) is None:
+        raise FilesError(f"{path}: cannot be read; what can be is {READ}")
     return {_topic(path): path}
 
 
 def _topic(path: Path) -> str:
-    return next((topic for topic, name in NAMES.items() if name == path.stem), topics.SHIPMENTS)
+    return next((topic for topic, name in NAMES.items() if name == stem_of(path)), topics.SHIPMENTS)
 
 
 def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     """The lines of a file, at most `rows_max` at a time. Raises FilesError for one that cannot be read."""
     try:
-        if path.suffix == ".parquet":
+        if form_of(path) == PARQUET:
             yield from _rows(path, rows_max)
         else:
             yield from _lines(path, rows_max, line_bytes_max)
@@ -106,8 +114,13 @@ def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
         raise FilesError(f"{path}: {error.strerror or error}") from error
 
 
-def blocks(file: BinaryIO, line_bytes_max: int) -> Iterator[Block]:
-    """The lines of a file, some megabytes at a time, whatever the length of a line."""
+def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
+    """The lines of a file that is not Parquet, some megabytes at a time, whatever the length of a line."""
+    with opened(path) as (file, read_bytes):
+        yield from _blocks(file, read_bytes, line_bytes_max)
+
+
+def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) -> Iterator[Block]:
     # Room for a carriage return and a mark on top, which do not count.
     kept = line_bytes_max + 1 + len(_MARK) + 1
     start, rest, dropped = 0, b"", 0
@@ -117,14 +130,14 @@ def blocks(file: BinaryIO, line_bytes_max: int) -> Iterator[Block]:
         rest = lines.pop()
         if lines:
             cut = {0: dropped + len(lines[0])} if dropped else {}
-            yield Block(start, lines, cut, b"\r" in text)
+            yield Block(start, lines, cut, b"\r" in text, read_bytes())
             start += sum(map(len, lines)) + len(lines) + dropped
             dropped = 0
         if len(rest) > kept:
             dropped += len(rest) - kept
             rest = rest[:kept]
     if rest:
-        yield Block(start, [rest], {0: dropped + len(rest)} if dropped else {}, True)
+        yield Block(start, [rest], {0: dropped + len(rest)} if dropped else {}, True, read_bytes())
 
 
 def clean(line: bytes, *, first: bool = False) -> bytes:
@@ -134,18 +147,17 @@ def clean(line: bytes, *, first: bool = False) -> bytes:
 
 def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     number = 0
-    with path.open("rb", buffering=0) as file:
-        for block in blocks(file, line_bytes_max):
-            lines = block.lines
-            if block.returns:
-                lines = [clean(line) for line in lines]
-            if number == 0:
-                lines[0] = clean(lines[0], first=True)
-            for at in range(0, len(lines), rows_max):
-                cut = {i - at: length for i, length in block.cut.items() if at <= i < at + rows_max}
-                values = lines[at : at + rows_max]
-                yield Piece(number, values, file.tell(), cut)
-                number += len(values)
+    for block in blocks(path, line_bytes_max):
+        lines = block.lines
+        if block.returns:
+            lines = [clean(line) for line in lines]
+        if number == 0:
+            lines[0] = clean(lines[0], first=True)
+        for at in range(0, len(lines), rows_max):
+            cut = {i - at: length for i, length in block.cut.items() if at <= i < at + rows_max}
+            values = lines[at : at + rows_max]
+            yield Piece(number, values, block.read_bytes, cut)
+            number += len(values)
 
 
 def _rows(path: Path, rows_max: int) -> Iterator[Piece]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.files.reading import FilesError
+from streams.files.opening import FilesError
 
 Ints = NDArray[np.int64]
 Slots = NDArray[np.uint16]

@@ -4,12 +4,14 @@ Lines go out as they are, malformed ones too: what a worker makes of them is par
 parcel wherever it can be read, so that a parcel's events meet in one partition.
 
 Order by time needs an index of all lines in memory, some 30 bytes each; the lines themselves stay in their files, which
-may be larger than memory, and are read from there once more. Parquet becomes lines in a temporary folder first.
+may be larger than memory, and are read from there once more. Parquet and compressed files become lines in a temporary
+folder first.
 """
 
 from __future__ import annotations
 
 import mmap
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +30,8 @@ from schemas import topics
 from schemas.errors import WaybillError
 from schemas.terms import TIME_MS_END, TIME_MS_MIN
 from streams.files import reading
+from streams.files.opening import PARQUET, FilesError, form_of, packed, stem_of
+from streams.files.opening import opened as unpacked
 from streams.flow.sources import SOURCES
 from streams.kafka.cluster import Cluster
 from streams.kafka.config import sender
@@ -214,7 +218,7 @@ def opened(folder: Path, order: Order, progress: Progress) -> Iterator[Index]:
     """
     ordered = list(reading.find(folder).items())
     with ExitStack() as stack:
-        if any(path.suffix == ".parquet" for _, path in ordered):
+        if any(not _mapped(path) for _, path in ordered):
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="waybill-replay-")))
             ordered = [(topic, _as_lines(path, scratch)) for topic, path in ordered]
         total = max(sum(path.stat().st_size for _, path in ordered), 1)
@@ -242,31 +246,41 @@ class _Lines:
     def of(cls, topic: str, path: Path, stack: ExitStack) -> _Lines:
         time_of = _time_of(topic)
         at, starts, sizes = [], [], []
-        with path.open("rb", buffering=0) as file:
-            for block in reading.blocks(file, _LINE_BYTES_MAX):
-                size = np.fromiter(map(len, block.lines), dtype=np.int64, count=len(block.lines))
-                for row, length in block.cut.items():
-                    size[row] = length
-                starts.append(block.start + np.cumsum(size + 1) - size - 1)
-                sizes.append(size)
-                lines = (
-                    [reading.clean(block.lines[0], first=True), *block.lines[1:]] if block.start == 0 else block.lines
-                )
-                at.append(np.fromiter(map(time_of, lines), dtype=np.int64, count=len(lines)))
+        for block in reading.blocks(path, _LINE_BYTES_MAX):
+            size = np.fromiter(map(len, block.lines), dtype=np.int64, count=len(block.lines))
+            for row, length in block.cut.items():
+                size[row] = length
+            starts.append(block.start + np.cumsum(size + 1) - size - 1)
+            sizes.append(size)
+            lines = [reading.clean(block.lines[0], first=True), *block.lines[1:]] if block.start == 0 else block.lines
+            at.append(np.fromiter(map(time_of, lines), dtype=np.int64, count=len(lines)))
+        with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if at else None
         text = stack.enter_context(mapped) if mapped is not None else b""
         none = np.empty(0, dtype=np.int64)
         return cls(topic, text, *(np.concatenate([none, *parts]) for parts in (at, starts, sizes)))
 
 
+def _mapped(path: Path) -> bool:
+    """Whether the lines can be read where they lie."""
+    return not packed(path) and form_of(path) != PARQUET
+
+
 def _as_lines(path: Path, scratch: Path) -> Path:
-    """A Parquet file written out as lines; others as they are."""
-    if path.suffix != ".parquet":
+    """A Parquet or compressed file written out as lines; others as they are."""
+    if _mapped(path):
         return path
-    out = scratch / f"{path.stem}.ndjson"
-    with out.open("wb") as file:
-        for piece in reading.read(path, rows_max=20_000, line_bytes_max=_LINE_BYTES_MAX):
-            file.writelines(value + b"\n" for value in piece.values)
+    out = scratch / f"{stem_of(path)}.ndjson"
+    try:
+        with out.open("wb") as file:
+            if packed(path):
+                with unpacked(path) as (lines, _):
+                    shutil.copyfileobj(lines, file, reading.BLOCK_BYTES)
+            else:
+                for piece in reading.read(path, rows_max=20_000, line_bytes_max=_LINE_BYTES_MAX):
+                    file.writelines(value + b"\n" for value in piece.values)
+    except OSError as error:
+        raise FilesError(f"{path}, unpacked to {scratch}: {error.strerror or error}") from error
     return out
 
 

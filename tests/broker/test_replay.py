@@ -18,25 +18,21 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas import topics
 from streams.cli import run
+from streams.files.opening import FilesError
 from streams.files.reading import NAMES
 from streams.generate import generate, write
 from streams.kafka import admin
 from streams.kafka.replay import NO_TIME, Order, Replay, ReplayError, opened
 from streams.ops.broker import PrivateKafka
+from tests.packing import pack
 from tests.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 ROOT = Path(__file__).parents[2]
 START = 1_764_000_000_000
 INPUTS = list(NAMES)
 Row = tuple[str, bytes | None, bytes | None]
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_") or name == "KAFKA_BOOTSTRAP_SERVERS":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +113,21 @@ def test_parquet_gives_the_same_rows(folder: Path, tmp_path: Path) -> None:
     assert [row for row in theirs if row[0] != topics.REFERENCE] == [row for row in ours if row[0] != topics.REFERENCE]
     # Reference records of several kinds share a table, so each has the fields of all kinds, most of them null.
     assert [row[:2] for row in theirs] == [row[:2] for row in ours]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "ndjson.gz", "jsonl.zst"])
+def test_packed_files_give_the_same_rows(folder: Path, tmp_path: Path, form: str) -> None:
+    (tmp_path / "packed").mkdir()
+    for name in NAMES.values():
+        pack(tmp_path / "packed" / f"{name}.{form}", (folder / f"{name}.ndjson").read_bytes())
+    assert rows_of(tmp_path / "packed") == rows_of(folder)
+
+
+def test_a_packed_file_that_is_cut_off_is_named(folder: Path, tmp_path: Path) -> None:
+    path = pack(tmp_path / "scans.ndjson.zst", (folder / "scans.ndjson").read_bytes())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FilesError, match=r"scans\.ndjson\.zst"):
+        rows_of(tmp_path)
 
 
 def test_what_has_no_time_goes_first_and_no_line_is_lost(tmp_path: Path) -> None:

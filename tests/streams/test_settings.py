@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,7 @@ from pydantic import ValidationError
 from streams.settings import Settings, SettingsError, config_file, load, origin
 from streams.settings_shown import shown, unknown_variables
 
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no file of the machine that runs the test reaches it."""
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_") or name == "KAFKA_BOOTSTRAP_SERVERS":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def test_every_field_is_documented() -> None:

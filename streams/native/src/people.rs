@@ -39,10 +39,9 @@ pub fn name(written: &str, lists: &Lists) -> Option<Name> {
     let mut chars = norm.chars();
     let first = chars.next()?;
     let last = chars.next_back();
-    if !masked {
-        if lists.address_starts.contains(&first) || lists.address_ends.contains(&last.unwrap_or(first)) {
-            return None;
-        }
+    let addressed = lists.address_starts.contains(&first) || lists.address_ends.contains(&last.unwrap_or(first));
+    if addressed && !masked {
+        return None;
     }
     let repeated = last == Some(first) && chars.all(|char| char == first);
     let placeholder = !masked

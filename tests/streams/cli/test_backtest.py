@@ -21,16 +21,9 @@ from streams.files.backtest.difference import CHANGES, Difference, written
 from tests.backtests import changed_rules, compared, put, traffic
 from tests.waiting import PATIENCE_S
 
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(80)]
+
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +152,7 @@ def test_against_is_what_is_in_force(folder: Path, changed: Path, capsys: pytest
         (["gone", "--rules", "RULES"], 1, "gone: no such folder"),
         (["full", "--rules", "gone"], 1, "gone: not a folder"),
         (["full", "--rules", "RULES", "--against", "full"], 1, "full: no rules here"),
-        (["full/truth.txt", "--rules", "RULES"], 1, "full/truth.txt: neither .ndjson nor .parquet"),
+        (["full/truth.txt", "--rules", "RULES"], 1, "full/truth.txt: cannot be read; what can be is .ndjson"),
         (["full", "--rules", "RULES", "--out", "full/scans.ndjson"], 1, "full/scans.ndjson: holds events"),
         (["full", "--rules", "RULES", "--html", "full/scans.ndjson"], 1, "full/scans.ndjson: holds events"),
         (["full", "--rules", "RULES", "--html", "a", "--out", "a"], 2, "--html and --out"),

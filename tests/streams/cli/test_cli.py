@@ -17,18 +17,9 @@ import pytest
 from streams.cli import COMMANDS, run
 from tests.waiting import PATIENCE_S
 
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(200)]
+
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no file of the machine that runs the test reaches it; lines are wide enough to be read."""
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_") or name == "KAFKA_BOOTSTRAP_SERVERS":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
-    monkeypatch.chdir(tmp_path)
 
 
 def waybill(*arguments: str) -> subprocess.Popen[str]:
@@ -163,7 +154,7 @@ def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(
     monkeypatch.setattr("streams.settings.load", broken)
     assert run(["settings"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("waybill: error: unexpected builtins.KeyError at test_cli.py:")
+    assert said.startswith("waybill: error: unexpected builtins.KeyError at settings.py:")
     assert said.endswith(" (waybill --debug … shows more)\n")
     assert "gone" not in said, "the text of such an error may quote data"
     with pytest.raises(KeyError):

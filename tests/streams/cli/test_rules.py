@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,12 @@ from schemas.rulefile import SCHEMA_FILE
 from streams.cli import run
 from streams.files.cases import count, play
 
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(80)]
+
 CATALOGUE = load_catalogue()
 SHADOW = len(CATALOGUE.shadow)
 OVERRIDES = {"sender.velocity": {"parcels_24h_min": 30, "points": 25}, "route.priority_lane": {"mode": "off"}}
 CHANGED = ("--set", f"rule_overrides={json.dumps(OVERRIDES)}")
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no file of the machine that runs the test reaches it; the terminal has 80 columns."""
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_") or name == "KAFKA_BOOTSTRAP_SERVERS":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
-    monkeypatch.chdir(tmp_path)
 
 
 Captured = pytest.CaptureFixture[str]

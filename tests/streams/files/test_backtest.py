@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import tempfile
@@ -29,16 +28,9 @@ from streams.settings import Settings
 from tests.backtests import changed_rules, compared, edit, put, traffic
 from tests.worlds import world
 
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(80)]
+
 LOW: dict[str, Any] = {"emit_from": "low"}
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ Alerts are compared in all but `detected_at`, the wall clock, and `sources`, whe
 from __future__ import annotations
 
 import json
-import os
 import random
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 
 from rules import load_catalogue
+from rules.engine.folder import SHIPPED
 from schemas import topics
 from schemas.apart import Shadow
 from schemas.records import Alert, Reject, encode
@@ -24,11 +24,15 @@ from streams.cli import run
 from streams.files import bulk, shuffle
 from streams.files.bulk import judge_folder
 from streams.files.driver import TOPIC_OF, Offline
-from streams.files.reading import EVENTS, NAMES, FilesError
+from streams.files.opening import FilesError
+from streams.files.reading import EVENTS, NAMES
 from streams.generate import generate, write
 from streams.settings import Settings
 from tests import reference, worlds
+from tests.packing import pack
 from tests.worlds import Record, shuffled, world
+
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(200)]
 
 HOME = "430421"
 # With 20 points each and alerts from `low`, every parcel of which any rule says yes has an alert.
@@ -36,15 +40,6 @@ EVERY_YES: dict[str, Any] = {
     "emit_from": "low",
     "rule_overrides": {rule.id: {"points": 20} for rule in load_catalogue().rules},
 }
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("WAYBILL_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +227,24 @@ def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
     assert {parcel: alert.sources for parcel, alert in alerts.items()} == {
         parcel: alert.sources for parcel, alert in judged(folder).items()
     }
+
+
+@pytest.mark.parametrize("form", ["jsonl", "ndjson.gz", "jsonl.zst"])
+def test_packed_files_give_the_same_alerts(folder: Path, tmp_path: Path, form: str) -> None:
+    (tmp_path / "packed").mkdir()
+    for name, lines in lines_of(folder).items():
+        pack(tmp_path / "packed" / f"{name}.{form}", b"\n".join(lines))
+    assert content(judged(tmp_path / "packed")) == content(judged(folder))
+
+
+def test_files_that_are_not_read_are_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "some", {"shipments": lines_of(folder)["shipments"][:5]})
+    for name in ("Scans.NDJSON", "scans.csv", "truth.ndjson"):
+        (tmp_path / "some" / name).touch()
+    assert run(["judge", "some", "--out", "some/a.ndjson", "--no-progress"]) == 0
+    assert capsys.readouterr().err.startswith("waybill: some: not read: Scans.NDJSON, scans.csv; what is read is ")
+    assert run(["backtest", "some", "--rules", str(SHIPPED), "--no-progress"]) == 0
+    assert "not read: Scans.NDJSON, a.ndjson, a.rejects.ndjson, scans.csv;" in capsys.readouterr().err
 
 
 def test_sources_are_the_lines_of_the_parcel(folder: Path) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from streams.files.opening import FilesError
 from streams.files.pool import PoolError, cores, pool
-from streams.files.reading import FilesError
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]

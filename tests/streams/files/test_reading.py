@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ from hypothesis import strategies as st
 
 from schemas import topics
 from streams.files import reading
-from streams.files.reading import FilesError, find, read
+from streams.files.opening import FORMS, FilesError
+from streams.files.reading import find, read, unread
 from streams.generate import generate, write
+from tests.packing import pack
 from tests.repetition import examples
 
 MARK = b"\xef\xbb\xbf"
@@ -172,17 +177,90 @@ def test_what_is_named_like_a_file_and_is_none_is_told(
         find(tmp_path)
 
 
+@pytest.mark.parametrize("text", [b"", b"a", b"a\n\nb\r\n", b'{"a":"\xe7\xab\x99"}\n' * 100_000], ids=len)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "parquet"])
+def test_every_form_gives_the_same_lines(tmp_path: Path, form: str, text: bytes) -> None:
+    (tmp_path / "plain.ndjson").write_bytes(text)
+    path = pack(tmp_path / f"scans.{form}", text)
+    assert find(tmp_path) == {topics.SCANS: path}
+    assert lines_of(path) == lines_of(tmp_path / "plain.ndjson")
+
+
+@pytest.mark.parametrize("form", ["ndjson.gz", "ndjson.zst"])
+def test_a_packed_file_of_many_parts_is_read_whole_and_not_kept_whole(tmp_path: Path, form: str) -> None:
+    path, part = tmp_path / f"scans.{form}", tmp_path / f"part.{form}"
+    one = pack(part, b"x" * 9_000_000 + b"\n").read_bytes()
+    path.write_bytes(one * 10)
+    lines_of(part, line_bytes_max=10)
+    tracemalloc.start()
+    lengths = [length for piece in read(path, rows_max=10, line_bytes_max=10) for length in piece.cut.values()]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert lengths == [9_000_000] * 10
+    assert peak < 8 * reading.BLOCK_BYTES
+
+
+@pytest.mark.parametrize("form", ["ndjson.gz", "jsonl.zst"])
+def test_a_packed_file_that_is_damaged_or_cut_off_is_named(tmp_path: Path, form: str) -> None:
+    path = pack(tmp_path / f"scans.{form}", b"".join(b'{"n":%d}\n' % n for n in range(100_000)))
+    whole, middle = path.read_bytes(), path.stat().st_size // 2
+    for broken in (whole[:middle], whole[:-1], whole[:middle] + bytes(64) + whole[middle + 64 :], b"not packed at all"):
+        path.write_bytes(broken)
+        with pytest.raises(FilesError, match=rf"^[^\n]*/scans\.{form}: [^\n]+$"):
+            lines_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("scans.ndjson", '{"a":1}\n'.encode("utf-16"), "not UTF-8 but UTF-16"),
+        ("scans.ndjson", '{"a":1}\n'.encode("utf-16-le"), "not UTF-8 but UTF-16"),
+        ("scans.ndjson", '{"a":1}\n'.encode("utf-16-be"), "not UTF-8 but UTF-16"),
+        ("scans.ndjson", '{"a":1}\n'.encode("utf-32"), "not UTF-8 but UTF-16"),
+        ("scans.jsonl.gz", gzip.compress('{"a":1}\n'.encode("utf-16")), "not UTF-8 but UTF-16"),
+        ("scans.jsonl", gzip.compress(b"{}"), "its content is gzip: name it .gz"),
+        ("scans.ndjson", bz2.compress(b"{}"), "its content is bzip2"),
+        ("scans.ndjson", b"PAR1....PAR1", "its content is Parquet"),
+    ],
+)
+def test_what_is_no_text_in_utf_8_is_named_as_what_it_is(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(FilesError, match=rf"^[^\n]*/{name}: {message}"):
+        lines_of(path)
+
+
+def test_what_lies_beside_the_events_is_told(tmp_path: Path) -> None:
+    for name in ("scans.ndjson", "shipments.csv", "shipments.ndjson.bz2", "Shipments.NDJSON", ".hidden", "out.ndjson"):
+        (tmp_path / name).touch()
+    (tmp_path / "inspections").mkdir()
+    known = [*find(tmp_path).values(), tmp_path / "out.ndjson"]
+    assert unread(tmp_path, known) == "Shipments.NDJSON, inspections, shipments.csv, shipments.ndjson.bz2"
+    (tmp_path / "scans.ndjson").unlink()
+    with pytest.raises(
+        FilesError, match=r"no shipments, .* here .*, but Shipments\.NDJSON, .*, shipments\.ndjson\.bz2$"
+    ):
+        find(tmp_path)
+    for number in range(20):
+        (tmp_path / f"a{number:02}.csv").touch()
+    assert unread(tmp_path, ()).endswith("a03.csv, 20 more")
+
+
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(FilesError, match=r"gone: no such folder$"):
         find(tmp_path / "gone")
     (tmp_path / "file").touch()
     with pytest.raises(FilesError, match=r"file: not a folder$"):
         find(tmp_path / "file")
-    with pytest.raises(FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or"):
+    with pytest.raises(
+        FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or .*\), but file$"
+    ):
         find(tmp_path)
-    for form in reading.FORMS:
+    for form in FORMS:
         (tmp_path / f"scans.{form}").write_bytes(b"not parquet")
-    with pytest.raises(FilesError, match=r"both scans\.ndjson and scans\.parquet"):
+    with pytest.raises(FilesError, match=r"both scans\.ndjson and scans\.jsonl"):
         find(tmp_path)
     with pytest.raises(FilesError, match=r"^[^\n]*scans\.parquet: not readable as Parquet: [^\n]*$"):
         lines_of(tmp_path / "scans.parquet")

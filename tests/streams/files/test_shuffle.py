@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streams.files import shuffle
-from streams.files.reading import FilesError
+from streams.files.opening import FilesError
 from streams.files.shuffle import SLOTS, Shuffled, Stored, deal, hash_buckets, parcel_buckets, spans
 from streams.flow import layout
 

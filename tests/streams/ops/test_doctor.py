@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,14 +18,9 @@ from streams.ops.doctor.findings import Finding
 from streams.rulesets.board import Board
 from streams.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("clean")
+
 KEYS = {"token_key": "k1:" + "ab" * 32, "token_state_key": "cd" * 32}
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("WAYBILL_"):
-            monkeypatch.delenv(name)
 
 
 def report(tmp_path: Path, keys: dict[str, str] | None = None, processes: int = 1, **given: Any) -> dict[str, Finding]:

@@ -1,0 +1,84 @@
+"""Which files of events are read, and opening them: plain or compressed, always UTF-8."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from schemas.errors import WaybillError
+
+TEXTS = ("ndjson", "jsonl")
+PACKINGS = ("gz", "zst")
+PARQUET = "parquet"
+FORMS = (*TEXTS, *(f"{text}.{packing}" for text in TEXTS for packing in PACKINGS), PARQUET)
+READ = ".ndjson or .jsonl, also with .gz or .zst behind it, or .parquet"
+_UNPACKED = 10  # times as large as the file, as JSON packs
+_HEAD_BYTES = 4
+_STARTS = {
+    b"\x1f\x8b": "gzip: name it .gz behind its name",
+    b"\x28\xb5\x2f\xfd": "zstd: name it .zst behind its name",
+    b"PAR1": "Parquet: name it .parquet",
+    b"BZh": "bzip2: unpack it, or pack it as .gz or .zst",
+    b"\xfd7zX": "xz: unpack it, or pack it as .gz or .zst",
+    b"PK\x03\x04": "a zip archive or a workbook: unpack it, or export it as NDJSON",
+}
+
+
+class FilesError(WaybillError):
+    """Files that cannot be read; the message is one line and names the file or folder."""
+
+
+def form_of(path: Path) -> str | None:
+    """Which of `FORMS` the name of a file says; None: none of them."""
+    return next((form for form in FORMS if path.name.endswith(f".{form}")), None)
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its form."""
+    return path.name.removesuffix(f".{form_of(path)}")
+
+
+def packed(path: Path) -> bool:
+    """Whether a file is compressed."""
+    return path.name.endswith(tuple(f".{packing}" for packing in PACKINGS))
+
+
+def text_bytes(path: Path) -> int:
+    """About how many bytes of lines a file holds, to plan memory by."""
+    return path.stat().st_size * (_UNPACKED if packed(path) else 1)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
+    """The lines of a file, unpacked as they are read, and a function that says how many bytes of the file are read.
+
+    Raises FilesError for a file that is damaged, is not UTF-8, or is something else than its name says.
+    """
+    import pyarrow
+
+    with path.open("rb", buffering=0) as raw:
+        try:
+            if path.name.endswith(".gz"):
+                file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)))
+            elif path.name.endswith(".zst"):
+                file = io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd"))
+            else:
+                file = io.BufferedReader(raw)
+            if fault := _fault(file.peek(_HEAD_BYTES)[:_HEAD_BYTES]):
+                raise FilesError(f"{path}: {fault}")
+            yield file, raw.tell
+        except (gzip.BadGzipFile, EOFError, zlib.error, pyarrow.ArrowException) as error:
+            raise FilesError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
+
+
+def _fault(head: bytes) -> str | None:
+    """What a file is that starts like this, if it is no text in UTF-8."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{", b"\0\0\0{", b"\0\0\xfe\xff")):
+        return "not UTF-8 but UTF-16 or UTF-32: `iconv -f UTF-16 -t UTF-8` makes it readable"
+    is_other = next((what for start, what in _STARTS.items() if head.startswith(start)), None)
+    return f"its content is {is_other}" if is_other else None
