@@ -33,14 +33,14 @@ KINDS: dict[str, Any] = {
 def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None:
     now = time.time() * 1000
     source = Source(parcels=1_500)
-    source.prepare()
+    known = source.prepare()
     events = source.take(10**6)
     assert source.exhausted
-    known = [event for event in events if event[0] == topics.REFERENCE]
-    assert events[: len(known)] == known
-    assert source.published == len(events) - len(known) > 4_000
+    assert {topic for topic, _, _ in known} == {topics.REFERENCE}
+    assert topics.REFERENCE not in {topic for topic, _, _ in events}
+    assert source.published == len(events) > 4_000
     broken, times, counts = 0, [], Counter[str]()
-    for topic, key, value in events:
+    for topic, key, value in known + events:
         try:
             record = msgspec.json.decode(value, type=KINDS[topic])
         except msgspec.DecodeError:
@@ -121,18 +121,21 @@ def test_without_a_terminal_it_writes_lines() -> None:
     out = io.StringIO()
     view = View("en", time.monotonic(), Console(file=out, width=80))
     with view:
-        view.say("starting")
+        view.say("starting a worker")
         view.change(change(alert("1")))
         view.change(change(alert("1", at=5)))  # moved on: no news
         view.change(change(alert("1", status="withdrawn", at=6)))
     view.summary()
     lines = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
-    assert lines[0].endswith("s  starting")
-    assert "extreme 80  QN:1  430424 衡阳市衡东县  Name of a controlled substance" in lines[1]
-    assert "withdrawn  QN:1" in lines[2]
-    assert len(lines) == 4
-    assert "0 alerts open, first alert after 0.0 s" in lines[3]
+    assert "Waiting for the first alert" in lines[0]
+    assert lines[1].endswith("s  starting a worker")
+    assert (
+        "2025-11-25 00:00:00 UTC+8  extreme 80  QN:1  430424 衡阳市衡东县  Name of a controlled substance" in lines[2]
+    )
+    assert "withdrawn  QN:1" in lines[3]
+    assert len(lines) == 5
+    assert "0 alerts open, first alert after 0.0 s" in lines[4]
 
 
 def test_on_a_terminal_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
