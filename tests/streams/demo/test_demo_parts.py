@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 import xml.etree.ElementTree as ET
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from rules import load_catalogue
 from schemas import topics
 from schemas.records import Inspection, Scan, Shipment
 from schemas.reference import Reference
@@ -22,9 +23,12 @@ from streams.cli.views.demo import View
 from streams.demo import figures as figures_module
 from streams.demo.figures import Figures, parse, quantile
 from streams.demo.traffic import BROKEN_EVERY, DAYS, Pace, Source
+from streams.files.driver import Offline, raw
 from streams.metrics import Metrics
+from streams.settings import Settings
 from tests.streams.cli.test_alert_view import alert, change
 
+DAY_NS = 86_400_000_000_000
 KINDS: dict[str, Any] = {
     topics.SHIPMENTS: Shipment, topics.SCANS: Scan, topics.INSPECTIONS: Inspection, topics.REFERENCE: Reference,
 }  # fmt: skip
@@ -54,6 +58,22 @@ def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None
     assert set(counts) == set(KINDS)
     assert now - DAYS * 86_400_000 <= min(times) <= max(times) <= now
     assert sum(b < a - 3_600_000 for a, b in itertools.pairwise(times)) < len(times) / 50  # nearly in order
+
+
+@pytest.mark.parametrize("hour", [1, 7, 13, 19])
+def test_its_first_second_holds_an_alert_that_needs_no_waiting(monkeypatch: pytest.MonkeyPatch, hour: int) -> None:
+    """At the default rate, at whatever hour it starts: little is posted at night, most in the afternoon."""
+    now = time.time_ns() // DAY_NS * DAY_NS + hour * DAY_NS // 24
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    source, run = Source(), Offline(Settings(), load_catalogue())
+    values: defaultdict[str, list[bytes]] = defaultdict(list)
+    for topic, _, value in source.prepare() + source.take(1_000):
+        values[topic].append(value)
+    run.feed([raw(topics.REFERENCE, 0, values.pop(topics.REFERENCE), 0)])
+    run.feed([raw(topic, 0, found, 0) for topic, found in values.items()])
+    first = run.open_alerts()  # nothing says yet that time has passed
+    assert any(not reason.rule.startswith("journey.") for alert in first for reason in alert.reasons)
+    assert max(alert.score for alert in first) >= 60
 
 
 def test_traffic_goes_on_without_end_and_never_repeats() -> None:
