@@ -13,13 +13,14 @@ from desk.clues.clue import Clue, State
 from desk.clues.deadlines import next_due
 from desk.clues.holds import overdue as hold_overdue
 from desk.clues.holds import unconfirmed
+from schemas.errors import WaybillError
 from schemas.terms import Tier
 
 OPEN: frozenset[State] = frozenset({"new", "dispatched", "accepted", "checked", "answered"})
 _RANK: dict[Tier, int] = {"extreme": 0, "high": 1, "medium": 2, "low": 3}
 
 
-class UnknownClueError(LookupError):
+class UnknownClueError(WaybillError):
     """No clue, or more than one, is meant; the message says so."""
 
 

@@ -78,7 +78,7 @@ VERSIONS = dict.fromkeys(
         *OF_SHIPMENT, "journey.departed_uninspected", "journey.unresolved_departed", "journey.open_box_formality",
         "journey.unregistered",
     ), 1,
-)  # fmt: skip
+) | {"identity.number_invalid": 2, "identity.placeholder_name": 2}  # fmt: skip
 """The rules that are read here, each in the version in which the specification was read."""
 
 

@@ -73,17 +73,23 @@ def _run(
     view: View, settings: Settings, config: Path | None, *, seconds: float | None, rate: float, parcels: int | None,
     mix: bool,
 ) -> None:  # fmt: skip
+    from concurrent.futures import ThreadPoolExecutor
+
     from streams.demo.stage import Stage
     from streams.demo.traffic import Publisher, Source
     from streams.kafka.alerts import AlertReader
     from streams.ops import preflight
 
     until = view.began + seconds if seconds is not None else float("inf")
-    with Stage(settings, config, view.say, mix=mix) as stage:
+    source = Source(parcels)
+    # Everything that takes seconds goes on at once: traffic is made while the broker starts, and what is known of
+    # outlets and couriers is published while the worker starts.
+    aside = ThreadPoolExecutor(1)
+    known = aside.submit(source.prepare)
+    with aside, Stage(settings, config, view.say, mix=mix) as stage:
         try:
-            source = Source(parcels)
-            source.prepare()
             publisher = Publisher(stage.servers, settings)
+            publisher(known.result())
             with AlertReader(stage.servers, client=preflight.client(settings), latest=True) as reader:
                 stage.await_worker(view.refresh)
                 view.say(f"running, Ctrl-C ends; figures at {stage.url}/metrics")

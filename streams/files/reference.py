@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from streams.flow.reference.reading import Reader
 from streams.settings import Settings
 
 _ROWS = 20_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,10 @@ class Known:
 
 
 def known(path: Path | None, settings: Settings) -> Known:
-    """The records in `path`, in their order; None: there are none. Raises FilesError for a file that cannot be read."""
+    """The records in `path`, in their order; None: there are none. It logs each kind of which all are refused.
+
+    Raises FilesError for a file that cannot be read.
+    """
     if path is None:
         return Known()
     bytes_max = settings.event_bytes_max
@@ -45,4 +50,7 @@ def known(path: Path | None, settings: Settings) -> Known:
             reject, length = refused(batch, bad), piece.cut.get(bad.index)
             rejects.append(replace(reject, detail=f"{length} bytes, at most {bytes_max}") if length else reject)
         lines += len(piece.values)
-    return Known(reader.build(), lines, tuple(rejects))
+    reference = reader.build()
+    for fault in reference.faults():
+        _log.error("%s: %s", path, fault)
+    return Known(reference, lines, tuple(rejects))

@@ -118,14 +118,8 @@ class Inputs:
             for kind, count in reference.sizes.items():
                 self._worker.metrics.reference_records.labels(kind).set(count)
                 self._worker.metrics.reference_silent.labels(kind).set(kind in reference.silent)
-            for kind, why in reference.silent.items():
-                _log.error(
-                    "%s: every %s record was refused (%s); rules that read them do not know. Send them as their schema "
-                    "asks, see schemas/json/reference.schema.json",
-                    topics.REFERENCE,
-                    kind,
-                    why,
-                )
+            for fault in reference.faults():
+                _log.error("%s: %s", topics.REFERENCE, fault)
 
     def _numbers(self) -> list[int]:
         """The partitions that this worker holds."""

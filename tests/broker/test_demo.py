@@ -23,7 +23,7 @@ from tests.waiting import PATIENCE_S
 pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
-ALERT = re.compile(r"^ *([\d.]+) s  (medium|high|extreme) \d+  [A-Z]+:\d+  \d{6} ")
+ALERT = re.compile(r"^ *([\d.]+) s  [\d-]{10} [\d:]{8} UTC\+8  (medium|high|extreme) \d+  [A-Z]+:\d+  \d{6} ")
 
 
 class Demo:

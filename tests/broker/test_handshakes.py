@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import WaybillError
-from streams.kafka import admin, alerts, cluster, replay
+from streams.kafka import admin, cluster, log_reader, replay
 from streams.kafka.alerts import AlertReader
 from streams.kafka.replay import Replay, opened
 from streams.kafka.rights import principal
@@ -54,7 +54,7 @@ CASES: dict[str, tuple[Given, str]] = {
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """What will not come need not be waited for long."""
     monkeypatch.setattr(admin, "_TIMEOUT_S", 4.0)
-    monkeypatch.setattr(alerts, "_TIMEOUT_S", 4.0)
+    monkeypatch.setattr(log_reader, "_TIMEOUT_S", 4.0)
     monkeypatch.setattr(replay, "ANSWER_S", 4.0)
     monkeypatch.setattr(cluster, "TIMEOUT_S", 4.0)
 

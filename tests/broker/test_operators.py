@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from schemas import topics
@@ -126,6 +127,34 @@ def waybill(servers: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE_S,
     )
+
+
+def test_the_doctor_says_so_when_every_record_of_a_kind_of_reference_data_is_refused(
+    fresh_kafka: str, tmp_path: Path
+) -> None:
+    outlet: dict[str, object] = {
+        "kind": "outlet", "id": "O1", "outlet_id": "O1", "enterprise_id": "E1", "adcode": "440303",
+        "lon": 113.0, "lat": 22.5, "fixed": True,
+    }  # fmt: skip
+    courier: dict[str, object] = {"kind": "courier", "id": "C1", "carrier_code": "SF"}  # without most of its fields
+
+    def report(*records: dict[str, object]) -> tuple[int, str]:
+        producer = Producer({"bootstrap.servers": fresh_kafka})
+        for record in records:
+            key = f"{record['kind']}:{record['id']}"
+            producer.produce(topics.REFERENCE, key=key, value=json.dumps(record))
+        assert producer.flush(PATIENCE_S) == 0
+        done = waybill(fresh_kafka, "doctor", "--state-dir", str(tmp_path), "--set", "web_port=0")
+        return done.returncode, done.stdout
+
+    code, text = report(outlet, courier)
+    assert code == 1
+    assert "waybill.reference: every courier record was refused (" in text
+    assert "every outlet record" not in text
+    assert "reference.schema.json" in text
+
+    code, text = report({**outlet, "adcode": "nowhere", "id": "O2"})
+    assert "every outlet record" not in text  # one of them is in force
 
 
 def offsets(servers: str, group: str) -> dict[tuple[str, int], int]:

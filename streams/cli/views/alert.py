@@ -20,7 +20,7 @@ TIER_STYLES: Final = {
 }  # fmt: skip
 WIDE: Final = 120
 """From so many columns on, places and times have columns of their own."""
-_TIER_WIDTH, _PARCEL_WIDTH, _TIMES_WIDTH = 13, 28, 31
+_TIER_WIDTH, _PARCEL_WIDTH, _SLIM_WIDTH, _TIMES_WIDTH = 13, 28, 20, 31
 _WORDS: Final = {
     "tier": ("等级", "tier"),
     "parcel": ("快件", "parcel"),
@@ -78,11 +78,11 @@ class Sheet:
         self.wide = width >= WIDE
         self.table = Table(box=None, show_header=heading, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
         self._column("tier", width=_TIER_WIDTH, wraps=False)
-        self._column("parcel", width=_PARCEL_WIDTH)
+        self._column("parcel", width=_SLIM_WIDTH if self.wide and cut else _PARCEL_WIDTH)
         if self.wide:
-            self._column("way", ratio=1)
+            self._column("way", ratio=2 if cut else 1)
             self._column("times", width=_TIMES_WIDTH)
-        self._column("why", ratio=2)
+        self._column("why", ratio=3 if cut else 2)
 
     def _column(self, name: str, *, width: int | None = None, ratio: int | None = None, wraps: bool = True) -> None:
         self.table.add_column(
@@ -117,7 +117,13 @@ class Sheet:
             if value
         ]
         route = way(alert)
-        return [*([route] if route else []), *lines, *([word("comma", self._lang).join(goods)] if goods else [])]
+        if self._cut:  # a line for each end, so that neither is cut off
+            route = route.replace(" → ", "\n→ ")
+        return [
+            *(route.split("\n") if route else []),
+            *lines,
+            *([word("comma", self._lang).join(goods)] if goods else []),
+        ]
 
     def _rest(self, alert: Alert) -> Iterable[Text]:
         """What to do, and what could not be told."""
@@ -132,6 +138,10 @@ class Sheet:
     def _title(self, rule: str) -> str:
         title = self._titles.get(rule)
         return rule if title is None else getattr(title, self._lang)
+
+    def rows(self, alert: Alert, lines_max: int) -> int:
+        """How many lines an alert takes where what is too long is cut."""
+        return max(2, min(len(alert.reasons), lines_max), len(self._way(alert)) if self.wide else 0)
 
     def add_shadow(self, shadow: Shadow, *, note: str = "") -> None:
         """Add what does not count: the tier that the parcel would have, what it has now, and the rules."""

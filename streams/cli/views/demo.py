@@ -1,15 +1,21 @@
-"""What the demo shows: alerts as they come, and how the worker fares. Plain lines where there is no terminal."""
+"""What the demo shows: alerts as they come, and how the worker fares. Plain lines where there is no terminal.
+
+It has the terminal's other screen to itself and paints all of it each time. On the ordinary screen, terminals wrap the
+lines anew when they get narrower, and what was painted before would stay behind.
+"""
 
 from __future__ import annotations
 
 import html
 import io
 import math
+import os
 import re
 import time
 from collections import Counter, deque
+from threading import RLock
 from types import TracebackType
-from typing import Self, get_args
+from typing import Final, Self, get_args
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -24,12 +30,26 @@ from streams.cli.views.titles import Language
 from streams.demo.figures import Figures
 from streams.kafka.alerts import Change, Newest, same_verdict
 
-REFRESH_S = 0.2
+REFRESHES_PER_S = 5.0
 PLAIN_FIGURES_S = 5.0
 LINES_MAX = 4  # of the reasons of one alert
 SVG_WIDTH, SVG_ROWS = 96, 30
 _KEPT = 50  # alerts in the list: more than fit
 _HEAD_ROWS = 8  # panel, heading and foot
+_WORDS: Final = {
+    "waiting": (
+        "等待首条预警：先启动 Kafka 和 worker，之后第一件可疑快件即触发预警，通常在启动后 15 秒内。",
+        "Waiting for the first alert. Kafka and the worker start first; then the first suspicious parcel brings it, "
+        "usually within 15 s of the start.",
+    ),
+    "first": ("首条预警在启动后 {:.1f} 秒", "first alert {:.1f} s after the start"),
+}
+
+
+def terminal() -> Console:
+    """Standard output, in the size that it has now: COLUMNS and LINES tell the size that it had once."""
+    environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return Console(highlight=False, markup=False, _environ=environ)
 
 
 class View:
@@ -47,36 +67,49 @@ class View:
         self.first_alert_s: float | None = None
         self.picture = ""
         self._lang = lang
-        self._console = console or Console(highlight=False, markup=False)
+        self._console = console or terminal()
         self._newest = Newest()
         self._recent: deque[Change] = deque(maxlen=_KEPT)
         self._withdrawn = 0
-        self._status = "starting"
+        self._steps: list[tuple[float, str]] = []  # seconds since `began`, what the demo has been at since
         self._shown_at = 0.0
+        self._lock = RLock()  # a thread of the display's own paints, also while a broker or a worker starts
         live = self._console.is_terminal and not self._console.is_dumb_terminal
-        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop") if live else None
+        self._live = (
+            Live(console=self._console, screen=True, refresh_per_second=REFRESHES_PER_S, get_renderable=self._paint)
+            if live
+            else None
+        )
 
     def __enter__(self) -> Self:
         if self._live is not None:
-            self._live.start()
+            self._live.start(refresh=True)
+        else:
+            self._line(_said("waiting", self._lang))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
-            self._live.update(self._render(self._console.size.height), refresh=True)
             self._live.stop()
+            self._console.print(self._render(self._console.size.height))  # the ordinary screen keeps the last view
 
     def say(self, status: str) -> None:
         """What the demo is at."""
-        self._status = status
-        if self._live is None:
+        with self._lock:
+            self._steps.append((time.monotonic() - self.began, status))
+        if self._live is not None:
+            self._live.refresh()
+        else:
             self._line(status)
-        self.refresh(now=True)
 
     def change(self, change: Change) -> None:
         """An alert that came in."""
+        with self._lock:
+            self._take(change)
+
+    def _take(self, change: Change) -> None:
         before, now = self._newest.take(change)
         if change.alert is None or (before is None and now is None):
             return
@@ -93,15 +126,12 @@ class View:
         if self._live is None:
             self._line(view.plain(change.alert, self._lang))
 
-    def refresh(self, *, now: bool = False) -> None:
-        """Bring the display up to date, a few times a second; call often."""
-        every = REFRESH_S if self._live is not None else PLAIN_FIGURES_S
-        if time.monotonic() - self._shown_at < every and not now:
+    def refresh(self) -> None:
+        """Without a terminal, write the figures down every few seconds; call often. A display paints by itself."""
+        if self._live is not None or time.monotonic() - self._shown_at < PLAIN_FIGURES_S:
             return
         self._shown_at = time.monotonic()
-        if self._live is not None:
-            self._live.update(self._render(self._console.size.height), refresh=True)
-        elif self.figures.events and not now:
+        if self.figures.events:
             for line in self._numbers():
                 self._line(line.plain)
 
@@ -125,29 +155,39 @@ class View:
         canvas.print(self._render(SVG_ROWS))
         self.picture = _mended(canvas.export_svg(title="waybill demo"))
 
+    def _paint(self) -> RenderableType:
+        with self._lock:
+            return self._render(self._console.size.height)
+
     def _render(self, rows: int) -> RenderableType:
-        elapsed = time.monotonic() - self.began
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
         panel = Panel(
             Group(*self._numbers()), title="waybill-sentinel", title_align="left", subtitle_align="right",
-            subtitle=f"{elapsed // 60:.0f}:{elapsed % 60:02.0f}", border_style="dim",
+            subtitle=f"{minutes}:{seconds:02}", border_style="dim",
         )  # fmt: skip
-        foot = Text(self._status, style="dim", no_wrap=True, overflow="ellipsis")
+        status = self._steps[-1][1] if self._steps else ""
+        foot = Text(status, style="dim", no_wrap=True, overflow="ellipsis")
         return Group(panel, self._alerts(rows - _HEAD_ROWS), foot)
 
     def _alerts(self, rows: int) -> RenderableType:
-        """As many of the newest alerts as fit."""
+        """As many of the newest alerts as fit; before the first, what is done and what it waits for."""
         if not self._recent:
-            return Text("no alerts yet", style="dim")
-        sheet = view.Sheet(self._lang, self._console.width, cut=True)
+            steps = [Text(f"{at:5.1f} s  {step}", style="dim") for at, step in self._steps]
+            return Group(Text(_said("waiting", self._lang)), *steps)
+        sheet = self._sheet()
         for alert in self._visible(rows):
             sheet.add(alert, lines_max=LINES_MAX)
         return sheet.table
 
+    def _sheet(self) -> view.Sheet:
+        return view.Sheet(self._lang, self._console.width, cut=True)
+
     def _visible(self, rows: int) -> list[Alert]:
         shown: list[Alert] = []
+        sheet = self._sheet()
         for change in self._recent:
             if change.alert is not None:
-                rows -= max(2, min(len(change.alert.reasons), LINES_MAX))
+                rows -= sheet.rows(change.alert, LINES_MAX)
                 if rows < 0:
                     break
                 shown.append(change.alert)
@@ -162,8 +202,10 @@ class View:
                 alerts.append(f" {tiers[tier]:,} ")
                 alerts.append(tier, style=view.TIER_STYLES[tier])
         alerts.append(f"  {self._withdrawn:,} withdrawn")
+        if self.first_alert_s is not None:
+            alerts.append(f"  {_said('first', self._lang).format(self.first_alert_s)}", style="dim")
         rate = "" if math.isnan(figures.events_per_s) else f"{figures.events_per_s:,.0f}/s"
-        return [
+        lines = [
             Text.assemble(
                 ("events   ", "dim"), (f"{rate:9}", "bold"), f"{figures.events:,} judged  ",
                 f"{figures.rejects:,} rejected  {figures.lag:,} waiting",
@@ -174,9 +216,16 @@ class View:
                 (_seconds(figures.latency_p99_s), "bold"),
             ),
         ]  # fmt: skip
+        for line in lines:  # one row each, however narrow
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return lines
 
     def _line(self, text: str) -> None:
         print(f"{time.monotonic() - self.began:6.1f} s  {text}", file=self._console.file, flush=True)
+
+
+def _said(key: str, lang: Language) -> str:
+    return _WORDS[key][lang == "en"]
 
 
 def _mended(svg: str) -> str:

@@ -140,6 +140,14 @@ class Reference:
     sizes: Mapping[str, int] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)  # kinds of which all was refused, and why
 
+    def faults(self) -> list[str]:
+        """One sentence for each kind that is silent, and what to do."""
+        return [
+            f"every {kind} record was refused ({why}); rules that read them do not know. "
+            "Send them as their schema asks, see schemas/json/reference.schema.json"
+            for kind, why in self.silent.items()
+        ]
+
     def columns(self, heads: Rows) -> dict[str, tuple[Mask, Mask | None]]:
         """Every column of `schemas.columns.REFERENCE` for HEAD rows, with where it has a value (None: everywhere)."""
         return {**self.licences.columns(heads), **self.couriers.columns(heads)}

@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 import xml.etree.ElementTree as ET
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from rules import load_catalogue
 from schemas import topics
 from schemas.records import Inspection, Scan, Shipment
 from schemas.reference import Reference
@@ -22,9 +23,12 @@ from streams.cli.views.demo import View
 from streams.demo import figures as figures_module
 from streams.demo.figures import Figures, parse, quantile
 from streams.demo.traffic import BROKEN_EVERY, DAYS, Pace, Source
+from streams.files.driver import Offline, raw
 from streams.metrics import Metrics
+from streams.settings import Settings
 from tests.streams.cli.test_alert_view import alert, change
 
+DAY_NS = 86_400_000_000_000
 KINDS: dict[str, Any] = {
     topics.SHIPMENTS: Shipment, topics.SCANS: Scan, topics.INSPECTIONS: Inspection, topics.REFERENCE: Reference,
 }  # fmt: skip
@@ -33,14 +37,14 @@ KINDS: dict[str, Any] = {
 def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None:
     now = time.time() * 1000
     source = Source(parcels=1_500)
-    source.prepare()
+    known = source.prepare()
     events = source.take(10**6)
     assert source.exhausted
-    known = [event for event in events if event[0] == topics.REFERENCE]
-    assert events[: len(known)] == known
-    assert source.published == len(events) - len(known) > 4_000
+    assert {topic for topic, _, _ in known} == {topics.REFERENCE}
+    assert topics.REFERENCE not in {topic for topic, _, _ in events}
+    assert source.published == len(events) > 4_000
     broken, times, counts = 0, [], Counter[str]()
-    for topic, key, value in events:
+    for topic, key, value in known + events:
         try:
             record = msgspec.json.decode(value, type=KINDS[topic])
         except msgspec.DecodeError:
@@ -54,6 +58,22 @@ def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None
     assert set(counts) == set(KINDS)
     assert now - DAYS * 86_400_000 <= min(times) <= max(times) <= now
     assert sum(b < a - 3_600_000 for a, b in itertools.pairwise(times)) < len(times) / 50  # nearly in order
+
+
+@pytest.mark.parametrize("hour", [1, 7, 13, 19])
+def test_its_first_second_holds_an_alert_that_needs_no_waiting(monkeypatch: pytest.MonkeyPatch, hour: int) -> None:
+    """At the default rate, at whatever hour it starts: little is posted at night, most in the afternoon."""
+    now = time.time_ns() // DAY_NS * DAY_NS + hour * DAY_NS // 24
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    source, run = Source(), Offline(Settings(), load_catalogue())
+    values: defaultdict[str, list[bytes]] = defaultdict(list)
+    for topic, _, value in source.prepare() + source.take(1_000):
+        values[topic].append(value)
+    run.feed([raw(topics.REFERENCE, 0, values.pop(topics.REFERENCE), 0)])
+    run.feed([raw(topic, 0, found, 0) for topic, found in values.items()])
+    first = run.open_alerts()  # nothing says yet that time has passed
+    assert any(not reason.rule.startswith("journey.") for alert in first for reason in alert.reasons)
+    assert max(alert.score for alert in first) >= 60
 
 
 def test_traffic_goes_on_without_end_and_never_repeats() -> None:
@@ -121,18 +141,21 @@ def test_without_a_terminal_it_writes_lines() -> None:
     out = io.StringIO()
     view = View("en", time.monotonic(), Console(file=out, width=80))
     with view:
-        view.say("starting")
+        view.say("starting a worker")
         view.change(change(alert("1")))
         view.change(change(alert("1", at=5)))  # moved on: no news
         view.change(change(alert("1", status="withdrawn", at=6)))
     view.summary()
     lines = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
-    assert lines[0].endswith("s  starting")
-    assert "extreme 80  QN:1  430424 衡阳市衡东县  Name of a controlled substance" in lines[1]
-    assert "withdrawn  QN:1" in lines[2]
-    assert len(lines) == 4
-    assert "0 alerts open, first alert after 0.0 s" in lines[3]
+    assert "Waiting for the first alert" in lines[0]
+    assert lines[1].endswith("s  starting a worker")
+    assert (
+        "2025-11-25 00:00:00 UTC+8  extreme 80  QN:1  430424 衡阳市衡东县  Name of a controlled substance" in lines[2]
+    )
+    assert "withdrawn  QN:1" in lines[3]
+    assert len(lines) == 5
+    assert "0 alerts open, first alert after 0.0 s" in lines[4]
 
 
 def test_on_a_terminal_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,19 @@ def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
             assert set(alert.unknown) & known == {rule for rule in known if answers[rule] is None}, parcel
 
 
+def test_it_says_so_when_every_record_of_a_kind_of_reference_data_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = put_records(tmp_path / "world", world(1, 20))
+    (path,) = folder.glob("reference*")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line.replace('"adcode"', '"place"') for line in lines), encoding="utf-8")
+    judged(folder)
+    said = [record.getMessage() for record in caplog.records]
+    assert [text.startswith(f"{path}: every outlet record was refused (") for text in said] == [True]
+    assert "reference.schema.json" in said[0]
+
+
 def test_it_writes_what_is_in_shadow(tmp_path: Path) -> None:
     """As the worker sends it, sorted by parcel; the alerts are those of the live rules."""
     records = world(6, 100)
