@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = (
     {"schemas"},
     {"rules"},
-    {"streams.native", "streams.metrics", "streams.settings_files"},
+    {"streams.native", "streams.metrics", "streams.settings_files", "streams.settings_forms"},
     {"streams.settings"},
     {"streams.state"},
     {"streams.flow"},
