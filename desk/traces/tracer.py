@@ -57,6 +57,11 @@ class Tracer:
         self._alerts.close()
         self._events.close()
 
+    @property
+    def assigned(self) -> bool:
+        """Whether it has partitions of the alert topic now."""
+        return self._alerts.assigned
+
     def turn(self, timeout_s: float = 0.5) -> int:
         """Trace the alerts that have come, at the latest after `timeout_s`; how many. Raises ClientError."""
         entries = self._alerts.poll(_ROWS, timeout_s)

@@ -48,6 +48,11 @@ class GroupReader:
                 raise denied(self._config, right) if right else ClientError(f"{self._topic}: {said(error)}")
         return entries
 
+    @property
+    def assigned(self) -> bool:
+        """Whether it has partitions now; a member that died keeps them from others until its session ends."""
+        return bool(self._consumer.assignment())
+
     def commit(self) -> None:
         """Commit all that was read, where nothing is made of it on this broker. Raises ClientError."""
         if not self._next:

@@ -214,7 +214,7 @@ def test_what_is_missing_is_said_by_the_worker_that_is_there_when_its_time_is_ov
     fresh_kafka: str, tmp_path: Path
 ) -> None:
     """The one that read it was stopped before; of what waits, the next knows from its state alone."""
-    records, wanted = played(31, 200)
+    records, wanted = played(32, 200)
     assert open_alerts(run(records, close=False)) != wanted, "nothing is missing in the end"
     Publisher(fresh_kafka)(records)
     patient = Worker(fresh_kafka, tmp_path / "state", idle_partition_s=900)
