@@ -108,8 +108,8 @@ class Replay:
 
     @property
     def delivered(self) -> int:
-        """Lines that the broker has."""
-        return self.sent - self.failed.total() - len(self._producer)
+        """Lines that the broker has, or fewer: what the producer has in hand counts its own notices, too."""
+        return max(self.sent - self.failed.total() - len(self._producer), 0)
 
     def _send(self, topic: str, key: bytes | None, line: bytes | None) -> None:
         self.sent += 1  # beforehand: Ctrl-C during a call is raised right behind it
