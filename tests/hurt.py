@@ -1,8 +1,7 @@
 """A worker with something wrong in it on purpose: `python -m tests.hurt HOW`, settings from the environment.
 
 outdated    every fourth commit names a generation of the group that has passed, so the broker refuses it
-full        state is written to disk early, and no file may grow past FILE_BYTES_MAX
-early       the same without the limit
+early       state is written to disk early
 stuck       leaving the group never ends, and nothing else of the interpreter goes on meanwhile
 clock       the wall clock jumps by years, ahead and back again, at every look
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import random
-import resource
 import struct
 import sys
 import time
@@ -61,11 +59,6 @@ def _early() -> None:
     rocks.options = small  # type: ignore[attr-defined]
 
 
-def _full() -> None:
-    _early()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, resource.RLIM_INFINITY))
-
-
 def _clock() -> None:
     real = time.time
 
@@ -92,8 +85,7 @@ def damage(state: Path, rng: random.Random) -> int:
 
 JUMP_S = 6e8
 BUFFER_BYTES = 64 * 1024  # the least that RocksDB takes
-FILE_BYTES_MAX = 30_000  # above that of its own notes
-HOW = {"outdated": _outdated, "full": _full, "early": _early, "stuck": _stuck, "clock": _clock}
+HOW = {"outdated": _outdated, "early": _early, "stuck": _stuck, "clock": _clock}
 
 if __name__ == "__main__":
     HOW[sys.argv[1]]()

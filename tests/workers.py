@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -131,6 +132,11 @@ class Worker(AbstractContextManager["Worker"]):
         """Any signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def limit(self, resource_number: int, most: int) -> None:
+        """Give the process less than it may want, from now on."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource_number, (most, resource.RLIM_INFINITY))
 
     def kill(self) -> None:
         """kill -9."""
