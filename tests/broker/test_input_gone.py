@@ -45,7 +45,7 @@ def put_back(servers: str, group: str, topic: str, partition: int, offset: int) 
             put = client.alter_consumer_group_offsets([at])[group].result(PATIENCE_S)
         except KafkaException:  # it has a member still
             return False
-        return all(each.error is None for each in put.topic_partitions)  # never compared: an error is only equal to codes
+        return all(each.error is None for each in put.topic_partitions)  # an error compares with codes alone
 
     until(done)
 
