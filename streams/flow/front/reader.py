@@ -183,9 +183,9 @@ def _describes(library: Any, describer: Describer) -> Any:
     )
 
 
-def _none(values: Sequence[bytes | None], _: int) -> tuple[bytes, list[bytes], list[tuple[int, str]], list[int]]:
+def _none(values: Sequence[bytes | None], _: int) -> tuple[bytearray, list[bytes], list[tuple[int, str]], list[int]]:
     """Of a topic that the library cannot read, all is left to Python."""
-    return b"", [], [], list(range(len(values)))
+    return bytearray(), [], [], list(range(len(values)))
 
 
 def _said(names: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
