@@ -54,7 +54,7 @@ def emit(
     publish: Callable[[int], str],
     now_ms: int,
 ) -> list[Emitted]:
-    """The alerts whose content is news, marked as emitted in their dossiers.
+    """The alerts whose content is news, marked as emitted in their dossiers. Of one that is withdrawn nothing is.
 
     gate: which alerts are not to open yet, and what the others may say, see `streams.flow.flood`. emit_from: index
     into TIERS.
@@ -62,16 +62,17 @@ def emit(
     """
     heads = dossiers.heads
     opens = gate.tier >= emit_from
-    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~gate.deferred)
+    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] == OPEN)) & ~gate.deferred)
     if len(due) == 0:
         return []
     evidence = verdicts.evidence(due)
     answers = verdicts.answers[due].rows()
     revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
+    full = gate.score == verdicts.score
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        held = gate.counted(row, _yes(catalogue, answers[position]))
+        held = {} if full[row] else gate.counted(row, _yes(catalogue, answers[position]))
         reasons, unknown = explained(catalogue, answers[position], evidence[position], held)
         alert = _alert(
             dossiers,
@@ -81,7 +82,8 @@ def emit(
             score=int(gate.score[row]),
             reasons=tuple(reasons),
             unknown=tuple(unknown),
-            revision=revisions[position],
+            # What rules that are held back would add comes upon the same facts, once they are released.
+            revision=2 * revisions[position] + int(full[row]),
             catalogue=catalogue,
             publish=publish,
         )

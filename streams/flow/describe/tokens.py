@@ -139,7 +139,7 @@ def _text(name: str, inline: str | None, path: Path | None) -> list[str] | None:
         if path is None:
             return None
         try:
-            inline = path.read_text(encoding="utf-8")
+            inline = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise KeyFileError(f"{name}_file: cannot read {path} ({type(error).__name__})") from None
     lines = (line.partition("#")[0] for line in inline.splitlines())

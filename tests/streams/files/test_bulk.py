@@ -407,10 +407,11 @@ def test_an_unreadable_file_leaves_the_earlier_alerts(folder: Path, tmp_path: Pa
 
 
 def test_every_file_named_like_the_alerts_has_its_own_rejects() -> None:
-    names = {name: bulk.beside(Path(name)).name for name in ("a.ndjson", "a.jsonl", "a", "a.2026-01-01")}
+    names = {name: str(bulk.beside(Path(name))) for name in ("a.ndjson", "a.jsonl.gz", "a", "a.2026-01-01", "-")}
     assert names == {
         "a.ndjson": "a.rejects.ndjson",
-        "a.jsonl": "a.rejects.ndjson",
+        "a.jsonl.gz": "a.rejects.ndjson.gz",
         "a": "a.rejects.ndjson",
         "a.2026-01-01": "a.2026-01-01.rejects.ndjson",
+        "-": "None",
     }
