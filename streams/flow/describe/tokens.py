@@ -98,6 +98,14 @@ class Tokeniser:
         digest = hmac.digest(self._publish_keys[key_id], int(token).to_bytes(8, "big"), "sha256")
         return f"{key_id}:{digest[:16].hex()}"
 
+    def published(self, token: int) -> tuple[str, ...]:
+        """A state token under every publish key that is held, the current one first; nothing for nobody.
+
+        Only who holds the keys and sees the person can say that two published tokens are of one person. Whatever
+        carries them all says so to every reader, for as long as an older key is kept.
+        """
+        return tuple(self.publish(token, key_id) for key_id in self.publish_key_ids) if token else ()
+
 
 def load_keys(
     *,
