@@ -48,7 +48,7 @@ class Capped(Recorded):
 
     def wait(self, ms: int) -> None:
         """Let the wall clock go on."""
-        self._now_ms += ms
+        self.now_ms += ms
 
     def give(self, records: Iterable[Record], size: int = 20) -> None:
         """Feed so many records at a time."""
