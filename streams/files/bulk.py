@@ -28,7 +28,7 @@ from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading, writing
 from streams.files.driver import raw
-from streams.files.opening import FORMS, text_bytes
+from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
 from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parcel_buckets, spans
@@ -90,7 +90,7 @@ def judge_folder(
     one, the caller's main module must be safe to import. Raises FilesError for files that cannot be read or written.
     """
     paths = reading.find(folder)
-    rejects_path = rejects or beside(out)
+    rejects_path = rejects or writing.beside(out)
     writing.spare(paths, [path for path in (out, rejects_path, shadow) if path])
     found: list[Line] = []
     shadows: list[Line] = []
@@ -114,16 +114,6 @@ def judge_folder(
     tiers: Counter[str] = Counter(tier for *_, tier in found)
     lacking = bulk.missing, bulk.unreadable
     return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, len(shadows), *lacking)
-
-
-def beside(out: Path) -> Path | None:
-    """Where the rejects go: alerts.rejects.ndjson for alerts.ndjson, packed alike; None for standard output."""
-    if writing.standard(out):
-        return None
-    form = next((form for form in ("json", *FORMS) if out.name.endswith(f".{form}")), "")
-    name = out.name.removesuffix(f".{form}")
-    _, dot, packing = form.partition(".")
-    return out.with_name(f"{name}.rejects.ndjson{dot}{packing}")
 
 
 @contextmanager

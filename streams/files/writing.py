@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from streams.files.opening import FilesError
+from streams.files.opening import FORMS, FilesError
 
 STANDARD = ("-", "/dev/stdout")
 """Names of standard output."""
@@ -25,6 +25,16 @@ _OTHERS = (
 def standard(path: Path | None) -> bool:
     """Whether a path means standard output."""
     return path is not None and str(path) in STANDARD
+
+
+def beside(out: Path) -> Path | None:
+    """Where the rejects go: alerts.rejects.ndjson for alerts.ndjson, packed alike; None for standard output."""
+    if standard(out):
+        return None
+    form = next((form for form in ("json", *FORMS) if out.name.endswith(f".{form}")), "")
+    name = out.name.removesuffix(f".{form}")
+    _, dot, packing = form.partition(".")
+    return out.with_name(f"{name}.rejects.ndjson{dot}{packing}")
 
 
 def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
