@@ -80,11 +80,7 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     )
     yield _rules("合规规则" if zh else "Rules of compliance", compliance.rules, lang)
     yield _times(found, lang)
-    yield Table(
-        "首次离站前已查" if zh else "Checked before the parcel first departed",
-        ("比例",) if zh else ("share",),
-        ((proportion(found.before_departure, lang),),),
-    )
+    yield _in_time(found, lang)
     yield _stations(found, lang)
     yield _provinces(found, lang)
     if found.together:
@@ -144,6 +140,15 @@ def _times(found: Measures, lang: Language) -> Table:
         f"复核 {checks.pairs} 次，一致 {checks.agreed} 次，κ {kappa}"
         if zh
         else f"Double checks: {checks.pairs}, agreed {checks.agreed}, kappa {kappa}.",
+    )
+
+
+def _in_time(found: Measures, lang: Language) -> Table:
+    zh = lang == "zh"
+    return Table(
+        "首次离站前已查" if zh else "Checked before the parcel first departed",
+        ("比例",) if zh else ("share",),
+        ((proportion(found.before_departure, lang),),),
     )
 
 
