@@ -19,8 +19,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from rules import Catalogue, Rule, actions
-from schemas import topics
-from schemas.records import Alert, Reason, Source, Title
+from schemas.inputs import MOVEMENTS, SHIPMENTS
+from schemas.records import Alert, Reason, Scan, Source, Title
 from schemas.terms import Status, Tier
 from streams.flow import layout
 from streams.flow.batches import untail
@@ -212,7 +212,7 @@ def _shipped(head: np.void) -> dict[str, Any]:
 
 def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
     """Where the parcel can next be stopped: where it was last scanned, or where it goes once it has left there."""
-    scans = movements[movements["kind"] < layout.INSPECTION]
+    scans = movements[layout.kinds_of(Scan, movements["kind"])]
     if len(scans) == 0:
         return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])
     last = scans[-1]  # movements are kept in order of time
@@ -226,8 +226,8 @@ def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
     head = dossiers.heads[i]
     sources = []
     if head["present"]:
-        sources.append(Source(topic=topics.SHIPMENTS, partition=partition, offset=int(head["offset"])))
+        sources.append(Source(topic=SHIPMENTS.topic, partition=partition, offset=int(head["offset"])))
     for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT):
-        topic = topics.SCANS if row["kind"] < layout.INSPECTION else topics.INSPECTIONS
+        topic = MOVEMENTS[row["kind"] // layout.KINDS_EACH].topic
         sources.append(Source(topic=topic, partition=partition, offset=int(row["offset"])))
     return tuple(sources)
