@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import encode
-from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.flow.pipeline import Judged
 from streams.kafka.producer import Record
@@ -76,7 +76,7 @@ class EpochStep:
     @property
     def sources(self) -> set[int]:
         """Partitions that brought events; what agents send each other comes from elsewhere."""
-        return {batch.partition for batch in self.fresh if batch.topic in sources.TOPICS}
+        return {batch.partition for batch in self.fresh if batch.topic in INPUT_TOPICS}
 
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""

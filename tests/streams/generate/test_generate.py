@@ -32,7 +32,7 @@ def gather(traffic: Traffic) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {"shipment": [], "scan": [], "inspection": []}
     for chunk in traffic:
         for kind, rows in found.items():
-            rows += chunk.rows(kind)  # type: ignore[arg-type]
+            rows += chunk.rows(kind)
     return found
 
 

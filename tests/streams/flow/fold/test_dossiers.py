@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from schemas.columns import COLUMNS
-from schemas.records import Inspection, Scan, Shipment
+from schemas.inputs import MOVEMENTS
+from schemas.records import Shipment
 from streams.flow.batches import Answers, Movements, Uploads, untail
-from streams.flow.describe import describer
 from streams.flow.describe.describer import Describer
+from streams.flow.describe.movements import movements
 from streams.flow.fold import parcels
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.movements import MOVEMENTS_MAX
@@ -31,17 +32,11 @@ DESCRIBER = Describer.of(Settings(), COLUMNS)
 def step(store: MemoryStore, records: Sequence[Record], answers: Answers | None = None) -> Dossiers:
     """Fold records, all on partition 0."""
     shipments = [record for record in records if isinstance(record, Shipment)]
-    scans = [record for record in records if isinstance(record, Scan)]
-    checks = [record for record in records if isinstance(record, Inspection)]
+    moves = [(each, [record for record in records if isinstance(record, each.record)]) for each in MOVEMENTS]
     touched = parcels.fold(
         store,
         DESCRIBER.uploads(shipments, [0] * len(shipments), range(len(shipments))),
-        Movements.joined(
-            [
-                describer.scans(scans, [0] * len(scans), range(len(scans))),
-                describer.inspections(checks, [0] * len(checks), range(len(checks))),
-            ]
-        ),
+        Movements.joined([movements(each, some, [0] * len(some), range(len(some))) for each, some in moves]),
         answers or Answers.none(),
     )
     touched.save(store)
