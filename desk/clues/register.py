@@ -54,6 +54,11 @@ class Register:
         return None
 
     @property
+    def outlet_places(self) -> dict[str, str]:
+        """Code of the place of each outlet, GB/T 2260."""
+        return {name: outlet.adcode for name, outlet in self._outlets.items()}
+
+    @property
     def capacities(self) -> dict[str, int]:
         """Clues a working day, of the stations that state it."""
         return {name: station.capacity for name, station in self.stations.items() if station.capacity is not None}
