@@ -28,7 +28,7 @@ from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading, writing
 from streams.files.driver import raw
-from streams.files.opening import text_bytes
+from streams.files.opening import PARQUET, form_of, text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
 from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parcel_buckets, spans
@@ -39,6 +39,7 @@ from streams.flow.fold import histories
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import END
 from streams.flow.fold.parcels import fold
+from streams.flow.front.reader import Front
 from streams.flow.pipeline import Judged, Parcels
 from streams.flow.reference import EMPTY, Reference
 from streams.settings import Settings
@@ -241,9 +242,11 @@ class Steps:
         self._bucket_rows_max = settings.observations_per_bucket_max
         self._spill = spill
 
-    def read(self, batches: Sequence[Batch]) -> Read:
+    def read(self, parts: Sequence[Lines | Batch]) -> Read:
         """Decode and describe lines."""
         out = Judged()
+        front = self.agents[0].front
+        batches = [part.batch(front) if isinstance(part, Lines) else part for part in parts]
         uploads, movements = zip(*(self.agents[0].read([batch], out) for batch in batches), strict=True)
         parcels = _parcels(uploads)
         tails = np.array([tail for part in uploads for tail in part.tails], dtype=np.bytes_)
@@ -299,26 +302,53 @@ class AlertSteps(Steps):
         return len(touched.parcels), (found, shadows)
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of a file on their way to whoever reads them: as one object, since a list of them takes long to send."""
+
+    topic: str
+    first: int  # number of the first line
+    block: reading.Block
+
+    def batch(self, front: Front) -> Batch:
+        """As values."""
+        values = self.block.clean() if self.block.unclean else front.lines(self.block.text)
+        return raw(self.topic, _PARTITION, values, self.first)
+
+
 def _lines(
     paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
-) -> Iterator[tuple[list[Batch]]]:
+) -> Iterator[tuple[list[Lines | Batch]]]:
     """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
     total = max(sum(path.stat().st_size for path in paths.values()), 1)
     before = gathered = 0
-    batches: list[Batch] = []
+    parts: list[Lines | Batch] = []
     for topic, path in paths.items():
-        for piece in reading.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
-            lengths |= {(topic, piece.first + at): length for at, length in piece.cut.items()}
-            batches.append(raw(topic, _PARTITION, piece.values, piece.first))
-            gathered += sum(map(len, piece.values))
+        for part, size, read_bytes in _parts(topic, path, bytes_max):
+            if isinstance(part, Lines):
+                lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
+            parts.append(part)
+            gathered += size
             if gathered >= SHARE_BYTES:
-                shares.append((before + piece.read_bytes) / total)
-                yield (batches,)
-                batches, gathered = [], 0
+                shares.append((before + read_bytes) / total)
+                yield (parts,)
+                parts, gathered = [], 0
         before += path.stat().st_size
-    if batches:
+    if parts:
         shares.append(1.0)
-        yield (batches,)
+        yield (parts,)
+
+
+def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[tuple[Lines | Batch, int, int]]:
+    """A file in parts, with the bytes of each, and those of the file up to its end."""
+    if form_of(path) == PARQUET:
+        for piece in reading.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
+            yield raw(topic, _PARTITION, piece.values, piece.first), sum(map(len, piece.values)), piece.read_bytes
+        return
+    number = 0
+    for block in reading.blocks(path, bytes_max):
+        yield Lines(topic, number, block), len(block.text), block.read_bytes
+        number += block.text.count(b"\n") + 1
 
 
 def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
