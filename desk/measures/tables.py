@@ -165,7 +165,7 @@ def _provinces(found: Measures, lang: Language) -> Table:
         ),
         f"少于 30 的不显示；{hidden} 个省份因此未列。≠：与其余各省明显不同（Benjamini–Hochberg，10 %）。"
         if zh
-        else f"Fewer than 30 are not shown, which leaves out {hidden} of the provinces. ≠: not as in the other provinces "
+        else f"Fewer than 30 are not shown, which leaves out {hidden} of the provinces. ≠: not as in the others "
         "(Benjamini–Hochberg at 10 %).",
     )
 
