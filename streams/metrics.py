@@ -59,6 +59,8 @@ class Metrics:
         self.waiting = self._gauge("waiting_parcels", "Parcels that wait for what may turn out to be missing.")
         self.overdue = self._counter("overdue_parcels", "Parcels judged because a deadline has passed.")
 
+        self.tallies = self._counter("tallies", "Tallies published.")
+
         # The commit
         self.epoch_seconds = self._histogram(
             "epoch_seconds", "From the first fetch of an epoch to its commit.", COMMIT_BUCKETS

@@ -17,6 +17,7 @@ from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
+from streams.flow.fold.tallies import Published
 from streams.flow.pipeline import Histories, Judged, Parcels, refused
 from streams.flow.rejudge import Sweeper
 from streams.flow.sources import SOURCES
@@ -45,9 +46,10 @@ class Offline:
         co_located: Iterable[int] = (),
         now_ms: int = 0,
         kept: Retention | None = None,
+        tally_ms: int = 0,
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
-        kept: how long what is known is kept, see `forget`; None: for ever.
+        kept: how long what is known is kept, see `forget`; None: for ever. tally_ms: 0: parcels are not counted.
         """
         self.alerts: dict[bytes, Alert] = {}
         self.shadows: dict[bytes, Shadow] = {}
@@ -70,6 +72,7 @@ class Offline:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
             kept=kept,
+            tally_ms=tally_ms,
         )
         self._parcels.co_located = frozenset(co_located)
         self._reference = self._parcels.reference_reader()
@@ -123,6 +126,10 @@ class Offline:
                 while rows := step(partitions, until):
                     looked += rows
         return looked
+
+    def tallies(self) -> list[Published]:
+        """Every tally that has changed since the last call."""
+        return [] if self._parcels.tallies is None else self._parcels.tallies.flush()
 
     @property
     def stores(self) -> tuple[MemoryStore, MemoryStore]:

@@ -56,6 +56,7 @@ class CountingParcels:
         self.timers = parcels.timers
         self.co_located: frozenset[int] = frozenset()
         self.expiry: Expiry | None = None  # counts are kept for ever
+        self.tallies = None
         self._partitions = parcels._partitions
 
     def read_ahead(self, batch: Batch) -> Batch:
@@ -101,7 +102,7 @@ class CountingParcels:
             row = changed[partition, key] = list(_COUNTS.unpack(stored[1:]) if stored else (0, 0, 0))
         return row
 
-    def restore_timers(self, kept: Iterable[object], cancelled: Callable[[], bool]) -> PartitionTimers:
+    def restore(self, number: int, kept: Iterable[object], cancelled: Callable[[], bool]) -> PartitionTimers:
         """Nothing is to be found, but all of it is read."""
         for _ in kept:
             pass
