@@ -77,9 +77,7 @@ class Metrics:
         # Reference data
         self.reference_records = self._gauge("reference_records", "Reference records in force.", "kind")
         self.reference_silent = self._gauge(
-            "reference_silent",
-            "1: every record of this kind was refused; rules that read it do not know.",
-            "kind",
+            "reference_silent", "1: every record of this kind was refused; rules that read it do not know.", "kind"
         )
         self.sweeps = self._counter("sweeps", "Sweeps of a partition that came to their end.")
         self.swept_parcels = self._counter("swept_parcels", "Kept parcels that sweeps have gone through.")

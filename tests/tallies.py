@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from math import inf
 
 import msgspec
 import polars as pl
 
 from schemas.desk import Tally
-from schemas.records import Alert, Inspection, Scan
-from schemas.reference import Enterprise
+from schemas.records import Alert, Inspection, Scan, Shipment
+from schemas.reference import Enterprise, Outlet
 from streams.flow.describe.goods import describe_goods
 from tests import reference
 from tests.reference import COUNTRIES, HOUR, ORIGINS, Register, plain, standing
@@ -93,18 +94,15 @@ def _shipments(records: list[Record]) -> pl.DataFrame:
     """The upload that stands of each parcel, with what it says by itself and what the register says of it."""
     register, stand = Register(records), standing(records)
     outlets = cache(register.outlet)
-    staff = {(plain(one.carrier_code), plain(one.courier_id)): one.left_at for one in register.couriers}
+    staff: dict[tuple[str, str], float] = {}
+    for one in register.couriers:
+        code = plain(one.carrier_code), plain(one.courier_id)
+        staff[code] = max(staff.get(code, 0), inf if one.left_at is None else one.left_at)
     carriers = {carrier for carrier, _ in staff}
     rows = []
     for parcel, s in stand.items():
         facts = reference._facts(s)
-        outlet = outlets(s.outlet_id)
-        licence = register.licence(outlet, s.picked_up_at) if outlet else None
-        service = {"domestic": "domestic", "hmt": "hmt"}.get(s.direction, "international")
-        covered = isinstance(licence, Enterprise) and outlet is not None and service in licence.licence_scopes
-        covered = covered and any(outlet.adcode.startswith(area) for area in licence.licence_adcodes)
         courier = plain(s.carrier_code), plain(s.courier_id)
-        there = courier in staff and (staff[courier] is None or (staff[courier] or 0) > s.picked_up_at)
         rows.append(
             {
                 "parcel": parcel,
@@ -118,8 +116,8 @@ def _shipments(records: list[Record]) -> pl.DataFrame:
                 and bool(plain(s.sender_id_no).strip(" -"))
                 and reference._number_invalid(facts) is not True,
                 "late": (s.picked_up_at if s.recorded_at is None else s.recorded_at) - s.picked_up_at > HOUR,
-                "licensed": None if outlet is None or licence is None else covered,
-                "registered": there if courier[0] in carriers else None,
+                "licensed": _licensed(s, register, outlets(s.outlet_id)),
+                "registered": staff.get(courier, 0) > s.picked_up_at if courier[0] in carriers else None,
             }
         )
     goods = [
@@ -129,6 +127,15 @@ def _shipments(records: list[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None).with_columns(
         day=day, form=describe_goods(*goods)["goods_class"]
     )
+
+
+def _licensed(s: Shipment, register: Register, outlet: Outlet | None) -> bool | None:
+    licence = None if outlet is None else register.licence(outlet, s.picked_up_at)
+    if outlet is None or not isinstance(licence, Enterprise):
+        return None if licence is None else False
+    service = {"domestic": "domestic", "hmt": "hmt"}.get(s.direction, "international")
+    here = any(outlet.adcode.startswith(area) for area in licence.licence_adcodes)
+    return here and service in licence.licence_scopes
 
 
 def _journeys(records: list[Record], home: tuple[str, ...]) -> pl.DataFrame:

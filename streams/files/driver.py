@@ -18,7 +18,8 @@ from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
 from streams.flow.fold.tallies import Published
-from streams.flow.pipeline import Histories, Judged, Parcels, refused
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Histories, Parcels, refused
 from streams.flow.rejudge import Sweeper
 from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Retention

@@ -6,23 +6,21 @@ differs.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
-from schemas.apart import Notice
 from schemas.records import Reject
 from schemas.rulesets import Held
 from streams.flow import layout
-from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
+from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack
 from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
-from streams.flow.emit import Emitted, emit
+from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
 from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.duties import counted
@@ -30,45 +28,17 @@ from streams.flow.fold.journey import ABSENCES
 from streams.flow.fold.tallies import Tallies
 from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, count_answers, judge
+from streams.flow.judged import Judged
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
-from streams.flow.shadow import Shadowed, shadow
+from streams.flow.shadow import shadow
 from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
-
-
-@dataclass(slots=True)
-class Judged:
-    """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
-
-    observations: list[tuple[int, bytes]] = field(default_factory=list)
-    facts: list[tuple[int, bytes]] = field(default_factory=list)
-    alerts: list[Emitted] = field(default_factory=list)
-    shadows: list[Shadowed] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
-    rejects: list[Reject] = field(default_factory=list)
-    verdicts: Verdicts | None = None
-    events: Counter[str] = field(default_factory=Counter)
-    touched: dossiers.Dossiers | None = None
-    strange: int = 0  # events that the native front end, where it is used, left to Python
-    due: int = 0  # parcels that were judged because the watermark has passed a deadline
-    behind: bool = False  # of such parcels there are more
-
-    def named_answers(self) -> dict[str, dict[str, bool | None]]:
-        """The answers of this step by parcel, for those who ask about rules rather than alerts."""
-        if self.verdicts is None or self.touched is None:
-            return {}
-        tails = (untail(self.touched.tails[row]) for row in self.verdicts.rows.tolist())
-        return {
-            f"{carrier}:{number}": row
-            for (_, carrier, number, *_), row in zip(tails, self.verdicts.answers.to_dicts(), strict=True)
-        }
 
 
 class Parcels:

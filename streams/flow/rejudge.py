@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from schemas.records import Reject
 from streams.flow.judge import joins
-from streams.flow.pipeline import Judged, Parcels
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Parcels
 from streams.state.format import FORMAT
 from streams.state.store import FIRST
 

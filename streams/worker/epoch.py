@@ -12,7 +12,7 @@ from schemas.records import encode
 from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.flow.fold.tallies import Published
-from streams.flow.pipeline import Judged
+from streams.flow.judged import Judged
 from streams.kafka.producer import Record
 from streams.metrics import Metrics
 

@@ -20,5 +20,5 @@ async def publish(worker: Host) -> None:
             async with worker.step([]) as step:
                 if not worker.ready:
                     break
-                step.tallied(await worker.run(tallies.publish, int(time.time() * 1000)))
+                step.tallied(await worker.run(tallies.publish, int(time.monotonic() * 1000)))
                 more = tallies.more

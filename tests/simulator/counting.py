@@ -18,7 +18,8 @@ from schemas import topics
 from schemas.records import Alert, Reject
 from streams.flow.batches import Batch
 from streams.flow.emit import Emitted
-from streams.flow.pipeline import Histories, Judged, Parcels
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Histories, Parcels
 from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers

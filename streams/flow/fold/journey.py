@@ -49,7 +49,6 @@ def _inspection(name: str) -> int:
 
 _PICKED_UP, _DEPARTED, _DELIVERED = _scan("picked_up"), _scan("departed"), _scan("delivered")
 _OUT_FOR_DELIVERY = _scan("out_for_delivery")
-_LAST = (_DELIVERED, _scan("returned"))
 _OPEN_BOX, _XRAY, _SECOND_XRAY = _inspection("open_box"), _inspection("xray"), _inspection("second_xray")
 _PASS = layout.RESULTS.index("pass")
 
@@ -274,15 +273,6 @@ class Journeys:
         there = self.delivered_elsewhere_at != NEVER
         hours = (np.where(there, self.delivered_elsewhere_at, 0) - self.heads["picked_up_at"]) / HOUR_MS
         return _column(hours, there & self.present)
-
-
-def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
-    """Which parcels have been scanned, and not yet at their end."""
-    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
-    of = np.repeat(np.arange(len(heads)), heads["movements"])
-    scanned = np.bincount(of[rows["kind"] < layout.INSPECTION], minlength=len(heads)) > 0
-    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
-    return np.asarray(scanned & ~ended)
 
 
 def _runs(of: Ints) -> tuple[Mask, Ints]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from streams.flow import layout
 from streams.flow.fold.dossiers import Dossiers, read
-from streams.flow.fold.journey import under_way
 from streams.flow.fold.tallies import BASE, Tallies
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
 from streams.flow.time.expiry_index import ExpiryIndex
@@ -32,6 +31,7 @@ ROWS_MAX: Final = 5_000
 """About so many keys are looked at in one step."""
 TALLIES_OPEN_MS: Final = 30 * DAY_MS
 """A parcel whose upload comes later than so long after parcels of its day were forgotten counts nowhere."""
+_LAST = [layout.SCAN_TYPES.index(name) for name in ("delivered", "returned")]
 _MARK = b"\x00forgotten"  # up to when parcels were, by partition
 
 
@@ -191,3 +191,12 @@ def _newest(dossiers: Dossiers, rows: Ints, most: int) -> Ints:
     believed = at <= most
     np.maximum.at(newest, of[believed], at[believed])
     return newest
+
+
+def under_way(heads: NDArray[np.void], movements: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Which parcels have been scanned, and not yet at their end."""
+    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+    of = np.repeat(np.arange(len(heads)), heads["movements"])
+    scanned = np.bincount(of[rows["kind"] < layout.INSPECTION], minlength=len(heads)) > 0
+    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
+    return np.asarray(scanned & ~ended)
