@@ -135,12 +135,8 @@ def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
     for row, goods_class in enumerate(classes):
         yield {
             "goods_class": goods_class,
-            **{name: _published(int(column[row]), tokens) for name, column in columns.items()},
+            **{name: tokens.published(int(column[row])) for name, column in columns.items()},
         }
-
-
-def _published(token: int, tokens: Tokeniser) -> tuple[str, ...]:
-    return tuple(tokens.publish(token, key_id) for key_id in tokens.publish_key_ids) if token else ()
 
 
 def masked(name: str | None) -> str | None:

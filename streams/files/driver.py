@@ -50,6 +50,7 @@ class Offline:
         tally_ms: int = 0,
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
+        now_ms: the clock, which a caller that plays a stream moves on between two calls; 0: nothing falls due by it.
         kept: how long what is known is kept, see `forget`; None: for ever. tally_ms: 0: parcels are not counted.
         """
         self.alerts: dict[bytes, Alert] = {}
@@ -60,7 +61,7 @@ class Offline:
         self.evidence: dict[str, dict[str, Any]] = {}
         """By parcel, the columns that the catalogue reads or shows, as last judged."""
         self.keep_answers = False
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._partitions = partitions
         self._stores = (MemoryStore(), MemoryStore())
         self._histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
@@ -86,13 +87,13 @@ class Offline:
             self._refer(references)
             batches = [batch for batch in batches if batch.topic != topics.REFERENCE]
         while batches:
-            judged = self._parcels.step(batches, self._now_ms)
+            judged = self._parcels.step(batches, self.now_ms)
             self._keep(judged)
             facts = judged.facts
             if judged.observations:
                 facts += self._histories.step(_batches(topics.OBSERVATIONS, judged.observations))
             batches = _batches(topics.FACTS, facts)
-        self._settle(ReadProgress(), self._now_ms)
+        self._settle(ReadProgress(), self.now_ms)
 
     def _refer(self, batches: Sequence[Batch]) -> None:
         """Take reference records, and judge again what they touch."""
@@ -102,7 +103,7 @@ class Offline:
             self._sweeper.rejects = [*self._sweeper.rejects, *(refused(batch, each) for each in bad)]
         self._parcels.reference = self._reference.build()
         self._sweeper.begin(range(self._partitions))
-        while (swept := self._sweeper.step(self._now_ms)) is not None:
+        while (swept := self._sweeper.step(self.now_ms)) is not None:
             self._keep(swept.judged)
 
     def close(self, event_time: int = END) -> None:
@@ -114,7 +115,7 @@ class Offline:
         timers, behind = self._parcels.timers, True
         timers.settle(dict.fromkeys(timers.partitions, progress), 0, until)
         while behind:
-            judged = self._parcels.settle({}, 0, self._now_ms)
+            judged = self._parcels.settle({}, 0, self.now_ms)
             self._keep(judged)
             behind = judged.behind
 

@@ -26,7 +26,7 @@ from schemas.records import Inspection, Record, Scan, Shipment
 from schemas.reference import Courier, Enterprise, Facility, Holiday, Machine, Outlet, Station
 from schemas.refusals import UnreadableError, explain
 from schemas.terms import DEFERRED, ID_FORM, RejectReason
-from streams.flow.spellings import as_integer, as_normal, coded
+from streams.flow.spellings import as_integer, as_normal, coded, has_marks, unmarked
 
 Kind = Literal[
     "shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine", "facility", "station", "holiday"
@@ -124,6 +124,8 @@ class _Reader(Generic[T]):
             whole = b"\n".join(texts)
         rows, suspects = self._quick(texts)
         suspects |= _over(texts, whole, limits, all_objects=not suspects) | self._misformed(rows, whole)
+        if has_marks(whole):
+            suspects |= {i for i, text in enumerate(texts) if unmarked(text) is not text}
         for index in sorted(suspects):
             try:
                 rows[index] = self._careful(values[index], limits)
@@ -288,6 +290,7 @@ def _plain(value: bytes | None, limits: Limits) -> bytes:
     text = unframed(value)
     if not text:
         raise UnreadableError("empty", "nothing behind the frame")
+    text = unmarked(text)
     try:
         text.decode()
     except UnicodeDecodeError as error:

@@ -1,7 +1,8 @@
 """Alerts: the verdicts that changed, as upserts by parcel.
 
 The content of an alert is a function of the dossier, the catalogue and the settings. Only `detected_at` and `sources`
-depend on when and where the worker read; they take no part in deciding whether an alert is news.
+depend on when and where the worker read, and tokens on the keys of the day; they take no part in deciding whether an
+alert is news.
 """
 
 from __future__ import annotations
@@ -51,27 +52,28 @@ def emit(
     *,
     gate: Gate,
     emit_from: int,
-    publish: Callable[[int], str],
+    published: Callable[[int], tuple[str, ...]],
     now_ms: int,
 ) -> list[Emitted]:
-    """The alerts whose content is news, marked as emitted in their dossiers.
+    """The alerts whose content is news, marked as emitted in their dossiers. Of one that is withdrawn nothing is.
 
     gate: which alerts are not to open yet, and what the others may say, see `streams.flow.flood`. emit_from: index
     into TIERS.
-    publish: makes the shown token of a stored one. now_ms: wall clock, for `detected_at`.
+    published: makes the shown tokens of a stored one, the current one first. now_ms: wall clock, for `detected_at`.
     """
     heads = dossiers.heads
     opens = gate.tier >= emit_from
-    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~gate.deferred)
+    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] == OPEN)) & ~gate.deferred)
     if len(due) == 0:
         return []
     evidence = verdicts.evidence(due)
     answers = verdicts.answers[due].rows()
     revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
+    full = gate.score == verdicts.score
     out = []
     for position, row in enumerate(due.tolist()):
         i = int(verdicts.rows[row])
-        held = gate.counted(row, _yes(catalogue, answers[position]))
+        held = {} if full[row] else gate.counted(row, _yes(catalogue, answers[position]))
         reasons, unknown = explained(catalogue, answers[position], evidence[position], held)
         alert = _alert(
             dossiers,
@@ -81,9 +83,9 @@ def emit(
             score=int(gate.score[row]),
             reasons=tuple(reasons),
             unknown=tuple(unknown),
-            revision=revisions[position],
+            # What rules that are held back would add comes upon the same facts, once they are released.
+            revision=2 * revisions[position] + int(full[row]),
             catalogue=catalogue,
-            publish=publish,
         )
         content = xxhash.xxh3_64_intdigest(_encode(alert))
         if content == int(heads["content"][i]):
@@ -92,7 +94,8 @@ def emit(
         heads["emitted"][i] = OPEN if opens[row] else WITHDRAWN
         heads["sent"][i] = alert.score
         dossiers.changed[i] = True
-        alert = msgspec.structs.replace(alert, detected_at=now_ms, sources=_sources(dossiers, i))
+        persons = _persons(heads[i], published)
+        alert = msgspec.structs.replace(alert, detected_at=now_ms, sources=_sources(dossiers, i), **persons)
         key = f"{alert.carrier_code}:{alert.waybill_no}".encode()
         out.append(Emitted(dossiers.partitions[i], key, _encode(alert), alert))
     return out
@@ -159,7 +162,6 @@ def _alert(
     unknown: tuple[str, ...],
     revision: int,
     catalogue: Catalogue,
-    publish: Callable[[int], str],
 ) -> Alert:
     head = dossiers.heads[i]
     _, carrier_code, waybill_no, outlet_id, courier_id = untail(dossiers.tails[i])
@@ -178,14 +180,21 @@ def _alert(
         waybill_no=waybill_no,
         outlet_id=outlet_id,
         courier_id=courier_id,
-        sender_token=publish(int(head["sender"])) if head["sender"] else None,
-        recipient_token=publish(int(head["recipient"])) if head["recipient"] else None,
         **_shipped(head),
         happened_at=max(int(head["picked_up_at"]), int(movements["at"].max()) if len(movements) else 0),
         detected_at=0,
         catalogue=catalogue.fingerprint,
         sources=(),
     )
+
+
+def _persons(head: np.void, published: Callable[[int], tuple[str, ...]]) -> dict[str, Any]:
+    """Sender and recipient as tokens: of the current key, and of older ones that are held."""
+    found: dict[str, Any] = {}
+    for name in ("sender", "recipient"):
+        current, *earlier = published(int(head[name])) or (None,)
+        found |= {f"{name}_token": current, f"earlier_{name}_tokens": tuple(earlier)}
+    return found
 
 
 def _shipped(head: np.void) -> dict[str, Any]:

@@ -281,7 +281,7 @@ class Parcels:
             self.catalogue,
             gate=gate,
             emit_from=self._emit_from,
-            publish=self._describer.tokens.publish,
+            published=self._describer.tokens.published,
             now_ms=now_ms,
         )
         out.shadows = shadow(

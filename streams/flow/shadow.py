@@ -53,7 +53,7 @@ def shadow(
     holds = gate.deferred.copy()
     if catalogue.shadow:
         holds |= verdicts.answers.select(pl.any_horizontal(catalogue.shadow).fill_null(False)).to_series().to_numpy()
-    due = np.flatnonzero(holds | (heads["shadowed"][verdicts.rows] != 0))
+    due = np.flatnonzero(holds | np.isin(heads["shadowed"][verdicts.rows], (OPEN, HELD)))
     if len(due) == 0:
         return []
     evidence = verdicts.evidence(due)

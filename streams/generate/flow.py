@@ -32,6 +32,8 @@ from streams.settings import PRIORITY_ORIGINS
 START_AT = 1_762_099_200_000  # 2025-11-03 00:00 in China
 HOME_ADCODES = ("430421",)
 PARCELS_MAX = 50_000_000  # beyond it the spaces of phones and ID numbers would repeat
+POPULATIONS = 3
+POPULATION_SLOTS = 5_000_000  # persons of each kind
 PLANTED_SET = 120  # parcels of one instance of every pattern, roughly
 UTC8_MS = 8 * HOUR_MS
 # Parcels by hour of the day in China: little at night, most in the late afternoon (our guess).
@@ -41,11 +43,12 @@ SEAM_MS = 300_000  # a check at the counter is recorded up to so long before its
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records that arrive in one slice of time, each frame in order of arrival."""
+    """Records that arrive in one slice of time, each frame in order of arrival. until: its end, epoch ms."""
 
     shipments: pl.DataFrame
     scans: pl.DataFrame
     inspections: pl.DataFrame
+    until: int
 
     def __len__(self) -> int:
         return len(self.shipments) + len(self.scans) + len(self.inspections)
@@ -61,7 +64,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make. Times are epoch ms, shares are of 1, rates are averages per parcel."""
+    """What to make. Times are epoch ms, shares are of 1, rates are averages per parcel.
+
+    population: traffics of one seed and of different populations share no person, outlet, device or parcel.
+    plain_cases: a planted parcel is plain but for what makes its case; else it varies like any other, unmasked.
+    """
 
     parcels: int
     seed: int
@@ -75,6 +82,8 @@ class Plan:
     planted_share: float = 0.01
     home_adcodes: tuple[str, ...] = HOME_ADCODES
     chunk_parcels: int = 50_000
+    population: int = 0
+    plain_cases: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.parcels <= PARCELS_MAX:
@@ -90,6 +99,10 @@ class Plan:
         for name in ("retail_share", "late_share", "duplicate_share", "planted_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: from 0 to 1, not {getattr(self, name)}")
+        if not 0 <= self.population < POPULATIONS:
+            raise ValueError(f"population: from 0 to {POPULATIONS - 1}, not {self.population}")
+        if self.population and self.parcels > POPULATION_SLOTS:
+            raise ValueError(f"parcels: at most {POPULATION_SLOTS} of a population apart, not {self.parcels}")
         if self.chunk_parcels < 1:
             raise ValueError(f"chunk_parcels: at least 1, not {self.chunk_parcels}")
 
@@ -102,17 +115,18 @@ def generate(parcels: int, seed: int, **more: Any) -> Traffic:
 class Traffic:
     """The traffic of one plan; iterate over it for its chunks, as often as wanted."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, patterns: dict[str, planted.Pattern] = PATTERNS) -> None:
         self.plan = plan
-        self._people = People(plan.seed)
-        self._world = World(self._people, plan.seed, plan.parcels, plan.days, plan.start_at)
+        self._people = People(plan.seed, plan.population * POPULATION_SLOTS)
+        self._world = World(self._people, plan.seed, plan.parcels, plan.days, plan.start_at, plan.population)
         stage = planted.Stage(
-            self._world, self._people, np.random.default_rng([plan.seed, 11]), plan.home_adcodes,
-            plan.start_at, round(plan.days * DAY_MS),
+            self._world, self._people, np.random.default_rng([plan.seed, 11, plan.population]), plan.home_adcodes,
+            plan.start_at, round(plan.days * DAY_MS), plan.population,
         )  # fmt: skip
         wanted = max(round(plan.parcels * plan.planted_share), min(plan.parcels // 4, PLANTED_SET))
-        self._plants = planted.plan(stage, PATTERNS, wanted if plan.planted_share else 0, first_number=0)
-        self._planted_shipments = planted.records(stage, self._plants, plan.seed)
+        self._first = plan.population * PARCELS_MAX
+        self._plants = planted.plan(stage, patterns, wanted if plan.planted_share else 0, self._first)
+        self._planted_shipments = planted.records(stage, self._plants, plan.seed, plain_cases=plan.plain_cases)
         self._second_xray = (self._world.places_with(PRIORITY_ORIGINS), stage.home_places)
 
     @property
@@ -122,7 +136,7 @@ class Traffic:
 
     @property
     def truth(self) -> pl.DataFrame:
-        """Planted parcels: parcel, pattern, rules (must say yes), quiet (must not)."""
+        """Planted parcels: parcel, pattern, case (one instance of it), rules (must say yes), quiet (must not)."""
         return planted.truth(self._plants, self._world, self.plan.seed)
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -144,9 +158,9 @@ class Traffic:
     def _make(self, pending: _Pending, n: int, first: int, times: NDArray[np.int64], since: int, until: int) -> None:
         """All events of the parcels accepted in one slice, ordinary and planted ([since, until) by time)."""
         plan, world = self.plan, self._world
-        rng = np.random.default_rng([plan.seed, 12, n])
+        rng = np.random.default_rng([plan.seed, 12, n, plan.population])
         shares = Shares(plan.retail_share, plan.late_share, plan.duplicate_share)
-        numbers = len(self._plants) + first + np.arange(len(times), dtype=np.int64)
+        numbers = self._first + len(self._plants) + first + np.arange(len(times), dtype=np.int64)
         parcels = ordinary(world, rng, numbers, times, shares, plan.parcels, plan.days)
         frame = shipments(world, self._people, rng, parcels, plan.seed)
 
@@ -190,12 +204,13 @@ class _Pending:
             due["shipment"].select(SHIPMENT.keys()),
             scan_columns(due["scan"], self._world, self._seed),
             inspection_columns(due["inspection"], self._world, self._seed),
+            until,
         )
 
 
 def _times(plan: Plan, count: int) -> NDArray[np.int64]:
     """Times of acceptance, sorted, spread over the hours of the days as HOURS says."""
-    rng = np.random.default_rng([plan.seed, 13])
+    rng = np.random.default_rng([plan.seed, 13, plan.population])
     hours = np.arange(int(np.ceil(plan.days * 24)))
     length = np.minimum(1.0, plan.days * 24 - hours)
     first = (plan.start_at + UTC8_MS) // HOUR_MS

@@ -55,7 +55,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
 
 def committer_of(settings: Settings) -> Callable[[Stores], Committer]:
     """What makes the committer of a worker with these settings."""
-    return partial(Committer, {**client(settings), **producing(settings)}, slot(settings))
+    return partial(Committer, {**client(settings), **producing(settings)}, slot(settings), native=settings.native)
 
 
 def link_of(

@@ -78,7 +78,8 @@ def wanted(records: list[Record], rules: Path | None, number: int) -> Alerts:
     run.feed(Recorded().batches(records))
     run.close()
     return comparable(
-        msgspec.structs.replace(alert, revision=alert.revision + number * BETWEEN_FACTS) for alert in run.open_alerts()
+        msgspec.structs.replace(alert, revision=alert.revision + 2 * number * BETWEEN_FACTS)
+        for alert in run.open_alerts()
     )
 
 

@@ -25,7 +25,7 @@ BETWEEN_CHARS_MAX = 6  # between a term and what says that the goods are about i
 # As how common a word a term is taken, to weigh it against the words around it: see `words`.
 COUNT_OF_TERM, COUNT_OF_DISGUISE = 500, 50
 CHARS_WEIGHED_MAX = 4  # of a term: no words cut a longer one
-LIKE_MAX = 64  # disguised terms of a name that are looked at
+LIKE_MAX = 16  # disguised terms of a name that are looked at: to weigh one costs some 50 µs
 
 
 _ALONE = (Use.ALONE, Use.HINT_ALONE)

@@ -4,6 +4,8 @@
 //! what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
 mod batch;
+#[cfg(feature = "python")]
+mod client;
 mod goods;
 mod identity;
 mod json;

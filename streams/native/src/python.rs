@@ -3,9 +3,10 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
 
 use crate::batch::{numbered, Texts};
+use crate::client::Producer;
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
 use crate::people;
@@ -26,13 +27,14 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{inspections, scans, PyDescriber};
+    use super::{inspections, scans, PyDescriber, PyProducer};
 
     use super::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("FINGERPRINT", tables::FINGERPRINT)
+        module.add("FINGERPRINT", tables::FINGERPRINT)?;
+        module.add("SOURCES", option_env!("WAYBILL_SOURCES").unwrap_or_default())
     }
 }
 
@@ -137,6 +139,34 @@ impl PyDescriber {
         let said: Vec<(String, u8, u16, u32, u8)> = self.read_goods.call1(py, (names.clone(),))?.extract(py)?;
         let said = said.into_iter().map(|(norm, class, flags, term, trick)| Said { norm, class, flags, term, trick });
         Ok(names.into_iter().zip(said).collect())
+    }
+}
+
+/// A producer of confluent-kafka's, to which records go without an object for each.
+#[pyclass(frozen, name = "Producer")]
+struct PyProducer {
+    producer: Producer,
+    _client: Py<PyAny>, // lives as long
+}
+
+#[pymethods]
+impl PyProducer {
+    /// library: where the client's librdkafka lies. name: what the client's begins with.
+    #[new]
+    fn new(client: Bound<'_, PyAny>, library: &str, name: &str) -> PyResult<Self> {
+        let producer = Producer::of(library, &client, name);
+        let producer = producer.ok_or_else(|| PyValueError::new_err("not a client that is known here"))?;
+        Ok(PyProducer { producer, _client: client.unbind() })
+    }
+
+    /// Queue keys with their values for a partition, in their order; how many were taken.
+    fn produce(&self, py: Python<'_>, topic: &str, partition: i32, changes: &Bound<'_, PyDict>) -> PyResult<usize> {
+        let held: Vec<(Bound<'_, PyBytes>, Option<Bound<'_, PyBytes>>)> =
+            changes.iter().map(|(key, value)| Ok((key.extract()?, value.extract()?))).collect::<PyResult<_>>()?;
+        let changes: Vec<_> =
+            held.iter().map(|(key, value)| (key.as_bytes(), value.as_ref().map(|value| value.as_bytes()))).collect();
+        py.detach(|| self.producer.produce(topic, partition, &changes))
+            .ok_or_else(|| PyValueError::new_err("topic: it cannot be written to"))
     }
 }
 

@@ -26,6 +26,7 @@ from streams.files.bulk import judge_folder
 from streams.files.driver import TOPIC_OF, Offline
 from streams.files.opening import FilesError
 from streams.files.reading import EVENTS, NAMES
+from streams.files.writing import beside
 from streams.generate import generate, write
 from streams.settings import Settings
 from tests import reference, worlds
@@ -407,10 +408,11 @@ def test_an_unreadable_file_leaves_the_earlier_alerts(folder: Path, tmp_path: Pa
 
 
 def test_every_file_named_like_the_alerts_has_its_own_rejects() -> None:
-    names = {name: bulk.beside(Path(name)).name for name in ("a.ndjson", "a.jsonl", "a", "a.2026-01-01")}
+    names = {name: str(beside(Path(name))) for name in ("a.ndjson", "a.jsonl.gz", "a", "a.2026-01-01", "-")}
     assert names == {
         "a.ndjson": "a.rejects.ndjson",
-        "a.jsonl": "a.rejects.ndjson",
+        "a.jsonl.gz": "a.rejects.ndjson.gz",
         "a": "a.rejects.ndjson",
         "a.2026-01-01": "a.2026-01-01.rejects.ndjson",
+        "-": "None",
     }
