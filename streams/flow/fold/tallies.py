@@ -5,8 +5,9 @@ sum of these is held in memory, and found again when a partition is opened, as t
 are in a *base*: a record of the store by outlet and day, written when they are forgotten, together with their deletion.
 So an event costs no record of its own, and a count is exact whatever is read again.
 
-A tally that has changed is published from time to time. Which have is held in memory alone, so a worker that takes a
-partition over publishes all that have parcels, once.
+A tally that has changed is published from time to time. Which have is held in memory, so a worker that takes a
+partition over publishes all that have parcels, once. Where a correction takes a parcel elsewhere, its old tally may
+have none left: that it is *owed* is kept until it is published.
 
 Days end: bases are deleted when no parcel of theirs is kept any more, and from then on nothing counts for their days.
 Nor does a parcel that may have been known, counted and forgotten.
@@ -42,8 +43,10 @@ Kept = Sequence[tuple[bytes, bytes]]
 
 ROWS_MAX: Final = 2_000
 """Tallies that are published in one step: some ten milliseconds."""
-BASE: Final = END + b"\xff" * 5
-"""Keys of bases begin so: behind all parcels, and behind what `ExpiryIndex` keeps there."""
+_BEHIND: Final = END + b"\xff" * 5  # all parcels, and what `ExpiryIndex` keeps there
+BASE: Final = _BEHIND + b"\x01"
+"""Keys of bases begin so."""
+_OWED: Final = _BEHIND + b"\x02"
 MARK: Final = b"\x00tallies"
 """The day up to which tallies of a partition are closed."""
 _CHINA_MS: Final = 8 * HOUR_MS
@@ -77,6 +80,7 @@ class Tallies:
         """Partitions are gone, or opened anew."""
         self._counts = Counts()
         self._closed: dict[int, int] = {}
+        self._owed: set[int] = set()
         self._due_at = 0
         self._queue: list[int] = []
         self._out: list[Published] = []
@@ -101,7 +105,9 @@ class Tallies:
         counts = self._counts
         counts.add(counts.find(numbers, outlets, days, [dossiers.tails[row] for row in rows.tolist()]), gained, 1)
         some = np.flatnonzero(lost)
-        counts.add(counts.find(numbers[some], outlet[news][some], day[news][some], ()), lost[some], -1)
+        there = counts.find(numbers[some], outlet[news][some], day[news][some], ())
+        counts.add(there, lost[some], -1)
+        self._owe(np.unique(there[moved[some]]).tolist())
         heads["tallied"][rows], heads["tallied_day"][rows], heads["tallied_outlet"][rows] = bits, days, outlets
         dossiers.changed[rows] = True
 
@@ -119,8 +125,9 @@ class Tallies:
     def restored(self, partition: int, pieces: Iterable[Kept]) -> Iterator[Kept]:
         """Take in what is kept of the parcels of a partition, on its way to others."""
         if self._store.get([partition], [MARK]) == [None]:
-            self._recall(partition)
+            self._recall(partition, BASE, _TEXT)
             self._close(partition, 0)
+        self._owed.update(self._recall(partition, _OWED, 1))
         for piece in pieces:
             number = {(partition, key): i for i, (key, _) in enumerate(piece)}
             kept = read(number, [value for _, value in piece])
@@ -130,15 +137,23 @@ class Tallies:
             self._counts.add(at, heads["tallied"], 1)
             yield piece
 
-    def _recall(self, partition: int) -> None:
-        """Have every tally published that a partition has a base of."""
-        after = BASE
-        while found := self._store.scan(partition, after, _SCAN_ROWS, before=BASE + b"\xff" * 13):
+    def _owe(self, rows: Iterable[int]) -> None:
+        """Keep that these are to be published, whether or not a parcel counts for them."""
+        for row in {*rows} - self._owed:
+            place = self._counts.place(row)
+            self._store.put([place.partition], [_key(_OWED, place)], [_HEAD + place.outlet_id.encode()])
+            self._owed.add(row)
+
+    def _recall(self, partition: int, kind: bytes, text: int) -> list[int]:
+        """Have every tally published of which a partition has a record of a kind. text: where its outlet is named."""
+        rows, after = [], kind
+        while found := self._store.scan(partition, after, _SCAN_ROWS, before=kind + b"\xff" * 13):
             for key, value in found:
-                outlet, day = (int.from_bytes(part, "big") for part in (key[len(BASE) : -4], key[-4:]))
-                row = self._counts.begin(Place(partition, outlet, day, value[_TEXT:].decode()))
-                self._counts.changed[row] = True
+                outlet, day = (int.from_bytes(part, "big") for part in (key[len(kind) : -4], key[-4:]))
+                rows.append(self._counts.begin(Place(partition, outlet, day, value[text:].decode())))
             after = found[-1][0]
+        self._counts.changed[rows] = True
+        return rows
 
     def _find(self, partition: int, heads: Rows, tails: Sequence[bytes]) -> Ints:
         """The rows for which these dossiers count."""
@@ -220,21 +235,24 @@ class Tallies:
     def _messages(self, rows: list[int]) -> list[Published]:
         """Messages of these rows, of which nothing is to be said from then on. Each has a base at the latest now."""
         bases, begun = self._bases(rows)
-        new = np.flatnonzero(begun).tolist()
+        totals = bases + self._counts.numbers[rows]
+        new = np.flatnonzero(begun & totals.any(axis=1)).tolist()
         self._put([rows[i] for i in new], bases[new], begun[new])
-        totals = (bases + self._counts.numbers[rows]).tolist()
         self._counts.changed[rows] = False
         places = [self._counts.place(row) for row in rows]
+        paid = [place for row, place in zip(rows, places, strict=True) if row in self._owed]
+        self._store.delete([place.partition for place in paid], [_key(_OWED, place) for place in paid])
+        self._owed.difference_update(rows)
         return [
             _published(place, total)
-            for place, total in zip(places, totals, strict=True)
-            if place.day > self.closed(place.partition)
+            for place, total, first in zip(places, totals.tolist(), begun.tolist(), strict=True)
+            if place.day > self.closed(place.partition) and (any(total) or not first)
         ]
 
     def _bases(self, rows: list[int]) -> tuple[Ints, Mask]:
         """The bases of these rows, 0 where there is none; and where there is none."""
         places = [self._counts.place(row) for row in rows]
-        keys = [_base(place) for place in places]
+        keys = [_key(BASE, place) for place in places]
         values = self._store.get([place.partition for place in places], keys, keep=False)
         out = np.zeros((len(rows), BITS), dtype=np.int64)
         for i, value in enumerate(values):
@@ -244,7 +262,7 @@ class Tallies:
 
     def _put(self, rows: list[int], numbers: Ints, begun: Mask) -> None:
         places = [self._counts.place(row) for row in rows]
-        partitions, keys = [place.partition for place in places], [_base(place) for place in places]
+        partitions, keys = [place.partition for place in places], [_key(BASE, place) for place in places]
         raw = numbers[:, : len(COUNTED)].astype("<u4")
         values = [_HEAD + part.tobytes() + place.outlet_id.encode() for part, place in zip(raw, places, strict=True)]
         self._store.put(partitions, keys, values)
@@ -253,8 +271,8 @@ class Tallies:
         self.begun([partitions[i] for i in new], [keys[i] for i in new], ends)
 
 
-def _base(place: Place) -> bytes:
-    return BASE + place.outlet.to_bytes(8, "big") + place.day.to_bytes(4, "big")
+def _key(kind: bytes, place: Place) -> bytes:
+    return kind + place.outlet.to_bytes(8, "big") + place.day.to_bytes(4, "big")
 
 
 def _published(place: Place, total: Sequence[int]) -> Published:

@@ -114,7 +114,7 @@ class Expiry:
         """Note bases of tallies that are new; ends: of their days, epoch ms."""
         newest = self.watermarks.newest
         ends = np.minimum(ends, max(self._now_ms, newest) + DAY_MS) if newest or self._now_ms else ends
-        self._parcel_index.note(partitions, keys, np.maximum(ends, newest) + self._kept.tallies)
+        self._parcel_index.note(partitions, keys, ends + self._kept.tallies)
 
     # What is forgotten
 
