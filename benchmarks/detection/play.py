@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from rules import Catalogue
 from schemas import topics
+from schemas.inputs import INPUTS
 from schemas.records import Alert
 from schemas.terms import Tier
 from streams.files.driver import Offline, raw
 from streams.flow.batches import Batch
-from streams.flow.sources import SOURCES
 from streams.generate import Chunk, Traffic
 from streams.settings import Settings
 
@@ -90,7 +90,7 @@ def play(
 
 
 def _batches(chunk: Chunk) -> list[Batch]:
-    return [_batch(source.topic, chunk.frame(source.kind)) for source in SOURCES if len(chunk.frame(source.kind))]
+    return [_batch(each.topic, chunk.frame(each.kind)) for each in INPUTS if len(chunk.frame(each.kind))]
 
 
 def _batch(topic: str, frame: pl.DataFrame) -> Batch:
@@ -127,7 +127,7 @@ def _note(played: Played, run: Offline, at: int, watched: set[str]) -> None:
 
 def _departures(played: Played, chunk: Chunk, planted: pl.Series) -> None:
     parcel = pl.col("carrier_code") + ":" + pl.col("waybill_no")
-    left = chunk.scans.filter(pl.col("scan_type") == "departed").select(parcel=parcel, at="scanned_at")
+    left = chunk.frame("scan").filter(pl.col("scan_type") == "departed").select(parcel=parcel, at="scanned_at")
     for name, at in left.filter(pl.col("parcel").is_in(planted.implode())).iter_rows():
         played.left_at[name] = min(at, played.left_at.get(name, at))
 
@@ -142,7 +142,7 @@ class _Entities:
         for kind, places in _ENTITIES.items():
             for event, columns in places:
                 for column in columns:
-                    values = chunk.frame(event)[column].unique().drop_nulls()  # type: ignore[arg-type]
+                    values = chunk.frame(event)[column].unique().drop_nulls()
                     values = values.filter((values != "") & ~values.str.contains("*", literal=True))
                     self._parts[kind].append(values.hash(seed=1).to_numpy())
 

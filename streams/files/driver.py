@@ -12,7 +12,8 @@ import xxhash
 from rules import Catalogue
 from schemas import topics
 from schemas.apart import Shadow
-from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.inputs import INPUTS
+from schemas.records import Alert, ParcelEvent, Reject, encode
 from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
@@ -21,16 +22,15 @@ from streams.flow.fold.tallies import Published
 from streams.flow.judged import Judged
 from streams.flow.pipeline import Histories, Parcels, refused
 from streams.flow.rejudge import Sweeper
-from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Retention
 from streams.flow.time.timers import ReadProgress
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
-Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
+Record = ParcelEvent | Enterprise | Outlet | Courier | Machine
 Answers = dict[str, dict[str, bool | None]]
 TOPIC_OF: dict[type, str] = {
-    **{source.record: source.topic for source in SOURCES},
+    **{each.record: each.topic for each in INPUTS},
     **dict.fromkeys((Enterprise, Outlet, Courier, Machine), topics.REFERENCE),
 }
 
@@ -144,9 +144,9 @@ class Offline:
 
     def _keep(self, judged: Judged) -> None:
         for emitted in judged.alerts:
-            self.alerts[emitted.key] = emitted.alert
+            self.alerts[emitted.key] = emitted.record
         for shadowed in judged.shadows:
-            self.shadows[shadowed.key] = shadowed.shadow
+            self.shadows[shadowed.key] = shadowed.record
         self.rejects += judged.rejects
         self.events += judged.events
         if self.keep_answers and judged.verdicts is not None:

@@ -14,20 +14,20 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO
 
 from schemas import records, topics
-from schemas.reference import Reference
+from schemas.inputs import INPUTS
+from schemas.reference import KINDS
 from streams.files import parquet
 from streams.files.opening import FORMS, PARQUET, READ, FilesError, form_of, opened, stem_of
-from streams.flow.sources import SOURCES
 from streams.flow.spellings import has_marks, unmarked
 
-EVENTS = {source.topic: source.stem for source in SOURCES}
+EVENTS = {each.topic: each.stem for each in INPUTS}
 NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
 RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
-    **{source.topic: (source.record,) for source in SOURCES},
-    topics.REFERENCE: get_args(Reference),
+    **{each.topic: (each.record,) for each in INPUTS},
+    topics.REFERENCE: tuple(KINDS.values()),
 }
 _NAMED_MAX = 5
 BLOCK_BYTES = 4 * 1024 * 1024

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from schemas.apart import Notice
-from schemas.records import Reject
+from schemas.apart import Notice, Shadow
+from schemas.records import Alert, Reject
 from streams.flow.batches import untail
-from streams.flow.emit import Emitted
 from streams.flow.fold import dossiers
 from streams.flow.judge import Verdicts
-from streams.flow.shadow import Shadowed
+from streams.flow.upsert import Upsert
 
 
 @dataclass(slots=True)
@@ -20,8 +19,8 @@ class Judged:
 
     observations: list[tuple[int, bytes]] = field(default_factory=list)
     facts: list[tuple[int, bytes]] = field(default_factory=list)
-    alerts: list[Emitted] = field(default_factory=list)
-    shadows: list[Shadowed] = field(default_factory=list)
+    alerts: list[Upsert[Alert]] = field(default_factory=list)
+    shadows: list[Upsert[Shadow]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
     rejects: list[Reject] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
     traffic = generate(20_000, seed=7)
     for chunk in traffic:                  # slices of time: what reached the topics then
-        chunk.shipments, chunk.scans, chunk.inspections      # polars frames with the fields of the wire
+        chunk.frame("scan")                # a polars frame with the fields of the wire, by kind of event
     traffic.reference, traffic.truth
 
 Memory is bounded by a chunk and by what still travels: events wait as numbers until their time has come.
@@ -11,21 +11,20 @@ Memory is bounded by a chunk and by what still travels: events wait as numbers u
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streams.flow.sources import EventKind
 from streams.generate import journey, planted
 from streams.generate.journey import Rates, inspection_columns, scan_columns, travel
 from streams.generate.patterns import PATTERNS
 from streams.generate.people import People
 from streams.generate.shipments import HOUR_MS, Parcels, Shares, corrected, ordinary, shipments
-from streams.generate.wire import SHIPMENT
+from streams.generate.wire import COLUMNS
 from streams.generate.world import DAY_MS, World
 from streams.settings import PRIORITY_ORIGINS
 
@@ -45,21 +44,19 @@ SEAM_MS = 300_000  # a check at the counter is recorded up to so long before its
 class Chunk:
     """Records that arrive in one slice of time, each frame in order of arrival. until: its end, epoch ms."""
 
-    shipments: pl.DataFrame
-    scans: pl.DataFrame
-    inspections: pl.DataFrame
+    frames: Mapping[str, pl.DataFrame]
     until: int
 
     def __len__(self) -> int:
-        return len(self.shipments) + len(self.scans) + len(self.inspections)
+        return sum(map(len, self.frames.values()))
 
-    def rows(self, kind: EventKind) -> list[dict[str, Any]]:
+    def rows(self, kind: str) -> list[dict[str, Any]]:
         """Records of one kind as on the wire; absent options are None."""
         return self.frame(kind).to_dicts()
 
-    def frame(self, kind: EventKind) -> pl.DataFrame:
-        """Records of one kind as a frame."""
-        return {"shipment": self.shipments, "scan": self.scans, "inspection": self.inspections}[kind]
+    def frame(self, kind: str) -> pl.DataFrame:
+        """Records of one kind as a frame, empty for a kind that is not generated."""
+        return self.frames[kind] if kind in self.frames else pl.DataFrame(schema=COLUMNS[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,28 +181,30 @@ class _Pending:
 
     def __init__(self, world: World, seed: int) -> None:
         self._world, self._seed = world, seed
-        self._frames: dict[EventKind, pl.DataFrame] = {}
+        self._frames: dict[str, pl.DataFrame] = {}
 
     def __bool__(self) -> bool:
         return any(len(frame) for frame in self._frames.values())
 
-    def add(self, kind: EventKind, frame: pl.DataFrame) -> None:
+    def add(self, kind: str, frame: pl.DataFrame) -> None:
         held = self._frames.get(kind)
         self._frames[kind] = frame if held is None else pl.concat([held, frame])
 
     def take(self, until: int) -> Chunk:
         """Records of all that arrives before `until` (epoch ms), in order of arrival."""
-        due: dict[EventKind, pl.DataFrame] = {}
+        due: dict[str, pl.DataFrame] = {}
         for kind, frame in self._frames.items():
             here = frame["arrive"] < until
             due[kind] = frame.filter(here).sort("arrive", maintain_order=True)
             self._frames[kind] = frame.filter(~here)
-        return Chunk(
-            due["shipment"].select(SHIPMENT.keys()),
-            scan_columns(due["scan"], self._world, self._seed),
-            inspection_columns(due["inspection"], self._world, self._seed),
-            until,
-        )
+        return Chunk({kind: _ON_THE_WIRE[kind](frame, self._world, self._seed) for kind, frame in due.items()}, until)
+
+
+_ON_THE_WIRE: Final[dict[str, Callable[[pl.DataFrame, World, int], pl.DataFrame]]] = {
+    "shipment": lambda frame, *_: frame.select(COLUMNS["shipment"].keys()),
+    "scan": scan_columns,
+    "inspection": inspection_columns,
+}
 
 
 def _times(plan: Plan, count: int) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streams.generate.shipments import DOMESTIC, HOUR_MS, Parcels, waybill_numbers
-from streams.generate.wire import INSPECTION, SCAN
+from streams.generate.wire import COLUMNS
 from streams.generate.world import CARRIERS, World
 
 MINUTE_MS = 60_000
@@ -232,7 +232,7 @@ def scan_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFrame:
         seal_state=pl.when("seal").then(pl.lit("ok")),
         vehicle_no=pl.when("departs").then("vehicle_no"),
         next_facility_id=pl.when("departs").then("next_facility_id"),
-    ).select(pl.col(name).cast(kind) for name, kind in SCAN.items())
+    ).select(pl.col(name).cast(kind) for name, kind in COLUMNS["scan"].items())
 
 
 def inspection_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFrame:
@@ -264,4 +264,4 @@ def inspection_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFr
         finding_code=pl.when(pl.col("result") == "suspicious").then(pl.lit("DENSITY")),
         photo_hash=pl.when(pl.col("step") != IDENTITY_CHECK).then("photo_hash"),
         declared_match=pl.when((pl.col("step") == OPEN_BOX) & pl.col("matched")).then(pl.lit("yes")),
-    ).select(pl.col(name).cast(kind) for name, kind in INSPECTION.items())
+    ).select(pl.col(name).cast(kind) for name, kind in COLUMNS["inspection"].items())

@@ -16,7 +16,7 @@ import polars as pl
 
 from streams.generate.people import People
 from streams.generate.shipments import DOMESTIC, EXPORT, RETAIL, Parcels, shipments, waybill_numbers
-from streams.generate.wire import SHIPMENT
+from streams.generate.wire import COLUMNS
 from streams.generate.world import CARRIERS, PLANTED_SLOT, World
 from streams.settings import PRIORITY_ORIGINS
 
@@ -169,7 +169,7 @@ def records(stage: Stage, plants: list[Plant], seed: int, *, plain_cases: bool =
     rows = [row | plant.fields for row, plant in zip(plain.to_dicts(), shown, strict=True)]
     for row, plant in zip(rows, shown, strict=True):
         plant.weight_g = row["weight_g"]
-    return pl.DataFrame(rows, schema=SHIPMENT, orient="row")
+    return pl.DataFrame(rows, schema=COLUMNS["shipment"], orient="row")
 
 
 def truth(plants: list[Plant], world: World, seed: int) -> pl.DataFrame:

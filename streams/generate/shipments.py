@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streams.generate import goods
 from streams.generate.people import People, masked_ids, masked_names, masked_phones
-from streams.generate.wire import SHIPMENT
+from streams.generate.wire import COLUMNS
 from streams.generate.world import CARRIERS, COURIERS_PER_OUTLET, MERCHANT_SLOT, RECIPIENT_SLOT, SENDER_SLOT, World
 
 HOUR_MS = 3_600_000
@@ -183,7 +183,7 @@ def _settle(draft: pl.DataFrame, plain: bool, masks: bool) -> pl.DataFrame:
         device_id=pl.when(pl.col("_u4") < 0.9).then("device_id"),
         recorded_at=pl.when(~noise | (pl.col("_u5") >= UNRECORDED_SHARE)).then("recorded_at"),
     )  # fmt: skip
-    return frame.select(pl.col(name).cast(kind) for name, kind in SHIPMENT.items())
+    return frame.select(pl.col(name).cast(kind) for name, kind in COLUMNS["shipment"].items())
 
 
 def corrected(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from schemas.records import Inspection, Scan
 from streams.flow import layout
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
@@ -44,7 +45,7 @@ def _scan(name: str) -> int:
 
 
 def _inspection(name: str) -> int:
-    return layout.INSPECTION + layout.INSPECTION_TYPES.index(name)
+    return layout.FIRST_KIND[Inspection] + layout.INSPECTION_TYPES.index(name)
 
 
 _PICKED_UP, _DEPARTED, _DELIVERED = _scan("picked_up"), _scan("departed"), _scan("delivered")
@@ -172,17 +173,13 @@ class Journeys:
         """First second X-ray."""
         return self._first(self._kind == _SECOND_XRAY)
 
-    @cached_property
-    def _opened(self) -> Mask:
-        return np.asarray(self._kind == _OPEN_BOX)
-
     def opened_at(self, ms_min: int) -> Ints:
         """First open_box inspection that took so long."""
-        return self._first(self._opened & (self._rows["value"] >= ms_min))
+        return self._first((self._kind == _OPEN_BOX) & (self._rows["value"] >= ms_min))
 
     def opened_within(self, ms: int) -> Mask:
         """Some open_box inspection took less than so long."""
-        return np.asarray(self._first(self._opened & (self._rows["value"] < ms)) != NEVER)
+        return np.asarray(self._first((self._kind == _OPEN_BOX) & (self._rows["value"] < ms)) != NEVER)
 
     @cached_property
     def _kind(self) -> NDArray[np.uint8]:
@@ -190,7 +187,11 @@ class Journeys:
 
     @cached_property
     def _scanned(self) -> Mask:
-        return np.asarray(self._kind < layout.INSPECTION)
+        return layout.kinds_of(Scan, self._kind)
+
+    @cached_property
+    def _inspected(self) -> Mask:
+        return layout.kinds_of(Inspection, self._kind)
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
@@ -201,17 +202,17 @@ class Journeys:
 
     def counted(self, scans: bool) -> pl.Series:
         """How many scans, or how many inspections, each has."""
-        which = self._scanned if scans else ~self._scanned
+        which = self._scanned if scans else self._inspected
         return pl.Series(np.bincount(self._of[which], minlength=len(self.heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
         """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
-        doubtful = ~self._scanned & (self._rows["result"] != _PASS)
+        doubtful = self._inspected & (self._rows["result"] != _PASS)
         out = np.zeros(len(self.heads), dtype=np.int64)
         if doubtful.any():
             concerned = np.zeros(len(self.heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
-            rows = np.flatnonzero(concerned[self._of] & (~self._scanned | (self._kind == _DEPARTED)))
+            rows = np.flatnonzero(concerned[self._of] & (self._inspected | (self._kind == _DEPARTED)))
             # Inspections that started in the very moment of a departure count as before it.
             rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
             of, at = self._of[rows], self._rows["at"][rows]
@@ -231,7 +232,7 @@ class Journeys:
 
     def open_box_s(self) -> pl.Series:
         """The shortest open_box inspection."""
-        rows = np.flatnonzero(self._opened)
+        rows = np.flatnonzero(self._kind == _OPEN_BOX)
         found, out = self._reduced(np.minimum, self._of[rows], self._rows["value"][rows].astype(np.int64))
         return _column(out / 1_000, found)
 
@@ -249,7 +250,7 @@ class Journeys:
 
     def uninspected_until(self) -> Ints:
         """Of a departure that no inspection preceded."""
-        checked = np.minimum(self._first(self._opened), self.xray_at) <= self.departed_at
+        checked = np.minimum(self._first(self._kind == _OPEN_BOX), self.xray_at) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
 
     def second_xray_until(self) -> Ints:

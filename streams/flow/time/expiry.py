@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.records import Scan
 from streams.flow import layout
 from streams.flow.fold.dossiers import Dossiers, read
 from streams.flow.fold.tallies import BASE, Tallies
@@ -197,6 +198,6 @@ def under_way(heads: NDArray[np.void], movements: Sequence[bytes]) -> NDArray[np
     """Which parcels have been scanned, and not yet at their end."""
     rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
     of = np.repeat(np.arange(len(heads)), heads["movements"])
-    scanned = np.bincount(of[rows["kind"] < layout.INSPECTION], minlength=len(heads)) > 0
+    scanned = np.bincount(of[layout.kinds_of(Scan, rows["kind"])], minlength=len(heads)) > 0
     ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
     return np.asarray(scanned & ~ended)
