@@ -27,8 +27,8 @@ from rules import Catalogue
 from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading, writing
-from streams.files.driver import raw
-from streams.files.opening import PARQUET, form_of, text_bytes
+from streams.files.lines import PARTITION, Lines, lines
+from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
 from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parcel_buckets, spans
@@ -39,7 +39,6 @@ from streams.flow.fold import histories
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import END
 from streams.flow.fold.parcels import fold
-from streams.flow.front.reader import Front
 from streams.flow.judged import Judged
 from streams.flow.pipeline import Parcels
 from streams.flow.reference import EMPTY, Reference
@@ -50,12 +49,9 @@ Found = TypeVar("Found")
 Progress = Callable[[str, float, int], None]
 Line = tuple[bytes, bytes, str]  # key, value and tier
 
-PIECE_ROWS = 20_000  # decoded together
-SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
 HELD_BYTES_MAX = 64 * 1024 * 1024  # of files, whose rows lie in memory
 PROCESS_BYTES_MIN = 128 * 1024 * 1024  # of files for each process: some seconds of work, a start takes half of one
 _PARCEL = np.dtype(layout.PARCEL)
-_PARTITION = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +162,7 @@ class Bulk:
             yield reject
         shares: deque[float] = deque()
         lengths: dict[tuple[str, int], int] = {}
-        calls = _lines(self._paths, bytes_max, shares, lengths)
+        calls = lines(self._paths, bytes_max, shares, lengths)
         for read in self._hands.each(Steps.read, calls):
             self.events += read.events
             self._uploads.add(read.uploads)
@@ -270,7 +266,7 @@ class Steps:
     def answer(self, observed: Cut) -> Piece:
         """What the histories of these observations answer, by parcel."""
         (rows,) = observed.columns()
-        partitions = np.full(len(rows), _PARTITION, dtype=np.int64)
+        partitions = np.full(len(rows), PARTITION, dtype=np.int64)
         found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
         return deal(parcel_buckets(found["parcel"]), [found], self._spill)
 
@@ -283,8 +279,8 @@ class Steps:
         return fold(
             MemoryStore(),
             _uploads(uploads),
-            Movements([_PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
-            Answers([_PARTITION] * len(answers), answers),
+            Movements([PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
+            Answers([PARTITION] * len(answers), answers),
         )
 
 
@@ -301,55 +297,6 @@ class AlertSteps(Steps):
         found = [(each.key, each.value, str(each.record.tier)) for each in out.alerts if each.record.status == "open"]
         shadows = [(each.key, each.value, str(each.record.tier_with)) for each in out.shadows]
         return len(touched.parcels), (found, shadows)
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines of a file on their way to whoever reads them: as one object, since a list of them takes long to send."""
-
-    topic: str
-    first: int  # number of the first line
-    block: reading.Block
-
-    def batch(self, front: Front) -> Batch:
-        """As values."""
-        values = self.block.clean() if self.block.unclean else front.lines(self.block.text)
-        return raw(self.topic, _PARTITION, values, self.first)
-
-
-def _lines(
-    paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
-) -> Iterator[tuple[list[Lines | Batch]]]:
-    """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
-    total = max(sum(path.stat().st_size for path in paths.values()), 1)
-    before = gathered = 0
-    parts: list[Lines | Batch] = []
-    for topic, path in paths.items():
-        for part, size, read_bytes in _parts(topic, path, bytes_max):
-            if isinstance(part, Lines):
-                lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
-            parts.append(part)
-            gathered += size
-            if gathered >= SHARE_BYTES:
-                shares.append((before + read_bytes) / total)
-                yield (parts,)
-                parts, gathered = [], 0
-        before += path.stat().st_size
-    if parts:
-        shares.append(1.0)
-        yield (parts,)
-
-
-def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[tuple[Lines | Batch, int, int]]:
-    """A file in parts, with the bytes of each, and those of the file up to its end."""
-    if form_of(path) == PARQUET:
-        for piece in reading.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
-            yield raw(topic, _PARTITION, piece.values, piece.first), sum(map(len, piece.values)), piece.read_bytes
-        return
-    number = 0
-    for block in reading.blocks(path, bytes_max):
-        yield Lines(topic, number, block), len(block.text), block.read_bytes
-        number += block.text.count(b"\n") + 1
 
 
 def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
@@ -373,4 +320,4 @@ def _uploads(cut: Cut) -> Uploads:
     rows, parcels, tails = cut.columns()
     # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
     _, once = np.unique(rows["event"], return_index=True)
-    return Uploads([_PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())
+    return Uploads([PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())
