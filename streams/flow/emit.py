@@ -213,12 +213,11 @@ def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
 
 
 def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
-    partition = dossiers.partitions[i]
     head = dossiers.heads[i]
-    sources = []
-    if head["present"]:
-        sources.append(Source(topic=topics.SHIPMENTS, partition=partition, offset=int(head["offset"])))
-    for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT):
-        topic = topics.SCANS if row["kind"] < layout.INSPECTION else topics.INSPECTIONS
-        sources.append(Source(topic=topic, partition=partition, offset=int(row["offset"])))
-    return tuple(sources)
+    read = [(topics.SHIPMENTS, int(head["offset"]))] if head["present"] else []
+    read += [
+        (topics.SCANS if row["kind"] < layout.INSPECTION else topics.INSPECTIONS, int(row["offset"]))
+        for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
+    ]
+    places = [(topic, *layout.read_at(offset, dossiers.partitions[i])) for topic, offset in read]
+    return tuple(Source(topic=topic, partition=partition, offset=offset) for topic, partition, offset in places)

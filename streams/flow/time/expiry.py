@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 
 ROWS_MAX: Final = 5_000
 """About so many keys are looked at in one step."""
-_MARK = b"\x00forgotten"  # up to when parcels were, by partition
+MARK = b"\x00forgotten"  # up to when parcels were, by partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,12 @@ class Expiry:
         if gone and until > self.forgotten(partition):
             self._forgotten[partition] = until
             mark = bytes([FORMAT]) + until.to_bytes(8, "little")
-            self._parcels.put([partition], [_MARK], [mark])
+            self._parcels.put([partition], [MARK], [mark])
 
     def forgotten(self, partition: int) -> int:
         """Event time up to which parcels of a partition were forgotten, epoch ms; 0: none was."""
         if partition not in self._forgotten:
-            (mark,) = self._parcels.get([partition], [_MARK])
+            (mark,) = self._parcels.get([partition], [MARK])
             self._forgotten[partition] = int.from_bytes(mark[1:], "little") if mark else 0
         return self._forgotten[partition]
 
