@@ -119,14 +119,14 @@ def grow(
         print(text, file=sys.stderr, flush=True)
 
     with bar(progress) as advance, Growth(settings, partitions, say=say, advance=advance) as growth:
-        plan = growth.look()
+        plan = growth.look(alone=not dry_run)
         for name, count in plan.counts.items():
             print(f"{name}: {count} → {partitions} partitions")
         print(f"{plan.moving:,} of {plan.parcels:,} parcels change their partition (the state is kept for {plan.was})")
         for name, count in plan.unread.items():
             print(f"{name}: {count:,} unread records are to be written anew")
-        if dry_run:
-            print("nothing was changed")
+        if dry_run or plan.done:
+            print("nothing was changed" if dry_run else "there is nothing to do")
             return
         growth.run(plan, producers_s)
     print(f"all topics of workers have {partitions} partitions; start the workers")

@@ -4,13 +4,13 @@ A parcel lies in the partition of its name, an entity's history in that of its n
 another count most records move. Here is what becomes of each kind of record; `streams.worker.grow` reads, writes and
 commits. All of it may be done again: a record that is where it belongs stays as it is.
 
-| store     | record                  | goes where                       | and changes                               |
-|-----------|-------------------------|----------------------------------|-------------------------------------------|
-| parcels   | dossier                 | `Homes.of` its parcel            | offsets tell from which partition they are |
-| parcels   | record of expiry index  | parted by the parcels it lists   |                                           |
-| parcels   | notes                   | every partition                  | see `share_notes`                         |
-| histories | bucket                  | its entity modulo the count      | partitions of parcels, where facts go     |
-| histories | record of expiry index  | parted by the buckets it lists   |                                           |
+| store     | record                 | goes where                     | and changes                               |
+|-----------|------------------------|--------------------------------|-------------------------------------------|
+| parcels   | dossier                | `Homes.of` its parcel          | offsets name their partition, see `merge` |
+| parcels   | record of expiry index | parted by the parcels it lists |                                           |
+| parcels   | notes                  | every partition                | see `share_notes`                         |
+| histories | bucket                 | its entity modulo the count    | partitions of parcels, where facts go     |
+| histories | record of expiry index | parted by the buckets it lists |                                           |
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from schemas.errors import WaybillError
 from streams.flow import layout
 from streams.flow.batches import Batch, pack, unpack, untail
 from streams.flow.fold import dossiers, histories
+from streams.flow.fold.merge import merge
 from streams.flow.layout import MOVEMENT, OBSERVED, PARCEL_BYTES
 from streams.flow.partitions import partition_of
 from streams.flow.rejudge import MARK as SWEPT
@@ -44,6 +45,7 @@ Message = tuple[int, bytes]
 _LAST = END * 16  # behind all keys
 _UNKNOWN = -1
 _OTHER_RULES = b"\x00grown\x00\x00"  # fingerprint of no catalogue: all is swept
+_SWEPT_NOTHING = bytes([FORMAT]) + bytes(8)
 NOTES: Final = {topics.PARCELS_CHANGELOG: {PARTED, FORGOTTEN, SWEPT}, topics.HISTORIES_CHANGELOG: {PARTED}}
 """What a store says of a partition as a whole."""
 
@@ -58,6 +60,7 @@ class Homes:
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
         self._long: dict[bytes, int] = {}  # of parcels whose reference is not their name
+        self.owed: list[Rows] = []  # observations that the histories are still to be told
 
     def note(self, references: Sequence[bytes], names: Sequence[bytes]) -> None:
         """Take note of kept parcels: a long name can be had from its dossier alone."""
@@ -116,18 +119,35 @@ def move_parcels(store: Store, partition: int, homes: Homes, rows_max: int) -> I
             moved = np.frombuffer(kept.movements[row], dtype=MOVEMENT).copy()
             moved["offset"] = _from(moved["offset"], partition)
             kept.movements[row] = moved.tobytes()
-        there = store.get(to[away].tolist(), [kept.parcels[row] for row in away.tolist()], keep=False)
-        if any(value is not None for value in there):
-            raise RekeyError(
-                f"{topics.PARCELS_CHANGELOG}[{partition}]: a parcel has state in two partitions, for its events came "
-                "under two counts"
-            )
-        store.delete([partition] * len(away), [kept.parcels[row] for row in away.tolist()])
         kept.partitions[:] = to.tolist()
         kept.changed[away] = True
+        there = store.get(to[away].tolist(), [kept.parcels[row] for row in away.tolist()], keep=False)
+        for row, value in zip(away.tolist(), there, strict=True):
+            if value is not None:
+                homes.owed += _meet(store, partition, kept, row, value)
+        store.delete([partition] * len(away), [kept.parcels[row] for row in away.tolist()])
         kept.save(store)
         yield sum(len(rows[row][1]) for row in away.tolist())
     yield from _split_index(store, partition, homes.of)
+
+
+def _meet(store: Store, partition: int, kept: dossiers.Dossiers, row: int, there: bytes) -> list[Rows]:
+    """Make one of a dossier and what its home has of the same parcel; what the histories are to be told."""
+    home, key = kept.partitions[row], kept.parcels[row]
+    moved = kept.heads[row].tobytes() + kept.versions[row] + kept.movements[row] + kept.tails[row]
+    pair = dossiers.read({(home, key): 0, (partition, key): 1}, [there, moved])
+    merge(pair, 0, 1)
+    pair.save(store)
+    kept.changed[row] = False
+    (mark,) = store.get([home], [SWEPT])  # what is new to the parcel is judged at once
+    store.put([home], [SWEPT], [(mark or _SWEPT_NOTHING)[:9] + _OTHER_RULES])
+    return pair.observed
+
+
+def owed(homes: Homes) -> list[Message]:
+    """The observations that the histories are to be told, taken out."""
+    rows, homes.owed = np.concatenate([np.empty(0, dtype=layout.OBSERVATION), *homes.owed]), []
+    return pack(rows, homes.of_entity(rows["entity"]))
 
 
 def move_histories(store: Store, partition: int, homes: Homes, rows_max: int) -> Iterator[int]:

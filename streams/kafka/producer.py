@@ -71,6 +71,19 @@ class Transactions:
                 self._producer.poll(0)
                 done += len(batch)
 
+    def produce_dated(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """The same, each with a `timestamp` (epoch ms) and `headers`, which librdkafka takes one by one only."""
+        self._topic = topic
+        with self._telling():
+            for record in records:
+                while True:
+                    try:
+                        self._producer.produce(topic, partition=partition, **record)  # type: ignore[arg-type]
+                        break
+                    except BufferError:
+                        self._producer.poll(0.1)
+                self._producer.poll(0)
+
     def produce_ending(self, topic: str, partition: int, records: Sequence[Record], ends: dict[Place, int]) -> None:
         """The same, and note in `ends` what is next behind the last, once that has arrived."""
 

@@ -61,6 +61,8 @@ class Committer:
             kafka.begin()  # 1
             for (topic, partition), messages in epoch.messages.items():  # 2
                 kafka.produce(topic, partition, messages)
+            for (topic, partition), messages in epoch.dated.items():
+                kafka.produce_dated(topic, partition, messages)
             for topic, delta in deltas.items():  # 3
                 for partition, values in delta.items():
                     changed: list[Record] = [{"key": key, "value": value} for key, value in values.items()]

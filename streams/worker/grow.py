@@ -79,6 +79,16 @@ class Plan:
     moving: int
     unread: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def added(self) -> bool:
+        """Partitions are added, or were since the state was brought to its count."""
+        return self.was != self.partitions or any(count != self.partitions for count in self.counts.values())
+
+    @property
+    def done(self) -> bool:
+        """There is nothing to do."""
+        return not (self.added or self.moving or any(self.unread.values()))
+
 
 class Growth:
     """Brings a deployment to so many partitions; a context manager, which gives its folder and connections back."""
@@ -111,9 +121,10 @@ class Growth:
 
     # Looking
 
-    def look(self) -> Plan:
+    def look(self, *, alone: bool = True) -> Plan:
         """Check all that can be checked, read all state, and count what there is to do. Changes nothing.
 
+        alone: end what a run that was killed left open, and fence one that runs elsewhere; else that is waited for.
         Raises GrowError, GroupError, RekeyError, DeniedError and the like.
         """
         if unknown := [name for name in _CHANGELOGS if name not in rekey.MOVES or name not in self._stores]:
@@ -121,7 +132,9 @@ class Growth:
         self._say("looking: topics, rights, members of the group")
         facts = self._facts()
         counts = {name: each.partitions for name, each in facts.items()}
-        self._await_empty()
+        if alone:
+            self._await_empty()
+            self._start_committing()
         self._say("looking: all that is kept, and what is unread")
         self._restore(min(counts[name] for name in _CHANGELOGS))
         was = self._was(min(counts.values()))
@@ -201,7 +214,8 @@ class Growth:
         """
         self._mark(plan, min(plan.counts[name] for name in _CHANGELOGS))
         self._grow(plan)
-        until = time.monotonic() + (producers_s if any(plan.counts[n] < plan.partitions for n in sources.TOPICS) else 0)
+        # Whoever has added partitions, this run, one that was killed or a person, producers may not know of them yet.
+        until = time.monotonic() + (producers_s if plan.added else 0)
         self._start_committing()
         self._restore(plan.partitions)
         self._survey({plan.was, plan.partitions, *plan.counts.values()})
@@ -222,7 +236,6 @@ class Growth:
             for number in range(count):
                 epoch.messages[name, number].append(dict(mark))
         self._close()
-        self._start_committing()
         self._commit(epoch)
         self._await_empty()  # one may have started meanwhile
 
@@ -235,6 +248,7 @@ class Growth:
     def _grow(self, plan: Plan) -> None:
         changelogs = [name for name in _CHANGELOGS if plan.counts[name] < plan.partitions]
         self._add_partitions(plan, changelogs)
+        self._start_committing()
         self._mark(plan, plan.partitions)
         self._add_partitions(plan, [name for name in GROWN if name not in (*_CHANGELOGS, *sources.TOPICS)])
         self._add_partitions(plan, sources.TOPICS)
@@ -284,6 +298,7 @@ class Growth:
                 time.sleep(min(max(left, 0), _LOOK_EVERY_S))
 
     def _commit(self, epoch: Epoch) -> None:
+        epoch.send(topics.OBSERVATIONS, rekey.owed(self._homes))
         deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
         self._committer.commit(epoch, deltas, self._outsider.metadata)
         self._moved = 0

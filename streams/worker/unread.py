@@ -55,7 +55,7 @@ class Unread:
             for row, (_, messages) in enumerate(self._placed(batch)):
                 key = batch.keys[row] if batch.keys else None
                 for partition, value in messages:
-                    epoch.messages[batch.topic, partition].append(
+                    epoch.dated[batch.topic, partition].append(
                         {"key": key, "value": value, "timestamp": batch.timestamps[row]}
                     )
                     size += len(value or b"")
