@@ -31,7 +31,7 @@ from schemas.topics import TOPICS
 from streams.flow import rekey, sources
 from streams.flow.partitions import partition_of
 from streams.flow.rekey import Homes
-from streams.kafka.cluster import Cluster, TopicFacts
+from streams.kafka.cluster import Cluster, Place, TopicFacts
 from streams.kafka.config import client, grower, producing
 from streams.kafka.errors import MissingError
 from streams.kafka.groups import Outsider, emptied
@@ -53,6 +53,7 @@ _CHANGELOGS = tuple(
 _INSTANCE = ".grow"  # as no worker can be called
 _CONSUMER_SESSION_S = 45.0  # of KIP-848, which the broker sets
 _ROWS = 1_000
+_TOGETHER = 8  # partitions that are read together
 _COMMIT_BYTES = 16 * 1024 * 1024
 _STRAYS_MAX = 0.01  # share of parcels that may lie where no count of partitions would put them
 _TRANSACTION_MS = 60_000
@@ -136,9 +137,15 @@ class Growth:
             self._await_empty()
             self._start_committing()
         self._say("looking: all that is kept, and what is unread")
-        self._restore(min(counts[name] for name in _CHANGELOGS))
-        was = self._was(min(counts.values()))
-        parcels, moving = self._survey({was, self._partitions, *counts.values()})
+        resumed = {} if self._settings.accept_lost_state else self._cluster.committed(self._settings.group)
+        self._restore(min(counts[name] for name in _CHANGELOGS), resumed)
+        was, under_way = self._was(min(counts.values()))
+        parcels, moving, strays = self._survey({was, self._partitions, *counts.values()})
+        if strays > _STRAYS_MAX * parcels and not under_way:
+            raise GrowError(
+                f"{strays:,} of {parcels:,} parcels are not where murmur2 puts their names: producers key or partition "
+                "otherwise, so their next events would not meet this state; see `waybill doctor`"
+            )
         return Plan(counts, was, self._partitions, parcels, moving, self._unread.misplaced(counts))
 
     def _facts(self) -> dict[str, TopicFacts]:
@@ -170,23 +177,27 @@ class Growth:
             session_s = max(session_s, _CONSUMER_SESSION_S)
         emptied(self._cluster, self._settings.group, session_s, self._say)
 
-    def _was(self, otherwise: int) -> int:
-        """For how many partitions the state is kept, by its own marks."""
+    def _was(self, otherwise: int) -> tuple[int, bool]:
+        """For how many partitions the state is kept, by its own marks, and whether it is on its way to ours."""
         marks = {Parted.decode(mark) for _, _, mark in self._marks() if mark}
         if other := [each for each in marks if each.growing_to not in (0, self._partitions)]:
             raise GrowError(
                 f"the state is on its way to {other[0].growing_to} partitions: finish that first, with "
                 f"`waybill topics grow --partitions {other[0].growing_to}`"
             )
-        return min((each.partitions for each in marks), default=otherwise)
+        under_way = any(each.growing_to for each in marks)
+        return min((each.partitions for each in marks), default=otherwise), under_way
 
     def _marks(self) -> Iterator[tuple[str, int, bytes | None]]:
         for name, store in self._stores.items():
             for number in sorted(store.partitions):
                 yield name, number, store.get([number], [MARK], keep=False)[0]
 
-    def _survey(self, counts: set[int]) -> tuple[int, int]:
-        """Parcels that are kept, and how many of them move. Raises GrowError where state cannot be understood."""
+    def _survey(self, counts: set[int]) -> tuple[int, int, int]:
+        """Parcels that are kept, how many of them move, and how many lie where none of these counts puts them.
+
+        Raises GrowError where state cannot be understood.
+        """
         for name, store in self._stores.items():
             for number in sorted(store.partitions):
                 if strange := rekey.strange_notes(store, name, number):
@@ -198,12 +209,7 @@ class Growth:
                 parcels, moving = parcels + len(names), moving + int((homes != number).sum())
                 elsewhere = [partition_of(names, count) != number for count in counts]
                 strays += int(np.logical_and.reduce(elsewhere).sum())
-        if strays > _STRAYS_MAX * parcels:
-            raise GrowError(
-                f"{strays:,} of {parcels:,} parcels are not where murmur2 puts their names: producers key or partition "
-                "otherwise, so their next events would not meet this state; see `waybill doctor`"
-            )
-        return parcels, moving
+        return parcels, moving, strays
 
     # Growing
 
@@ -292,6 +298,7 @@ class Growth:
             last = time.monotonic() >= until
             for epoch in self._unread.rewritten():
                 self._commit(epoch)
+                self._say(f"unread: {epoch.rows:,} records written anew")
             if not last:
                 left = until - time.monotonic()
                 self._say(f"unread: producers may not know of the new partitions for another {left:.0f} s")
@@ -303,10 +310,14 @@ class Growth:
         self._committer.commit(epoch, deltas, self._outsider.metadata)
         self._moved = 0
 
-    def _restore(self, count: int) -> None:
+    def _restore(self, count: int, resumed: Mapping[Place, int] | None = None) -> None:
         """Bring the stores of so many partitions to the ends of their changelogs, whoever wrote there last."""
         self._close()
-        restore(self._config, self._stores, set(range(count)), lambda: False)
+        records = 0
+        for first in range(0, count, _TOGETHER):
+            numbers = set(range(first, min(first + _TOGETHER, count)))
+            records += restore(self._config, self._stores, numbers, lambda: False, resumed=resumed)
+            self._advance("reading state", (max(numbers) + 1) / count, records)
 
     def _close(self) -> None:
         for store in self._stores.values():

@@ -163,3 +163,27 @@ def test_growing_twice(fresh_kafka: str, tmp_path: Path, protocol: str) -> None:
         judged = [record for each in parts[: parts.index(part) + 1] for record in each]
         judge(fresh_kafka, tmp_path, judged, group_protocol=protocol)
     check_state(fresh_kafka, tmp_path / "check", 10)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("topic", [topics.SHIPMENTS, topics.SCANS])
+def test_what_a_worker_judged_before_it_saw_the_growth(fresh_kafka: str, tmp_path: Path, topic: str) -> None:
+    """In some seconds producers know of more partitions than the worker, and parcels have state in two of them."""
+    records = world(11, 200)
+    parts = [records[len(records) * i // 3 : len(records) * (i + 1) // 3] for i in range(3)]
+    Publisher(fresh_kafka)(parts[0])
+    with Worker(fresh_kafka, tmp_path / "state", group=GROUP) as worker:
+        expect(fresh_kafka, open_alerts(run(parts[0])), worker)
+        add_partitions(fresh_kafka, topic, 6)
+        Publisher(fresh_kafka)(parts[1])
+        assert "`waybill topics grow --partitions 6`" in ends(worker)
+    done = grow(fresh_kafka, tmp_path, 6)
+    assert done.returncode == 0, done.stderr
+    check_state(fresh_kafka, tmp_path / "check", 6)
+    Publisher(fresh_kafka)(parts[2])
+    with Worker(fresh_kafka, tmp_path / "state", group=GROUP) as worker:
+        reader = Revisions(fresh_kafka)
+        wanted = open_alerts(run(records))
+        assert reader.until(lambda: reader.open() == wanted), difference(reader.open(), wanted)
+        reader.close()
+        assert worker.stop() == 0
