@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks import report, traffic
 from rules import load_catalogue
-from schemas import topics
+from schemas.inputs import INPUTS
 from schemas.records import encode
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
@@ -126,15 +126,11 @@ def _batches(parcels: int, spoiled: float, seed: int) -> Iterator[list[Batch]]:
     offsets: dict[tuple[str, int], int] = {}
     for chunk in generate(parcels, seed):
         of: dict[tuple[str, int], list[bytes | None]] = {}
-        for topic, frame in (
-            (topics.SHIPMENTS, chunk.shipments),
-            (topics.SCANS, chunk.scans),
-            (topics.INSPECTIONS, chunk.inspections),
-        ):
-            for key, text in traffic.lines(frame):
+        for each in INPUTS:
+            for key, text in traffic.lines(chunk.frame(each.kind)):
                 partition = xxhash.xxh3_64_intdigest(key.encode()) % traffic.PARTITIONS
                 value = text.encode()
-                of.setdefault((topic, partition), []).append(
+                of.setdefault((each.topic, partition), []).append(
                     _spoil(value, chance) if chance.random() < spoiled else value
                 )
         while any(of.values()):

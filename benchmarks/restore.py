@@ -27,11 +27,11 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.contract import BenchmarkError
 from rules import load_catalogue
+from schemas.inputs import INPUTS
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
 from streams.files.driver import Offline, raw
 from streams.flow.describe.describer import Describer
 from streams.flow.pipeline import Parcels
-from streams.flow.sources import SOURCES, EventKind
 from streams.flow.time.expiry import Retention
 from streams.generate import Chunk, generate
 from streams.kafka.admin import create
@@ -112,12 +112,12 @@ def samples() -> tuple[list[Pair], list[Pair]]:
     settings = Settings()
     run = Offline(settings, load_catalogue(), kept=Retention.of(settings), now_ms=int(time.time() * 1_000))
     for chunk in generate(PARCELS, seed=1, days=1.0):
-        run.feed([raw(each.topic, 0, lines(chunk, each.kind)) for each in SOURCES if len(chunk.frame(each.kind))])
+        run.feed([raw(each.topic, 0, lines(chunk, each.kind)) for each in INPUTS if len(chunk.frame(each.kind))])
     parcels, histories = run.stores
     return parcels.scan(0, FIRST, sys.maxsize), histories.scan(0, b"", sys.maxsize, END)
 
 
-def lines(chunk: Chunk, kind: EventKind) -> list[bytes]:
+def lines(chunk: Chunk, kind: str) -> list[bytes]:
     """Records as they are on the wire."""
     encode = msgspec.json.Encoder().encode
     return [encode({name: each for name, each in row.items() if each is not None}) for row in chunk.rows(kind)]

@@ -33,9 +33,9 @@ from rich.table import Table
 from benchmarks import report
 from benchmarks.contract import BenchmarkError
 from benchmarks.watch import python
+from schemas.inputs import INPUTS
 from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG
 from streams.flow.layout import DAY_MS
-from streams.flow.sources import SOURCES
 from streams.generate import Chunk, generate
 from streams.kafka.admin import create
 from streams.ops.broker import PrivateKafka
@@ -105,7 +105,7 @@ def play(servers: str, folder: Path, worker: Worker, minutes: float, days: int, 
     traffic = generate(days * parcels, seed=4, start_at=start_at, days=float(days), chunk_parcels=parcels)
     for chunk in traffic:
         events += publish(chunk)
-        picked_up = chunk.shipments["picked_up_at"].max() if len(chunk.shipments) else None
+        picked_up = chunk.frame("shipment")["picked_up_at"].max()
         day = (int(str(picked_up)) - start_at) // DAY_MS if picked_up else days
         ahead = started + day / days * minutes * 60 - time.monotonic()
         time.sleep(max(ahead, 0))
@@ -125,7 +125,7 @@ class Publisher:
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, chunk: Chunk) -> int:
-        for source in SOURCES:
+        for source in INPUTS:
             for row in chunk.frame(source.kind).iter_rows(named=True):
                 value = self._encode({name: each for name, each in row.items() if each is not None})
                 self._producer.produce(source.topic, value, f"{row['carrier_code']}:{row['waybill_no']}".encode())

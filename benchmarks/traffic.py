@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contract import FORMS, PARCELS_MIN, WINDOW_MS, BenchmarkError, Loaded, from_priority_origin
 from schemas import topics
-from streams.flow import sources
+from schemas.inputs import INPUT_TOPICS, INPUTS
 from streams.generate import generate
 from streams.generate.flow import START_AT
 from streams.generate.people import People, choose
@@ -160,11 +160,11 @@ def load_prefix(servers: str, events: int) -> Loaded:
 
 def load_everything(servers: str, parcels: int) -> Loaded:
     """Put generated traffic on the three input topics, which must be empty."""
-    counted = dict.fromkeys(sources.TOPICS, 0)
+    counted = dict.fromkeys(INPUT_TOPICS, 0)
 
     def chunks() -> Iterator[tuple[str, Sequence[Record]]]:
         for chunk in generate(parcels, SEED):
-            for source in sources.SOURCES:
+            for source in INPUTS:
                 frame = chunk.frame(source.kind)
                 counted[source.topic] += len(frame)
                 for part in frame.iter_slices(_CHUNK):

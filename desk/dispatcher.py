@@ -1,7 +1,7 @@
 """The dispatcher: opens clues from alerts and orders, and does what is owed about each until a station has it.
 
-It keeps nothing. What it knows are topics, read at the start: the clue log, alerts, traces, orders, reference data. One
-runs at a time; another that starts takes its place, and the first one stops.
+It keeps nothing. What it knows are topics, read at the start: the clue log, alerts, traces, orders, reference data, and
+what the desk has published. One runs at a time; another that starts takes its place, and the first one stops.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from desk.clues.dispatch import NOTHING, Seen, of_alert, of_order, owed
 from desk.clues.fold import step
 from desk.clues.register import Register
 from desk.log import Client, ClueLog
+from desk.standing import Standing
 from schemas import clues as events
 from schemas import topics
 from schemas.desk import Order, Trace
@@ -47,8 +48,11 @@ class Dispatcher:
         self.register = Register()
         self.seen: dict[str, Seen] = {}
         self.log = ClueLog(servers, client, NAME)
+        self.standing = Standing()
         self._inputs = LogReader(
-            servers, [topics.REFERENCE, topics.TRACES, topics.ALERTS, topics.ORDERS], client=client
+            servers,
+            [topics.REFERENCE, topics.TRACES, topics.ALERTS, topics.ORDERS, topics.FEEDBACK, topics.HOLDS],
+            client=client,
         )
         self._limit = limit
         self._dirty: set[str] = set()
@@ -79,6 +83,9 @@ class Dispatcher:
             self._scanned = time.monotonic()
             self._dirty |= self.log.open
         self._settle()
+        if wrong := self.standing.owed(self.log.book.clues, time.monotonic()):
+            self.log.put_right(wrong)
+            log.info("put back what stands of %d parcels: an act that lost a race had written there", len(wrong))
 
     def _open(self, entries: Iterable[Entry]) -> None:
         """Bring what others said into the log: clues of alerts and orders, and what alerts say now."""
@@ -92,9 +99,12 @@ class Dispatcher:
         self._add(acts.values())
 
     def _of(self, entry: Entry) -> Act | None:
-        if not entry.value:
-            return None
         try:
+            if entry.topic in (topics.FEEDBACK, topics.HOLDS):
+                self.standing.heard(entry)
+                return None
+            if not entry.value:
+                return None
             if entry.topic == topics.TRACES:
                 trace = _trace(entry.value)
                 self.seen[trace.alert_id] = Seen.of(trace)

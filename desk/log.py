@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -77,19 +77,23 @@ class ClueLog:
     def add(self, made: Sequence[events.ClueEvent]) -> list[Taken]:
         """Add events in one transaction and read on until they are read back; all that was read.
 
-        Events that would not count as things stand go out all the same: the log has the last word. Raises WriteError.
+        Events that would not count as things stand go out all the same: the log has the last word. What goes out with
+        one that turns out not to count does not hold; the dispatcher puts back what does. Raises WriteError.
         """
         if not made:
             return []
         self.start_writing()
         assert self._writer is not None
         records = [Outgoing(topics.CLUES, event.clue_id, encode(event)) for event in made]
-        after = [self._after(event) for event in made]
-        companions = [record for event, clue in zip(made, after, strict=True) for record in _companions(event, clue)]
+        companions = [record for event in made for record in _companions(event, self._after(event))]
         places = self._writer.write([*records, *companions])
-        taken = self._read_to([place for place in places if place[0] == topics.CLUES])
-        self._mend({event.event_id for event, clue in zip(made, after, strict=True) if _companions(event, clue)}, taken)
-        return taken
+        return self._read_to([place for place in places if place[0] == topics.CLUES])
+
+    def put_right(self, records: Sequence[Outgoing]) -> None:
+        """Write what must stand beside the log; see `desk.standing`. Raises WriteError."""
+        self.start_writing()
+        assert self._writer is not None
+        self._writer.write(records)
 
     def _after(self, event: events.ClueEvent) -> Clue | None:
         book = Book()
@@ -97,18 +101,6 @@ class ClueLog:
             book.clues[event.clue_id] = clue
         found = book.take(event)
         return found.clue if found.why is None else None
-
-    def _mend(self, accompanied: Container[str], taken: Iterable[Taken]) -> None:
-        """Put back what stands, where an event came too late and what went out with it does not hold."""
-        records: list[Outgoing] = []
-        for each in taken:
-            if each.why is not None and each.event.event_id in accompanied and each.clue is not None:
-                topic = topics.FEEDBACK if isinstance(each.event, events.Answered) else topics.HOLDS
-                standing = _companions(each.event, each.clue)
-                records += standing or [Outgoing(topic, each.clue.parcel, None)]
-        if records:
-            assert self._writer is not None
-            self._writer.write(records)
 
     def _read_to(self, places: Iterable[tuple[str, int, int]]) -> list[Taken]:
         ends: dict[tuple[str, int], int] = {}
@@ -141,6 +133,6 @@ def _companions(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
     if isinstance(event, events.Answered) and (said := feedback_of(clue)) is not None:
         return [Outgoing(topics.FEEDBACK, clue.parcel, encode(said))]
     if isinstance(event, events.Held) and event.action in ("request", "second", "release"):
-        hold = hold_of(clue, event)
+        hold = hold_of(clue)
         return [] if hold is None else [Outgoing(topics.HOLDS, clue.parcel, encode(hold))]
     return []

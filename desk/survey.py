@@ -2,36 +2,77 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
 import msgspec
 
 from desk.clues.book import Book
+from desk.clues.deadlines import day_of
 from desk.clues.register import Register
 from desk.log import Client
+from desk.measures.provinces import accepted_by_province
 from desk.measures.report import Measures, measure
 from schemas import topics
+from schemas.desk import Tally, Trace
 from schemas.records import Feedback
-from streams.kafka.log_reader import LogReader
+from streams.kafka.log_reader import Entry, LogReader
 
+log = logging.getLogger(__name__)
+TOPICS: Final = (topics.CLUES, topics.FEEDBACK, topics.REFERENCE, topics.TRACES, topics.TALLIES)
 _feedback = msgspec.json.Decoder(Feedback).decode
+_trace = msgspec.json.Decoder(Trace).decode
+_tally = msgspec.json.Decoder(Tally).decode
+
+
+class Survey:
+    """What the topics hold that measures are taken of."""
+
+    def __init__(self) -> None:
+        self.book, self.register = Book(), Register()
+        self.feedback: dict[str, Feedback] = {}  # by alert
+        self.left_at: dict[str, int] = {}  # by alert, when its parcel first departed
+        self.tallies: dict[bytes, Tally] = {}
+
+    def take(self, entry: Entry) -> None:
+        """Take one record. Raises DecodeError, UnicodeDecodeError for one of another version."""
+        if entry.topic == topics.CLUES:
+            self.book.read(entry.value)
+        elif entry.topic == topics.REFERENCE:
+            self.register.add(entry.key, entry.value)
+        elif not entry.value:
+            self.tallies.pop(entry.key, None)
+        elif entry.topic == topics.TALLIES:
+            self.tallies[entry.key] = _tally(entry.value)
+        elif entry.topic == topics.TRACES:
+            trace = _trace(entry.value)
+            if left := [each.at for each in trace.movements if each.kind == "departed"]:
+                self.left_at[trace.alert_id] = min(left)
+        else:
+            said = _feedback(entry.value)
+            self.feedback[said.alert_id] = said
+
+    def measures(self, now_ms: int, since_ms: int = 0) -> Measures:
+        """Measures of the clues opened since a time."""
+        accepted = accepted_by_province(
+            self.tallies.values(), self.register.outlet_places, day_of(since_ms).isoformat()
+        )
+        return measure(
+            self.book.clues.values(), self.feedback, self.register.capacities, self.register.calendar, now_ms, since_ms,
+            left_at=self.left_at, accepted=accepted,
+        )  # fmt: skip
 
 
 def survey(servers: str, client: Client, now_ms: int, since_ms: int = 0) -> Measures:
-    """Read clues, feedback and reference data to their end, and measure the clues opened since a time.
+    """Read clues, answers, traces, tallies and reference data to their end, and measure the clues opened since a time.
 
     Raises ClientError.
     """
-    book, register = Book(), Register()
-    feedback: dict[str, Feedback] = {}
-    with LogReader(servers, [topics.CLUES, topics.FEEDBACK, topics.REFERENCE], client=client) as reader:
+    found = Survey()
+    with LogReader(servers, TOPICS, client=client) as reader:
         for entry in reader.to_end():
-            if entry.topic == topics.CLUES:
-                book.read(entry.value)
-            elif entry.topic == topics.REFERENCE:
-                register.add(entry.key, entry.value)
-            elif entry.value:
-                try:
-                    said = _feedback(entry.value)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    continue  # of another version
-                feedback[said.alert_id] = said
-    return measure(book.clues.values(), feedback, register.capacities, register.calendar, now_ms, since_ms)
+            try:
+                found.take(entry)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                log.warning("%s is no record of this version; left out", entry.place)
+    return found.measures(now_ms, since_ms)

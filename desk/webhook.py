@@ -45,7 +45,7 @@ class WebhookError(WaybillError):
 def key_in(path: Path) -> bytes:
     """The key in a file: at least 32 bytes as hex digits. Raises WebhookError."""
     try:
-        key = bytes.fromhex(path.read_text(encoding="utf-8").strip())
+        key = bytes.fromhex(path.read_text(encoding="utf-8-sig").strip())
     except ValueError:
         raise WebhookError(f"{path}: not hex digits") from None
     if len(key) < KEY_BYTES_MIN:

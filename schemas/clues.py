@@ -53,6 +53,10 @@ class ClueEvent(Record, frozen=True, kw_only=True, tag_field="kind", tag=_tag):
     at: Annotated[Millis, _about("Wall clock of the act, epoch ms UTC.")]
     by: Annotated[UserId, _about("Who acts: opaque id of a user, or of a process.")]
     station: Annotated[Id | None, _about("Station for which that user acts.")] = None
+    account: Annotated[
+        Id | None,
+        _about("Account from which the command line acted, as a hash; absent over HTTP, where tokens say who acts."),
+    ] = None
     expects: Annotated[
         Version | None, _about("Exclusive events of the clue that its author has seen applied; absent = not exclusive.")
     ] = None

@@ -1,4 +1,4 @@
-"""The root of our own errors, importable from everywhere."""
+"""The root of our own errors, and text that may name any file; importable from everywhere."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ class WaybillError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+
+
+def readable(text: str) -> str:
+    r"""Text that may hold names of files which are not UTF-8: their bytes as `\xff`, as no encoder takes them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -18,7 +18,8 @@ from schemas.clues import AnyClueEvent
 from schemas.columns import HISTORY, JOURNEY, SHIPMENT, Column
 from schemas.columns import REFERENCE as JOINED
 from schemas.desk import Access, Enforcement, Entry, Grade, Hold, Link, Order, Tally, Trace
-from schemas.records import Alert, Feedback, Inspection, Reject, Scan, Shipment
+from schemas.inputs import INPUT_TOPICS, INPUTS
+from schemas.records import Alert, Feedback, Reject
 from schemas.reference import Reference
 from schemas.rulefile import SCHEMA_FILE, rule_schema
 from schemas.topics import RULES, TOPICS, Topic
@@ -30,9 +31,7 @@ RULE: Final = "rule"
 
 # What each public topic holds, and the name under which its schema is published; for rules see `schemas.rulefile`.
 _MESSAGES: Final[dict[str, tuple[str, Any]]] = {
-    topics.SHIPMENTS: ("shipment", Shipment),
-    topics.SCANS: ("scan", Scan),
-    topics.INSPECTIONS: ("inspection", Inspection),
+    **{each.topic: (each.kind, each.record) for each in INPUTS},
     topics.ALERTS: ("alert", Alert),
     topics.SHADOW: ("shadow", Shadow),
     topics.NOTICES: ("notice", Notice),
@@ -52,9 +51,7 @@ _MESSAGES: Final[dict[str, tuple[str, Any]]] = {
 }
 RECORDS: Final[dict[str, Any]] = dict(_MESSAGES.values())
 # What workers and the desk receive, of what others send; all else they send themselves.
-_RECEIVED: Final = (
-    topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FEEDBACK, topics.REFERENCE, topics.RULES
-)  # fmt: skip
+_RECEIVED: Final = (*INPUT_TOPICS, topics.FEEDBACK, topics.REFERENCE, topics.RULES)
 
 
 def published() -> dict[Path, str]:

@@ -220,6 +220,12 @@ class Alert(Record, frozen=True, kw_only=True):
     ]
     sender_token: Annotated[Token | None, _about("Sender as keyed token, `key id:32 hex`.")] = None
     recipient_token: Annotated[Token | None, _about("Recipient as keyed token, `key id:32 hex`.")] = None
+    earlier_sender_tokens: Annotated[
+        tuple[Token, ...], _about("The same sender under older keys that workers still hold; none: absent.")
+    ] = ()
+    earlier_recipient_tokens: Annotated[
+        tuple[Token, ...], _about("The same recipient under older keys that workers still hold; none: absent.")
+    ] = ()
     goods_class: Annotated[
         GoodsForm | None, _about("Form of the goods: as declared, else by the words of their name.")
     ] = None

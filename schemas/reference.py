@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, get_args
 
 from msgspec import Meta
 
@@ -150,3 +150,6 @@ class Holiday(ReferenceRecord, frozen=True, kw_only=True):
 
 
 Reference = Enterprise | Outlet | Courier | Machine | Facility | Station | Holiday
+
+KINDS: Final[dict[str, type[ReferenceRecord]]] = {str(each.__struct_config__.tag): each for each in get_args(Reference)}
+"""The records by their `kind`."""

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from schemas.columns import COLUMNS
-from schemas.records import Inspection, Scan, Shipment, _about
-from schemas.reference import Reference
+from schemas.inputs import INPUTS
+from schemas.records import ParcelEvent, Shipment, _about
+from schemas.reference import KINDS
 
 Action = Literal["hold", "open_box", "second_xray", "identity_check", "visit_outlet"]
 """In the order in which alerts name them."""
@@ -46,6 +47,12 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("How many times the event happens; each shipment is a parcel of its own."),
     ] = 1
     every: Annotated[str, _about("Time from one repetition to the next, such as `1 min`.")] = "1 min"
+
+
+EVENT_RECORDS: Final[dict[str, type[ParcelEvent]]] = {
+    each.kind: each.record for each in INPUTS if each.kind in Event.__struct_fields__
+}
+"""The records that events of cases may be, apart from reference data."""
 
 
 class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,7 +119,6 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 # --- the published schema ---------------------------------------------------------------------------------------------
 
-_EVENTS: Final[dict[str, Any]] = {"shipment": Shipment, "scan": Scan, "inspection": Inspection}
 _TIMES: Final = ("_at", "licence_from", "_to")
 
 
@@ -131,15 +137,11 @@ def rule_schema() -> dict[str, Any]:
     fields["evidence"]["items"] = {
         "anyOf": [{"const": column.name, "description": column.doc} for column in COLUMNS.values()]
     }
-    for kind, record in _EVENTS.items():
+    for kind, record in EVENT_RECORDS.items():
         event[kind]["anyOf"] = [{"$ref": f"#/$defs/{kind}"}, {"type": "null"}]
         parts[kind] = _loose(record)
-    for record in Reference.__args__:
-        name = record.__struct_config__.tag
-        parts[name] = _loose(record)
-    event["reference"]["anyOf"] = [
-        *({"$ref": f"#/$defs/{record.__struct_config__.tag}"} for record in Reference.__args__), {"type": "null"}
-    ]  # fmt: skip
+    parts |= {kind: _loose(record) for kind, record in KINDS.items()}
+    event["reference"]["anyOf"] = [*({"$ref": f"#/$defs/{kind}"} for kind in KINDS), {"type": "null"}]
     return {**root, "$defs": dict(sorted(parts.items()))}
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from schemas import topics
 from schemas.errors import WaybillError
+from schemas.inputs import INPUT_TOPICS
 from streams.explain import explain
-from streams.flow import sources
 from streams.ops.preflight import cautions
 from streams.settings import Settings
 from streams.worker.expire import forget
@@ -22,7 +22,7 @@ from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
 from streams.worker.worker import Worker
 
-PARCEL_TOPICS = (*sources.TOPICS, topics.FACTS)
+PARCEL_TOPICS = (*INPUT_TOPICS, topics.FACTS)
 log = logging.getLogger(__name__)
 
 

@@ -16,7 +16,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from schemas import topics
+from schemas.inputs import CONSUMED_TOPICS, INPUT_TOPICS
 from schemas.terms import RejectReason, Status, Tier
 
 NAMESPACE = "waybill"
@@ -111,10 +111,9 @@ class Metrics:
 
     def _begin(self) -> None:
         """Counters that exist before anything has happened."""
-        inputs = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
-        for topic in (*inputs, topics.FACTS, topics.OBSERVATIONS):
+        for topic in CONSUMED_TOPICS:
             self.events.labels(topic)
-        for topic in inputs:
+        for topic in INPUT_TOPICS:
             for reason in get_args(RejectReason):
                 self.rejects.labels(topic, reason)
         for status in get_args(Status):

@@ -310,7 +310,7 @@ def origin(field: str, options: Mapping[str, Any], config: Path | None) -> str:
     for name in candidates:
         if name in variables:
             return name
-    if config is not None and field in tomllib.loads(config.read_text(encoding="utf-8")):
+    if config is not None and field in in_file(config):
         return str(config)
     return "default"
 

@@ -13,14 +13,14 @@ TABLES = ("kafka", "kafka_files")  # by librdkafka's names, which have dots
 def secret(name: str, path: Path) -> str:
     """The text of a file, without blanks around it. Raises ValueError, which names the property and the file."""
     try:
-        return path.expanduser().read_text(encoding="utf-8").strip()
+        return path.expanduser().read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"kafka_files.{name}: cannot read {path}: {error}") from None
 
 
 def in_file(path: Path | None) -> dict[str, Any]:
     """What a file sets. Without quotes TOML reads `security.protocol = "SSL"` as tables, which properties never are."""
-    said = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+    said = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8-sig"))
     return said | {name: dict(_flat(table)) for name, table in said.items() if name in TABLES and type(table) is dict}
 
 

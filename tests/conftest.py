@@ -13,6 +13,7 @@ secured         another broker, which asks for a login and knows rights
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
 _GIVEN = bool(os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip())  # as this process found it: tests change it
 
 repetition.use_profile()
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # processes of tests inherit that it is ignored, under nohup say
 
 
 def pytest_report_header() -> list[str]:

@@ -13,10 +13,10 @@ from typing import Any, cast
 import msgspec
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Alert
 from streams.files.driver import raw
 from streams.flow.batches import Batch
-from streams.flow.sources import TOPICS
 from streams.flow.time.timers import ReadProgress
 from streams.kafka.global_table import GlobalTable
 from streams.kafka.transport.consumer import Consumer
@@ -83,7 +83,7 @@ class Workbench:
             self.worker._life.to(phase)
         self.worker._generation = 1
         self.worker.assigned = frozenset(
-            (topic, number) for topic in TOPICS for number in range(self.worker.settings.partitions)
+            (topic, number) for topic in INPUT_TOPICS for number in range(self.worker.settings.partitions)
         )
         self._reader = self.worker.parcels.reference_reader()
         for store in self.worker._stores.values():

@@ -30,7 +30,9 @@ class Act:
     clue_id: str
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def event(self, clue: Clue | None, by: str, station: str | None, at_ms: int) -> log.ClueEvent:
+    def event(
+        self, clue: Clue | None, by: str, station: str | None, at_ms: int, account: str | None = None
+    ) -> log.ClueEvent:
         """The event, which expects the clue to be as it is here. Raises ActError for a field of another form."""
         fields = {
             "event_id": uuid7(at_ms),
@@ -38,6 +40,7 @@ class Act:
             "at": at_ms,
             "by": by,
             "station": station,
+            "account": account,
             "expects": clue.version if clue is not None and self.kind in EXCLUSIVE else None,
             **self.fields,
         }
@@ -81,14 +84,14 @@ def feedback_of(clue: Clue) -> Feedback | None:
     )
 
 
-def hold_of(clue: Clue, event: log.ClueEvent) -> Hold | None:
+def hold_of(clue: Clue) -> Hold | None:
     """What must stand on `waybill.holds` for a clue: what its carrier has to do now."""
     hold = clue.hold
     if hold is None:
         return None
     released = hold.state == "released"
     return Hold(
-        hold_id=event.event_id,
+        hold_id=hold.order_id,
         clue_id=clue.clue_id,
         action="release" if released else "extend" if hold.extensions else "request",
         parcel=clue.parcel,
@@ -97,6 +100,6 @@ def hold_of(clue: Clue, event: log.ClueEvent) -> Hold | None:
         until=hold.until,
         by=(hold.released_by if released else hold.by) or "",
         second_by=hold.second_by,
-        station=event.station,
-        at=event.at,
+        station=hold.station,
+        at=hold.ordered_at,
     )

@@ -17,9 +17,16 @@ CLAIM_MS: Final = 15 * 60_000  # a claim lapses after so long
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """The hold of a clue's parcel. `wanted_until`: an extension that nobody has seconded yet. Times: epoch ms UTC."""
+    """The hold of a clue's parcel. Times: epoch ms UTC.
+
+    order_id      the event that says what the carrier has to do now; ordered_at, station: when, and for which station.
+    wanted_until  an extension that nobody has seconded yet.
+    """
 
     state: HoldState
+    order_id: str
+    ordered_at: int
+    station: str | None = None
     reason: str
     basis: str
     until: int
@@ -28,6 +35,7 @@ class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     effective_at: int | None = None
     wanted_until: int | None = None
     wanted_by: str | None = None
+    wanted_account: str | None = None
     wanted_reason: str | None = None
     wanted_basis: str | None = None
     second_by: str | None = None

@@ -36,7 +36,8 @@ def held(hold: Hold | None, event: Held, *, closed: bool) -> Hold | str:
         return _seconded(hold, event)
     if not _said(event.reason):
         return "held: a release needs a reason"
-    return replace(hold, state="released", released_at=event.at, released_by=event.by, released_for=event.reason)
+    released = replace(hold, state="released", released_at=event.at, released_by=event.by, released_for=event.reason)
+    return _ordered(released, event)
 
 
 def overdue(hold: Hold | None, now_ms: int) -> bool:
@@ -56,6 +57,9 @@ def _requested(event: Held) -> Hold | str:
         return "held: a request ends within 24 hours; to extend it takes a second person"
     return Hold(
         state="requested",
+        order_id=event.event_id,
+        ordered_at=event.at,
+        station=event.station,
         reason=event.reason or "",
         basis=event.basis or "",
         until=event.until,
@@ -70,8 +74,9 @@ def _extended(hold: Hold, event: Held) -> Hold | str:
     if event.until <= hold.until:
         return "held: an extension ends after the hold"
     return replace(
-        hold, wanted_until=event.until, wanted_by=event.by, wanted_reason=event.reason, wanted_basis=event.basis
-    )
+        hold, wanted_until=event.until, wanted_by=event.by, wanted_account=event.account,
+        wanted_reason=event.reason, wanted_basis=event.basis,
+    )  # fmt: skip
 
 
 def _seconded(hold: Hold, event: Held) -> Hold | str:
@@ -79,7 +84,7 @@ def _seconded(hold: Hold, event: Held) -> Hold | str:
         return "held: no extension waits for a second person"
     if event.by == hold.wanted_by:
         return "held: nobody seconds his own extension"
-    return replace(
+    extended = replace(
         hold,
         until=hold.wanted_until,
         reason=hold.wanted_reason or hold.reason,
@@ -87,10 +92,17 @@ def _seconded(hold: Hold, event: Held) -> Hold | str:
         second_by=event.by,
         wanted_until=None,
         wanted_by=None,
+        wanted_account=None,
         wanted_reason=None,
         wanted_basis=None,
         extensions=hold.extensions + 1,
     )
+    return _ordered(extended, event)
+
+
+def _ordered(hold: Hold, event: Held) -> Hold:
+    """The same; this event is what the carrier gets."""
+    return replace(hold, order_id=event.event_id, ordered_at=event.at, station=event.station)
 
 
 def _said(text: str | None) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
+from typing import Any, Final
 
 from desk.clues.deadlines import Calendar
-from schemas.reference import Facility, Holiday, Outlet, Station
-from streams.flow.decode import Kind, decode
+from schemas.reference import KINDS, Facility, Holiday, Outlet, Station
+from streams.flow.decode import decode
 
-_KINDS: tuple[Kind, ...] = ("station", "facility", "outlet", "holiday")
+_KINDS: Final = ("station", "facility", "outlet", "holiday")
 
 
 class Register:
@@ -24,11 +24,10 @@ class Register:
 
     def add(self, key: bytes, value: bytes | None) -> bool:
         """Take one record of `waybill.reference`; whether it changes anything here."""
-        name, _, identity = key.decode("utf-8", "replace").partition(":")
-        kind = next((kind for kind in _KINDS if kind == name), None)
-        if kind is None:
+        kind, _, identity = key.decode("utf-8", "replace").partition(":")
+        if kind not in _KINDS:
             return False
-        rows = decode(kind, [value]).rows if value else []
+        rows = decode(KINDS[kind], [value]).rows if value else []
         if value and not rows:  # it cannot be read: what was known holds
             return False
         self._set(kind, identity, rows[0] if rows else None)
@@ -55,6 +54,11 @@ class Register:
         return None
 
     @property
+    def outlet_places(self) -> dict[str, str]:
+        """Code of the place of each outlet, GB/T 2260."""
+        return {name: outlet.adcode for name, outlet in self._outlets.items()}
+
+    @property
     def capacities(self) -> dict[str, int]:
         """Clues a working day, of the stations that state it."""
         return {name: station.capacity for name, station in self.stations.items() if station.capacity is not None}
@@ -64,7 +68,7 @@ class Register:
         """Working days."""
         return Calendar(self._days)
 
-    def _set(self, kind: Kind, identity: str, record: Any) -> None:
+    def _set(self, kind: str, identity: str, record: Any) -> None:
         if kind == "holiday":
             _put(self._days, identity, record.working if isinstance(record, Holiday) else None)
         elif kind == "facility":

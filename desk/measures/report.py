@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isinf
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,11 +17,22 @@ from desk.clues.deadlines import Calendar
 from desk.measures.budget import Mean
 from desk.measures.cases import Case, cases
 from desk.measures.proportions import Ratio, horvitz_thompson, ratio, rule_of_three
+from desk.measures.provinces import Accepted, Disparity, disparity
 from desk.measures.rules import RuleMeasure, Share, Together, rule_measures, share, together
-from desk.measures.stations import Agreement, StationMeasure, StepTime, agreement, budget, station_measures, step_times
+from desk.measures.stations import (
+    Agreement,
+    StationMeasure,
+    StepTime,
+    agreement,
+    before_departure,
+    budget,
+    station_measures,
+    step_times,
+)
 from schemas.records import Feedback
 from schemas.terms import Category
 
+_NONE: Final[Mapping[str, Any]] = {}
 TARGET: Final = 0.9  # lower bound that a compliance rule should reach
 
 HONESTY: Final = (
@@ -93,6 +104,8 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     compliance: Compliance
     random_arm: RandomArm
     times: list[StepTime]
+    before_departure: Share
+    disparity: Disparity
     double_checks: Agreement
     stations: list[StationMeasure]
     together: list[Together]
@@ -106,10 +119,14 @@ def measure(
     calendar: Calendar,
     now_ms: int,
     since_ms: int = 0,
+    *,
+    left_at: Mapping[str, int] = _NONE,
+    accepted: Mapping[str, Accepted] = _NONE,
 ) -> Measures:
     """Measures of the clues opened since a time, as of now.
 
     feedback: by alert id, the newest. capacities: clues a working day by station, where a station states it.
+    left_at: by alert id, when the parcel first departed. accepted: parcels and alerts by province, from the tallies.
     """
     found = list(cases(clues, feedback, since_ms))
     rules = rule_measures(found)
@@ -121,6 +138,8 @@ def measure(
         compliance=_compliance(found, rules),
         random_arm=_random_arm(found),
         times=step_times(found, now_ms),
+        before_departure=before_departure(found, left_at),
+        disparity=disparity(found, accepted),
         double_checks=agreement(found),
         stations=station_measures(found, rules, capacities, calendar, now_ms),
         together=together(found),

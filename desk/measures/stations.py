@@ -60,6 +60,23 @@ def _spell(clue: Clue, at: int | None, now_ms: int) -> Spell:
     return Spell(max(until - since, 0) / 60_000, at is not None)
 
 
+def before_departure(cases: Sequence[Case], left_at: Mapping[str, int]) -> Share:
+    """Clues whose parcel was checked before it first departed, of those that were checked or have departed.
+
+    left_at: by clue, when its parcel first departed, epoch ms. A parcel that has done neither decides nothing yet.
+    """
+    in_time = decided = 0
+    for case in cases:
+        clue = case.clue
+        if clue.first_dispatched_at is None or clue.closed_for in ("withdrawn", "duplicate"):
+            continue
+        left = left_at.get(clue.clue_id)
+        checked = clue.checked_at is not None and (left is None or clue.checked_at <= left)
+        in_time += checked
+        decided += checked or left is not None
+    return share(in_time, decided)
+
+
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Double checks: how many, how many agreed, and Cohen's kappa from 30 on."""
 

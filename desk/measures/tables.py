@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from desk.measures.report import Measures
-from desk.measures.rules import RuleMeasure
+from desk.measures.rules import RuleMeasure, Share
 from desk.measures.wording import NONE, Language, lift, mean, minutes, percent, proportion, worst
 
 PAIRS_MAX: Final = 10
@@ -61,13 +61,11 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     yield _rules(
         "嫌疑规则，最可疑者在前" if zh else "Rules of suspicion, the most doubtful first", suspicion.rules, lang
     )
-    if suspicion.by_budget:
+    if answered := {name: curve for name, curve in suspicion.by_budget.items() if any(curve.values())}:
         yield Table(
             "容量内命中率" if zh else "Precision within capacity",
             ("派出所", "½", "1", "2 ×") if zh else ("station", "½", "1", "2 × capacity"),
-            tuple(
-                (name, *(mean(each, lang) for each in curve.values())) for name, curve in suspicion.by_budget.items()
-            ),
+            tuple((name, *(mean(each, lang) for each in curve.values())) for name, curve in answered.items()),
         )
     compliance = found.compliance
     target = f"{percent(compliance.target)}"
@@ -80,7 +78,9 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     )
     yield _rules("合规规则" if zh else "Rules of compliance", compliance.rules, lang)
     yield _times(found, lang)
+    yield _in_time(found, lang)
     yield _stations(found, lang)
+    yield _provinces(found, lang)
     if found.together:
         yield Table(
             "同时出现的规则" if zh else "Rules that fire together",
@@ -138,6 +138,35 @@ def _times(found: Measures, lang: Language) -> Table:
         f"复核 {checks.pairs} 次，一致 {checks.agreed} 次，κ {kappa}"
         if zh
         else f"Double checks: {checks.pairs}, agreed {checks.agreed}, kappa {kappa}.",
+    )
+
+
+def _in_time(found: Measures, lang: Language) -> Table:
+    zh = lang == "zh"
+    return Table(
+        "首次离站前已查" if zh else "Checked before the parcel first departed",
+        ("比例",) if zh else ("share",),
+        ((proportion(found.before_departure, lang),),),
+    )
+
+
+def _provinces(found: Measures, lang: Language) -> Table:
+    zh, hidden = lang == "zh", found.disparity.hidden
+
+    def cell(of: Share | None, differs: bool) -> str:
+        return "–" if of is None else proportion(of, lang) + (" ≠" if differs else "")
+
+    return Table(
+        "按收寄省份" if zh else "By province of acceptance",
+        ("省份", "预警率", "嫌疑属实") if zh else ("province", "alerted", "suspicion confirmed"),
+        tuple(
+            (each.province, cell(each.alerted, each.alerted_differs), cell(each.confirmed, each.confirmed_differs))
+            for each in found.disparity.provinces
+        ),
+        f"少于 30 的不显示；{hidden} 个省份因此未列。≠：与其余各省明显不同（Benjamini–Hochberg，10 %）。"
+        if zh
+        else f"Fewer than 30 are not shown, which leaves out {hidden} of the provinces. ≠: not as in the others "
+        "(Benjamini–Hochberg at 10 %).",
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from schemas import topics
 from schemas.desk import MOVEMENTS_MAX, Movement, Trace
+from schemas.inputs import INPUTS
 from schemas.records import Alert, Inspection, ParcelEvent, Scan, Shipment, Source
-from streams.flow.decode import Kind, Limits, decode
+from streams.flow.decode import Limits, decode
 from streams.flow.describe.goods import describe_goods
 from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.people import mobiles
@@ -20,11 +20,6 @@ from streams.flow.describe.tokens import Tokeniser
 
 Place = tuple[str, int, int]
 
-_KINDS: Final[dict[str, Kind]] = {
-    topics.SHIPMENTS: "shipment",
-    topics.SCANS: "scan",
-    topics.INSPECTIONS: "inspection",
-}
 # Six digits and more, however they are parted, may be a person's number; what stands before an address, a name.
 _DIGITS: Final = re.compile(r"[0-9](?:[\s\-_.·*]?[0-9Xx]){5,}")
 _ADDRESSED: Final = re.compile(r"[\u4e00-\u9fff·]{1,4}(?=先生|女士|小姐|太太|老师|同志|师傅|经理|老板|收$|寄$|亲启)")
@@ -35,9 +30,9 @@ _MAIL: Final = re.compile(r"\S+@\S+")
 def events_of(values: Mapping[Place, bytes | None], limits: Limits) -> dict[Place, ParcelEvent]:
     """The records at these places that can be read."""
     found: dict[Place, ParcelEvent] = {}
-    for topic, kind in _KINDS.items():
-        places = [place for place in values if place[0] == topic]
-        decoded = decode(kind, [values[place] for place in places], limits)
+    for each in INPUTS:
+        places = [place for place in values if place[0] == each.topic]
+        decoded = decode(each.record, [values[place] for place in places], limits)
         found.update(zip((places[index] for index in decoded.indices), decoded.rows, strict=True))
     return found
 
@@ -135,12 +130,8 @@ def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
     for row, goods_class in enumerate(classes):
         yield {
             "goods_class": goods_class,
-            **{name: _published(int(column[row]), tokens) for name, column in columns.items()},
+            **{name: tokens.published(int(column[row])) for name, column in columns.items()},
         }
-
-
-def _published(token: int, tokens: Tokeniser) -> tuple[str, ...]:
-    return tuple(tokens.publish(token, key_id) for key_id in tokens.publish_key_ids) if token else ()
 
 
 def masked(name: str | None) -> str | None:

@@ -34,7 +34,7 @@ class Users:
     def of(cls, path: Path) -> Users:
         """Read lines of `user station sha256-of-token`; station - for none, # begins a remark. Raises UsersError."""
         by_hash: dict[str, User] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
             parts = line.partition("#")[0].split()
             if not parts:
                 continue

@@ -21,7 +21,7 @@ their times, so an event that comes late is one that is written late.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -30,11 +30,11 @@ from typing import Any, Final
 import msgspec
 
 from rules.engine.contract import RuleError
-from schemas.records import Inspection, Scan, Shipment, encode
+from schemas.records import ParcelEvent, encode
 from schemas.reference import Courier, Enterprise, Machine, Outlet, ReferenceRecord
-from schemas.rulefile import Answer, Case, Event, Rule
+from schemas.rulefile import EVENT_RECORDS, Answer, Case, Event, Rule
 
-Fact = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
+Fact = ParcelEvent | Enterprise | Outlet | Courier | Machine
 
 FIRST_MS: Final = 1_741_140_000_000
 """When a case begins: 2025-03-05 10:00 in China, a working day long enough ago for every deadline to have passed."""
@@ -106,9 +106,9 @@ class _Player:
         self.count = 0
 
     def play(self, event: Event, field: str) -> Iterator[Fact]:
-        given = [kind for kind in (*_KINDS, "reference") if getattr(event, kind) is not None]
+        given = [kind for kind in (*EVENT_RECORDS, "reference") if getattr(event, kind) is not None]
         if len(given) != 1:
-            raise RuleError(self.rule, field, "an event is one shipment, scan, inspection or reference record")
+            raise RuleError(self.rule, field, f"an event is one {', '.join(EVENT_RECORDS)} or reference record")
         kind = given[0]
         make = self.reference if kind == "reference" else partial(self.fact, kind)
         start, step = self.span(event.after, f"{field}.after"), self.span(event.every, f"{field}.every")
@@ -133,7 +133,7 @@ class _Player:
             raise RuleError(self.rule, field, str(error)) from None
 
     def fact(self, kind: str, overrides: dict[str, Any], at: int, field: str) -> Fact:
-        record = _KINDS[kind]
+        record = EVENT_RECORDS[kind]
         known = {*record.__struct_fields__, *(["sender_id"] if kind == "shipment" else [])}
         for name in overrides:
             if name not in known:
@@ -147,7 +147,7 @@ class _Player:
         if kind == "shipment":
             self.latest = waybill
         self.count += 1
-        values = {**_defaults(kind, self.numbers[waybill], at), **self.spelled_out(overrides, field)}
+        values = {**_COMMON, **_DEFAULTS[kind](self.numbers[waybill], at), **self.spelled_out(overrides, field)}
         values |= {"event_id": overrides.get("event_id", f"e{self.count:05d}"), "waybill_no": waybill}
         try:
             return msgspec.convert(values, record)
@@ -177,11 +177,6 @@ class _Player:
         return round(float(match[1]) * _UNITS_MS[match[2]])
 
 
-_KINDS: Final[dict[str, type[Shipment] | type[Scan] | type[Inspection]]] = {
-    "shipment": Shipment,
-    "scan": Scan,
-    "inspection": Inspection,
-}
 _CARRIER: Final = "DEMO"
 _DAY_MS: Final = 86_400_000
 # By kind: the record, and what makes a default parcel's outlet and courier those of a licensed enterprise.
@@ -225,26 +220,9 @@ _SPAN: Final = re.compile(r"(-?\d{1,12}(?:\.\d{1,12})?) ?(ms|s|min|h|d)", re.ASC
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
-def _defaults(kind: str, number: int, at: int) -> dict[str, Any]:
-    """A valid and quiet event of parcel `number` at the time `at`."""
-    common = {"schema_version": 1, "carrier_code": _CARRIER}
-    if kind == "scan":
-        facility = {"facility_id": "F-1", "facility_adcode": "370102"}
-        return {**common, **facility, "scan_type": "picked_up", "scanned_at": at}
-    if kind == "inspection":
-        return {
-            **common,
-            "inspection_type": "open_box",
-            "stage": "pickup",
-            "started_at": at,
-            "ended_at": at + 20_000,
-            "inspector_id": "I-1",
-            "facility_id": "F-1",
-            "facility_adcode": "370102",
-            "result": "pass",
-        }
+def _shipment(number: int, at: int) -> dict[str, Any]:
+    """A valid and quiet shipment record of parcel `number`, accepted at the time `at`."""
     return {
-        **common,
         "picked_up_at": at,
         "outlet_id": "O-1",
         "courier_id": "C-1",
@@ -270,6 +248,24 @@ def _defaults(kind: str, number: int, at: int) -> dict[str, Any]:
         "weight_g": 640,
         "pieces": 1,
     }
+
+
+_COMMON: Final = {"schema_version": 1, "carrier_code": _CARRIER}
+_FACILITY: Final = {"facility_id": "F-1", "facility_adcode": "370102"}
+# By kind, a valid and quiet event of a parcel (by its number) at a time.
+_DEFAULTS: Final[dict[str, Callable[[int, int], dict[str, Any]]]] = {
+    "shipment": _shipment,
+    "scan": lambda _, at: {**_FACILITY, "scan_type": "picked_up", "scanned_at": at},
+    "inspection": lambda _, at: {
+        **_FACILITY,
+        "inspection_type": "open_box",
+        "stage": "pickup",
+        "started_at": at,
+        "ended_at": at + 20_000,
+        "inspector_id": "I-1",
+        "result": "pass",
+    },
+}
 
 
 # --- numbers that cannot belong to anyone ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 from rules.engine.contract import RuleError
 from rules.engine.folder import SHIPPED, hidden, overlooked, read_file, rule_files, rule_id
 from rules.lint.draft import OVERRIDES, Draft, Finding, Severity
+from schemas.errors import readable
 
 __all__ = ["Finding", "Report", "Severity", "lint"]
 
@@ -79,9 +80,14 @@ def _draft(path: Path) -> Draft:
 
 
 def shown(path: Path) -> str:
-    """The path as you would type it here."""
+    """The path as you would type it here; what is not UTF-8 in it as `readable` has it."""
+    return readable(str(near(path)))
+
+
+def near(path: Path) -> Path:
+    """The path from here, if it lies below."""
     full, here = Path(os.path.abspath(path)), Path.cwd()  # links keep their names
-    return str(full.relative_to(here) if full.is_relative_to(here) else path)
+    return full.relative_to(here) if full.is_relative_to(here) else path
 
 
 def _compare(drafts: list[Draft]) -> None:

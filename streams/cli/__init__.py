@@ -11,7 +11,6 @@ changes than allowed, 4 most lines of a file of events were rejected, 130 stoppe
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
@@ -24,6 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.errors import WaybillError
+from streams.cli.output import make_readable
 from streams.explain import explain
 
 COMMANDS = (
@@ -74,8 +74,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
         signal.signal(signal.SIGHUP, _terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # None where standard output is closed
-        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is no reason to fail
+    make_readable()  # what a terminal cannot show is no reason to fail
     code = run(sys.argv[1:])
     try:
         if sys.stdout is not None:

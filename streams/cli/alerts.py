@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -40,6 +41,10 @@ def alerts(
     rule: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="That this rule, or one of this family, opens. Repeatable.")
     ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="Of this sender, also under tokens of other keys. As sender_token has it."),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Found at this time or later: 2026-11-29, 2026-11-29T08:30, 2h or 3d ago."),
@@ -69,7 +74,8 @@ def alerts(
 ) -> None:
     """Show the open alerts, newest first: one per parcel, its newest verdict.
 
-    Of parcels that you name, withdrawn alerts are shown, too. Times are China time (UTC+8), amounts are in yuan.
+    Of parcels that you name, and of a sender, withdrawn alerts are shown, too. Times are China time (UTC+8), amounts
+    are in yuan.
 
     --json prints each alert as it is on the topic, one a line, in the units of the topic. With --evidence, the evidence
     of all its rules is one list of rule, column and value, which tools for tables read without a column for each. --csv
@@ -81,8 +87,8 @@ def alerts(
     """
     if as_json and csv is not None:
         raise typer.BadParameter("give either --json or --csv", param_hint="--csv")
-    if shadow and (place or csv is not None or sort == "urgency"):
-        raise typer.BadParameter("does not go with --place, --csv or --sort urgency", param_hint="--shadow")
+    if shadow and (place or sender or csv is not None or sort == "urgency"):
+        raise typer.BadParameter("does not go with --place, --sender, --csv or --sort urgency", param_hint="--shadow")
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
     from streams.cli.views.alert import language
@@ -90,16 +96,18 @@ def alerts(
     from streams.kafka.alerts import AlertReader, Asked, Newest, NewestShadows
     from streams.ops import preflight
 
+    servers, client = preflight.reached(settings), preflight.client(settings)
     asked = Asked(
         tier=tier,
         parcels=frozenset(parcels or ()),
         places=tuple(_prefix(each) for each in place or ()),
         rules=tuple(rule or ()),
         since_ms=_since(since) if since else 0,
+        sender=_sender(sender, servers, client) if sender else frozenset(),
     )
     most = limit if limit is not None else (0 if as_json or csv is not None else TABLE_ROWS)
     with (
-        AlertReader(preflight.reached(settings), client=preflight.client(settings), shadow=shadow) as reader,
+        AlertReader(servers, client=client, shadow=shadow) as reader,
         opened(
             asked, lang or language(), as_json=as_json, csv=csv, evidence=evidence, rules_dir=settings.rules_dir
         ) as output,
@@ -156,6 +164,14 @@ def _prefix(text: str) -> str:
     if not re.fullmatch("[1-9][0-9]{0,5}", text):
         raise typer.BadParameter(f"{text!r} is not the start of a GB/T 2260 code, such as 4401", param_hint="--place")
     return text
+
+
+def _sender(token: str, servers: str, client: Mapping[str, str | int | float | bool]) -> frozenset[str]:
+    """All tokens of that sender, by the alerts that carry more than one."""
+    from streams.kafka.alerts import AlertReader, linked
+
+    with AlertReader(servers, client=client) as reader:
+        return linked(token, reader.to_end())
 
 
 def _since(text: str) -> int:

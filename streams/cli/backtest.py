@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.bars import ProgressOption, bar
-from streams.cli.options import ConfigOption, ProcessesOption, SetOption, add, settings_of, tell_unread, tell_unreadable
+from streams.cli.options import (
+    ConfigOption,
+    ProcessesOption,
+    SetOption,
+    add,
+    one_output,
+    settings_of,
+    tell_unread,
+    tell_unreadable,
+)
+from streams.cli.output import beside, json_line
 
 if TYPE_CHECKING:
     from streams.files.backtest.difference import Difference
@@ -41,7 +51,8 @@ def backtest(
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page, too; replaces FILE.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write every parcel that differs; replaces FILE.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="File for every parcel that differs; - = standard output."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
     examples: Annotated[int, typer.Option(min=0, max=100, help="Examples of each cause.")] = 3,
@@ -67,9 +78,11 @@ def backtest(
     Exit code 4 if most lines of a file were rejected, whatever the limits.
 
     Files may be larger than memory: intermediate data lies on disk in TMPDIR, about a third of their size as NDJSON,
-    and is removed at the end.
+    and is removed at the end. FILE is compressed if its name ends in .gz or .zst. If it is standard output, the report
+    goes to standard error.
     """
     settings = settings_of(config, assignments, home_adcodes=home_adcodes)
+    one_output(html=html, out=out, as_json=as_json)
     if html and out and html.resolve() == out.resolve():
         raise typer.BadParameter("--html and --out name the same file", param_hint="--html")
 
@@ -93,15 +106,16 @@ def backtest(
 def _tell(difference: Difference, seconds: float, as_json: bool, written: list[Path]) -> None:
     """Print the report, as one JSON object or for people."""
     from streams.cli.views import backtest as view
+    from streams.files.writing import standard
 
     if as_json:
-        import msgspec
-
-        print(msgspec.json.encode(difference).decode())
+        json_line(difference)
         return
-    view.report(difference, seconds)
-    for path in written:
-        print(f"{path}: written")
+    with beside(*written):
+        view.report(difference, seconds)
+        for path in written:
+            if not standard(path):
+                print(f"{path}: written")
 
 
 def _check(difference: Difference, limits: dict[str, int | None]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from streams.cli import verbs
+from streams.cli.account import SameAccountError, account_of, first_account
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
 from streams.cli.verbs import StationOption, UserOption, Wanted
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from desk.clues.book import Taken
     from desk.clues.clue import State
     from desk.log import ClueLog
+    from streams.settings import Settings
 
 LangOption = Annotated[Literal["zh", "en"] | None, typer.Option(help="Language of titles (default: the locale's).")]
 
@@ -51,7 +53,7 @@ def list_(
 
     states = OPEN if state is None else _states(state)
     which = Filter(user or "", station, states, tier, adcode)
-    with _reading(bootstrap_servers, config, assignments) as (log, _):
+    with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, _):
         now = _now()
         views.Output(as_json, lang).clues(queue(log.book.clues.values(), which, now), now)
 
@@ -69,7 +71,7 @@ def show(
     from desk.queue import find
     from streams.cli.views import clues as views
 
-    with _reading(bootstrap_servers, config, assignments) as (log, past):
+    with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, past):
         found = find(log.book.clues, clue, user or "")
         own = [taken for taken in past if taken.event.clue_id == found.clue_id]
         views.Output(as_json, lang).one(found, own, _now())
@@ -86,7 +88,7 @@ def overdue(
     from desk.queue import late
     from streams.cli.views import clues as views
 
-    with _reading(bootstrap_servers, config, assignments) as (log, _):
+    with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, _):
         now = _now()
         found = late(log.book.clues.values(), user or "", now)
         views.Output(as_json, None).overdue(found, now)
@@ -99,6 +101,7 @@ def _act(
     verb: Any,
     user: str | None,
     station: str | None,
+    same_account: bool,
     as_json: bool,
     bootstrap_servers: str | None,
     config: Path | None,
@@ -111,21 +114,24 @@ def _act(
 
     if not user:
         raise typer.BadParameter("who acts? give --as USER or set DESK_USER", param_hint="--as")
-    with _reading(bootstrap_servers, config, assignments) as (log, _):
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+    account = account_of(settings)
+    with _reading(settings) as (log, _):
         clue, now = find(log.book.clues, wanted, user), _now()
-        taken = log.act(act(verb, clue, now).event(clue, user, station, now))
+        if not same_account and first_account(verb, clue) == account:
+            raise SameAccountError(
+                "the first person acted under this account too: a second one needs an account of their own at the "
+                "machine or the broker, or answers over HTTP; --same-account says that two people share this one"
+            )
+        taken = log.act(act(verb, clue, now).event(clue, user, station, now, account))
         views.Output(as_json, None).done(taken, _now())
     if taken.why is not None:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _reading(
-    bootstrap_servers: str | None, config: Path | None, assignments: list[str] | None
-) -> Iterator[tuple[ClueLog, list[Taken]]]:
+def _reading(settings: Settings) -> Iterator[tuple[ClueLog, list[Taken]]]:
     """The clue log, read to its end; and all events that were read."""
-    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
-
     from desk.log import ClueLog
     from streams.ops import preflight
 

@@ -93,4 +93,4 @@ def _with_bar(parcels: int, work: Callable[[Callable[[Chunk], None]], Summary]) 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("generating", total=parcels)
-        return work(lambda chunk: bar.update(task, advance=len(chunk.shipments)))
+        return work(lambda chunk: bar.update(task, advance=len(chunk.frame("shipment"))))

@@ -42,7 +42,8 @@ def rotate(key_id: IdOption = None, config: ConfigOption = None, assignments: Se
     """Add a publish key to token_key_file, as the current one. The state key never changes.
 
     Put the file on every worker, then restart them one by one: from then on alerts carry tokens of the new key. No
-    history is lost. Keep older keys in the file for as long as tokens made with them must be recognised.
+    history is lost. Keep older keys in the file for as long as their alerts must be found: meanwhile alerts carry the
+    tokens of all of them, and `waybill alerts --sender TOKEN` finds a sender under each.
     """
     from streams.ops import keys
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, one_output, settings_of
+from streams.cli.output import beside, json_line
 from streams.cli.verbs import moment
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def measures(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All measures as one JSON object.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write them as a page too; replaced.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="File for them as a page; - = standard output."),
     ] = None,
     lang: Annotated[Literal["zh", "en"] | None, typer.Option(help="Language (default: the locale's).")] = None,
     bootstrap_servers: BootstrapOption = None,
@@ -42,10 +43,9 @@ def measures(
     Every share comes with a 95 % interval and with its bounds whatever the missing answers are. With fewer than ten
     answers there is no figure, and "no data" is never 0. Suspicion and compliance are never mixed.
     """
+    one_output(html=html, as_json=as_json)
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     now = int(time.time() * 1_000)
-
-    import msgspec
 
     from desk.survey import survey
     from streams.ops import preflight
@@ -53,12 +53,15 @@ def measures(
     found = survey(preflight.reached(settings), preflight.client(settings), now, _since(since, now))
     if html is not None:
         from desk.measures.page import page
+        from streams.files.writing import whole
 
-        html.write_text(page(found), encoding="utf-8")
+        with whole(html) as file:
+            file.write(page(found).encode())
     if as_json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        json_line(found)
     else:
-        _print(found, lang)
+        with beside(html):
+            _print(found, lang)
 
 
 def _since(text: str | None, now_ms: int) -> int:

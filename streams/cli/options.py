@@ -72,6 +72,16 @@ def settings_of(config: Path | None, assignments: list[str] | None, **options: A
     return load(config, given(assignments, **options))
 
 
+def one_output(*, as_json: bool = False, **files: Path | None) -> None:
+    """Raise typer.BadParameter if more than one of these is to go to standard output."""
+    from streams.files.writing import standard
+
+    names = [f"--{name}" for name, file in files.items() if standard(file)]
+    if len(names) + as_json > 1:
+        every = " and ".join([*names, *(["--json"] if as_json else [])])
+        raise typer.BadParameter(f"{every} would both go to standard output", param_hint=names[0])
+
+
 def tell_unread(folder: Path, *written: Path | None) -> None:
     """Name on standard error what lies in `folder` and is no file of events, nor one that is `written`."""
     from streams.files.opening import READ

@@ -46,9 +46,9 @@ def check_known(chosen: list[str], ids: Collection[str], *, families: bool = Tru
 
 def folder_of(settings: Settings) -> Path:
     from rules.engine.folder import SHIPPED
-    from rules.lint.lint import shown
+    from rules.lint.lint import near
 
-    return Path(shown(settings.rules_dir or SHIPPED))
+    return near(settings.rules_dir or SHIPPED)
 
 
 def own_folder(settings: Settings) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,7 @@ import typer
 
 from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import ConfigOption, JsonOption, SetOption, add, settings_of
+from streams.cli.output import json_line
 from streams.cli.rulefiles import catalogues, check_known, folder_of, own_folder
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def list_rules(
         return
     for rule in catalogue.rules:
         fields = {name: getattr(rule, name) for name in ("id", "mode", "category", "points", "version", "title")}
-        _line({**fields, "overridden": _overridden(changes(written.by_id[rule.id], rule))})
+        json_line({**fields, "overridden": _overridden(changes(written.by_id[rule.id], rule))})
 
 
 def show(
@@ -102,7 +101,7 @@ def show(
         name: {**_column(COLUMNS[name]), "read": name in reads, "evidence": name in rule.evidence}
         for name in dict.fromkeys([*rule.evidence, *reads])
     }
-    _line(
+    json_line(
         msgspec.to_builtins(rule)
         | {"sql": sql, "columns": described, "overridden": _overridden(changes(before, rule)), "file": str(file)}
     )
@@ -177,7 +176,7 @@ def lint(
     if as_json:
         for finding in report.findings:
             names = ("file", "rule", "field", "severity", "message")
-            _line({name: getattr(finding, name) for name in names})
+            json_line({name: getattr(finding, name) for name in names})
     else:
         view.findings(report)
     if report.count("error"):
@@ -216,7 +215,7 @@ def run_cases(
             advance("cases", len(played) / total, len(played))
     if as_json:
         for outcome in played:
-            _line(view.outcome_record(outcome))
+            json_line(view.outcome_record(outcome))
     else:
         view.outcomes(played, catalogue, evidence=evidence)
         if not in_force and any(changes(rule, in_forces.by_id[rule.id]) for rule in written.rules):
@@ -234,7 +233,7 @@ def columns(as_json: JsonOption = False) -> None:
         view.columns()
         return
     for column in COLUMNS.values():
-        _line(_column(column))
+        json_line(_column(column))
 
 
 def docs(
@@ -264,7 +263,3 @@ def _overridden(changed: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, A
 
 def _column(column: Any) -> dict[str, str]:
     return {name: getattr(column, name) for name in ("name", "type", "doc", "null")}
-
-
-def _line(record: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")

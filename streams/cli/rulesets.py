@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, settings_of
+from streams.cli.output import json_line
 
 if TYPE_CHECKING:
     from schemas.rulesets import Ack, RuleSet
@@ -129,14 +129,15 @@ def _show_check(checked: Checked, folder: Path, as_json: bool) -> None:
 
     errors, failed = checked.report.count("error"), checked.failed
     if as_json:
-        _line(
-            step="check", passed=checked.passed, rules=len(checked.files), fingerprint=checked.fingerprint or None,
-            findings=[
+        json_line({
+            "step": "check", "passed": checked.passed, "rules": len(checked.files),
+            "fingerprint": checked.fingerprint or None,
+            "findings": [
                 {"file": f.file, "field": f.field, "severity": f.severity, "message": f.message}
                 for f in checked.report.findings
             ],
-            cases=len(checked.played), failed=[view.outcome_record(outcome) for outcome in failed],
-        )  # fmt: skip
+            "cases": len(checked.played), "failed": [view.outcome_record(outcome) for outcome in failed],
+        })  # fmt: skip
         return
     if checked.report.findings:
         view.findings(checked.report)
@@ -159,7 +160,7 @@ def _put(
     fresh = before is None or before.number != pushed.number
     what = pushing.changes(before, pushed)
     if as_json:
-        _line(step="set", fresh=fresh, **_summary(pushed), **what)
+        json_line({"step": "set", "fresh": fresh, **_summary(pushed), **what})
     else:
         print(f"{pushed.name} {'pushed' if fresh else 'is the newest already'}{_said(pushed)}")
         if before is not None and before.files and pushed.files:
@@ -209,7 +210,7 @@ def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
             "set": said.in_force, "fingerprint": said.fingerprint, "rules": said.rules, "reason": said.reason,
             "follows": said.follows, "warnings": said.warnings, "held": msgspec.to_builtins(said.held), "at": said.at,
         }  # fmt: skip
-        _line(worker=instance, state=state, **(ack or {}))
+        json_line({"worker": instance, "state": state, **(ack or {})})
         return
     if said is None:
         print(f"  {instance:12} missing   has not answered yet")
@@ -237,7 +238,7 @@ def _history(sets: Sets, acks: list[Ack], as_json: bool) -> None:
         found = sets.kept[number]
         if isinstance(found, str):
             if as_json:
-                _line(set=number, error=found)
+                json_line({"set": number, "error": found})
             else:
                 print(f"set {number}: {found}")
             continue
@@ -247,7 +248,7 @@ def _history(sets: Sets, acks: list[Ack], as_json: bool) -> None:
         by_files = {ack.rules for ack in acks if ack.in_force == number and ack.rules is not None}
         count = len(found.files) or (by_files.pop() if len(by_files) == 1 else None)
         if as_json:
-            _line(**{**_summary(found), "rules": count}, **counted)
+            json_line({**_summary(found), "rules": count, **counted})
             continue
         what = ", ".join(f"{len(names)} {word}" for word, names in counted.items() if names)
         restores = f"brings back set {found.restores}" if found.restores else what
@@ -267,8 +268,3 @@ def _summary(found: RuleSet) -> dict[str, Any]:
 
 def _said(pushed: RuleSet) -> str:
     return f", brings back set {pushed.restores}" if pushed.restores else ""
-
-
-def _line(**record: Any) -> None:
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
-    sys.stdout.flush()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import typer
 
 from streams.cli.options import ConfigOption, JsonOption, SetOption, add, given
+from streams.cli.output import json_line
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +31,7 @@ def show(config: ConfigOption = None, assignments: SetOption = None, as_json: Js
     ]
     if as_json:
         for name, value, source, description in rows:
-            record = {"name": name, "value": value, "source": source, "description": description}
-            print(json.dumps(record, ensure_ascii=False))
+            json_line({"name": name, "value": value, "source": source, "description": description})
     elif sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table

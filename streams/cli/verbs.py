@@ -24,6 +24,12 @@ StationOption = Annotated[
     typer.Option("--station", metavar="ID", envvar="DESK_STATION", help="For which station (default: $DESK_STATION)."),
 ]
 WhyOption = Annotated[str, typer.Option("--why", help="Reason; no personal data.")]
+SameAccountOption = Annotated[
+    bool,
+    typer.Option(
+        "--same-account", help="You are another person, who shares the account of the first; the log says so."
+    ),
+]
 MomentOption = Annotated[
     str | None, typer.Option("--at", metavar="TIME", help="Such as 2026-11-30T14:05 in China, or epoch ms.")
 ]
@@ -46,7 +52,8 @@ def acting(make: Callable[..., Any], do: Callable[..., None]) -> Callable[..., N
         assignments: SetOption = None,
         **own: Any,
     ) -> None:
-        do(clue, make(**own), user, station, as_json, bootstrap_servers, config, assignments)
+        same = bool(own.get("same_account", False))
+        do(clue, make(**own), user, station, same, as_json, bootstrap_servers, config, assignments)
 
     shared, mine = (_parameters(function) for function in (command, make))
     first, *rest = (each for each in shared if each.kind is not inspect.Parameter.VAR_KEYWORD)
@@ -131,15 +138,17 @@ def answer(
     )
 
 
-def confirm() -> Any:
-    """Agree with an answer, as a second person. Nobody confirms his own."""
+def confirm(same_account: SameAccountOption = False) -> Any:
+    """Agree with an answer, as a second person. Nobody confirms his own, nor one given under the same account."""
     from desk import verbs
 
     return verbs.Confirm()
 
 
 def dispute(
-    why: WhyOption, outcome: Annotated[Found | None, typer.Option(help="What you found instead.")] = None
+    why: WhyOption,
+    outcome: Annotated[Found | None, typer.Option(help="What you found instead.")] = None,
+    same_account: SameAccountOption = False,
 ) -> Any:
     """Disagree with an answer, as a second person; the station has to answer again."""
     from desk import verbs
@@ -160,6 +169,7 @@ def hold(
     hours: Annotated[float, typer.Option(min=0.1, help="For how long from now; a first request 24 at most.")] = 24,
     extend: Annotated[bool, typer.Option("--extend", help="Ask for longer; a second person has to agree.")] = False,
     second: Annotated[bool, typer.Option("--second", help="Agree to an extension, as a second person.")] = False,
+    same_account: SameAccountOption = False,
 ) -> Any:
     """Ask the carrier to stop the parcel; what it has to do goes to `waybill.holds` in the same transaction."""
     from desk import verbs

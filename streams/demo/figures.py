@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from streams.flow import sources
+from schemas.inputs import INPUT_TOPICS
 
 WINDOW_S = 20.0  # figures are of the last so many seconds
 
@@ -27,7 +27,7 @@ class Figures:
         if not page:
             return
         found = parse(page)
-        own = set(sources.TOPICS)
+        own = set(INPUT_TOPICS)
         self.events = sum(int(v) for labels, v in found.get("waybill_events_total", []) if labels.get("topic") in own)
         self.rejects = sum(int(v) for _, v in found.get("waybill_rejects_total", []))
         self.lag = sum(int(v) for _, v in found.get("waybill_lag_records", []))

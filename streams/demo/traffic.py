@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from schemas import topics
-from streams.flow.sources import SOURCES
+from schemas.inputs import INPUTS
 from streams.generate import Chunk, generate
 from streams.kafka.producer import Sender
 from streams.ops import preflight
@@ -128,7 +128,7 @@ class Pace:
 
 def _in_order(chunk: Chunk) -> Iterator[Event]:
     """The records of a chunk as messages, the three kinds merged by time; each comes in order of arrival."""
-    kinds = [_timed(source.topic, chunk.rows(source.kind), source.sent_at) for source in SOURCES]
+    kinds = [_timed(each.topic, chunk.rows(each.kind), each.sent_at) for each in INPUTS]
     for _, event in merge(*kinds, key=lambda pair: pair[0]):
         yield event
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rules import Catalogue
 from schemas import topics
 from schemas.records import Reject, encode
-from streams.files import reading
+from streams.files import reading, writing
 from streams.files.driver import raw
 from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
@@ -62,7 +62,7 @@ class Summary:
 
     events: Counter[str]  # lines by topic, rejects included
     rejects: Counter[tuple[str, str]]  # by topic and reason
-    rejects_path: Path
+    rejects_path: Path | None
     parcels: int
     alerts: Counter[str]  # open ones, by tier
     shadows: int  # parcels of which rules in shadow say yes
@@ -76,30 +76,33 @@ def judge_folder(
     settings: Settings,
     catalogue: Catalogue,
     *,
+    rejects: Path | None = None,
     shadow: Path | None = None,
     progress: Progress = lambda *_: None,
     processes: int = 1,
 ) -> Summary:
-    """Judge the events in `folder` and write the open alerts, sorted by parcel, to `out`; rejects beside it.
+    """Judge the events in `folder` and write the open alerts, sorted by parcel, to `out`.
 
-    shadow: also a file for what rules in shadow say of parcels, sorted alike.
+    rejects: a file for what could not be read; None: beside `out`, and nowhere where that is standard output.
+    shadow: also a file for what rules in shadow say of parcels, sorted like the alerts.
 
     The files appear when they are complete. processes: that may share the work, fewer if that pays; with more than
     one, the caller's main module must be safe to import. Raises FilesError for files that cannot be read or written.
     """
     paths = reading.find(folder)
-    rejects_path = beside(out)
-    reading.spare(paths, [out, rejects_path, *([shadow] if shadow else [])])
+    rejects_path = rejects or writing.beside(out)
+    writing.spare(paths, [path for path in (out, rejects_path, shadow) if path])
     found: list[Line] = []
     shadows: list[Line] = []
     with (
-        reading.whole(out) as alert_lines,
-        reading.whole(rejects_path) as reject_lines,
-        reading.whole(shadow) if shadow else nullcontext() as shadow_lines,
+        writing.whole(out) as alert_lines,
+        writing.whole(rejects_path) if rejects_path else nullcontext() as reject_lines,
+        writing.whole(shadow) if shadow else nullcontext() as shadow_lines,
     ):
         with opened(paths, processes, AlertSteps, settings, [catalogue]) as bulk:
             for reject in bulk.read(settings.event_bytes_max, progress):
-                reject_lines.write(encode(reject) + b"\n")
+                if reject_lines is not None:
+                    reject_lines.write(encode(reject) + b"\n")
             for some in bulk.conclude(AlertSteps.alerts, time.time_ns() // 1_000_000, progress=progress):
                 found += some[0]
                 shadows += some[1]
@@ -111,12 +114,6 @@ def judge_folder(
     tiers: Counter[str] = Counter(tier for *_, tier in found)
     lacking = bulk.missing, bulk.unreadable
     return Summary(bulk.events, bulk.rejects, rejects_path, bulk.parcels, tiers, len(shadows), *lacking)
-
-
-def beside(out: Path) -> Path:
-    """Where the rejects go: alerts.rejects.ndjson for alerts.ndjson."""
-    name = out.stem if out.suffix in (".ndjson", ".jsonl", ".json") else out.name
-    return out.with_name(f"{name}.rejects.ndjson")
 
 
 @contextmanager
@@ -297,8 +294,8 @@ class AlertSteps(Steps):
         touched = self.fold(uploads, movements, facts)
         out = Judged()
         self.agents[0].conclude(touched, out, now_ms, ended(touched))
-        found = [(each.key, each.value, str(each.alert.tier)) for each in out.alerts if each.alert.status == "open"]
-        shadows = [(each.key, each.value, str(each.shadow.tier_with)) for each in out.shadows]
+        found = [(each.key, each.value, str(each.record.tier)) for each in out.alerts if each.record.status == "open"]
+        shadows = [(each.key, each.value, str(each.record.tier_with)) for each in out.shadows]
         return len(touched.parcels), (found, shadows)
 
 

@@ -12,23 +12,23 @@ import xxhash
 from rules import Catalogue
 from schemas import topics
 from schemas.apart import Shadow
-from schemas.records import Alert, Inspection, Reject, Scan, Shipment, encode
+from schemas.inputs import INPUTS
+from schemas.records import Alert, ParcelEvent, Reject, encode
 from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
 from streams.flow.pipeline import Histories, Judged, Parcels, refused
 from streams.flow.rejudge import Sweeper
-from streams.flow.sources import SOURCES
 from streams.flow.time.expiry import Retention
 from streams.flow.time.timers import ReadProgress
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 
-Record = Shipment | Scan | Inspection | Enterprise | Outlet | Courier | Machine
+Record = ParcelEvent | Enterprise | Outlet | Courier | Machine
 Answers = dict[str, dict[str, bool | None]]
 TOPIC_OF: dict[type, str] = {
-    **{source.record: source.topic for source in SOURCES},
+    **{each.record: each.topic for each in INPUTS},
     **dict.fromkeys((Enterprise, Outlet, Courier, Machine), topics.REFERENCE),
 }
 
@@ -47,6 +47,7 @@ class Offline:
         kept: Retention | None = None,
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
+        now_ms: the clock, which a caller that plays a stream moves on between two calls; 0: nothing falls due by it.
         kept: how long what is known is kept, see `forget`; None: for ever.
         """
         self.alerts: dict[bytes, Alert] = {}
@@ -57,7 +58,7 @@ class Offline:
         self.evidence: dict[str, dict[str, Any]] = {}
         """By parcel, the columns that the catalogue reads or shows, as last judged."""
         self.keep_answers = False
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._partitions = partitions
         self._stores = (MemoryStore(), MemoryStore())
         self._histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
@@ -82,13 +83,13 @@ class Offline:
             self._refer(references)
             batches = [batch for batch in batches if batch.topic != topics.REFERENCE]
         while batches:
-            judged = self._parcels.step(batches, self._now_ms)
+            judged = self._parcels.step(batches, self.now_ms)
             self._keep(judged)
             facts = judged.facts
             if judged.observations:
                 facts += self._histories.step(_batches(topics.OBSERVATIONS, judged.observations))
             batches = _batches(topics.FACTS, facts)
-        self._settle(ReadProgress(), self._now_ms)
+        self._settle(ReadProgress(), self.now_ms)
 
     def _refer(self, batches: Sequence[Batch]) -> None:
         """Take reference records, and judge again what they touch."""
@@ -98,7 +99,7 @@ class Offline:
             self._sweeper.rejects = [*self._sweeper.rejects, *(refused(batch, each) for each in bad)]
         self._parcels.reference = self._reference.build()
         self._sweeper.begin(range(self._partitions))
-        while (swept := self._sweeper.step(self._now_ms)) is not None:
+        while (swept := self._sweeper.step(self.now_ms)) is not None:
             self._keep(swept.judged)
 
     def close(self, event_time: int = END) -> None:
@@ -110,7 +111,7 @@ class Offline:
         timers, behind = self._parcels.timers, True
         timers.settle(dict.fromkeys(timers.partitions, progress), 0, until)
         while behind:
-            judged = self._parcels.settle({}, 0, self._now_ms)
+            judged = self._parcels.settle({}, 0, self.now_ms)
             self._keep(judged)
             behind = judged.behind
 
@@ -135,9 +136,9 @@ class Offline:
 
     def _keep(self, judged: Judged) -> None:
         for emitted in judged.alerts:
-            self.alerts[emitted.key] = emitted.alert
+            self.alerts[emitted.key] = emitted.record
         for shadowed in judged.shadows:
-            self.shadows[shadowed.key] = shadowed.shadow
+            self.shadows[shadowed.key] = shadowed.record
         self.rejects += judged.rejects
         self.events += judged.events
         if self.keep_answers and judged.verdicts is not None:

@@ -3,35 +3,38 @@
 They are read in bounded pieces.
 
 A line is a message value as a producer would send it, its number (from 0) the offset. An empty line is an empty
-message; the newline at the end of a file starts none. CRLF is taken off, and a byte order mark at the start of any
-line, for joined files have them amid. A Parquet row becomes the line that NDJSON would have, without columns of bytes
-that are no field of ours.
+message; the newline at the end of a file starts none. CRLF is taken off, and byte order marks at the start of any
+line. Joined files have them amid: between two objects, where the first file has no newline at its end, a mark starts
+a line. A Parquet row becomes the line that NDJSON would have, without columns of bytes that are no field of ours.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO
 
 from schemas import records, topics
-from schemas.reference import Reference
+from schemas.inputs import INPUTS
+from schemas.reference import KINDS
 from streams.files import parquet
 from streams.files.opening import FORMS, PARQUET, READ, FilesError, form_of, opened, stem_of
-from streams.flow.sources import SOURCES
+from streams.flow.spellings import has_marks, unmarked
 
-EVENTS = {source.topic: source.stem for source in SOURCES}
+EVENTS = {each.topic: each.stem for each in INPUTS}
 NAMES = {topics.REFERENCE: "reference", **EVENTS}  # what is known beforehand is read first
 RECORDS: Mapping[str, tuple[type[records.Record], ...]] = {
-    **{source.topic: (source.record,) for source in SOURCES},
-    topics.REFERENCE: get_args(Reference),
+    **{each.topic: (each.record,) for each in INPUTS},
+    topics.REFERENCE: tuple(KINDS.values()),
 }
 _NAMED_MAX = 5
 BLOCK_BYTES = 4 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
+_MARKS_MAX = 4  # before a line that is as long as it may be
+_JOINT = b"}" + _MARK + b"{"
+_PARTED = b"}\r\r\n{"  # as long, so that the places of lines stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +123,16 @@ def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
 
 
 def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) -> Iterator[Block]:
-    # Room for a carriage return and a mark on top, which do not count.
-    kept = line_bytes_max + 1 + len(_MARK) + 1
+    # Room for a carriage return and marks on top, which do not count.
+    kept = line_bytes_max + 1 + _MARKS_MAX * len(_MARK) + 1
     start, rest, dropped = 0, b"", 0
     while block := file.read(BLOCK_BYTES):
-        text = rest + block
+        text = (rest + block).replace(_JOINT, _PARTED)
         lines = text.split(b"\n")
         rest = lines.pop()
         if lines:
             cut = {0: dropped + len(lines[0])} if dropped else {}
-            yield Block(start, lines, cut, b"\r" in text or _MARK in text, read_bytes())
+            yield Block(start, lines, cut, b"\r" in text or has_marks(text), read_bytes())
             start += sum(map(len, lines)) + len(lines) + dropped
             dropped = 0
         if len(rest) > kept:
@@ -140,8 +143,10 @@ def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) 
 
 
 def clean(line: bytes) -> bytes:
-    """A line without its carriage return and byte order mark."""
-    return line.removeprefix(_MARK).removesuffix(b"\r")
+    """A line without its carriage return and byte order marks, nor what a joint of files leaves at its end."""
+    while line.startswith(_MARK):
+        line = line.removeprefix(_MARK)
+    return unmarked(line.removesuffix(b"\r").removesuffix(b"\r").removesuffix(_MARK[:2]))
 
 
 def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
@@ -162,34 +167,3 @@ def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
     for values, share in parquet.lines(path, rows_max, RECORDS[_topic(path)]):
         yield Piece(number, values, int(size * share))
         number += len(values)
-
-
-def spare(paths: Mapping[str, Path], targets: Iterable[Path]) -> None:
-    """Raise FilesError if what is to be written would replace events to read, or what else is to be written."""
-    events = {path.resolve() for path in paths.values()}
-    written: set[Path] = set()
-    for target in targets:
-        real = target.resolve()
-        if real in events:
-            raise FilesError(f"{target}: holds events to judge, and would be replaced")
-        if real in written:
-            raise FilesError(f"{target}: would be written twice, and hold only the latter; name another file")
-        written.add(real)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears under its name when the block ends, complete, or not at all; links stay links."""
-    if path.is_symlink():
-        path = path.resolve()
-    if not path.parent.is_dir():
-        raise FilesError(f"{path.parent}: no such folder")
-    if path.exists() and not path.is_file():
-        raise FilesError(f"{path}: not a regular file")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -15,22 +15,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast, overload
+from typing import Annotated, Any, Final, Generic, TypeVar, cast
 
 import msgspec
 import polars as pl
 from msgspec.structs import fields
 
-from schemas.records import Inspection, Record, Scan, Shipment
-from schemas.reference import Courier, Enterprise, Facility, Holiday, Machine, Outlet, Station
+from schemas.records import Record
 from schemas.refusals import UnreadableError, explain
 from schemas.terms import DEFERRED, ID_FORM, RejectReason
-from streams.flow.spellings import as_integer, as_normal, coded
+from streams.flow.spellings import as_integer, as_normal, coded, has_marks, unmarked
 
-Kind = Literal[
-    "shipment", "scan", "inspection", "enterprise", "outlet", "courier", "machine", "facility", "station", "holiday"
-]
 T = TypeVar("T", bound=Record)
 
 CHUNK_ROWS: Final = 512  # joined, a chunk of ordinary records stays in the processor's cache
@@ -71,28 +68,10 @@ class Decoded(Generic[T]):
     rejected: list[Rejected]
 
 
-@overload
-def decode(kind: Literal["shipment"], values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Shipment]: ...
-@overload
-def decode(kind: Literal["scan"], values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Scan]: ...
-@overload
-def decode(
-    kind: Literal["inspection"], values: Sequence[bytes | None], limits: Limits = ...
-) -> Decoded[Inspection]: ...
-@overload
-def decode(
-    kind: Literal["enterprise"], values: Sequence[bytes | None], limits: Limits = ...
-) -> Decoded[Enterprise]: ...
-@overload
-def decode(kind: Literal["outlet"], values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Outlet]: ...
-@overload
-def decode(kind: Literal["courier"], values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Courier]: ...
-@overload
-def decode(kind: Kind, values: Sequence[bytes | None], limits: Limits = ...) -> Decoded[Any]: ...
-def decode(kind: Kind, values: Sequence[bytes | None], limits: Limits = Limits()) -> Decoded[Any]:
-    """Read message values (None for a tombstone) as records of `kind`. Never raises for what the values hold."""
-    reader = _READERS[kind]
-    decoded: Decoded[Any] = Decoded([], [], [])
+def decode(record: type[T], values: Sequence[bytes | None], limits: Limits = Limits()) -> Decoded[T]:
+    """Read message values (None for a tombstone) as records of this class. Never raises for what the values hold."""
+    reader: _Reader[T] = _reader(record)
+    decoded: Decoded[T] = Decoded([], [], [])
     for start in range(0, len(values), CHUNK_ROWS):
         reader.read(values[start : start + CHUNK_ROWS], start, limits, decoded)
     return decoded
@@ -124,6 +103,8 @@ class _Reader(Generic[T]):
             whole = b"\n".join(texts)
         rows, suspects = self._quick(texts)
         suspects |= _over(texts, whole, limits, all_objects=not suspects) | self._misformed(rows, whole)
+        if has_marks(whole):
+            suspects |= {i for i, text in enumerate(texts) if unmarked(text) is not text}
         for index in sorted(suspects):
             try:
                 rows[index] = self._careful(values[index], limits)
@@ -288,6 +269,7 @@ def _plain(value: bytes | None, limits: Limits) -> bytes:
     text = unframed(value)
     if not text:
         raise UnreadableError("empty", "nothing behind the frame")
+    text = unmarked(text)
     try:
         text.decode()
     except UnicodeDecodeError as error:
@@ -332,15 +314,6 @@ def _is_utf8_fast(text: bytes) -> bool:
     return True
 
 
-_READERS: Final[dict[str, _Reader[Any]]] = {
-    "shipment": _Reader(Shipment),
-    "scan": _Reader(Scan),
-    "inspection": _Reader(Inspection),
-    "enterprise": _Reader(Enterprise),
-    "outlet": _Reader(Outlet),
-    "courier": _Reader(Courier),
-    "machine": _Reader(Machine),
-    "facility": _Reader(Facility),
-    "station": _Reader(Station),
-    "holiday": _Reader(Holiday),
-}
+@cache
+def _reader(record: type[Any]) -> _Reader[Any]:
+    return _Reader(record)

@@ -1,25 +1,24 @@
 """Alerts: the verdicts that changed, as upserts by parcel.
 
 The content of an alert is a function of the dossier, the catalogue and the settings. Only `detected_at` and `sources`
-depend on when and where the worker read; they take no part in deciding whether an alert is news.
+depend on when and where the worker read, and tokens on the keys of the day; they take no part in deciding whether an
+alert is news.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, get_args
 
 import msgspec
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from rules import Catalogue, Rule, actions
-from schemas import topics
-from schemas.records import Alert, Reason, Source, Title
+from schemas.inputs import MOVEMENTS, SHIPMENTS
+from schemas.records import Alert, Reason, Scan, Source, Title
 from schemas.terms import Status, Tier
 from streams.flow import layout
 from streams.flow.batches import untail
@@ -27,21 +26,11 @@ from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import MOVEMENT, OPEN, WITHDRAWN
+from streams.flow.upsert import Upsert, Verdict, news
 
-_encode = msgspec.json.Encoder().encode
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
 _GOODS_CLASSES, _DIRECTIONS = (*layout.GOODS_CLASSES, None), (*layout.DIRECTIONS, None)
 _SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """One alert to publish: parcel key and alert, as bytes, and the alert itself for metrics."""
-
-    partition: int
-    key: bytes
-    value: bytes
-    alert: Alert
 
 
 def emit(
@@ -51,50 +40,44 @@ def emit(
     *,
     gate: Gate,
     emit_from: int,
-    publish: Callable[[int], str],
+    published: Callable[[int], tuple[str, ...]],
     now_ms: int,
-) -> list[Emitted]:
-    """The alerts whose content is news, marked as emitted in their dossiers.
+) -> list[Upsert[Alert]]:
+    """The alerts whose content is news, marked as emitted in their dossiers. Of one that is withdrawn nothing is.
 
     gate: which alerts are not to open yet, and what the others may say, see `streams.flow.flood`. emit_from: index
     into TIERS.
-    publish: makes the shown token of a stored one. now_ms: wall clock, for `detected_at`.
+    published: makes the shown tokens of a stored one, the current one first. now_ms: wall clock, for `detected_at`.
     """
     heads = dossiers.heads
     opens = gate.tier >= emit_from
-    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] != 0)) & ~gate.deferred)
-    if len(due) == 0:
-        return []
-    evidence = verdicts.evidence(due)
-    answers = verdicts.answers[due].rows()
-    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
-    out = []
-    for position, row in enumerate(due.tolist()):
-        i = int(verdicts.rows[row])
-        held = gate.counted(row, _yes(catalogue, answers[position]))
-        reasons, unknown = explained(catalogue, answers[position], evidence[position], held)
-        alert = _alert(
+    due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] == OPEN)) & ~gate.deferred)
+    full = gate.score == verdicts.score
+
+    def alert(verdict: Verdict) -> Alert:
+        row = verdict.row
+        held = {} if full[row] else gate.counted(row, _yes(catalogue, verdict.answers))
+        reasons, unknown = explained(catalogue, verdict.answers, verdict.columns, held)
+        return _alert(
             dossiers,
-            i,
+            verdict.i,
             status="open" if opens[row] else "withdrawn",
             tier=_SHOWN_TIERS[max(int(gate.tier[row]) - 1, 0)],
             score=int(gate.score[row]),
             reasons=tuple(reasons),
             unknown=tuple(unknown),
-            revision=revisions[position],
+            revision=verdict.revision,
             catalogue=catalogue,
-            publish=publish,
         )
-        content = xxhash.xxh3_64_intdigest(_encode(alert))
-        if content == int(heads["content"][i]):
-            continue
-        heads["content"][i] = content
-        heads["emitted"][i] = OPEN if opens[row] else WITHDRAWN
-        heads["sent"][i] = alert.score
-        dossiers.changed[i] = True
-        alert = msgspec.structs.replace(alert, detected_at=now_ms, sources=_sources(dossiers, i))
-        key = f"{alert.carrier_code}:{alert.waybill_no}".encode()
-        out.append(Emitted(dossiers.partitions[i], key, _encode(alert), alert))
+
+    out = []
+    for verdict, said in news(dossiers, verdicts, due, alert, content="content", full=full):
+        i = verdict.i
+        heads["emitted"][i] = OPEN if opens[verdict.row] else WITHDRAWN
+        heads["sent"][i] = said.score
+        persons = _persons(heads[i], published)
+        said = msgspec.structs.replace(said, detected_at=now_ms, sources=_sources(dossiers, i), **persons)
+        out.append(Upsert.of(dossiers.partitions[i], said))
     return out
 
 
@@ -159,7 +142,6 @@ def _alert(
     unknown: tuple[str, ...],
     revision: int,
     catalogue: Catalogue,
-    publish: Callable[[int], str],
 ) -> Alert:
     head = dossiers.heads[i]
     _, carrier_code, waybill_no, outlet_id, courier_id = untail(dossiers.tails[i])
@@ -178,14 +160,21 @@ def _alert(
         waybill_no=waybill_no,
         outlet_id=outlet_id,
         courier_id=courier_id,
-        sender_token=publish(int(head["sender"])) if head["sender"] else None,
-        recipient_token=publish(int(head["recipient"])) if head["recipient"] else None,
         **_shipped(head),
         happened_at=max(int(head["picked_up_at"]), int(movements["at"].max()) if len(movements) else 0),
         detected_at=0,
         catalogue=catalogue.fingerprint,
         sources=(),
     )
+
+
+def _persons(head: np.void, published: Callable[[int], tuple[str, ...]]) -> dict[str, Any]:
+    """Sender and recipient as tokens: of the current key, and of older ones that are held."""
+    found: dict[str, Any] = {}
+    for name in ("sender", "recipient"):
+        current, *earlier = published(int(head[name])) or (None,)
+        found |= {f"{name}_token": current, f"earlier_{name}_tokens": tuple(earlier)}
+    return found
 
 
 def _shipped(head: np.void) -> dict[str, Any]:
@@ -203,7 +192,7 @@ def _shipped(head: np.void) -> dict[str, Any]:
 
 def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
     """Where the parcel can next be stopped: where it was last scanned, or where it goes once it has left there."""
-    scans = movements[movements["kind"] < layout.INSPECTION]
+    scans = movements[layout.kinds_of(Scan, movements["kind"])]
     if len(scans) == 0:
         return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])
     last = scans[-1]  # movements are kept in order of time
@@ -214,9 +203,9 @@ def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
 
 def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
     head = dossiers.heads[i]
-    read = [(topics.SHIPMENTS, int(head["offset"]))] if head["present"] else []
+    read = [(SHIPMENTS.topic, int(head["offset"]))] if head["present"] else []
     read += [
-        (topics.SCANS if row["kind"] < layout.INSPECTION else topics.INSPECTIONS, int(row["offset"]))
+        (MOVEMENTS[row["kind"] // layout.KINDS_EACH].topic, int(row["offset"]))
         for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
     ]
     places = [(topic, *layout.read_at(offset, dossiers.partitions[i])) for topic, offset in read]

@@ -13,6 +13,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from schemas.inputs import MOVEMENTS
 from schemas.records import Inspection, Scan, Shipment
 
 PARCEL_BYTES = 32
@@ -45,9 +46,7 @@ CHECKS = labels(Shipment, "realname_check")
 ID_TYPES = labels(Shipment, "sender_id_type")
 GOODS_CLASSES = labels(Shipment, "goods_form")
 SCAN_TYPES = labels(Scan, "scan_type")
-SEALS = labels(Scan, "seal_state")
 INSPECTION_TYPES = labels(Inspection, "inspection_type")
-STAGES = labels(Inspection, "stage")
 RESULTS = labels(Inspection, "result")
 # What is wrong with an ID number that cannot exist: the first of these that applies.
 ID_FAULTS = ("length", "characters", "region", "date", "future", "too_old", "check_digit")
@@ -70,8 +69,10 @@ GOODS_TRICKS = (
     "misspelt",
 )
 
-# A scan's kind is its code in SCAN_TYPES; an inspection's is INSPECTION + its code in INSPECTION_TYPES.
-INSPECTION = 64
+# The kind of a movement says what happened, and which topic told it: each topic has so many kinds, in the order of
+# MOVEMENTS. An inspection's kind is FIRST_KIND[Inspection] + its code in INSPECTION_TYPES.
+KINDS_EACH = 64
+FIRST_KIND: dict[type, int] = {each.record: KINDS_EACH * number for number, each in enumerate(MOVEMENTS)}
 
 MOVEMENT = np.dtype(
     [
@@ -82,8 +83,6 @@ MOVEMENT = np.dtype(
         ("adcode", "<i4"),
         ("kind", "u1"),
         ("result", "u1"),  # inspections, else NONE
-        ("stage", "u1"),  # inspections, else NONE
-        ("seal", "u1"),  # scans, else NONE
     ]
 )
 
@@ -250,6 +249,11 @@ def read_at(offset: int, partition: int) -> tuple[int, int]:
 def moved_from(offsets: NDArray[np.int64], partitions: NDArray[np.int64]) -> NDArray[np.int64]:
     """Offsets that tell, from now on, which partitions they are of; those that tell it already stay."""
     return np.where(offsets >> _OFFSET_BITS, offsets, offsets | (partitions + 1) << _OFFSET_BITS)
+
+
+def kinds_of(record: type, kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of these kinds of movements are of records of this class."""
+    return np.asarray(kinds // KINDS_EACH == FIRST_KIND[record] // KINDS_EACH)
 
 
 def version_of(rows: NDArray[np.void]) -> NDArray[np.void]:

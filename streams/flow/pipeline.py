@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
-from schemas.apart import Notice
-from schemas.records import Reject
+from schemas.apart import Notice, Shadow
+from schemas.inputs import INPUT_TOPICS, MOVEMENTS, SHIPMENTS
+from schemas.records import Alert, Reject
 from schemas.rulesets import Held
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
-from streams.flow.emit import Emitted, emit
+from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
 from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
@@ -31,10 +32,10 @@ from streams.flow.judge import Verdicts, judge, tally
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
-from streams.flow.shadow import Shadowed, shadow
-from streams.flow.sources import TOPICS
+from streams.flow.shadow import shadow
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
+from streams.flow.upsert import Upsert
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
@@ -46,8 +47,8 @@ class Judged:
 
     observations: list[tuple[int, bytes]] = field(default_factory=list)
     facts: list[tuple[int, bytes]] = field(default_factory=list)
-    alerts: list[Emitted] = field(default_factory=list)
-    shadows: list[Shadowed] = field(default_factory=list)
+    alerts: list[Upsert[Alert]] = field(default_factory=list)
+    shadows: list[Upsert[Shadow]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
     rejects: list[Reject] = field(default_factory=list)
@@ -212,25 +213,24 @@ class Parcels:
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Read and describe what these batches hold; rejects and counts go to `out`."""
-        uploads = self.front.uploads(batches)
-        movements = self.front.movements(batches)
-        for batch, bad in [*uploads.rejected, *movements.rejected]:
-            out.rejects.append(refused(batch, bad, self._describer.seal))
+        found = self.front.read(batches)
+        out.rejects += [refused(batch, bad, self._describer.seal) for batch, bad in found.rejected]
         for batch in batches:
-            if batch.topic in TOPICS:
+            if batch.topic in INPUT_TOPICS:
                 out.events[batch.topic] += len(batch.values)
-        out.strange += uploads.strange + movements.strange
-        return uploads.rows, movements.rows
+        out.strange += found.strange
+        return found.uploads, found.movements
 
     def _read_times(self, uploads: Uploads, movements: Movements, now_ms: int) -> set[bytes]:
         """Note the times of these events; the parcels of those that came late, see `TimerService.read`."""
-        scanned = movements.rows["kind"] < layout.INSPECTION
+        everything: list[tuple[str, Uploads | Movements, NDArray[np.int64], NDArray[np.intp]]] = [
+            (SHIPMENTS.topic, uploads, uploads.rows["picked_up_at"], np.arange(len(uploads.rows)))
+        ]
+        for each in MOVEMENTS:
+            rows = np.flatnonzero(layout.kinds_of(each.record, movements.rows["kind"]))
+            everything.append((each.topic, movements, movements.rows["at"], rows))
         late = set()
-        for topic, events, at, rows in (
-            (topics.SHIPMENTS, uploads, uploads.rows["picked_up_at"], np.arange(len(uploads.rows))),
-            (topics.SCANS, movements, movements.rows["at"], np.flatnonzero(scanned)),
-            (topics.INSPECTIONS, movements, movements.rows["at"], np.flatnonzero(~scanned)),
-        ):
+        for topic, events, at, rows in everything:
             partitions = np.array(events.partitions, dtype=np.int64)[rows]
             came_late = self.timers.read(topic, partitions, at[rows])
             late |= {events.parcels[row] for row in rows[came_late].tolist()}
@@ -280,7 +280,7 @@ class Parcels:
             self.catalogue,
             gate=gate,
             emit_from=self._emit_from,
-            publish=self._describer.tokens.publish,
+            published=self._describer.tokens.published,
             now_ms=now_ms,
         )
         out.shadows = shadow(

@@ -38,7 +38,7 @@ class Sealer:
 
     def __init__(self, path: Path) -> None:
         try:
-            lines = path.read_text(encoding="utf-8").split()
+            lines = path.read_text(encoding="utf-8-sig").split()
         except (OSError, UnicodeDecodeError) as error:
             raise CipherError(f"reject_key_file: cannot read {path} ({type(error).__name__})") from None
         try:

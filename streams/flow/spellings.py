@@ -1,11 +1,30 @@
-"""Values that mean what a definition asks for, written in another way: codes behind marks, numbers such as 1.0."""
+"""Values that mean what a definition asks for, written in another way: marks in JSON, codes behind marks, 1.0."""
 
 from __future__ import annotations
+
+import re
+from typing import Final
 
 import msgspec
 
 from schemas.terms import CARRIER_FORM, ID_FORM
 from streams.flow.describe.text import cleaned
+
+# Byte order marks where exports leave them: before the object, and around the name of a member. A quote inside a string
+# is escaped, so a name with a colon behind it is never a part of one.
+_MARK: Final = rb"(?:\xef\xbb\xbf|\\u[fF][eE][fF][fF])"
+_MARKED: Final = re.compile(rb'\A(?:\s*\xef\xbb\xbf)+|"%(m)s+\w+%(m)s*"\s*:|"\w+%(m)s+"\s*:' % {b"m": _MARK})
+_MARKS: Final = re.compile(_MARK)
+
+
+def has_marks(text: bytes) -> bool:
+    """Whether there may be byte order marks in a text, as they are or escaped."""
+    return b"\xef\xbb\xbf" in text or b"\\ufeff" in text or b"\\uFEFF" in text
+
+
+def unmarked(text: bytes) -> bytes:
+    """A JSON text without the byte order marks before it and around the names of members; itself if there are none."""
+    return _MARKED.sub(lambda found: _MARKS.sub(b"", found[0]), text) if _MARKED.search(text) else text
 
 
 def coded(record: type[msgspec.Struct]) -> frozenset[str]:

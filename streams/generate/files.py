@@ -17,11 +17,11 @@ import msgspec
 import polars as pl
 
 from schemas.errors import WaybillError
-from streams.flow.sources import SOURCES, EventKind
+from schemas.inputs import INPUTS
 from streams.generate.flow import Chunk, Traffic
 
 Format = Literal["ndjson", "parquet"]
-NAMES: dict[EventKind, str] = {source.kind: source.stem for source in SOURCES}
+NAMES: dict[str, str] = {each.kind: each.stem for each in INPUTS}
 TRUTH = "truth.ndjson"
 HIDDEN = ".generate-"
 
@@ -77,7 +77,7 @@ def write(
 
 def _fill(traffic: Traffic, folder: Path, form: Format, progress: Callable[[Chunk], None]) -> dict[str, int]:
     counts = dict.fromkeys(NAMES.values(), 0)
-    sinks: dict[EventKind, _Sink] = {
+    sinks: dict[str, _Sink] = {
         kind: _Ndjson(folder / f"{name}.ndjson") if form == "ndjson" else _Parquet(folder / f"{name}.parquet")
         for kind, name in NAMES.items()
     }

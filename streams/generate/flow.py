@@ -2,7 +2,7 @@
 
     traffic = generate(20_000, seed=7)
     for chunk in traffic:                  # slices of time: what reached the topics then
-        chunk.shipments, chunk.scans, chunk.inspections      # polars frames with the fields of the wire
+        chunk.frame("scan")                # a polars frame with the fields of the wire, by kind of event
     traffic.reference, traffic.truth
 
 Memory is bounded by a chunk and by what still travels: events wait as numbers until their time has come.
@@ -11,27 +11,28 @@ Memory is bounded by a chunk and by what still travels: events wait as numbers u
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streams.flow.sources import EventKind
 from streams.generate import journey, planted
 from streams.generate.journey import Rates, inspection_columns, scan_columns, travel
 from streams.generate.patterns import PATTERNS
 from streams.generate.people import People
 from streams.generate.shipments import HOUR_MS, Parcels, Shares, corrected, ordinary, shipments
-from streams.generate.wire import SHIPMENT
+from streams.generate.wire import COLUMNS
 from streams.generate.world import DAY_MS, World
 from streams.settings import PRIORITY_ORIGINS
 
 START_AT = 1_762_099_200_000  # 2025-11-03 00:00 in China
 HOME_ADCODES = ("430421",)
 PARCELS_MAX = 50_000_000  # beyond it the spaces of phones and ID numbers would repeat
+POPULATIONS = 3
+POPULATION_SLOTS = 5_000_000  # persons of each kind
 PLANTED_SET = 120  # parcels of one instance of every pattern, roughly
 UTC8_MS = 8 * HOUR_MS
 # Parcels by hour of the day in China: little at night, most in the late afternoon (our guess).
@@ -41,27 +42,30 @@ SEAM_MS = 300_000  # a check at the counter is recorded up to so long before its
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records that arrive in one slice of time, each frame in order of arrival."""
+    """Records that arrive in one slice of time, each frame in order of arrival. until: its end, epoch ms."""
 
-    shipments: pl.DataFrame
-    scans: pl.DataFrame
-    inspections: pl.DataFrame
+    frames: Mapping[str, pl.DataFrame]
+    until: int
 
     def __len__(self) -> int:
-        return len(self.shipments) + len(self.scans) + len(self.inspections)
+        return sum(map(len, self.frames.values()))
 
-    def rows(self, kind: EventKind) -> list[dict[str, Any]]:
+    def rows(self, kind: str) -> list[dict[str, Any]]:
         """Records of one kind as on the wire; absent options are None."""
         return self.frame(kind).to_dicts()
 
-    def frame(self, kind: EventKind) -> pl.DataFrame:
-        """Records of one kind as a frame."""
-        return {"shipment": self.shipments, "scan": self.scans, "inspection": self.inspections}[kind]
+    def frame(self, kind: str) -> pl.DataFrame:
+        """Records of one kind as a frame, empty for a kind that is not generated."""
+        return self.frames[kind] if kind in self.frames else pl.DataFrame(schema=COLUMNS[kind])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make. Times are epoch ms, shares are of 1, rates are averages per parcel."""
+    """What to make. Times are epoch ms, shares are of 1, rates are averages per parcel.
+
+    population: traffics of one seed and of different populations share no person, outlet, device or parcel.
+    plain_cases: a planted parcel is plain but for what makes its case; else it varies like any other, unmasked.
+    """
 
     parcels: int
     seed: int
@@ -75,6 +79,8 @@ class Plan:
     planted_share: float = 0.01
     home_adcodes: tuple[str, ...] = HOME_ADCODES
     chunk_parcels: int = 50_000
+    population: int = 0
+    plain_cases: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.parcels <= PARCELS_MAX:
@@ -90,6 +96,10 @@ class Plan:
         for name in ("retail_share", "late_share", "duplicate_share", "planted_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: from 0 to 1, not {getattr(self, name)}")
+        if not 0 <= self.population < POPULATIONS:
+            raise ValueError(f"population: from 0 to {POPULATIONS - 1}, not {self.population}")
+        if self.population and self.parcels > POPULATION_SLOTS:
+            raise ValueError(f"parcels: at most {POPULATION_SLOTS} of a population apart, not {self.parcels}")
         if self.chunk_parcels < 1:
             raise ValueError(f"chunk_parcels: at least 1, not {self.chunk_parcels}")
 
@@ -102,17 +112,18 @@ def generate(parcels: int, seed: int, **more: Any) -> Traffic:
 class Traffic:
     """The traffic of one plan; iterate over it for its chunks, as often as wanted."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, patterns: dict[str, planted.Pattern] = PATTERNS) -> None:
         self.plan = plan
-        self._people = People(plan.seed)
-        self._world = World(self._people, plan.seed, plan.parcels, plan.days, plan.start_at)
+        self._people = People(plan.seed, plan.population * POPULATION_SLOTS)
+        self._world = World(self._people, plan.seed, plan.parcels, plan.days, plan.start_at, plan.population)
         stage = planted.Stage(
-            self._world, self._people, np.random.default_rng([plan.seed, 11]), plan.home_adcodes,
-            plan.start_at, round(plan.days * DAY_MS),
+            self._world, self._people, np.random.default_rng([plan.seed, 11, plan.population]), plan.home_adcodes,
+            plan.start_at, round(plan.days * DAY_MS), plan.population,
         )  # fmt: skip
         wanted = max(round(plan.parcels * plan.planted_share), min(plan.parcels // 4, PLANTED_SET))
-        self._plants = planted.plan(stage, PATTERNS, wanted if plan.planted_share else 0, first_number=0)
-        self._planted_shipments = planted.records(stage, self._plants, plan.seed)
+        self._first = plan.population * PARCELS_MAX
+        self._plants = planted.plan(stage, patterns, wanted if plan.planted_share else 0, self._first)
+        self._planted_shipments = planted.records(stage, self._plants, plan.seed, plain_cases=plan.plain_cases)
         self._second_xray = (self._world.places_with(PRIORITY_ORIGINS), stage.home_places)
 
     @property
@@ -122,7 +133,7 @@ class Traffic:
 
     @property
     def truth(self) -> pl.DataFrame:
-        """Planted parcels: parcel, pattern, rules (must say yes), quiet (must not)."""
+        """Planted parcels: parcel, pattern, case (one instance of it), rules (must say yes), quiet (must not)."""
         return planted.truth(self._plants, self._world, self.plan.seed)
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -144,9 +155,9 @@ class Traffic:
     def _make(self, pending: _Pending, n: int, first: int, times: NDArray[np.int64], since: int, until: int) -> None:
         """All events of the parcels accepted in one slice, ordinary and planted ([since, until) by time)."""
         plan, world = self.plan, self._world
-        rng = np.random.default_rng([plan.seed, 12, n])
+        rng = np.random.default_rng([plan.seed, 12, n, plan.population])
         shares = Shares(plan.retail_share, plan.late_share, plan.duplicate_share)
-        numbers = len(self._plants) + first + np.arange(len(times), dtype=np.int64)
+        numbers = self._first + len(self._plants) + first + np.arange(len(times), dtype=np.int64)
         parcels = ordinary(world, rng, numbers, times, shares, plan.parcels, plan.days)
         frame = shipments(world, self._people, rng, parcels, plan.seed)
 
@@ -170,32 +181,35 @@ class _Pending:
 
     def __init__(self, world: World, seed: int) -> None:
         self._world, self._seed = world, seed
-        self._frames: dict[EventKind, pl.DataFrame] = {}
+        self._frames: dict[str, pl.DataFrame] = {}
 
     def __bool__(self) -> bool:
         return any(len(frame) for frame in self._frames.values())
 
-    def add(self, kind: EventKind, frame: pl.DataFrame) -> None:
+    def add(self, kind: str, frame: pl.DataFrame) -> None:
         held = self._frames.get(kind)
         self._frames[kind] = frame if held is None else pl.concat([held, frame])
 
     def take(self, until: int) -> Chunk:
         """Records of all that arrives before `until` (epoch ms), in order of arrival."""
-        due: dict[EventKind, pl.DataFrame] = {}
+        due: dict[str, pl.DataFrame] = {}
         for kind, frame in self._frames.items():
             here = frame["arrive"] < until
             due[kind] = frame.filter(here).sort("arrive", maintain_order=True)
             self._frames[kind] = frame.filter(~here)
-        return Chunk(
-            due["shipment"].select(SHIPMENT.keys()),
-            scan_columns(due["scan"], self._world, self._seed),
-            inspection_columns(due["inspection"], self._world, self._seed),
-        )
+        return Chunk({kind: _ON_THE_WIRE[kind](frame, self._world, self._seed) for kind, frame in due.items()}, until)
+
+
+_ON_THE_WIRE: Final[dict[str, Callable[[pl.DataFrame, World, int], pl.DataFrame]]] = {
+    "shipment": lambda frame, *_: frame.select(COLUMNS["shipment"].keys()),
+    "scan": scan_columns,
+    "inspection": inspection_columns,
+}
 
 
 def _times(plan: Plan, count: int) -> NDArray[np.int64]:
     """Times of acceptance, sorted, spread over the hours of the days as HOURS says."""
-    rng = np.random.default_rng([plan.seed, 13])
+    rng = np.random.default_rng([plan.seed, 13, plan.population])
     hours = np.arange(int(np.ceil(plan.days * 24)))
     length = np.minimum(1.0, plan.days * 24 - hours)
     first = (plan.start_at + UTC8_MS) // HOUR_MS

@@ -14,13 +14,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streams.generate.shipments import DOMESTIC, HOUR_MS, Parcels, waybill_numbers
-from streams.generate.wire import INSPECTION, SCAN
+from streams.generate.wire import COLUMNS
 from streams.generate.world import CARRIERS, World
 
 MINUTE_MS = 60_000
 
 # What planted cases change.
 UNINSPECTED, UNRESOLVED, NO_SECOND_XRAY, WEIGHT_CHANGED, GHOST, TOO_FAST, FORMALITY = (1 << n for n in range(7))
+# What only looks like it, and what hides it. Uploads half a day and more late; a departure that nobody scans; an open
+# box of four seconds; a weight that differs by what scales and weather do; 40 h at the outlet; quick, and possible.
+UPLOADED_LATE, NO_DEPARTURE, HURRIED, DAMP, WAITS, QUICK = (1 << n for n in range(7, 13))
 
 OUTLET, ORIGIN_HUB, TRANSIT_HUB, DEST_HUB, STATION = range(5)
 
@@ -96,11 +99,13 @@ def travel(
     made[:, skipped_in_city] &= ~in_city[:, None]
     made[:, DEPARTED + 1 :] &= ~abroad[:, None]  # a track abroad is another carrier's
     made[:, 1:] &= (flags & GHOST == 0)[:, None]
+    made[:, DEPARTED] &= flags & NO_DEPARTURE == 0
 
     gaps = np.array([step.gap_h for step in STEPS]) * rng.uniform(0.8, 1.4, (count, len(STEPS)))
     gaps[:, skipped_in_city] *= ~in_city[:, None]
     gaps[world.adcodes[origin] // 10_000 == world.adcodes[parcels.place] // 10_000, 4:7] *= 0.4
-    gaps *= np.where(flags & TOO_FAST, 0.2, 1.0)[:, None]
+    gaps *= np.where(flags & TOO_FAST, 0.2, np.where(flags & QUICK, 0.45, 1.0))[:, None]
+    gaps[:, 1] += np.where(flags & WAITS, 40.0, 0.0)
     times = parcels.at[:, None] + (np.cumsum(gaps, axis=1) * HOUR_MS).astype(np.int64)
 
     transit = rng.integers(0, len(world.adcodes), count)
@@ -126,10 +131,15 @@ def _lean_scans(
 ) -> pl.DataFrame:  # fmt: skip
     where = np.array([s.where for s in STEPS])[step]
     departs = (step == DEPARTED) | (step == DEPARTED + 2)
-    weighed = ((where == ORIGIN_HUB) & (rng.random(len(row)) < 0.4)) | ((flags[row] & WEIGHT_CHANGED != 0) & departs)
-    changed = np.where(flags[row] & WEIGHT_CHANGED, weight_g[row] // 4 + 200, rng.integers(-10, 11, len(row)))
+    weighed = ((where == ORIGIN_HUB) & (rng.random(len(row)) < 0.4)) | (
+        (flags[row] & (WEIGHT_CHANGED | DAMP) != 0) & departs
+    )
+    scale = rng.integers(-10, 11, len(row))
+    changed = np.where(flags[row] & WEIGHT_CHANGED, weight_g[row] // 4 + 200, scale)
+    changed = np.where(flags[row] & DAMP, scale + 35, changed)
     return pl.DataFrame({
-        "row": row, "at": at, "recorded": at + rng.integers(500, 30_000, len(row)), "step": step,
+        "row": row, "at": at, "recorded": at + rng.integers(500, 30_000, len(row)) + _late(rng, flags[row]),
+        "step": step,
         "facility": facilities[row, where],
         "next": np.where(departs, facilities[row, np.minimum(where + 1, STATION)], -1),
         "weight": np.where(weighed, np.maximum(1, weight_g[row] + changed), -1),
@@ -147,7 +157,7 @@ def _lean_inspections(
     planted = flags != 0
     checked = (rng.random(count) < rates.inspections) | planted
     checked &= flags & UNINSPECTED == 0
-    open_box = (rng.random(count) < 0.6) | (flags & FORMALITY != 0)
+    open_box = (rng.random(count) < 0.6) | (flags & (FORMALITY | HURRIED) != 0)
     doubtful = open_box & checked & (rng.random(count) < 0.003) & ~planted
     unresolved = flags & UNRESOLVED != 0
     xrayed = (checked & ~open_box) | doubtful | unresolved
@@ -160,14 +170,17 @@ def _lean_inspections(
     at_hub = times[:, DEPARTED] - rng.integers(10, 40, count) * MINUTE_MS
     before_delivery = times[:, OUT_FOR_DELIVERY] - rng.integers(10, 40, count) * MINUTE_MS
     by_hand = np.where(flags & FORMALITY, rng.integers(1_000, 2_500, count), rng.integers(5_000, 90_000, count))
+    by_hand = np.where(flags & HURRIED, by_hand % 1_000 + 3_500, by_hand)
+    late = _late(rng, flags)
     by_machine = rng.integers(4_000, 15_000, count)
 
     def rows(which: NDArray[np.bool_], kind: int, start: NDArray[np.int64], ms: NDArray[np.int64],
              where: int, result: NDArray[np.int64]) -> pl.DataFrame:  # fmt: skip
         at = np.flatnonzero(which)
         return pl.DataFrame({
-            "row": at, "at": start[at], "recorded": start[at] + ms[at] + 2_000, "step": np.full(len(at), kind),
-            "facility": facilities[at, where], "ended": start[at] + ms[at], "result": result[at],
+            "row": at, "at": start[at], "recorded": start[at] + ms[at] + 2_000 + late[at],
+            "step": np.full(len(at), kind), "facility": facilities[at, where], "ended": start[at] + ms[at],
+            "result": result[at],
         })  # fmt: skip
 
     passed = np.zeros(count, dtype=np.int64)
@@ -182,6 +195,14 @@ def _lean_inspections(
         inspector=rng.integers(0, 5, len(lean)),
         matched=rng.random(len(lean)) < 0.8,
     )
+
+
+def _late(rng: np.random.Generator, flags: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How much later than usual the events of these parcels are uploaded, ms: 12 to 20 h, or nothing."""
+    late = flags & UPLOADED_LATE != 0
+    out = np.zeros(len(flags), dtype=np.int64)
+    out[late] = rng.integers(12 * HOUR_MS, 20 * HOUR_MS, int(late.sum()))
+    return out
 
 
 def scan_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFrame:
@@ -211,7 +232,7 @@ def scan_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFrame:
         seal_state=pl.when("seal").then(pl.lit("ok")),
         vehicle_no=pl.when("departs").then("vehicle_no"),
         next_facility_id=pl.when("departs").then("next_facility_id"),
-    ).select(pl.col(name).cast(kind) for name, kind in SCAN.items())
+    ).select(pl.col(name).cast(kind) for name, kind in COLUMNS["scan"].items())
 
 
 def inspection_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFrame:
@@ -243,4 +264,4 @@ def inspection_columns(lean: pl.DataFrame, world: World, seed: int) -> pl.DataFr
         finding_code=pl.when(pl.col("result") == "suspicious").then(pl.lit("DENSITY")),
         photo_hash=pl.when(pl.col("step") != IDENTITY_CHECK).then("photo_hash"),
         declared_match=pl.when((pl.col("step") == OPEN_BOX) & pl.col("matched")).then(pl.lit("yes")),
-    ).select(pl.col(name).cast(kind) for name, kind in INSPECTION.items())
+    ).select(pl.col(name).cast(kind) for name, kind in COLUMNS["inspection"].items())

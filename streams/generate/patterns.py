@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from streams.generate import journey
-from streams.generate.people import id_numbers
+from streams.generate.people import PROVINCES, id_numbers
 from streams.generate.planted import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Pattern, Plant, Stage
 from streams.generate.world import enterprise
 from streams.settings import PRIORITY_COUNTRIES
@@ -94,10 +94,11 @@ def missing_identity(stage: Stage) -> Iterator[Plant]:
 
 def invalid_number(stage: Stage) -> Iterator[Plant]:
     good = str(stage.people.ids(np.array([stage.person()], dtype=np.int64))[0])
-    order = np.array([stage.serial() % 900 + 1], dtype=np.int64)
+    later, order = divmod(stage.serial(), 900)
 
     def made(region: int, birth: str) -> str:
-        return str(id_numbers(np.array([region]), np.array([birth], dtype="datetime64[D]"), order)[0])
+        born = np.full(1, np.datetime64(birth) + np.timedelta64(later, "D"))
+        return str(id_numbers(np.array([region]), born, np.array([order + 1], dtype=np.int64))[0])
 
     ways = (
         good[:-1] + ("0" if good[-1] != "0" else "1"),  # check digit
@@ -160,7 +161,8 @@ def sequential_numbers(stage: Stage) -> Iterator[Plant]:
     outlet, rule, serial = stage.outlet(), "identity.sequential_numbers", stage.serial()
     # Born later than anyone in ordinary traffic: the 14 digits are this case's own.
     birth = np.datetime64("2005-01-01") + np.timedelta64(serial % 1_000, "D")
-    numbers = id_numbers(np.full(3, 440000), np.full(3, birth), np.array([101, 102, 103]))
+    province = PROVINCES[(serial // 1_000 + 18) % len(PROVINCES)]
+    numbers = id_numbers(np.full(3, province * 10_000), np.full(3, birth), np.array([101, 102, 103]))
     for n, number in enumerate(numbers):
         yield stage.plant(at=n * 20 * MINUTE_MS, outlet=outlet, fields={"sender_id_no": number},
                           rules=(rule,) if n == 2 else (), quiet=() if n == 2 else (rule,))  # fmt: skip
@@ -264,7 +266,8 @@ def journeys(stage: Stage) -> Iterator[Plant]:
     inspected, unresolved = "journey.departed_uninspected", "journey.unresolved_departed"
     yield stage.plant(flags=journey.UNINSPECTED, rules=(inspected,), quiet=(unresolved,))
     yield stage.plant(flags=journey.UNRESOLVED, rules=(unresolved,), quiet=(inspected,))
-    yield stage.plant(flags=journey.WEIGHT_CHANGED, rules=("journey.weight_changed",), quiet=(inspected,))
+    yield stage.plant(flags=journey.WEIGHT_CHANGED, fields={"pieces": 1}, rules=("journey.weight_changed",),
+                      quiet=(inspected,))  # fmt: skip
     yield stage.plant(flags=journey.GHOST, rules=("journey.ghost",))
     yield stage.plant(flags=journey.TOO_FAST, rules=("journey.too_fast",), quiet=("journey.ghost",))
     yield stage.plant(flags=journey.FORMALITY, rules=("journey.open_box_formality",), quiet=("journey.too_fast",))

@@ -53,23 +53,27 @@ def unit(slots: Slots, salt: int) -> NDArray[np.float64]:
 
 
 class People:
-    """The population of one seed."""
+    """The population of one seed.
 
-    def __init__(self, seed: int) -> None:
+    first: added to every slot. Populations of one seed whose slots do not meet share no phone and no ID number.
+    """
+
+    def __init__(self, seed: int, first: int = 0) -> None:
         self._seed = seed
+        self._first = first
         self._offset = int(mix(np.array([seed], dtype=np.int64), 1)[0] % np.uint64(PHONES))
         self._surnames = pl.Series(list(SURNAMES))
         self._given = pl.Series([*GIVEN, ""])
 
     def phones(self, slots: Slots) -> pl.Series:
         """Mobile numbers, 11 digits."""
-        number = (slots * _PHONE_STEP + self._offset) % PHONES
+        number = ((slots + self._first) * _PHONE_STEP + self._offset) % PHONES
         digits = pl.Series(number % 100_000_000).cast(pl.String).str.zfill(8)
         return pl.Series(np.where(number < 100_000_000, "154", "168")) + digits
 
     def ids(self, slots: Slots) -> pl.Series:
         """Resident ID numbers, 18 characters, valid by GB 11643."""
-        number = (slots * _ID_STEP + self._offset) % (len(PROVINCES) * BIRTH_DAYS * ORDERS)
+        number = ((slots + self._first) * _ID_STEP + self._offset) % (len(PROVINCES) * BIRTH_DAYS * ORDERS)
         order = number % ORDERS + 1
         day = number // ORDERS % BIRTH_DAYS
         province = PROVINCES[number // ORDERS // BIRTH_DAYS]
@@ -77,6 +81,7 @@ class People:
 
     def names(self, slots: Slots) -> pl.Series:
         """Full names of two or three characters."""
+        slots = slots + self._first
         salt = self._seed + 2
         last = len(self._given) - 1
         second = np.where(unit(slots, salt + 2) < 0.8, choose(slots, salt + 3, last), last)

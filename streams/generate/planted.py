@@ -16,13 +16,14 @@ import polars as pl
 
 from streams.generate.people import People
 from streams.generate.shipments import DOMESTIC, EXPORT, RETAIL, Parcels, shipments, waybill_numbers
-from streams.generate.wire import SHIPMENT
+from streams.generate.wire import COLUMNS
 from streams.generate.world import CARRIERS, PLANTED_SLOT, World
 from streams.settings import PRIORITY_ORIGINS
 
 T = TypeVar("T")
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
+SERIALS = 10_000  # of one population
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Plant:
     flags: int = 0
     recorded: bool = True  # has a shipment record
     pattern: str = ""
+    case: int = 0
     number: int = 0
     weight_g: int = 300  # as declared; known once its record is made
 
@@ -48,7 +50,7 @@ class Stage:
     """Hands out outlets, persons and couriers to the patterns, never the same twice."""
 
     def __init__(self, world: World, people: People, rng: np.random.Generator, home_adcodes: tuple[str, ...],
-                 start_at: int, span_ms: int) -> None:  # fmt: skip
+                 start_at: int, span_ms: int, population: int = 0) -> None:  # fmt: skip
         self.world, self.people, self.rng = world, people, rng
         self.start_at, self.span_ms = start_at, span_ms
         priority = world.places_with(PRIORITY_ORIGINS)
@@ -57,7 +59,7 @@ class Stage:
         self._ordinary = np.flatnonzero(np.isin(world.outlet_places, ordinary))
         self._priority = np.flatnonzero(np.isin(world.outlet_places, np.setdiff1d(priority, self.home_places)))
         self._slot = PLANTED_SLOT
-        self._serial = 0
+        self._serial = population * SERIALS
         self._steps_count: dict[str, int] = {}
 
     def person(self) -> int:
@@ -126,6 +128,7 @@ def plan(stage: Stage, patterns: dict[str, Pattern], wanted: int, first_number: 
     A pattern that would reach beyond the end is moved to an earlier start, or left out where the span is too short.
     """
     plants: list[Plant] = []
+    cases = 0
     while True:
         before = len(plants)
         for name, pattern in patterns.items():
@@ -137,7 +140,9 @@ def plan(stage: Stage, patterns: dict[str, Pattern], wanted: int, first_number: 
             for plant in instance:
                 plant.at += start
                 plant.pattern = name
+                plant.case = cases
             plants += instance
+            cases += 1
         if len(plants) == before:
             break
     # Windows order equal times by parcel; give none the chance.
@@ -157,18 +162,18 @@ def columns(plants: list[Plant]) -> Parcels:
     return Parcels(*np.array(rows, dtype=np.int64).reshape(len(plants), 8).T)
 
 
-def records(stage: Stage, plants: list[Plant], seed: int) -> pl.DataFrame:
-    """Shipment records of the planted parcels that have one."""
+def records(stage: Stage, plants: list[Plant], seed: int, *, plain_cases: bool = True) -> pl.DataFrame:
+    """Shipment records of the planted parcels that have one; what a plant does not set is as `plain_cases` says."""
     shown = [plant for plant in plants if plant.recorded]
-    plain = shipments(stage.world, stage.people, stage.rng, columns(shown), seed, plain=True)
+    plain = shipments(stage.world, stage.people, stage.rng, columns(shown), seed, plain=plain_cases, masks=False)
     rows = [row | plant.fields for row, plant in zip(plain.to_dicts(), shown, strict=True)]
     for row, plant in zip(rows, shown, strict=True):
         plant.weight_g = row["weight_g"]
-    return pl.DataFrame(rows, schema=SHIPMENT, orient="row")
+    return pl.DataFrame(rows, schema=COLUMNS["shipment"], orient="row")
 
 
 def truth(plants: list[Plant], world: World, seed: int) -> pl.DataFrame:
-    """What must be said: parcel, pattern, rules that must say yes, rules that must not (`quiet`)."""
+    """What must be said: parcel, pattern, case, rules that must say yes, rules that must not (`quiet`)."""
     numbers = waybill_numbers(np.array([plant.number for plant in plants], dtype=np.int64), seed)
     return pl.DataFrame(
         {
@@ -177,8 +182,15 @@ def truth(plants: list[Plant], world: World, seed: int) -> pl.DataFrame:
                 for plant, number in zip(plants, numbers, strict=True)
             ],
             "pattern": [plant.pattern for plant in plants],
+            "case": [plant.case for plant in plants],
             "rules": [sorted(plant.rules) for plant in plants],
             "quiet": [sorted(plant.quiet) for plant in plants],
         },
-        schema={"parcel": pl.String, "pattern": pl.String, "rules": pl.List(pl.String), "quiet": pl.List(pl.String)},
+        schema={
+            "parcel": pl.String,
+            "pattern": pl.String,
+            "case": pl.Int64,
+            "rules": pl.List(pl.String),
+            "quiet": pl.List(pl.String),
+        },
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streams.generate import goods
 from streams.generate.people import People, masked_ids, masked_names, masked_phones
-from streams.generate.wire import SHIPMENT
+from streams.generate.wire import COLUMNS
 from streams.generate.world import CARRIERS, COURIERS_PER_OUTLET, MERCHANT_SLOT, RECIPIENT_SLOT, SENDER_SLOT, World
 
 HOUR_MS = 3_600_000
@@ -96,11 +96,13 @@ def waybill_numbers(numbers: NDArray[np.int64], seed: int) -> pl.Series:
 
 
 def shipments(
-    world: World, people: People, rng: np.random.Generator, parcels: Parcels, seed: int, *, plain: bool = False
-) -> pl.DataFrame:
+    world: World, people: People, rng: np.random.Generator, parcels: Parcels, seed: int, *, plain: bool = False,
+    masks: bool = True,
+) -> pl.DataFrame:  # fmt: skip
     """Shipment records of `parcels`, on time and once.
 
-    plain: everything given, nothing masked, an ordinary solid thing handed in at the counter: what planted cases vary.
+    plain: everything given, an ordinary solid thing handed in at the counter: what planted cases vary. masks: some
+    names and numbers are masked, some recipients have a virtual phone; never so if plain.
     """
     count = len(parcels.number)
     carrier = pl.Series(np.array(CARRIERS)[world.outlet_carriers[parcels.outlet]])
@@ -148,23 +150,24 @@ def shipments(
             **{f"_u{n}": rng.random(count) for n in range(6)},
         }
     )
-    return _settle(draft, plain)
+    return _settle(draft, plain, masks and not plain)
 
 
-def _settle(draft: pl.DataFrame, plain: bool) -> pl.DataFrame:
+def _settle(draft: pl.DataFrame, plain: bool, masks: bool) -> pl.DataFrame:
     """Blank out what does not apply or was not given, and mask some of the rest."""
     retail, agreement = pl.col("customer_type") == "retail", pl.col("customer_type") == "agreement"
     noise = pl.lit(not plain)
-    masked = noise & (pl.col("_u0") < MASKED_SHARE)
-    r_masked = noise & (pl.col("_u1") < RECIPIENT_MASKED_SHARE)
-    r_virtual = noise & (pl.col("_u1") > 1 - RECIPIENT_VIRTUAL_SHARE)
+    hides = pl.lit(masks)
+    masked = hides & (pl.col("_u0") < MASKED_SHARE)
+    r_masked = hides & (pl.col("_u1") < RECIPIENT_MASKED_SHARE)
+    r_virtual = hides & (pl.col("_u1") > 1 - RECIPIENT_VIRTUAL_SHARE)
     extension = (pl.col("_u1") * 9_999).cast(INT).cast(TEXT).str.zfill(4)
     frame = draft.with_columns(
         sender_name=pl.when(agreement).then("示例商户" + pl.col("_merchant").cast(TEXT).str.zfill(6))
         .when(masked).then(masked_names(pl.col("sender_name"))).otherwise("sender_name"),
         sender_phone=pl.when(masked).then(masked_phones(pl.col("sender_phone"))).otherwise("sender_phone"),
         sender_id_type=pl.when(retail).then(pl.lit("resident_id")),
-        sender_id_no=pl.when(retail & noise & (pl.col("_u2") < MASKED_SHARE / 10))
+        sender_id_no=pl.when(retail & hides & (pl.col("_u2") < MASKED_SHARE / 10))
         .then(masked_ids(pl.col("sender_id_no"))).when(retail).then("sender_id_no"),
         realname_method=pl.when(retail).then("realname_method").when(agreement).then(pl.lit("agreement"))
         .otherwise(pl.lit("none")),
@@ -180,7 +183,7 @@ def _settle(draft: pl.DataFrame, plain: bool) -> pl.DataFrame:
         device_id=pl.when(pl.col("_u4") < 0.9).then("device_id"),
         recorded_at=pl.when(~noise | (pl.col("_u5") >= UNRECORDED_SHARE)).then("recorded_at"),
     )  # fmt: skip
-    return frame.select(pl.col(name).cast(kind) for name, kind in SHIPMENT.items())
+    return frame.select(pl.col(name).cast(kind) for name, kind in COLUMNS["shipment"].items())
 
 
 def corrected(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:

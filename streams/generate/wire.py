@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 from msgspec import inspect
 
-from schemas.records import Inspection, ParcelEvent, Scan, Shipment
+from schemas.inputs import INPUTS
+from schemas.records import ParcelEvent
 
 
 def _schema(record: type[ParcelEvent]) -> dict[str, type[pl.DataType]]:
@@ -27,6 +28,4 @@ def _column(kind: inspect.Type) -> type[pl.DataType]:
     return pl.Int64 if isinstance(kind, inspect.IntType) else pl.String
 
 
-SHIPMENT = _schema(Shipment)
-SCAN = _schema(Scan)
-INSPECTION = _schema(Inspection)
+COLUMNS = {each.kind: _schema(each.record) for each in INPUTS}

@@ -52,10 +52,16 @@ PLACES = (
 
 
 class World:
-    """Places and businesses for about `parcels` parcels in `days` days from `start_at` (epoch ms)."""
+    """Places and businesses for about `parcels` parcels in `days` days from `start_at` (epoch ms).
 
-    def __init__(self, people: People, seed: int, parcels: int, days: float, start_at: int) -> None:
-        rng = np.random.default_rng([seed, 10])
+    population: the outlets, facilities and couriers of one have other ids than those of another.
+    """
+
+    def __init__(
+        self, people: People, seed: int, parcels: int, days: float, start_at: int, population: int = 0
+    ) -> None:
+        rng = np.random.default_rng([seed, 10, population])
+        self._mark = f"N{population}" if population else ""
         self._people = people
         self._start_at = start_at
         self.adcodes: NDArray[np.int64] = np.array([place[0] for place in PLACES], dtype=np.int64)
@@ -104,12 +110,14 @@ class World:
         """Ids of the outlets: carrier, place, number within the place."""
         first = np.searchsorted(self.outlet_places, self.outlet_places)
         number = pl.Series(np.arange(self.outlets) - first + 1).cast(pl.String).str.zfill(3)
-        return pl.Series(np.array(CARRIERS)[self.outlet_carriers]) + self._text(self.outlet_places) + number
+        return (
+            pl.Series(np.array(CARRIERS)[self.outlet_carriers]) + self._text(self.outlet_places) + self._mark + number
+        )
 
     @cached_property
     def facility_ids(self) -> pl.Series:
         """Ids of all facilities, by number."""
-        places = self._text(np.arange(len(PLACES)))
+        places = self._text(np.arange(len(PLACES))) + self._mark
         return pl.concat([self.outlet_ids, "HUB" + places, "STA" + places])
 
     @cached_property

@@ -101,6 +101,7 @@ class Asked:
     places    prefixes of the code of the place where the parcel can next be stopped
     rules     that say yes: any of these, or any of a family (`goods`)
     since_ms  found at this moment or later, epoch ms
+    sender    tokens of one sender, see `linked`; then those withdrawn count, too
     """
 
     tier: Tier = "low"
@@ -108,15 +109,17 @@ class Asked:
     places: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     since_ms: int = 0
+    sender: frozenset[str] = frozenset()
 
     def alert(self, parcel: str, alert: Alert) -> bool:
         """Whether an alert is one of them."""
         return (
-            (alert.status == "open" or bool(self.parcels))
+            (alert.status == "open" or bool(self.parcels or self.sender))
             and _TIERS.index(alert.tier) >= _TIERS.index(self.tier)
             and alert.jurisdiction_adcode.startswith(self.places or "")
             and alert.detected_at >= self.since_ms
             and self._parcel(parcel)
+            and (not self.sender or not self.sender.isdisjoint(_senders(alert)))
             and self._rules(alert.reasons)
         )
 
@@ -137,6 +140,20 @@ class Asked:
         return not self.rules or any(
             reason.rule in self.rules or reason.rule.partition(".")[0] in self.rules for reason in reasons
         )
+
+
+def linked(token: str, changes: Iterable[Change]) -> frozenset[str]:
+    """All tokens of the sender that `token` stands for, as far as alerts say: made under one key after another."""
+    groups = {_senders(change.alert) for change in changes if change.alert is not None}
+    found, before = frozenset({token}), frozenset[str]()
+    while found != before:
+        before = found
+        found = found.union(*(group for group in groups if not group.isdisjoint(found)))
+    return found
+
+
+def _senders(alert: Alert) -> frozenset[str]:
+    return frozenset({*([alert.sender_token] if alert.sender_token else []), *alert.earlier_sender_tokens})
 
 
 class _Places:

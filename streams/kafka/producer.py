@@ -6,14 +6,17 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.kafka import config as properties
+from streams.kafka import direct
 from streams.kafka.config import Properties
 from streams.kafka.errors import DENIED, FAILURES, ClientError, Troubles, cause, said
 from streams.kafka.handshake import check_files
 from streams.kafka.rights import denied, right_of
+from streams.native import Switch
 
 Place = tuple[str, int]
 Record = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
@@ -38,11 +41,13 @@ class TransactionError(ClientError):
 class Transactions:
     """A producer of transactions. Calls block; one thread at a time. Each raises TransactionError."""
 
-    def __init__(self, config: Properties, transactional_id: str) -> None:
+    def __init__(self, config: Properties, transactional_id: str, *, native: Switch = "0") -> None:
+        """native: whether changes go by the native library, where it is there."""
         check_files(config)
         self._config = config
         self._id = transactional_id
         self._producer = Producer(properties.transactional(config, transactional_id), logger=log)
+        self._direct = direct.producer(self._producer, config, native)
         self._timeout_s = float(str(config.get("transaction.timeout.ms", 60_000))) / 1000
         self._topic = ""  # that was written last: librdkafka does not say which it was refused for
 
@@ -72,7 +77,7 @@ class Transactions:
                 done += len(batch)
 
     def produce_dated(self, topic: str, partition: int, records: Sequence[Record]) -> None:
-        """The same, each with a `timestamp` (epoch ms) and `headers`, which librdkafka takes one by one only."""
+        """The same of records that have a `timestamp` (epoch ms), which are taken one by one only."""
         self._topic = topic
         with self._telling():
             for record in records:
@@ -84,13 +89,26 @@ class Transactions:
                         self._producer.poll(0.1)
                 self._producer.poll(0)
 
-    def produce_ending(self, topic: str, partition: int, records: Sequence[Record], ends: dict[Place, int]) -> None:
-        """The same, and note in `ends` what is next behind the last, once that has arrived."""
+    def produce_changes(
+        self, topic: str, partition: int, changes: Mapping[bytes, bytes | None], ends: dict[Place, int]
+    ) -> None:
+        """Queue keys with their values for a partition, in their order, and note in `ends` what is next behind the
+        last, once that has arrived."""
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is None:
                 ends[topic, partition] = (message.offset() or 0) + 1
 
+        rest, left = iter(changes.items()), len(changes) - 1
+        while self._direct is not None and left > 0:  # all but the last, of which we want to hear
+            part = dict(islice(rest, min(left, _PRODUCE_ROWS)))
+            self._topic = topic
+            if (queued := self._direct.produce(topic, partition, part)) < len(part):
+                raise TransactionError(f"{topic}: {len(part) - queued} of {len(part)} records not queued", fatal=True)
+            with self._telling():
+                self._producer.poll(0)
+            left -= len(part)
+        records: list[Record] = [{"key": key, "value": value} for key, value in rest]
         records[-1]["callback"] = delivered
         self.produce(topic, partition, records)
 

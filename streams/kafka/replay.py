@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from schemas import topics
 from schemas.errors import WaybillError
+from schemas.inputs import INPUTS
 from schemas.terms import TIME_MS_END, TIME_MS_MIN
 from streams.files import reading
 from streams.files.opening import PARQUET, FilesError, form_of, packed, stem_of
 from streams.files.opening import opened as unpacked
-from streams.flow.sources import SOURCES
 from streams.kafka.cluster import Cluster
 from streams.kafka.config import sender
 from streams.kafka.errors import ClientError, Troubles, cause
@@ -47,7 +47,7 @@ NO_TIME = -1
 SLICE_ROWS = 5_000
 _LINE_BYTES_MAX = 16_000_000  # longer ones are not even tried; librdkafka's default for a message is 1 MB
 ANSWER_S, _PATIENCE_S, _NAP_S = 5.0, 60.0, 0.1
-_TIMES = {source.topic: source.at for source in SOURCES}
+_TIMES = {each.topic: each.at for each in INPUTS}
 
 
 class ReplayError(WaybillError):

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from schemas import topics
 from schemas.errors import WaybillError
-from streams.flow import sources
+from schemas.inputs import INPUT_TOPICS
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
 from streams.state.format import FORMAT
@@ -22,7 +22,7 @@ _ROWS = 50_000
 _Values = defaultdict[Place, dict[bytes, bytes | None]]
 _FORMAT = bytes([FORMAT])
 _SOURCES = {
-    topics.PARCELS_CHANGELOG: (*sources.TOPICS, topics.FACTS),
+    topics.PARCELS_CHANGELOG: (*INPUT_TOPICS, topics.FACTS),
     topics.HISTORIES_CHANGELOG: (topics.OBSERVATIONS,),
 }
 

@@ -20,14 +20,14 @@ from typing import Literal
 from confluent_kafka import KafkaError
 
 from schemas import topics
+from schemas.inputs import CONSUMED_TOPICS
 from streams.kafka.errors import DeniedError
 
 Operation = Literal["READ", "WRITE", "DESCRIBE", "CREATE", "DELETE", "DESCRIBE_CONFIGS", "ALTER"]
 Kind = Literal["topic", "group", "transactional id"]
 
 READS = (
-    topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS, topics.OBSERVATIONS, topics.REFERENCE,
-    topics.RULES, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
+    *CONSUMED_TOPICS, topics.REFERENCE, topics.RULES, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
 )  # fmt: skip
 WRITES = (
     topics.OBSERVATIONS, topics.FACTS, topics.ALERTS, topics.SHADOW, topics.NOTICES, topics.REJECTS, topics.RULE_ACKS,

@@ -6,7 +6,7 @@ the limits. All others are *strange*: the library hands them back, and `streams.
 them, if anything. So what the library accepts is a part of what Python accepts; that both make the same rows is tested.
 
 The library is built by `make setup` where there is a Rust toolchain (`build.py`). It carries a fingerprint of the
-definitions that it was built with, and is not used with others.
+definitions and a digest of the sources that it was built with, and is not used with others.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from schemas.errors import WaybillError
 from streams.native.build import ADVICE as ADVICE
 from streams.native.build import COST as COST
+from streams.native.build import sources
 
 NOT_BUILT = "is not built"
 
@@ -55,4 +56,6 @@ def missing(fingerprint: str) -> str:
     """What keeps the library from use; empty if nothing does."""
     if _library is not None and fingerprint != _library.FINGERPRINT:
         return "was built with other definitions of records and rows"
+    if _library is not None and sources() not in ("", getattr(_library, "SOURCES", None)):
+        return "was built from other sources than are here"
     return _missing

@@ -6,12 +6,14 @@ registry, which the Cargo at hand adds again, as it knows which registry it is s
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -35,14 +37,14 @@ class NoCargoError(BuildError):
 
 
 def build() -> str:
-    """Build the library if it is not there or older than its sources; what was done, in one line.
+    """Build the library if it is not there or of other sources; what was done, in one line.
 
     As root it gets Cargo from the system's packages, where they have it. Raises NoCargoError where it cannot be had,
     and BuildError where it fails.
     """
     if os.environ.get("WAYBILL_NATIVE") == "0":
         return "not built, as WAYBILL_NATIVE is 0"
-    if LIBRARY.exists() and LIBRARY.stat().st_mtime >= max(path.stat().st_mtime for path in _sources()) and _loads():
+    if _built_from() == sources():
         return "built before"
     try:
         cargo = find_cargo()
@@ -88,8 +90,14 @@ def find_cargo() -> str:
     raise NoCargoError(f"no cargo {'.'.join(map(str, CARGO_MIN))} or later here: {COST}. To have it, {ADVICE}")
 
 
-def _sources() -> list[Path]:
-    return [HERE / "Cargo.toml", LOCK, *(HERE / "src").glob("*.rs")]
+@cache
+def sources() -> str:
+    """A digest of what the library is built from, which it carries; empty where that is not here, as in a wheel."""
+    found = sorted((HERE / "src").glob("*.rs"))
+    digest = hashlib.sha256()
+    for path in (HERE / "Cargo.toml", LOCK, *found) if found else ():
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16] if found else ""
 
 
 def wheel_options() -> str:
@@ -100,10 +108,14 @@ def wheel_options() -> str:
     return f"--config-settings=--build-option=--plat-name=manylinux_{major}_{minor}_{platform.machine()}"
 
 
-def _loads() -> bool:
-    """What was built elsewhere may be for another C library."""
-    command = [sys.executable, "-c", f"import streams.native.{LIBRARY.name.partition('.')[0]}"]
-    return subprocess.run(command, cwd=HERE.parents[1], capture_output=True).returncode == 0
+def _built_from() -> str:
+    """The digest that the library carries, asked in a process of its own; empty where it cannot be loaded.
+
+    What was built elsewhere may be for another C library.
+    """
+    module = f"streams.native.{LIBRARY.name.partition('.')[0]}"
+    command = [sys.executable, "-c", f"import {module} as library; print(library.SOURCES)"]
+    return subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True).stdout.strip()
 
 
 def _install() -> None:
@@ -157,6 +169,7 @@ def _run(cargo: str, *arguments: str) -> None:
         **os.environ,
         "CARGO_TARGET_DIR": str(TARGET),
         "PYO3_PYTHON": sys.executable,
+        "WAYBILL_SOURCES": sources(),
         # What it resolves to must do for the oldest compiler that `Cargo.toml` names.
         "CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS": "fallback",
     }

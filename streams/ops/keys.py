@@ -33,7 +33,7 @@ def rotate(token_key_file: Path, token_state_key_file: Path, key_id: str | None 
     name = key_id or _today(held)
     if name in held:
         raise KeyFileError(f"{token_key_file} has a key {name} already; give the new one another id")
-    before = token_key_file.read_text(encoding="utf-8")
+    before = token_key_file.read_text(encoding="utf-8-sig")
     _write(token_key_file, f"{name}:{secrets.token_hex(KEY_BYTES_MIN)}\n{before}")
     return name
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas import topics
 from schemas.errors import WaybillError
+from schemas.inputs import CONSUMED_TOPICS
 from streams.kafka.cluster import Cluster, Place
 from streams.kafka.errors import MissingError
 from streams.kafka.groups import emptied
-
-READ = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS, topics.FACTS, topics.OBSERVATIONS)
 
 
 class OffsetsError(WaybillError):
@@ -35,10 +33,10 @@ class Standing:
 
 def show(cluster: Cluster, group: str) -> list[Standing]:
     """All partitions that workers read, in order. Raises ClientError."""
-    facts = cluster.topics(READ)
-    if missing := [name for name in READ if not facts[name].partitions]:
+    facts = cluster.topics(CONSUMED_TOPICS)
+    if missing := [name for name in CONSUMED_TOPICS if not facts[name].partitions]:
         raise MissingError(f"no topics {', '.join(missing)}, or no right to see them; `waybill doctor` says which")
-    places = [(name, number) for name in READ for number in range(facts[name].partitions)]
+    places = [(name, number) for name in CONSUMED_TOPICS for number in range(facts[name].partitions)]
     bounds, committed = cluster.bounds(places), cluster.committed(group)
     return [Standing(place, committed.get(place), *bounds[place]) for place in places]
 
@@ -50,7 +48,7 @@ def chosen(found: Sequence[Standing], only: Sequence[str]) -> list[Standing]:
     names = {name: [each for each in found if name in (each.place[0], f"{each.place[0]}:{each.place[1]}")]
              for name in only}  # fmt: skip
     if unknown := [name for name, matching in names.items() if not matching]:
-        known = ", ".join(READ)
+        known = ", ".join(CONSUMED_TOPICS)
         raise OffsetsError(f"{', '.join(unknown)}: workers read no such topic or partition; they read {known}")
     return [each for each in found if any(each in matching for matching in names.values())]
 

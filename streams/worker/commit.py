@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from schemas.errors import WaybillError
-from streams.kafka.producer import Record, TransactionError, Transactions
+from streams.kafka.producer import TransactionError, Transactions
+from streams.native import Switch
 from streams.state.rocks import Delta, RocksStore
 from streams.worker.epoch import Epoch
 
@@ -36,9 +37,16 @@ class AbortedError(CommitError):
 class Committer:
     """The worker's one producer, and the order above. Calls block; one thread at a time."""
 
-    def __init__(self, config: Mapping[str, object], transactional_id: str, stores: Mapping[str, RocksStore]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        transactional_id: str,
+        stores: Mapping[str, RocksStore],
+        *,
+        native: Switch = "auto",
+    ) -> None:
         self._stores = stores  # by changelog topic
-        self._kafka = Transactions(config, transactional_id)
+        self._kafka = Transactions(config, transactional_id, native=native)
         self._unfinished = False
 
     def start(self) -> None:
@@ -64,9 +72,8 @@ class Committer:
             for (topic, partition), messages in epoch.dated.items():
                 kafka.produce_dated(topic, partition, messages)
             for topic, delta in deltas.items():  # 3
-                for partition, values in delta.items():
-                    changed: list[Record] = [{"key": key, "value": value} for key, value in values.items()]
-                    kafka.produce_ending(topic, partition, changed, ends)
+                for partition, changes in delta.items():
+                    kafka.produce_changes(topic, partition, changes, ends)
             kafka.deliver()
             kafka.send_offsets(epoch.offsets, group_metadata)  # 4
             kafka.commit()  # 5

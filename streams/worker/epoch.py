@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import encode
-from streams.flow import sources
 from streams.flow.batches import Batch
 from streams.flow.pipeline import Judged
 from streams.kafka.producer import Record
@@ -77,7 +77,7 @@ class EpochStep:
     @property
     def sources(self) -> set[int]:
         """Partitions that brought events; what agents send each other comes from elsewhere."""
-        return {batch.partition for batch in self.fresh if batch.topic in sources.TOPICS}
+        return {batch.partition for batch in self.fresh if batch.topic in INPUT_TOPICS}
 
     def judged(self, judged: Judged) -> None:
         """Add what a step of the parcels gave."""
@@ -108,9 +108,9 @@ def _count(metrics: Metrics, judged: Judged) -> None:
     metrics.strange.inc(judged.strange)
     for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
         metrics.rejects.labels(topic, reason).inc(n)
-    for (tier, status), n in Counter((each.alert.tier, each.alert.status) for each in judged.alerts).items():
+    for (tier, status), n in Counter((each.record.tier, each.record.status) for each in judged.alerts).items():
         metrics.verdicts.labels(tier, status).inc(n)
-    for status, n in Counter(each.shadow.status for each in judged.shadows).items():
+    for status, n in Counter(each.record.status for each in judged.shadows).items():
         metrics.shadows.labels(status).inc(n)
     for notice in judged.notices:
         metrics.rule_held.labels(notice.rule).set(notice.held)

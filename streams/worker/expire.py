@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from schemas import topics
-from streams.flow import sources
+from schemas.inputs import INPUT_TOPICS
 from streams.flow.time.watermarks import Source
 from streams.worker.host import Host
 from streams.worker.idle import Lag
@@ -80,7 +80,7 @@ class Delayed:
 
 def waiting(lags: Mapping[Source, int], held: list[int]) -> list[Source]:
     """Sources of events in these partitions of which more is to come, or of which that is not known."""
-    places = [(topic, number) for topic in sources.TOPICS for number in held]
+    places = [(topic, number) for topic in INPUT_TOPICS for number in held]
     return [place for place in places if lags.get(place) != 0]
 
 

@@ -27,8 +27,9 @@ import numpy as np
 
 from schemas import topics
 from schemas.errors import WaybillError
+from schemas.inputs import INPUT_TOPICS
 from schemas.topics import TOPICS
-from streams.flow import rekey, sources
+from streams.flow import rekey
 from streams.flow.partitions import partition_of
 from streams.flow.rekey import Homes
 from streams.kafka.cluster import Cluster, Place, TopicFacts
@@ -248,7 +249,7 @@ class Growth:
     def _start_committing(self) -> None:
         """Fence another run; anew after each growth, for a producer that knew of fewer partitions refuses others."""
         config = {**self._config, **producing(self._settings)}
-        self._committer = Committer(config, grower(self._settings.group), self._stores)
+        self._committer = Committer(config, grower(self._settings.group), self._stores, native=self._settings.native)
         self._committer.start()
 
     def _grow(self, plan: Plan) -> None:
@@ -256,8 +257,8 @@ class Growth:
         self._add_partitions(plan, changelogs)
         self._start_committing()
         self._mark(plan, plan.partitions)
-        self._add_partitions(plan, [name for name in GROWN if name not in (*_CHANGELOGS, *sources.TOPICS)])
-        self._add_partitions(plan, sources.TOPICS)
+        self._add_partitions(plan, [name for name in GROWN if name not in (*_CHANGELOGS, *INPUT_TOPICS)])
+        self._add_partitions(plan, INPUT_TOPICS)
 
     def _add_partitions(self, plan: Plan, names: Sequence[str]) -> None:
         fewer = [name for name in names if plan.counts[name] < plan.partitions]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from streams.flow import sources
+from schemas.inputs import INPUT_TOPICS
 from streams.flow.time.timers import ReadProgress
 from streams.kafka.transport.grouping import Partition
 from streams.worker.host import Host
@@ -121,12 +121,12 @@ class Looks:
         read: next to read of each partition, where anything was; assigned: partitions in hand; idle: those of them that
         bring nothing; now_ms: the clock that progress is measured by.
         """
-        inputs = [place for place in assigned if place[0] in sources.TOPICS]
+        inputs = [place for place in assigned if place[0] in INPUT_TOPICS]
         ends = await self._ends(inputs)
         positions = await self._positions(read)
         found = {}
         for number in {number for _, number in inputs}:
-            places = {topic: (topic, number) for topic in sources.TOPICS}
+            places = {topic: (topic, number) for topic in INPUT_TOPICS}
             if all(place in ends and place in positions for place in places.values()):
                 at = {topic: positions[place] for topic, place in places.items()}
                 told = _Ends(now_ms, {topic: ends[place] for topic, place in places.items()})

@@ -54,7 +54,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
 
 def committer_of(settings: Settings) -> Callable[[Stores], Committer]:
     """What makes the committer of a worker with these settings."""
-    return partial(Committer, {**client(settings), **producing(settings)}, slot(settings))
+    return partial(Committer, {**client(settings), **producing(settings)}, slot(settings), native=settings.native)
 
 
 def link_of(
@@ -75,4 +75,5 @@ def link_of(
         rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
         before_revoke=before_revoke,
         after_assign=after_assign,
+        native=settings.native,
     )

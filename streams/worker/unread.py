@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from schemas import topics
 from schemas.errors import WaybillError
-from streams.flow import rekey, sources
+from schemas.inputs import CONSUMED_TOPICS, INPUT_TOPICS
+from streams.flow import rekey
 from streams.flow.batches import Batch
 from streams.flow.rekey import Homes
 from streams.kafka.cluster import Cluster, Place
@@ -20,7 +21,6 @@ from streams.kafka.reader import Reader
 from streams.kafka.transport.grouping import batches
 from streams.worker.epoch import Epoch
 
-TOPICS = (*sources.TOPICS, topics.OBSERVATIONS, topics.FACTS)
 _ROWS = 10_000
 _COMMIT_BYTES = 16 * 1024 * 1024
 
@@ -37,14 +37,14 @@ class Unread:
 
     def misplaced(self, counts: Mapping[str, int]) -> dict[str, int]:
         """Messages of each topic that are elsewhere now; counts: partitions of each topic."""
-        found = dict.fromkeys(TOPICS, 0)
+        found = dict.fromkeys(CONSUMED_TOPICS, 0)
         for batch in self._batches(self._ranges(counts)):
             found[batch.topic] += sum(not here for here, _ in self._placed(batch))
         return found
 
     def rewritten(self) -> Iterator[Epoch]:
         """Epochs that put all of them where they belong; each is to be committed before the next is asked for."""
-        ranges = self._ranges(dict.fromkeys(TOPICS, self._homes.partitions))
+        ranges = self._ranges(dict.fromkeys(CONSUMED_TOPICS, self._homes.partitions))
         last: dict[Place, int] = {}
         for batch in self._batches(ranges):
             for offset, (here, _) in zip(batch.offsets, self._placed(batch), strict=True):
@@ -69,7 +69,7 @@ class Unread:
 
     def _placed(self, batch: Batch) -> Iterator[tuple[bool, Sequence[tuple[int, bytes | None]]]]:
         """Of each message: whether it is where and as it must be, and what is to be in its place."""
-        if batch.topic in sources.TOPICS:
+        if batch.topic in INPUT_TOPICS:
             for number, value in zip(rekey.events(batch, self._homes.partitions).tolist(), batch.values, strict=True):
                 yield number == batch.partition, [(number, value)]
         else:
@@ -79,7 +79,7 @@ class Unread:
     def _ranges(self, counts: Mapping[str, int]) -> dict[Place, tuple[int, int]]:
         """What is unread of each partition: from, to. Raises UnreadError where it was deleted."""
         committed = self._cluster.committed(self._group, stable=True)
-        places = [(topic, number) for topic in TOPICS for number in range(counts[topic])]
+        places = [(topic, number) for topic in CONSUMED_TOPICS for number in range(counts[topic])]
         ranges = {}
         for place, (low, high) in self._cluster.bounds(places).items():
             at = committed.get(place, low)

@@ -68,7 +68,7 @@ def test_all_topics_give_the_alerts_of_judging_without_a_broker(clean_kafka: str
     names = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
     for chunk in generate(400, traffic.SEED):
         for kind, topic in names.items():
-            lines = traffic.lines(chunk.frame(kind))  # type: ignore[arg-type]
+            lines = traffic.lines(chunk.frame(kind))
             offline.feed([raw(topic, 0, [value.encode() for _, value in lines])])
     # How far event time has come when the worker has read all differs by partition: some of what is missing is decided.
     least = _alerted(offline)

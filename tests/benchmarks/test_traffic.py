@@ -18,6 +18,7 @@ from benchmarks.contestants.plain_faust import add
 from benchmarks.contract import FORMS, RULES, from_priority_origin
 from benchmarks.traffic import BLOCK, REPEATED_WITHIN, Shipments
 from rules import THRESHOLDS, load_catalogue
+from schemas.records import Shipment
 from streams.flow.decode import Limits, decode
 
 EVENTS = 3 * BLOCK
@@ -34,7 +35,7 @@ def values(shipments: Shipments) -> list[bytes]:
 
 
 def test_every_record_is_a_valid_shipment(values: list[bytes]) -> None:
-    decoded = decode("shipment", values, Limits())
+    decoded = decode(Shipment, values, Limits())
     assert len(decoded.rows) == len(values)
     assert len({row.event_id for row in decoded.rows}) == EVENTS
 

@@ -75,8 +75,7 @@ def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path
         stream.join()
         Publisher(servers)(after)
         expect(servers, open_alerts(run([*before, *after])), workers)
-        code = workers.stop()
-        assert code == 0
+        assert workers.stop() == 0, workers.told(200)
 
 
 def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKafka, tmp_path: Path) -> None:

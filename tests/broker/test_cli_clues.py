@@ -59,7 +59,9 @@ def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path
     assert waybill("clues", "accept", second, "--station", "ST-2")[0] == 1
     assert waybill("clues", "answer", first, "seizure", "--right", "goods.none")[0] == 1
     assert waybill("clues", "answer", first, "seizure", "--right", "identity.many_names", "--grams", "3")[0] == 0
-    (done,) = waybill.json("clues", "confirm", first, "--as", "u2")
+    code, _, said = waybill("clues", "confirm", first, "--as", "u2")
+    assert (code, "under this account too" in said, said.count("\n")) == (1, True, 1)
+    (done,) = waybill.json("clues", "confirm", first, "--as", "u2", "--same-account")
     assert (done["counts"], done["clue"]["state"], done["clue"]["answer"]["found_g"]) == (True, "closed", 3)
 
     (shown,) = waybill.json("clues", "show", first)

@@ -273,7 +273,7 @@ def test_a_broker_that_goes_away_ends_it(tmp_path: Path) -> None:
     put_scans(tmp_path / "long", [scan(i, START + 5 * i) for i in range(10_000)])
     with PrivateKafka() as kafka, opened(tmp_path / "long", "time", lambda *_: None) as index:
         admin.create(kafka.bootstrap_servers, 1)
-        replay = Replay(index, kafka.bootstrap_servers, {"message.timeout.ms": 1_500})
+        replay = Replay(index, kafka.bootstrap_servers, {"message.timeout.ms": 8_000})
 
         def leave(step: str, share: float, rows: int) -> None:
             if rows > 200 and replay.delivered and kafka.running:

@@ -20,7 +20,7 @@ from rules.engine.folder import SHIPPED, rule_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_key
 from streams.files.driver import Offline
-from streams.flow.fold.dossiers import BETWEEN_FACTS
+from streams.flow.revision import BETWEEN_FACTS
 from streams.kafka import admin
 from streams.kafka.errors import MissingError
 from streams.rulesets.board import Board
@@ -78,7 +78,8 @@ def wanted(records: list[Record], rules: Path | None, number: int) -> Alerts:
     run.feed(Recorded().batches(records))
     run.close()
     return comparable(
-        msgspec.structs.replace(alert, revision=alert.revision + number * BETWEEN_FACTS) for alert in run.open_alerts()
+        msgspec.structs.replace(alert, revision=alert.revision + 2 * number * BETWEEN_FACTS)
+        for alert in run.open_alerts()
     )
 
 

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Alert
-from streams.flow.sources import TOPICS
 from streams.kafka.transport.broker import Broker
 from tests.workers import Publisher, Reader, Worker
 
@@ -73,7 +73,7 @@ def test_the_broker_tells_where_topics_end(fresh_kafka: str) -> None:
     publish.raw(topics.SCANS, b"k", b"v")
     publish.flush()
     topic, partition, offset = publish.last
-    places = [(name, number) for name in TOPICS for number in range(4)]
+    places = [(name, number) for name in INPUT_TOPICS for number in range(4)]
     wanted = {**dict.fromkeys(places, 0), (topic, partition): offset + 1}
     broker = Broker({"bootstrap.servers": fresh_kafka})
     assert asyncio.run(broker.ends(places)) == wanted

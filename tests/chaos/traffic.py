@@ -23,7 +23,6 @@ from schemas.records import encode
 from schemas.reference import ReferenceRecord
 from streams.files import reading
 from streams.files.driver import TOPIC_OF
-from streams.flow.sources import EventKind
 from streams.generate import Traffic, generate
 from tests.chaos import known
 from tests.worlds import events_of, world
@@ -35,7 +34,7 @@ WORLD_SHARE, REPEATED_SHARE, GARBAGE_SHARE = 0.02, 0.02, 0.005
 WORLD_PARCELS_MAX = 250  # a crowd tells everyone about everyone, so its cost grows with the square
 CHUNKS = 60
 SLICES = 24  # of the time, each with a pace of its own
-_TOPICS: dict[EventKind, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
+_TOPICS: dict[str, str] = {"shipment": topics.SHIPMENTS, "scan": topics.SCANS, "inspection": topics.INSPECTIONS}
 _DELIVERY_S = 300
 # Has a line, as what deletes a record has an offset, and changes nothing.
 _GONE = b'{"kind":"holiday","id":"2026-01-01"}'

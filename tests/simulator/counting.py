@@ -15,13 +15,13 @@ import msgspec
 import xxhash
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Alert, Reject
 from streams.flow.batches import Batch
-from streams.flow.emit import Emitted
 from streams.flow.pipeline import Histories, Judged, Parcels
-from streams.flow.sources import TOPICS
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers
+from streams.flow.upsert import Upsert
 from streams.state.format import FORMAT
 from streams.worker.worker import Worker
 
@@ -78,7 +78,7 @@ class CountingParcels:
                 elif not value:
                     out.rejects.append(_refused(batch, offset))
                 else:
-                    key = b"%d:%s" % (TOPICS.index(batch.topic) + 1, value.partition(b"#")[0])
+                    key = b"%d:%s" % (INPUT_TOPICS.index(batch.topic) + 1, value.partition(b"#")[0])
                     row = self._row(changed, batch.partition, key)
                     row[0], row[2] = row[0] + 1, chained(row[2], value)
                     told = xxhash.xxh3_64_intdigest(key) % self._partitions
@@ -86,7 +86,7 @@ class CountingParcels:
         for (partition, key), row in changed.items():
             said = Said(key.decode(), row[0] + row[1], *row)
             verdict = cast(Alert, SimpleNamespace(tier="high", status="open"))
-            out.alerts.append(Emitted(partition, key, msgspec.json.encode(said), verdict))
+            out.alerts.append(Upsert(partition, key, msgspec.json.encode(said), verdict))
         self.store.put(
             [partition for partition, _ in changed],
             [key for _, key in changed],

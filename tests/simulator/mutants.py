@@ -49,7 +49,7 @@ MUTANTS = (
            "if self._unfinished:", "if False:"),
     Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
            'note_of(self.path).write_text(why, encoding="utf-8")', "pass"),
-    Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_ending",
+    Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_changes",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
            "batch.offsets[-1] + 1", "batch.offsets[-1]"),

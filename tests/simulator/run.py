@@ -14,8 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from rules import Catalogue, load_catalogue
-from schemas import topics
-from streams.flow.sources import TOPICS
+from schemas.inputs import CONSUMED_TOPICS
 from streams.kafka.errors import ClientError
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.settings import Settings
@@ -37,7 +36,6 @@ SESSION_S = 2.0
 TRANSACTION_MS = 2_000
 LONGEST_S = 120.0  # of simulated time, in which everything must have come to rest
 CALM_S = 16.0  # longer than an idle partition waits for its clock, settles, and a transaction waits for its end
-READ = (*TOPICS, topics.FACTS, topics.OBSERVATIONS)
 MAY_END = (CommitError, ClientError, RebalanceError)  # what a worker may end of
 
 
@@ -198,7 +196,7 @@ class Run:
     def _waiting(self) -> Sequence[str]:
         """What is not done yet: records that were not read, by what is committed."""
         broker = self.broker
-        at = {place: broker.committed.get(place, 0) for place in sorted(broker.logs) if place[0] in READ}
+        at = {place: broker.committed.get(place, 0) for place in sorted(broker.logs) if place[0] in CONSUMED_TOPICS}
         ends = {place: broker.logs[place].end for place in at}
         return [f"{place}: {offset} of {ends[place]}" for place, offset in at.items() if offset < ends[place]]
 

@@ -11,9 +11,9 @@ import msgspec
 import xxhash
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Reject, encode
 from streams.files.driver import TOPIC_OF
-from streams.flow.sources import TOPICS
 from tests.chaos import traffic as chaos_traffic
 from tests.chaos import verdict as chaos
 from tests.chaos.logs import Log
@@ -38,7 +38,7 @@ def counted(rng: random.Random, seed: int, partitions: int) -> Traffic:
     lines: list[Line] = []
     keys = rng.choice((1, 4, 12))
     for number in range(rng.choice((10, 40, 120))):
-        topic = rng.choice(TOPICS)
+        topic = rng.choice(INPUT_TOPICS)
         key = b"k%d" % rng.randrange(keys)
         partition = xxhash.xxh3_64_intdigest(key) % partitions
         lines.append(((topic, partition), key, b"%s#%d" % (key, number) if rng.random() < 0.95 else None))
@@ -54,7 +54,7 @@ def check_counts(broker: Broker, lines: list[Line]) -> list[str]:
         if value is None:
             garbage.append((topic, partition, offsets[topic, partition]))
         else:
-            row = wanted[f"{TOPICS.index(topic) + 1}:{(key or b'').decode()}"]
+            row = wanted[f"{INPUT_TOPICS.index(topic) + 1}:{(key or b'').decode()}"]
             row[0], row[1] = row[0] + 1, chained(row[1], value)
         offsets[topic, partition] += 1
     newest: dict[str, Said] = {}

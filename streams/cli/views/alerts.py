@@ -17,6 +17,7 @@ from schemas.records import Alert, Title
 from streams.cli.views import alert as view
 from streams.cli.views.titles import Language
 from streams.cli.views.values import moment
+from streams.files.writing import growing, standard
 from streams.kafka.alerts import Asked, Change, evidence, same_verdict
 
 _WORDS: Final = {
@@ -63,10 +64,10 @@ def opened(
     """The output that someone wants. Raises OSError for a file that cannot be written."""
     if as_json:
         yield Lines(lang, lists=evidence)
-    elif csv == "-":
+    elif csv is not None and standard(Path(csv)):
         yield Rows(lang, sys.stdout, "")
     elif csv is not None:
-        with open(csv, "w", encoding="utf-8", newline="") as file:
+        with growing(Path(csv)) as file:
             yield Rows(lang, file, csv)
     else:
         yield Tables(asked, lang, evidence=evidence, rules_dir=rules_dir)

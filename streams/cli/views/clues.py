@@ -16,6 +16,7 @@ from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
 from desk.queue import shown
 from rules.pages.words import word
+from streams.cli.output import json_line
 from streams.cli.views.alert import TIER_STYLES, language
 from streams.cli.views.titles import Language
 from streams.cli.views.values import moment, place_name
@@ -43,7 +44,7 @@ class Output:
         """A list of clues, in this order."""
         if self._json:
             for clue in clues:
-                _line(shown(clue, now_ms))
+                json_line(shown(clue, now_ms))
             return
         rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
         for name, options in zip(_HEADINGS[self._lang], _COLUMNS, strict=True):
@@ -58,7 +59,7 @@ class Output:
         """One clue with its log."""
         if self._json:
             log = [{"event": msgspec.to_builtins(taken.event), "why": taken.why} for taken in past]
-            _line({**shown(clue, now_ms), "log": log})
+            json_line({**shown(clue, now_ms), "log": log})
             return
         head = Text.assemble(self._tier(clue), "  ", clue.clue_id, "  ", clue.parcel, "  ", self._state(clue, now_ms))
         self._console.print(head)
@@ -80,7 +81,7 @@ class Output:
         """What is overdue: clue, what is owed, since when."""
         for clue, what, since in found:
             if self._json:
-                _line({"clue_id": clue.clue_id, "station": clue.station, "owed": what, "since": since})
+                json_line({"clue_id": clue.clue_id, "station": clue.station, "owed": what, "since": since})
             else:
                 late = _span(now_ms - since)
                 self._console.print(f"{clue.clue_id[:_ID_SHOWN]}  {clue.station or '-':<16} {what:<8} {late} late")
@@ -92,7 +93,7 @@ class Output:
         clue, kind = taken.clue, type(taken.event).__struct_config__.tag
         if self._json:
             plain = None if clue is None else shown(clue, now_ms)
-            _line(
+            json_line(
                 {
                     "event": msgspec.to_builtins(taken.event),
                     "counts": taken.why is None,
@@ -143,11 +144,6 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
     {"ratio": 3},
 )
 _HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
-
-
-def _line(document: Any) -> None:
-    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
-    sys.stdout.flush()
 
 
 def _next(clue: Clue, now_ms: int) -> str:

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 from rules import TIERS, Catalogue, load_catalogue
 from rules.engine.folder import SHIPPED, read_files
 from rules.lint.lint import shown
-from streams.files import reading
+from schemas.errors import readable
+from streams.files import reading, writing
 from streams.files.backtest.compare import CompareSteps, Tally, named_tiers
 from streams.files.backtest.difference import CAUSES_MAX, Cause, Difference, Side, by_tier, rule_lines
 from streams.files.backtest.page import page
@@ -66,7 +67,7 @@ def backtest(
     fewer if that pays. Raises FilesError for files that cannot be read or written.
     """
     paths = reading.given(source)
-    reading.spare(paths, [target for target in (html, out) if target])
+    writing.spare(paths, [target for target in (html, out) if target])
     tally = Tally()
     with _whole(html) as page_file, _whole(out) as listed:
         catalogues = [old.running, new.running]
@@ -85,7 +86,7 @@ def backtest(
 
 
 def _whole(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
-    return reading.whole(path) if path else nullcontext()
+    return writing.whole(path) if path else nullcontext()
 
 
 def _load(folder: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Rules:
@@ -121,5 +122,5 @@ def _report(source: Path, old: Rules, new: Rules, settings: Settings, bulk: Bulk
         rules=rule_lines(old.whole, new.whole, tally.counts(old.running, new.running)),
         causes=causes,
         causes_left_out=len(every) - len(causes),
-        push_refuses=list(new.refusals),
+        push_refuses=[readable(why) for why in new.refusals],
     )

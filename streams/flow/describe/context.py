@@ -25,10 +25,11 @@ BETWEEN_CHARS_MAX = 6  # between a term and what says that the goods are about i
 # As how common a word a term is taken, to weigh it against the words around it: see `words`.
 COUNT_OF_TERM, COUNT_OF_DISGUISE = 500, 50
 CHARS_WEIGHED_MAX = 4  # of a term: no words cut a longer one
-LIKE_MAX = 64  # disguised terms of a name that are looked at
+LIKE_MAX = 16  # disguised terms of a name that are looked at: to weigh one costs some 50 µs
 
 
 _ALONE = (Use.ALONE, Use.HINT_ALONE)
+_NO_CODE = re.compile(r"[^\W\d]{2,}(?<!号)")
 
 
 def found_in(norm: str, breaks: frozenset[int]) -> list[Hit]:
@@ -72,6 +73,16 @@ class Context:
                 yield hit._replace(kind=HINTED if hit.kind == FAINT else DISGUISED)
             elif hit.kind in (DISGUISED, HINTED):
                 yield hit
+
+    def is_no_more_than(self, hit: Hit) -> bool:
+        """Whether a term is all there is to the name, and no number or code that others share (四号, 2cc)."""
+        if controlled_terms()[hit.term].use in _ALONE and not _NO_CODE.fullmatch(hit.term):
+            return False
+        return is_alone(self.norm, hit)
+
+    def is_about_terms(self) -> bool:
+        """Whether it holds a term that the goods are only about."""
+        return any(hit.kind == CONTROLLED and self._is_mentioned(hit.end) for hit in self._hits)
 
     def class_by_words(self) -> str:
         """The class of the last word that counts: the head of a Chinese compound is at its end (豆浆粉, 粉底液)."""

@@ -7,31 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 import xxhash
-from msgspec.structs import astuple, fields
 from numpy.typing import NDArray
 
 from schemas.columns import REFERENCE
-from schemas.records import Inspection, Record, Scan, Shipment
+from schemas.records import Shipment
 from streams.flow import layout
-from streams.flow.batches import TAIL, Movements, Uploads, tail
+from streams.flow.batches import TAIL, Rows, Uploads, tail
+from streams.flow.describe.fields import Fields, codes_of, fields_of, parcels_of
 from streams.flow.describe.goods import describe_goods
 from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.people import describe_names, mobiles
 from streams.flow.describe.place import starts_with_any
 from streams.flow.describe.text import codes as normal_codes
 from streams.flow.describe.tokens import Tokeniser, load_keys
-from streams.flow.layout import FLAGS, MOVEMENT, NONE, READ, SHIPMENT, parcel_ref, text_ref
+from streams.flow.layout import FLAGS, NONE, READ, SHIPMENT, parcel_ref, text_ref
 from streams.flow.reject_cipher import RejectCipher, cipher_of
 from streams.native import Switch
 from streams.settings import Settings
-
-Rows = NDArray[np.void]
-Raw = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +67,8 @@ class Describer:
         """SHIPMENT rows of shipment records."""
         if not records:
             return Uploads.none()
-        raw = _raw(records, _SHIPMENT_NAMES)
-        parcels = _names(raw)
+        raw = fields_of(Shipment, records)
+        parcels = parcels_of(raw)
         rows = np.zeros(len(records), dtype=SHIPMENT)
         _plain(rows, raw)
         self._flags_and_persons(rows, raw)
@@ -85,7 +81,7 @@ class Describer:
         rows["offset"] = offsets
         return Uploads(partitions, [parcel_ref(parcel) for parcel in parcels], rows, tails)
 
-    def _flags_and_persons(self, rows: Rows, raw: Raw) -> None:
+    def _flags_and_persons(self, rows: Rows, raw: Fields) -> None:
         text = {name: pl.Series(raw[name], dtype=pl.String) for name in _TEXTS}
         # As written they are half of the parcel's key and shown in alerts; they are compared in their normal form.
         text.update({name: normal_codes(text[name]) for name in _CODES})
@@ -160,64 +156,6 @@ class Describer:
             )
 
 
-def scans(records: Sequence[Scan], partitions: list[int], offsets: Sequence[int]) -> Movements:
-    """MOVEMENT rows of scans."""
-    if not records:
-        return Movements.none()
-    raw = _raw(records, _SCAN_NAMES)
-    rows = np.zeros(len(records), dtype=MOVEMENT)
-    rows["at"] = raw["scanned_at"]
-    rows["value"] = [-1 if weight is None else weight for weight in raw["weight_g"]]
-    rows["kind"] = [_SCAN[each] for each in raw["scan_type"]]
-    rows["seal"] = [_SEAL[state] for state in raw["seal_state"]]
-    rows["result"] = rows["stage"] = NONE
-    return _movements(rows, raw, partitions, offsets)
-
-
-def inspections(records: Sequence[Inspection], partitions: list[int], offsets: Sequence[int]) -> Movements:
-    """MOVEMENT rows of inspections."""
-    if not records:
-        return Movements.none()
-    raw = _raw(records, _INSPECTION_NAMES)
-    rows = np.zeros(len(records), dtype=MOVEMENT)
-    rows["at"] = raw["started_at"]
-    spent = np.array(raw["ended_at"], dtype=np.int64) - rows["at"]
-    rows["value"] = np.clip(spent, -(2**31), 2**31 - 1)
-    rows["kind"] = [layout.INSPECTION + _INSPECTION[each] for each in raw["inspection_type"]]
-    rows["result"] = [_RESULT[result] for result in raw["result"]]
-    rows["stage"] = [_STAGE[stage] for stage in raw["stage"]]
-    rows["seal"] = NONE
-    return _movements(rows, raw, partitions, offsets, seed=1)
-
-
-def _movements(rows: Rows, raw: Raw, partitions: list[int], offsets: Sequence[int], seed: int = 0) -> Movements:
-    # Scans and inspections may be numbered by different systems: a seed of their own keeps equal ids apart.
-    rows["id"] = [xxhash.xxh3_64_intdigest(event_id.encode(), seed) for event_id in raw["event_id"]]
-    rows["offset"] = offsets
-    rows["adcode"] = [int(code) for code in raw["facility_adcode"]]
-    names = _names(raw)
-    parcels = [parcel_ref(name) for name in names]
-    cut = {short: name for short, name in zip(parcels, names, strict=True) if len(short) == layout.PARCEL_BYTES}
-    return Movements(partitions, parcels, rows, cut)
-
-
-def _raw(records: Sequence[Record], names: Sequence[str]) -> Raw:
-    """The values of records, by field."""
-    return dict(zip(names, zip(*map(astuple, records), strict=True), strict=True))
-
-
-def _names(raw: Raw) -> list[str]:
-    """The parcel of each record."""
-    return [f"{carrier}:{number}" for carrier, number in zip(raw["carrier_code"], raw["waybill_no"], strict=True)]
-
-
-def _codes(labels: tuple[str, ...]) -> dict[str | None, int]:
-    return {**{label: code for code, label in enumerate(labels)}, None: NONE}
-
-
-_SCAN, _SEAL = _codes(layout.SCAN_TYPES), _codes(layout.SEALS)
-_INSPECTION, _RESULT, _STAGE = _codes(layout.INSPECTION_TYPES), _codes(layout.RESULTS), _codes(layout.STAGES)
-
 _RETAIL = layout.CUSTOMERS.index("retail")
 _EXPORT = layout.DIRECTIONS.index("export")
 
@@ -226,7 +164,7 @@ _NUMBERS = ("picked_up_at", "weight_g", "pieces")
 _OPTIONAL = ("declared_value_fen", "freight_fen")
 _ADCODES = ("pickup_adcode", "dest_adcode")
 _LABELS = {
-    name: _codes(labels)
+    name: codes_of(labels)
     for name, labels in (
         ("customer_type", layout.CUSTOMERS),
         ("pickup_place", layout.PLACES),
@@ -241,12 +179,9 @@ _TEXTS = (
     *("sender_name", "sender_phone", "sender_id_type", "sender_id_no", "recipient_phone"),
 )
 _CODES = ("carrier_code", "outlet_id", "courier_id")
-_SHIPMENT_NAMES, _SCAN_NAMES, _INSPECTION_NAMES = (
-    tuple(field.name for field in fields(record)) for record in (Shipment, Scan, Inspection)
-)
 
 
-def _plain(rows: Rows, raw: Raw) -> None:
+def _plain(rows: Rows, raw: Fields) -> None:
     for name in _NUMBERS:
         rows[name] = raw[name]
     for name in _OPTIONAL:

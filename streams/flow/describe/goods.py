@@ -3,7 +3,8 @@
 A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word
 lists (`data/goods/`) need no spellings. Then all lists are searched in one pass, and what is found is weighed against
 what stands around it (`context`). Only a name in which this finds no controlled term is searched for one in disguise
-(`disguise`): by sound, in another order, misspelt. docs/goods.md has the rules in words.
+(`disguise`): by sound, in another order, misspelt; and then each entry of a list (大麻、袜子) is read by itself.
+docs/goods.md has the rules in words.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ NAMES_CACHED_MAX = 65_536
 
 LOOKED_FOR_CHARS_MIN = 4  # of a Chinese name in the catalogues: it is looked for in disguise without being in names.txt
 LOOKED_FOR_LETTERS_MIN = 8
+
+_ENTRIES = re.compile(r"[、，,；;。|｜/／+＋&＆·・•—～\t\r\n]+")
+ENTRIES_MAX = 32  # of a list of goods that are read by themselves
+ENTRY_CHARS_MAX = 24
 
 
 class Goods(NamedTuple):
@@ -83,6 +88,8 @@ def read(name: str) -> Goods:
     spaces = breaks(text)
     context = Context(norm, found_in(norm, spaces))
     hit = next(context.standing(), None) or _in_disguise(text, context, spaces)
+    if hit is None or hit.kind == HINTED:
+        hit = _entered(name) or hit
     by_words = context.class_by_words()
     if hit is None:
         return Goods(norm, by_words, False, False, vague, 0, 0)
@@ -90,6 +97,30 @@ def read(name: str) -> Goods:
     trick = hit.trick or _spelling(name, hit.term)
     term = controlled_terms()[hit.term]
     return Goods(norm, by_words, controlled, not controlled, vague, term.ref, GOODS_TRICKS.index(trick))
+
+
+def _entered(name: str) -> Hit | None:
+    """The gravest of the terms that are all there is to an entry of a list: what comes after them is other goods.
+
+    Unless that is a test, or about such a term: 大麻、吗啡、冰毒三合一检测试纸.
+    """
+    entries = [entry for entry in _ENTRIES.split(name) if entry.strip()]
+    found: list[Hit] = []
+    about = False
+    for entry in reversed(entries[:ENTRIES_MAX] if len(entries) > 1 else []):
+        if len(entry) > ENTRY_CHARS_MAX:
+            about = False
+            continue
+        text = spaced(entry)
+        spaces = breaks(text)
+        norm = text.replace(" ", "")
+        context = Context(norm, found_in(norm, spaces))
+        hit = next(context.standing(), None) or _in_disguise(text, context, spaces)
+        if hit is None or hit.kind == HINTED or not context.is_no_more_than(hit):
+            about = context.is_about_terms() or any(word in norm for word in _tests())
+        elif not about:
+            found.append(hit)
+    return min(found, key=gravity, default=None)
 
 
 def _in_disguise(text: str, context: Context, spaces: frozenset[int]) -> Hit | None:
@@ -114,6 +145,11 @@ def _spelling(name: str, term: str) -> str:
     if listed in written or term in written:
         return "plain"
     return "separated" if term in re.sub(r"[\W_]+", "", written) else "characters"
+
+
+@cache
+def _tests() -> tuple[str, ...]:
+    return tuple(compact(read_terms("goods/tests.txt")))
 
 
 @cache

@@ -98,6 +98,14 @@ class Tokeniser:
         digest = hmac.digest(self._publish_keys[key_id], int(token).to_bytes(8, "big"), "sha256")
         return f"{key_id}:{digest[:16].hex()}"
 
+    def published(self, token: int) -> tuple[str, ...]:
+        """A state token under every publish key that is held, the current one first; nothing for nobody.
+
+        Only who holds the keys and sees the person can say that two published tokens are of one person. Whatever
+        carries them all says so to every reader, for as long as an older key is kept.
+        """
+        return tuple(self.publish(token, key_id) for key_id in self.publish_key_ids) if token else ()
+
 
 def load_keys(
     *,
@@ -139,7 +147,7 @@ def _text(name: str, inline: str | None, path: Path | None) -> list[str] | None:
         if path is None:
             return None
         try:
-            inline = path.read_text(encoding="utf-8")
+            inline = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise KeyFileError(f"{name}_file: cannot read {path} ({type(error).__name__})") from None
     lines = (line.partition("#")[0] for line in inline.splitlines())

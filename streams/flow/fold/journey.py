@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from schemas.records import Inspection, Scan
 from streams.flow import layout
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
@@ -44,7 +45,7 @@ def _scan(name: str) -> int:
 
 
 def _inspection(name: str) -> int:
-    return layout.INSPECTION + layout.INSPECTION_TYPES.index(name)
+    return layout.FIRST_KIND[Inspection] + layout.INSPECTION_TYPES.index(name)
 
 
 _PICKED_UP, _DEPARTED, _DELIVERED = _scan("picked_up"), _scan("departed"), _scan("delivered")
@@ -166,7 +167,11 @@ class Journeys:
 
     @cached_property
     def _scanned(self) -> Mask:
-        return np.asarray(self._kind < layout.INSPECTION)
+        return layout.kinds_of(Scan, self._kind)
+
+    @cached_property
+    def _inspected(self) -> Mask:
+        return layout.kinds_of(Inspection, self._kind)
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
@@ -177,17 +182,17 @@ class Journeys:
 
     def counted(self, scans: bool) -> pl.Series:
         """How many scans, or how many inspections, each has."""
-        which = self._scanned if scans else ~self._scanned
+        which = self._scanned if scans else self._inspected
         return pl.Series(np.bincount(self._of[which], minlength=len(self._heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
         """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
-        doubtful = ~self._scanned & (self._rows["result"] != _PASS)
+        doubtful = self._inspected & (self._rows["result"] != _PASS)
         out = np.zeros(len(self._heads), dtype=np.int64)
         if doubtful.any():
             concerned = np.zeros(len(self._heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
-            rows = np.flatnonzero(concerned[self._of] & (~self._scanned | (self._kind == _DEPARTED)))
+            rows = np.flatnonzero(concerned[self._of] & (self._inspected | (self._kind == _DEPARTED)))
             # Inspections that started in the very moment of a departure count as before it.
             rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
             of, at = self._of[rows], self._rows["at"][rows]
@@ -255,7 +260,7 @@ def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
     """Which parcels have been scanned, and not yet at their end."""
     rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
     of = np.repeat(np.arange(len(heads)), heads["movements"])
-    scanned = np.bincount(of[rows["kind"] < layout.INSPECTION], minlength=len(heads)) > 0
+    scanned = np.bincount(of[layout.kinds_of(Scan, rows["kind"])], minlength=len(heads)) > 0
     ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
     return np.asarray(scanned & ~ended)
 

@@ -8,13 +8,14 @@ thread: `Front.ahead` keeps in it what the library made of it until it is its tu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar, cast
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import topics
+from schemas.inputs import INPUTS, MOVEMENTS, SHIPMENTS, Input
 from schemas.records import Record
 from streams import native
 from streams.flow import layout
@@ -23,25 +24,24 @@ from streams.flow.decode import Limits, Rejected, decode
 from streams.flow.describe import goods
 from streams.flow.describe.describer import Describer
 from streams.flow.describe.documents import regions
+from streams.flow.describe.movements import movements
 from streams.flow.describe.people import courtesy, placeholders, simplified
 from streams.flow.front.tables import fingerprint
 from streams.flow.reference.table import DTYPES
-from streams.flow.sources import SOURCES, Source
 
 Ints = NDArray[np.int64]
 T = TypeVar("T", Uploads, Movements)
-
-_BY_TOPIC: Final = {source.topic: source for source in SOURCES}
-_UPLOADS: Final = _BY_TOPIC[topics.SHIPMENTS]
+_BY_TOPIC: Final = {each.topic: each for each in INPUTS}
 
 
 @dataclass(frozen=True, slots=True)
-class Read(Generic[T]):
+class Read:
     """What some batches hold. `strange`: records that the library left to Python."""
 
-    rows: T
+    uploads: Uploads
+    movements: Movements
     rejected: list[tuple[Batch, Rejected]]
-    strange: int = 0
+    strange: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,17 @@ class Front:
         """The batch, read as far as the library can."""
         return replace(batch, plain=self._plain(batch)) if self._library and batch.topic in _BY_TOPIC else batch
 
-    def uploads(self, batches: Sequence[Batch]) -> Read[Uploads]:
-        """The shipments of these batches."""
-        return self._read(_UPLOADS, batches, Uploads, self.describer.uploads)
-
-    def movements(self, batches: Sequence[Batch]) -> Read[Movements]:
-        """The scans and inspections of these batches."""
-        parts = [self._read(each, batches, Movements, each.movements) for each in SOURCES if each.movements]
+    def read(self, batches: Sequence[Batch]) -> Read:
+        """The events of these batches; rejects in the order of topics. Batches of other topics are left out."""
+        gathered = {each: _Gathered() for each in INPUTS}
+        for batch in batches:
+            if (source := _BY_TOPIC.get(batch.topic)) is not None:
+                self._gather(source, batch, gathered[source])
         return Read(
-            Movements.joined([part.rows for part in parts]),
-            [bad for part in parts for bad in part.rejected],
-            sum(part.strange for part in parts),
+            _in_order(gathered[SHIPMENTS], Uploads, self.describer.uploads),
+            Movements.joined([_in_order(gathered[each], Movements, partial(movements, each)) for each in MOVEMENTS]),
+            [bad for found in gathered.values() for bad in found.rejected],
+            sum(found.strange for found in gathered.values()),
         )
 
     def reference(self, values: Sequence[bytes | None]) -> Registered:
@@ -102,47 +102,24 @@ class Front:
         }
         return Registered(rows, areas, strange)
 
-    def _read(
-        self,
-        source: Source,
-        batches: Sequence[Batch],
-        form: type[T],
-        described: Callable[[list[Any], list[int], list[int]], T],
-    ) -> Read[T]:
-        """Plain records as the library has them, the others decoded and described here, in their order."""
-        records: list[Record] = []
-        partitions: list[int] = []
-        offsets: list[int] = []
-        rejected: list[tuple[Batch, Rejected]] = []
-        parts: list[T] = []
-        places: list[Ints] = []  # of the rows of each part, counted over all batches
-        here: list[int] = []  # the same of `records`
-        start = strange = 0
-        for batch in batches:
-            if batch.topic != source.topic:
-                continue
-            values: Sequence[bytes | None] = batch.values
-            of: Sequence[int] = range(len(values))
-            if self._library is not None:
-                plain = batch.plain if batch.plain and batch.plain.front is self else self._plain(batch)
-                parts.append(cast("T", plain.rows))
-                places.append(start + plain.places)
-                values, of = [values[place] for place in plain.strange], plain.strange
-                strange += len(of)
-            if len(values):
-                decoded = decode(source.kind, values, self.limits)
-                records += decoded.rows
-                here += [start + of[i] for i in decoded.indices]
-                partitions += [batch.partition] * len(decoded.rows)
-                offsets += [batch.offsets[of[i]] for i in decoded.indices]
-                rejected += [(batch, replace(bad, index=of[bad.index])) for bad in decoded.rejected]
-            start += len(batch.values)
-        rows = described(records, partitions, offsets)
-        if parts:
-            rows = form.joined([*parts, rows])  # type: ignore[list-item]
-            if records:
-                rows = rows.taken(np.argsort(np.concatenate([*places, np.array(here)]), kind="stable"))
-        return Read(rows, rejected, strange)
+    def _gather(self, source: Input, batch: Batch, found: _Gathered) -> None:
+        """Plain records as the library has them; the others are decoded here."""
+        values: Sequence[bytes | None] = batch.values
+        of: Sequence[int] = range(len(values))
+        if self._library is not None:
+            plain = batch.plain if batch.plain and batch.plain.front is self else self._plain(batch)
+            found.parts.append(plain.rows)
+            found.places.append(found.count + plain.places)
+            values, of = [values[place] for place in plain.strange], plain.strange
+            found.strange += len(of)
+        if len(values):
+            decoded = decode(source.record, values, self.limits)
+            found.records += decoded.rows
+            found.here += [found.count + of[i] for i in decoded.indices]
+            found.partitions += [batch.partition] * len(decoded.rows)
+            found.offsets += [batch.offsets[of[i]] for i in decoded.indices]
+            found.rejected += [(batch, replace(bad, index=of[bad.index])) for bad in decoded.rejected]
+        found.count += len(batch.values)
 
     def _plain(self, batch: Batch) -> Plain:
         """What the library makes of a batch of events."""
@@ -150,11 +127,11 @@ class Front:
         assert self._describes is not None
         limit = self.limits.bytes_max
         rows: Uploads | Movements
-        if batch.topic == topics.SHIPMENTS:
+        if batch.topic == SHIPMENTS.topic:
             packed, parcels, tails, strange = self._describes.shipments(batch.values, limit)
             rows = Uploads([], parcels, np.frombuffer(packed, dtype=layout.SHIPMENT), tails)
         else:
-            read = getattr(self._library, _BY_TOPIC[batch.topic].stem)
+            read = getattr(self._library, _BY_TOPIC[batch.topic].stem, _none)
             packed, parcels, cut, strange = read(batch.values, limit)
             names = {parcels[row]: name for row, name in cut}
             rows = Movements([], parcels, np.frombuffer(packed, dtype=layout.MOVEMENT), names)
@@ -162,6 +139,32 @@ class Front:
         rows.partitions.extend([batch.partition] * len(places))
         rows.rows["offset"] = np.asarray(batch.offsets, dtype=np.int64)[places]
         return Plain(self, rows, places, strange)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What was read of one topic. Places count over all its batches."""
+
+    records: list[Record] = field(default_factory=list)  # decoded here, with their partitions, offsets and places
+    partitions: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    here: list[int] = field(default_factory=list)
+    parts: list[Uploads | Movements] = field(default_factory=list)  # what the library read, with the places of the rows
+    places: list[Ints] = field(default_factory=list)
+    rejected: list[tuple[Batch, Rejected]] = field(default_factory=list)
+    strange: int = 0
+    count: int = 0
+
+
+def _in_order(found: _Gathered, form: type[T], describe: Callable[[list[Any], list[int], list[int]], T]) -> T:
+    """All rows, in the order of their places."""
+    rows = describe(found.records, found.partitions, found.offsets)
+    if not found.parts:
+        return rows
+    rows = form.joined([*found.parts, rows])  # type: ignore[list-item]
+    if found.records:
+        rows = rows.taken(np.argsort(np.concatenate([*found.places, np.array(found.here)]), kind="stable"))
+    return rows
 
 
 def _describes(library: Any, describer: Describer) -> Any:
@@ -178,6 +181,11 @@ def _describes(library: Any, describer: Describer) -> Any:
         address=(courtesy().starts, courtesy().ends),
         read_goods=_said,
     )
+
+
+def _none(values: Sequence[bytes | None], _: int) -> tuple[bytearray, list[bytes], list[tuple[int, str]], list[int]]:
+    """Of a topic that the library cannot read, all is left to Python."""
+    return bytearray(), [], [], list(range(len(values)))
 
 
 def _said(names: Sequence[str]) -> list[tuple[str, int, int, int, int]]:

@@ -17,13 +17,14 @@ import msgspec
 import numpy as np
 
 from schemas import terms
-from schemas.records import Inspection, Record, Scan, Shipment
+from schemas.inputs import INPUTS
+from schemas.records import Record
 from schemas.reference import Courier, Enterprise, Outlet
 from streams.flow import layout
 from streams.flow.describe import documents
 from streams.flow.reference.table import DTYPES
 
-RECORDS: Final[tuple[type[Record], ...]] = (Shipment, Scan, Inspection, Enterprise, Outlet, Courier)
+RECORDS: Final[tuple[type[Record], ...]] = (*(each.record for each in INPUTS), Enterprise, Outlet, Courier)
 ROWS: Final = {"shipment": layout.SHIPMENT, "movement": layout.MOVEMENT, **DTYPES}
 
 _FORMS: Final = {
@@ -73,12 +74,13 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"pub const PARCEL_BYTES: usize = {layout.PARCEL_BYTES};"
     yield f"pub const NONE: u8 = {layout.NONE};"
-    yield f"pub const INSPECTION: u8 = {layout.INSPECTION};"
     yield from _module("kinds", [("pub const COUNT: usize", len(layout.KINDS)), *_kinds()])
     yield from _module("flags", _flags())
     faults = ((f"pub const {name.upper()}: u8", code) for code, name in enumerate(layout.ID_FAULTS))
     yield from _module("id_faults", faults, sparing=True)
     yield from _module("regions", REGIONS.items())
+    first = ((f"pub const {record.__name__.upper()}: u8", kind) for record, kind in layout.FIRST_KIND.items())
+    yield from _module("first_kinds", first, sparing=True)
     for name, dtype in ROWS.items():
         yield from _module(f"{name}_row", _columns(dtype))
     for record in RECORDS:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from schemas.reference import Courier, Enterprise, Outlet
-from streams.flow.decode import Kind, Rejected, decode, unframed
+from schemas.reference import KINDS, Courier, Enterprise, Outlet
+from streams.flow.decode import Rejected, decode, unframed
 from streams.flow.describe.identity import CHINA_TIME_MS, describe_ids
 from streams.flow.describe.people import mobiles
 from streams.flow.describe.text import cleaned, code
@@ -23,8 +23,6 @@ from streams.flow.reference import ALWAYS, NEVER, SCOPES, Reference
 from streams.flow.reference.table import COURIER, DTYPES, ENTERPRISE, OUTLET, Areas, Table
 
 Rows = NDArray[np.void]
-
-_KINDS: Final[tuple[Kind, ...]] = ("enterprise", "outlet", "courier", "machine", "facility", "station", "holiday")
 
 
 class _Tagged(msgspec.Struct):
@@ -51,7 +49,7 @@ class Reader:
         keys: those of the messages. A message that has a key of the form `kind:id` and no value deletes that record.
         """
         rejected: list[Rejected] = []
-        by_kind: dict[Kind, list[int]] = {}
+        by_kind: dict[str, list[int]] = {}
         gone: dict[str, list[tuple[int, int]]] = {}
         for index in self._add_plain(values, offsets):
             value, key = values[index], keys[index] if index < len(keys) else None
@@ -60,7 +58,7 @@ class Reader:
             else:
                 by_kind.setdefault(_kind(value), []).append(index)
         for kind, indices in by_kind.items():
-            decoded = decode(kind, [values[index] for index in indices], self._front.limits)
+            decoded = decode(KINDS[kind], [values[index] for index in indices], self._front.limits)
             rejected += [Rejected(indices[bad.index], bad.reason, bad.detail) for bad in decoded.rejected]
             for bad in decoded.rejected[:1]:
                 self._refused.setdefault(kind, f"{bad.reason}, {bad.detail}")
@@ -93,7 +91,7 @@ class Reader:
             self._table.add(kind, rows)
         return found.strange
 
-    def _rows(self, kind: Kind, records: list[Any]) -> Rows:
+    def _rows(self, kind: str, records: list[Any]) -> Rows:
         rows = {
             "enterprise": lambda: _enterprises(records, self._table.areas),
             "outlet": lambda: _outlets(records),
@@ -147,13 +145,13 @@ def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
     return rows
 
 
-def _kind(value: bytes | None) -> Kind:
-    """Which decoder a value is for. One of no known kind is for the first to refuse."""
+def _kind(value: bytes | None) -> str:
+    """The kind of record that a value holds. A value of no known kind is for the first kind to refuse."""
     try:
         kind = _tagged(unframed(value or b"")).kind
     except (ValueError, RecursionError):
         return "enterprise"
-    return next((known for known in _KINDS if known == kind), "enterprise")
+    return kind if kind in KINDS else "enterprise"
 
 
 def _kind_of(key: bytes) -> str:

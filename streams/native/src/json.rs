@@ -47,6 +47,7 @@ impl<'a> Reader<'a> {
                     into.slots[number] = self.value(&fields[number])?;
                     expected = number + 1;
                 }
+                None if name.contains('\u{feff}') => return None, // perhaps a field of ours behind a byte order mark
                 None => self.unknown()?,
             }
             match self.next()? {

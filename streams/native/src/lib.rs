@@ -19,4 +19,12 @@ mod tables;
 mod tokens;
 
 #[cfg(feature = "python")]
+mod clients;
+#[cfg(feature = "python")]
+mod fetch;
+#[cfg(feature = "python")]
+mod librdkafka;
+#[cfg(feature = "python")]
+mod produce;
+#[cfg(feature = "python")]
 mod python;

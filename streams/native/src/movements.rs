@@ -3,7 +3,7 @@
 use crate::batch::{each, numbered, Texts};
 use crate::record::Record;
 use crate::refs::{event_ref, parcel_ref};
-use crate::tables::{inspection, movement_row, scan, INSPECTION, INSPECTION_FIELDS, NONE, PARCEL_BYTES, SCAN_FIELDS};
+use crate::tables::{first_kinds, inspection, movement_row, scan, INSPECTION_FIELDS, NONE, PARCEL_BYTES, SCAN_FIELDS};
 
 /// What the plain records of a batch say, in order.
 #[derive(Default)]
@@ -30,8 +30,6 @@ pub fn scans(values: &[Option<&[u8]>], bytes_max: usize) -> Movements {
         movement_row::ADCODE.set(row, adcode(record.text(scan::FACILITY_ADCODE)));
         movement_row::KIND.set(row, record.code(scan::SCAN_TYPE));
         movement_row::RESULT.set(row, NONE);
-        movement_row::STAGE.set(row, NONE);
-        movement_row::SEAL.set(row, record.code(scan::SEAL_STATE));
         Some(())
     });
     out
@@ -46,10 +44,8 @@ pub fn inspections(values: &[Option<&[u8]>], bytes_max: usize) -> Movements {
         movement_row::ID.set(row, event_ref(record.text(inspection::EVENT_ID), INSPECTION_SEED));
         movement_row::VALUE.set(row, duration_ms(record, started_at));
         movement_row::ADCODE.set(row, adcode(record.text(inspection::FACILITY_ADCODE)));
-        movement_row::KIND.set(row, INSPECTION + record.code(inspection::INSPECTION_TYPE));
+        movement_row::KIND.set(row, first_kinds::INSPECTION + record.code(inspection::INSPECTION_TYPE));
         movement_row::RESULT.set(row, record.code(inspection::RESULT));
-        movement_row::STAGE.set(row, record.code(inspection::STAGE));
-        movement_row::SEAL.set(row, NONE);
         Some(())
     });
     out

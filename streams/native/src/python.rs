@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
+use crate::clients::{PyFetcher, PyProducer, PyValues};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
 use crate::people;
@@ -14,7 +15,12 @@ use crate::shipments::{Describer, Read};
 use crate::tables;
 use crate::tokens::Tokens;
 
-type Values<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+/// Values as they were fetched here, or as Python has them.
+#[derive(FromPyObject)]
+enum Values<'py> {
+    Fetched(Bound<'py, PyValues>),
+    Objects(Vec<Option<Bound<'py, PyBytes>>>),
+}
 /// Rows (packed, as one bytearray), parcels, names as (row, name), and the numbers of the strange values.
 type Moved<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Vec<(usize, String)>, Vec<u32>);
 /// Rows, parcels, tails, and the numbers of the strange values.
@@ -26,13 +32,14 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{inspections, scans, PyDescriber};
+    use super::{inspections, scans, PyDescriber, PyFetcher, PyProducer, PyValues};
 
     use super::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("FINGERPRINT", tables::FINGERPRINT)
+        module.add("FINGERPRINT", tables::FINGERPRINT)?;
+        module.add("SOURCES", option_env!("WAYBILL_SOURCES").unwrap_or_default())
     }
 }
 
@@ -141,7 +148,10 @@ impl PyDescriber {
 }
 
 fn slices<'a>(values: &'a Values<'_>) -> Vec<Option<&'a [u8]>> {
-    values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect()
+    match values {
+        Values::Fetched(values) => values.get().values().iter().collect(),
+        Values::Objects(values) => values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect(),
+    }
 }
 
 fn moved(py: Python<'_>, found: Movements) -> PyResult<Moved<'_>> {

@@ -5,7 +5,6 @@ use crate::row::Column;
 
 pub const PARCEL_BYTES: usize = 32;
 pub const NONE: u8 = 255;
-pub const INSPECTION: u8 = 64;
 
 pub mod kinds {
     pub const COUNT: usize = 5;
@@ -45,6 +44,12 @@ pub mod regions {
     pub const ASSIGNED: u8 = 2;
 }
 
+#[allow(dead_code)]
+pub mod first_kinds {
+    pub const SCAN: u8 = 0;
+    pub const INSPECTION: u8 = 64;
+}
+
 pub mod shipment_row {
     pub const SIZE: usize = 181;
     pub const EVENT: super::Column<u64> = super::Column::at(0);
@@ -80,15 +85,13 @@ pub mod shipment_row {
 }
 
 pub mod movement_row {
-    pub const SIZE: usize = 36;
+    pub const SIZE: usize = 34;
     pub const AT: super::Column<i64> = super::Column::at(0);
     pub const ID: super::Column<u64> = super::Column::at(8);
     pub const VALUE: super::Column<i32> = super::Column::at(24);
     pub const ADCODE: super::Column<i32> = super::Column::at(28);
     pub const KIND: super::Column<u8> = super::Column::at(32);
     pub const RESULT: super::Column<u8> = super::Column::at(33);
-    pub const STAGE: super::Column<u8> = super::Column::at(34);
-    pub const SEAL: super::Column<u8> = super::Column::at(35);
 }
 
 pub mod enterprise_row {
@@ -499,4 +502,4 @@ pub mod courier_review_status {
     pub const OVERDUE: u8 = 2;
 }
 
-pub const FINGERPRINT: &str = "61b176657e51af53";
+pub const FINGERPRINT: &str = "cf62e7494be14cab";

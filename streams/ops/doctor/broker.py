@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from schemas.inputs import INPUT_TOPICS
 from schemas.topics import REFERENCE, RULE_ACKS, RULES, TOPICS
-from streams.flow import sources
 from streams.flow.partitions import partition_of
 from streams.kafka import admin as topics
 from streams.kafka.admin import TopicState
@@ -179,7 +179,7 @@ def _floods(board: Board) -> Iterator[Finding]:
 def _records(config: Mapping[str, object], there: Mapping[str, int], hidden: set[str]) -> Iterator[Finding]:
     """Keys and times of the newest records."""
     newest, read = 0, 0
-    for topic in sources.TOPICS:
+    for topic in INPUT_TOPICS:
         if topic in hidden:
             yield fail("keys", f"{topic}: may not be read", advice(config, Right("READ", "topic", topic)))
         if topic not in there:

@@ -33,7 +33,7 @@ from streams.cli.views.titles import Language, column_title, value_title
 from streams.cli.views.values import shown
 from streams.flow import layout
 from streams.flow.describe import terms
-from streams.kafka.alerts import Asked, Change, Newest, evidence
+from streams.kafka.alerts import Asked, Change, Newest, evidence, linked
 
 AT = 1_764_000_000_000  # 2025-11-25 00:00:00 in China
 EVIDENCE: dict[str, Any] = {
@@ -84,6 +84,23 @@ def test_alerts_are_asked_for_by_parcel_place_rule_and_time() -> None:
     assert found(Asked(rules=("sender",)), *every) == ["QN:1", "QN:2", "QN:4"]
     assert found(Asked(since_ms=AT), *every) == ["QN:1", "QN:4"]
     assert found(Asked(tier="high", rules=("goods",), places=("43",), since_ms=AT), *every) == ["QN:1"]
+
+
+def test_tokens_of_one_sender_are_linked_through_the_alerts_that_carry_more_than_one() -> None:
+    def sent(number: str, *tokens: str) -> Change:
+        return change(alert(number, sender_token=tokens[0], earlier_sender_tokens=tokens[1:]))
+
+    changes = [
+        sent("1", "a:1"), sent("2", "b:1", "a:1"), sent("3", "c:1", "b:1"), sent("4", "c:2", "b:2"), sent("5", "b:1"),
+        change(alert("6")), Change("QN:7", None, b"", AT),
+    ]  # fmt: skip
+    for token in ("a:1", "b:1", "c:1"):
+        assert linked(token, iter(changes)) == {"a:1", "b:1", "c:1"}
+    assert linked("x:9", changes) == {"x:9"}
+    newest = Newest(Asked(sender=linked("c:1", changes)))
+    for each in [*changes, change(alert("3", sender_token="c:1", status="withdrawn"))]:
+        newest.take(each)
+    assert sorted(newest.open) == ["QN:1", "QN:2", "QN:3", "QN:5"]
 
 
 def test_the_most_urgent_first() -> None:

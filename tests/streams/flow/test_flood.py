@@ -44,11 +44,11 @@ class Capped(Recorded):
     def _keep(self, judged: Judged) -> None:
         super()._keep(judged)
         self.notices += judged.notices
-        self.sent += [(each.alert, self.flood.held) for each in judged.alerts]
+        self.sent += [(each.record, self.flood.held) for each in judged.alerts]
 
     def wait(self, ms: int) -> None:
         """Let the wall clock go on."""
-        self._now_ms += ms
+        self.now_ms += ms
 
     def give(self, records: Iterable[Record], size: int = 20) -> None:
         """Feed so many records at a time."""
@@ -252,6 +252,25 @@ def test_alerts_that_do_not_need_the_rule_go_out_and_are_not_lifted() -> None:
     assert alert.actions == actions("medium", [rule for rule, counted in points.items() if counted], BOTH)
     assert run_.waiting().isdisjoint(run_.opened())
     assert run_.flood.held == {SLIP}
+
+
+def test_an_alert_has_a_higher_revision_once_the_rule_is_released() -> None:
+    """Upon the same facts; so whoever keeps the highest revision of an alert keeps its whole score."""
+    run_ = Capped(BOTH)
+    run_.give(parcels(0, 60, goods_name="海洛因"))
+    both = parcels(500, 1, goods_name="海洛因", **BAD_ID)
+    run_.give(both)
+    (held,) = run_.open_alerts()
+    lifted = load_catalogue(only=["goods", "identity"], overrides={SLIP: {"budget": 1.0}})
+    run_.push(lifted)
+    assert run_.flood.held == frozenset()
+    whole = run_.alerts[both[0].parcel.encode()]
+    assert whole.score > held.score
+    assert whole.revision > held.revision
+    assert {reason.rule: reason.points for reason in whole.reasons}[SLIP] == 60
+    sent = len(run_.sent)
+    run_.push(lifted)
+    assert len(run_.sent) == sent
 
 
 def test_an_open_alert_is_not_lifted_nor_lowered() -> None:

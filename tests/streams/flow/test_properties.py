@@ -88,13 +88,28 @@ def test_revisions_rise_with_every_message(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(26, 30))
 def test_the_last_revision_does_not_depend_on_the_order(seed: int) -> None:
-    """Withdrawn alerts included, where a run had opened them."""
+    """Of alerts that are open; one that is withdrawn says no more."""
     records = world(seed, 60)
     last: dict[str, set[int]] = {}
     for order, size in ((None, None), (1, 3), (2, 17), (3, 200)):
         for key, messages in run(records, size=size, order=order).messages.items():
-            last.setdefault(key, set()).add(messages[-1].revision)
+            if messages[-1].status == "open":
+                last.setdefault(key, set()).add(messages[-1].revision)
+    assert last
     assert all(len(revisions) == 1 for revisions in last.values())
+
+
+@pytest.mark.parametrize("seed", range(26, 30))
+def test_a_withdrawn_alert_says_no_more_until_it_opens_again(seed: int) -> None:
+    records = world(seed, 60)
+    withdrawn = 0
+    for order, size in ((1, 1), (2, 3), (3, 40)):
+        for messages in run(records, size=size, order=order, partitions=4).messages.values():
+            said = [message.status for message in messages]
+            assert said[0] == "open"
+            assert ("withdrawn", "withdrawn") not in pairwise(said)
+            withdrawn += said.count("withdrawn")
+    assert withdrawn
 
 
 # --- corrections ------------------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Scan
 from streams.files.driver import Offline
-from streams.flow.sources import TOPICS
 from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
 from streams.worker import idle as passing
@@ -29,7 +29,7 @@ PARTITIONS = range(4)
 LOST = msgspec.convert({**SCAN, "waybill_no": "W", "scanned_at": START}, Scan)
 SPLIT = Offline(Settings(), catalogue(), partitions=4)
 ((BATCH),) = SPLIT.batches([LOST])
-NO_LAG = {(topic, number): 0 for topic in TOPICS for number in PARTITIONS}
+NO_LAG = {(topic, number): 0 for topic in INPUT_TOPICS for number in PARTITIONS}
 
 
 @pytest.fixture(autouse=True)

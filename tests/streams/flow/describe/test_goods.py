@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.flow.describe import words
 from streams.flow.describe.goods import describe_goods, read
 from streams.flow.describe.lexicon import Lexicon, read_terms
 from streams.flow.describe.spelling import normal_form
@@ -19,7 +21,7 @@ from streams.flow.layout import GOODS_TRICKS
 from tests.repetition import examples
 
 LISTS = ["powder", "liquid", "exceptions", "objects", "mentions", "negations", "against", "vague", "around", "forms"]
-LISTS += ["names", "sound_alikes", "stems"]
+LISTS += ["names", "sound_alikes", "stems", "tests"]
 
 # Names by what is expected of them.
 NAMES = {
@@ -28,6 +30,61 @@ NAMES = {
         Path(__file__).with_name("goods_names.toml").read_text(encoding="utf-8")
     ).items()
 }
+
+
+TERMS = ["大麻", "冰毒", "海洛因", "k粉", "氯胺酮", "罂粟", "丙酮", "MDMA"]
+OTHERS = ["袜子", "T恤", "图书", "宣传册", "玩具", "衣服", "麻烦", "花", "色粉"]
+
+
+@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("separator", ["、", "，", ",", "; ", "；", "/", " | ", "+", "&", "。", "\n", "·", "——"])
+def test_a_term_that_is_an_entry_of_a_list_counts_whatever_comes_after_it(term: str, separator: str) -> None:
+    for other in OTHERS:
+        for entries in ([term, other], [other, term, other], [f"{term} 5克", other]):
+            assert read(separator.join(entries)).controlled, entries
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "大麻、吗啡、冰毒三合一检测试纸",
+        "吗啡,大麻,K粉 五合一检测卡",
+        "大麻;吗啡;三联尿检板",
+        "三号、四号、五号",
+        "四号、五号电池",
+        "冰、水",
+        "丙酮酸、乙醇",
+        "2cc/5cc注射器",
+        "大麻叶图案、T恤",
+        "无丙酮、洗甲水",
+        "大麻哈鱼、海带",
+        "K粉色、袜子",
+        "麻、大衣",
+    ],
+)
+def test_a_list_is_about_terms_or_holds_none(name: str) -> None:
+    assert not read(name).controlled
+
+
+def test_a_name_of_many_terms_is_weighed_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a name costs is what is divided into words: each division takes some 10 µs."""
+    calls = 0
+    best = words._best
+
+    def counted(text: str) -> float:
+        nonlocal calls
+        calls += 1
+        return best(text)
+
+    monkeypatch.setattr(words, "_best", counted)
+    rng = random.Random(1)
+    terms = [term for term in controlled_terms() if not term.isascii()]
+    for disguise in (str, lambda term: term[::-1], lambda term: term[:-1] + "，" + term[-1:]):
+        for _ in range(5):
+            calls = 0
+            words._is_likelier.cache_clear()
+            read("".join(disguise(rng.choice(terms)) for _ in range(512))[:512])
+            assert calls <= 3 * 128
 
 
 @pytest.mark.parametrize("word", NAMES["ordinary"])

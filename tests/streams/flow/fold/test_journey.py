@@ -130,14 +130,14 @@ def test_an_event_from_the_future_moves_time_to_the_clock_and_no_further() -> No
     clock = START + 2 * DAY - AHEAD_MS_MAX
     for ahead, answer in ((0, None), (1, True)):
         recorded = Recorded()
-        recorded._now_ms = clock + ahead
+        recorded.now_ms = clock + ahead
         assert feed(recorded, shipment(), marker(START + 900 * DAY))["journey.ghost"] is answer
 
 
 def test_what_lay_ahead_of_the_clock_counts_when_the_clock_has_come_there() -> None:
     """A clock that was wrong for a moment hides nothing for good, though no event comes after."""
     recorded = Recorded()
-    recorded._now_ms = START - 7_000 * DAY
+    recorded.now_ms = START - 7_000 * DAY
     assert feed(recorded, shipment(), marker(START + 3 * DAY))["journey.ghost"] is None
     for clock, answer in ((START + 2 * DAY - AHEAD_MS_MAX, None), (START + 3 * DAY, True)):
         recorded._settle(ReadProgress(), clock)

@@ -15,21 +15,21 @@ from hypothesis import strategies as st
 
 from rules import load_catalogue
 from schemas import topics
-from streams.flow.batches import Batch, Movements, Uploads
+from schemas.inputs import INPUTS
+from streams.flow.batches import Batch
 from streams.flow.decode import Limits
 from streams.flow.describe.describer import Describer
 from streams.flow.front.reader import Front, Read
 from streams.flow.reference.reading import Reader
-from streams.flow.sources import SOURCES
 from streams.native import Switch
 from streams.settings import Settings
 from tests.repetition import examples
 from tests.schemas.samples import EVENTS, REFERENCE, wire
-from tests.streams.flow.front.traffic import EventKind, values
+from tests.streams.flow.front.traffic import values
 from tests.streams.flow.test_reference import same
 
 pytestmark = pytest.mark.native
-KINDS: tuple[EventKind, ...] = ("shipment", "scan", "inspection")
+KINDS = tuple(each.kind for each in INPUTS)
 Columns = tuple[str, ...]
 EVERY: Columns = tuple(sorted(load_catalogue().columns))
 
@@ -40,46 +40,42 @@ def front(switch: Switch, columns: Columns = EVERY) -> Front:
     return Front(Describer.of(Settings(native=switch), columns), Limits(bytes_max=4_096))
 
 
-def batches(kind: EventKind, found: Sequence[bytes | None], cuts: Sequence[int] = ()) -> list[Batch]:
+def batches(kind: str, found: Sequence[bytes | None], cuts: Sequence[int] = ()) -> list[Batch]:
     """Values as batches of several partitions, cut at these places."""
     ends = [0, *sorted(min(cut, len(found)) for cut in cuts), len(found)]
-    topic = next(source.topic for source in SOURCES if source.kind == kind)
+    topic = next(each.topic for each in INPUTS if each.kind == kind)
     return [
         Batch(topic, number, range(start, end), found[start:end], [-1] * (end - start))
         for number, (start, end) in enumerate(pairwise(ends))
     ]
 
 
-def said(read: Read[Uploads] | Read[Movements]) -> tuple[Any, ...]:
+def said(read: Read) -> tuple[Any, ...]:
     """All that a front end says, as something to compare."""
-    rows = read.rows
-    more = rows.tails if isinstance(rows, Uploads) else rows.names
-    refused = [(batch.partition, bad) for batch, bad in read.rejected]
-    return rows.partitions, rows.parcels, rows.rows.tobytes(), more, refused
+    rows = [
+        (each.partitions, each.parcels, each.rows.dtype, each.rows.tobytes()) for each in (read.uploads, read.movements)
+    ]
+    return rows, read.uploads.tails, read.movements.names, [(batch.partition, bad) for batch, bad in read.rejected]
 
 
-def read_by(which: Front, given: Sequence[Batch]) -> Read[Uploads] | Read[Movements]:
-    return which.uploads(given) if given[0].topic == topics.SHIPMENTS else which.movements(given)
-
-
-def compare(kind: EventKind, found: Sequence[bytes | None], columns: Columns = EVERY, cuts: Sequence[int] = ()) -> int:
+def compare(kind: str, found: Sequence[bytes | None], columns: Columns = EVERY, cuts: Sequence[int] = ()) -> int:
     """How many records the library left to Python, having compared."""
     given = batches(kind, found, cuts)
-    native = read_by(front("1", columns), given)
-    assert said(native) == said(read_by(front("0", columns), given))
+    native = front("1", columns).read(given)
+    assert said(native) == said(front("0", columns).read(given))
     return native.strange
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_records(kind: EventKind, seed: int) -> None:
+def test_mutated_records(kind: str, seed: int) -> None:
     left = compare(kind, values(kind, 5_000, seed), cuts=(700, 701, 3_000))
     assert 250 < left < 4_500
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=3))
 @examples(60)
-def test_small_batches_of_mutated_records(kind: EventKind, seed: int, cuts: list[int]) -> None:
+def test_small_batches_of_mutated_records(kind: str, seed: int, cuts: list[int]) -> None:
     compare(kind, values(kind, 40, seed), cuts=cuts)
 
 
@@ -101,7 +97,7 @@ def test_any_text_in_a_shipment(fields: dict[str, str], escaped: bool) -> None:
 
 @given(st.sampled_from(KINDS), st.binary(max_size=60), st.integers(0, 700), st.integers(0, 20))
 @examples(400)
-def test_any_bytes_in_a_record(kind: EventKind, piece: bytes, at: int, less: int) -> None:
+def test_any_bytes_in_a_record(kind: str, piece: bytes, at: int, less: int) -> None:
     good = wire(EVENTS[kind])
     compare(kind, [good[:at] + piece + good[at + less :], good])
 
@@ -114,7 +110,7 @@ def test_what_rules_read_is_what_is_filled(columns: Columns) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_ordinary_records_are_plain_however_they_are_written(kind: EventKind) -> None:
+def test_ordinary_records_are_plain_however_they_are_written(kind: str) -> None:
     record = EVENTS[kind]
     written = [
         wire(record),
@@ -129,14 +125,14 @@ def test_ordinary_records_are_plain_however_they_are_written(kind: EventKind) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_batch_may_be_read_ahead(kind: EventKind) -> None:
+def test_a_batch_may_be_read_ahead(kind: str) -> None:
     given = batches(kind, values(kind, 300, "ahead"), (100,))
     ahead = [front("1").ahead(batch) for batch in given]
     assert all(batch.plain for batch in ahead)
-    expected = said(read_by(front("0"), given))
-    assert said(read_by(front("1"), ahead)) == expected
+    expected = said(front("0").read(given))
+    assert said(front("1").read(ahead)) == expected
     other = front("1", ())
-    assert said(read_by(other, ahead)) == said(read_by(front("0", ()), given)), "read again, for other rules"
+    assert said(other.read(ahead)) == said(front("0", ()).read(given)), "read again, for other rules"
     assert all(front("0").ahead(batch) is batch for batch in given)
 
 
@@ -164,5 +160,5 @@ def test_goods_names_are_read_once_and_kept() -> None:
     found = [wire({**EVENTS["shipment"], "goods_name": f"衣服{number % 50}"}) for number in range(200)]
     given = batches("shipment", found)
     for _ in range(2):
-        assert said(fresh.uploads(given)) == said(front("0").uploads(given))
+        assert said(fresh.read(given)) == said(front("0").read(given))
         given = [replace(batch, partition=1) for batch in given]

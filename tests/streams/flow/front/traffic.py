@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any, Literal
+from typing import Any
 
 from tests.schemas.samples import EVENTS, ODD_VALUES, REFERENCE, altered, spoiled
 from tests.worlds import PEOPLE, resident_id
 
-EventKind = Literal["shipment", "scan", "inspection"]
 _RECORDS = {**EVENTS, **{record["kind"]: record for record in REFERENCE}}
 
 _CHARACTERS = "王建国李赵钱字*＊×·•.-_ aZéØ0９٣/（）\u3000\u200b\u00a0\u0301\ue000\x7f\ufeff\ufb01\U00020000\U0001f600"

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Inspection, Scan, Shipment
 from streams.files.driver import Offline
-from streams.flow.sources import TOPICS
 from streams.flow.time import watermarks
 from streams.flow.time.expiry import Retention
 from streams.flow.time.expiry_index import ExpiryIndex
@@ -280,7 +280,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
         async def lag(committed: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
             nonlocal looks
             looks += 1
-            return {(topic, number): 0 for topic in TOPICS for number in range(4)}
+            return {(topic, number): 0 for topic in INPUT_TOPICS for number in range(4)}
 
         bench.worker.parcels.co_located = frozenset(range(4))
         task = asyncio.create_task(forget(bench.worker, lag))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from schemas import topics
+from schemas.inputs import INPUT_TOPICS
 from schemas.records import Inspection, Scan, Shipment, encode
 from streams.files.driver import TOPIC_OF, raw
-from streams.flow.sources import TOPICS
 from streams.flow.time.timers import AHEAD_MS_MAX, PartitionTimers, ReadProgress, TimerService
 from streams.kafka.transport.grouping import Partition
 from streams.state.store import MemoryStore, whole
@@ -89,7 +89,7 @@ class Reader:
         for at, number, event in sent:
             self.logs[TOPIC_OF[type(event)], number].append((at, event))
         self._read: Counter[Partition] = Counter()
-        self._places = [(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+        self._places = [(topic, number) for topic in INPUT_TOPICS for number in range(PARTITIONS)]
         self._looks = Looks(self._ends, self._positions)
         self._timers(TimerService(SETTLE_MS))
 
