@@ -8,6 +8,7 @@ commits. All of it may be done again: a record that is where it belongs stays as
 |-----------|------------------------|--------------------------------|-------------------------------------------|
 | parcels   | dossier                | `Homes.of` its parcel          | offsets name their partition, see `merge` |
 | parcels   | record of expiry index | parted by the parcels it lists |                                           |
+| parcels   | base of a tally        | nowhere                        | what leaves its partition is owed         |
 | parcels   | notes                  | every partition                | see `share_notes`                         |
 | histories | bucket                 | its entity modulo the count    | partitions of parcels, where facts go     |
 | histories | record of expiry index | parted by the buckets it lists |                                           |
@@ -16,6 +17,7 @@ commits. All of it may be done again: a record that is where it belongs stays as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -26,7 +28,7 @@ from schemas import topics
 from schemas.errors import WaybillError
 from streams.flow import layout
 from streams.flow.batches import Batch, pack, unpack, untail
-from streams.flow.fold import dossiers, histories
+from streams.flow.fold import dossiers, histories, tallies
 from streams.flow.fold.merge import merge
 from streams.flow.layout import MOVEMENT, OBSERVED, PARCEL_BYTES
 from streams.flow.partitions import partition_of
@@ -44,9 +46,14 @@ Message = tuple[int, bytes]
 
 _LAST = END * 16  # behind all keys
 _UNKNOWN = -1
+# Behind the expiry index, where no store keeps anything but bases of tallies and what is owed.
+_GAPS = ((tallies.BEHIND, tallies.BASE), (tallies.BASE + END * 13, tallies.OWED), (tallies.OWED + END * 13, _LAST))
 _OTHER_RULES = b"\x00grown\x00\x00"  # fingerprint of no catalogue: all is swept
 _SWEPT_NOTHING = bytes([FORMAT]) + bytes(8)
-NOTES: Final = {topics.PARCELS_CHANGELOG: {PARTED, FORGOTTEN, SWEPT}, topics.HISTORIES_CHANGELOG: {PARTED}}
+NOTES: Final = {
+    topics.PARCELS_CHANGELOG: {PARTED, FORGOTTEN, SWEPT, tallies.MARK},
+    topics.HISTORIES_CHANGELOG: {PARTED},
+}
 """What a store says of a partition as a whole."""
 
 
@@ -105,6 +112,7 @@ def strange_notes(store: Store, changelog: str, partition: int, known: Mapping[s
     of_buckets = changelog == topics.HISTORIES_CHANGELOG
     notes = [key for rows in _ranged(store, partition, b"", FIRST, 1_000) for key, _ in rows
              if not (of_buckets and len(key) == histories.KEY_BYTES)]  # fmt: skip
+    notes += [key for after, before in _GAPS for key, _ in store.scan(partition, after, 1, before)]
     return [key for key in notes if key not in known[changelog]]
 
 
@@ -119,6 +127,7 @@ def move_parcels(store: Store, partition: int, homes: Homes, rows_max: int) -> I
             moved = np.frombuffer(kept.movements[row], dtype=MOVEMENT).copy()
             moved["offset"] = _from(moved["offset"], partition)
             kept.movements[row] = moved.tobytes()
+        tallies.owe(store, partition, kept.heads[away], [kept.tails[row] for row in away.tolist()])
         kept.partitions[:] = to.tolist()
         kept.changed[away] = True
         there = store.get(to[away].tolist(), [kept.parcels[row] for row in away.tolist()], keep=False)
@@ -128,7 +137,7 @@ def move_parcels(store: Store, partition: int, homes: Homes, rows_max: int) -> I
         store.delete([partition] * len(away), [kept.parcels[row] for row in away.tolist()])
         kept.save(store)
         yield sum(len(rows[row][1]) for row in away.tolist())
-    yield from _split_index(store, partition, homes.of)
+    yield from _split_index(store, partition, partial(_homes_of_listed, partition, homes))
 
 
 def _meet(store: Store, partition: int, kept: dossiers.Dossiers, row: int, there: bytes) -> list[Rows]:
@@ -183,16 +192,23 @@ MOVES: Final[Mapping[str, Callable[[Store, int, Homes, int], Iterator[int]]]] = 
 def share_notes(store: Store, partitions: int) -> None:
     """What the store of parcels says of whole partitions, said of them all: each may hold parcels of any other.
 
-    Parcels count as forgotten up to the latest time of any. A sweep that was not over everywhere begins again.
+    Parcels count as forgotten up to the latest time of any, and tallies as closed where there were none. A sweep that
+    was not over everywhere begins again.
     """
     numbers = list(range(partitions))
     forgotten = [value for value in store.get(numbers, [FORGOTTEN] * partitions) if value]
     if forgotten:
         newest = max(forgotten, key=lambda value: int.from_bytes(value[1:], "little"))
         store.put(numbers, [FORGOTTEN] * partitions, [newest] * partitions)
+    new = {number for number in numbers if not store.scan(number, FIRST, 1)}
+    closed = store.get(numbers, [tallies.MARK] * partitions)
+    if any(closed):
+        latest = max((value for value in closed if value), key=lambda value: int.from_bytes(value[1:], "little"))
+        begun = [number for number in new if closed[number] is None]
+        store.put(begun, [tallies.MARK] * len(begun), [latest] * len(begun))
     # Partitions that held something: one that is new has nothing that was not swept.
     swept = store.get(numbers, [SWEPT] * partitions)
-    known = [value for number, value in enumerate(swept) if value or store.scan(number, FIRST, 1)]
+    known = [value for number, value in enumerate(swept) if value or number not in new]
     if len(set(known)) == 1 and known[0] is not None:
         store.put(numbers, [SWEPT] * partitions, [known[0]] * partitions)
     elif any(known):
@@ -242,12 +258,17 @@ def _send_facts_home(rows: Rows, homes: Homes) -> None:
     rows["partition"] = np.where(to < 0, rows["partition"], to)
 
 
+def _homes_of_listed(partition: int, homes: Homes, keys: Sequence[bytes]) -> Ints:
+    """Of what the index of parcels lists: bases of tallies stay."""
+    return np.where([key.startswith(tallies.BASE) for key in keys], partition, homes.of(keys))
+
+
 def _homes_of_buckets(keys: Sequence[bytes], homes: Homes) -> Ints:
     return homes.of_entity(np.array([histories.entity_of(key) for key in keys], dtype=np.uint64))
 
 
 def _split_index(store: Store, partition: int, homes_of: Callable[[Sequence[bytes]], Ints]) -> Iterator[int]:
-    for rows in _ranged(store, partition, END, _LAST, 64):
+    for rows in _ranged(store, partition, END, tallies.BEHIND, 64):
         written = 0
         for key, value in rows:
             to = homes_of(expiry_index.listed_keys(value))
