@@ -78,6 +78,9 @@ class Trace(Record, frozen=True, kw_only=True):
     goods_name: Annotated[Text | None, _about("Goods as declared; digits and what may be a person's name masked.")] = (
         None
     )
+    goods_term: Annotated[Text | None, _about("Controlled term that the name holds or hints at, as lists have it.")] = (
+        None
+    )
     weight_g: Annotated[Count | None, _about("Weight at acceptance, grams.")] = None
     customer_type: Annotated[CustomerType | None, _about("Kind of sender.")] = None
     outlet_id: Id | None = None
