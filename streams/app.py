@@ -17,7 +17,7 @@ from schemas.inputs import INPUT_TOPICS
 from streams.explain import explain
 from streams.ops.preflight import cautions
 from streams.settings import Settings
-from streams.worker.expire import forget
+from streams.worker.expire import expire
 from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
 from streams.worker.worker import Worker
@@ -62,7 +62,7 @@ def build(settings: Settings) -> App:
     @app.task
     async def forgetting() -> None:
         """Delete what is kept when it does not count any more."""
-        await forget(worker, app.consumer.lag)
+        await expire(worker, app.consumer.lag)
 
     @app.task
     async def timers() -> None:

@@ -84,11 +84,11 @@ class Parcels:
         emit_from: str,
         event_bytes_max: int,
         flood: Flood | None = None,
-        kept: Retention | None = None,
+        retention: Retention | None = None,
         settle_ms: int = 0,
     ) -> None:
         """flood: holds back rules that open far too many alerts; None: every alert goes out.
-        kept: how long what is known is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
+        retention: how long state is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
         """
         self.store = store
         self.catalogue = catalogue
@@ -103,8 +103,8 @@ class Parcels:
         self._flood = flood
         self.timers = TimerService(settle_ms)
         self.expiry: Expiry | None = None
-        if kept is not None and histories is not None:
-            self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers)
+        if retention is not None and histories is not None:
+            self.expiry = histories.expiry = Expiry(store, histories.store, retention, self.timers)
         self._limits = Limits(bytes_max=event_bytes_max)
         self.front = Front(describer, self._limits)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
@@ -214,7 +214,7 @@ class Parcels:
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Read and describe what these batches hold; rejects and counts go to `out`."""
         found = self.front.read(batches)
-        out.rejects += [refused(batch, bad, self._describer.seal) for batch, bad in found.rejected]
+        out.rejects += [refused(batch, bad, self._describer.reject_cipher) for batch, bad in found.rejected]
         for batch in batches:
             if batch.topic in INPUT_TOPICS:
                 out.events[batch.topic] += len(batch.values)
@@ -326,8 +326,8 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def refused(batch: Batch, bad: Rejected, seal: RejectCipher = drop) -> Reject:
-    """What is published of a record that could not be read; `seal` makes what is kept of it."""
+def refused(batch: Batch, bad: Rejected, cipher: RejectCipher = drop) -> Reject:
+    """What is published of a record that could not be read; `cipher` makes what is kept of it."""
     return Reject(
         topic=batch.topic,
         partition=batch.partition,
@@ -335,5 +335,5 @@ def refused(batch: Batch, bad: Rejected, seal: RejectCipher = drop) -> Reject:
         reason=bad.reason,
         detail=bad.detail,
         received_at=batch.timestamps[bad.index],
-        raw=seal(batch.values[bad.index]),
+        raw=cipher(batch.values[bad.index]),
     )

@@ -62,7 +62,7 @@ class Sweeper:
         """Sweep these, and no others; one that is under way goes on, and is looked at again after it."""
         self._waiting = {partition: self._waiting.get(partition) for partition in partitions}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The partitions are gone."""
         self._waiting = {}
 

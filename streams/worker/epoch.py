@@ -92,8 +92,8 @@ class EpochStep:
         self._epoch.passed(rows)
         _count(self._metrics, judged)
 
-    def forgot(self, store: str, keys: int) -> None:
-        """Add that so many keys of a store were looked at, to be forgotten."""
+    def expired(self, store: str, keys: int) -> None:
+        """Count keys of a store that were looked at because they may expire."""
         if keys:
             self._epoch.passed(keys)
             self._metrics.due.labels(store).inc(keys)

@@ -38,7 +38,7 @@ async def pass_time(worker: Host, ends: Ends, positions: Positions) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
         read = worker.read
         if not worker.ready or not await worker.run(len, worker.parcels.timers):
-            looks.forget()
+            looks.clear()
             clock.skip()
             continue
         progress = await looks.look(read, worker.assigned, idle(worker), clock.now())
@@ -148,7 +148,7 @@ class Looks:
             self._reading_up_to[number] = target
         return self._read_through.get(number, _NEVER)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin anew: the partitions may be others."""
         self._reading_up_to.clear()
         self._read_through.clear()

@@ -46,7 +46,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
         emit_from=settings.emit_from,
         event_bytes_max=settings.event_bytes_max,
         flood=Flood.of(settings),
-        kept=Retention.of(settings),
+        retention=Retention.of(settings),
         settle_ms=int(settings.settle_s * 1000),
     )
     return parcels, histories

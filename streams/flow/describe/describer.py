@@ -40,7 +40,7 @@ class Describer:
     home_adcodes: tuple[str, ...]
     kinds: frozenset[int]  # of history that are kept
     joins: bool  # reference data are looked up
-    seal: RejectCipher  # what is kept of a record that cannot be read
+    reject_cipher: RejectCipher  # what is kept of a record that cannot be read
     native: Switch  # whether the native front end is used
 
     @classmethod

@@ -144,7 +144,7 @@ class Reader:
         stored = {number: whole(parcels.store, number, 7) for number in parcels.store._values}
         self._timers(TimerService(SETTLE_MS))
         parcels.timers.open({number: parcels.restore_timers(each, lambda: False) for number, each in stored.items()})
-        self._looks.forget()
+        self._looks.clear()
 
 
 @pytest.mark.parametrize("seed", range(24))
