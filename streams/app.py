@@ -60,13 +60,13 @@ def build(settings: Settings) -> App:
         await worker.inputs.run()
 
     @app.task
-    async def forgetting() -> None:
-        """Delete what is kept when it does not count any more."""
+    async def expiry() -> None:
+        """Delete state that no longer counts."""
         await expire(worker, app.consumer.lag)
 
     @app.task
     async def timers() -> None:
-        """Judge parcels of which something is missing when its time is over, also where no more events come."""
+        """Judge parcels when their timers fire, also in partitions that bring no more events."""
         await pass_time(worker, worker.broker.ends, app.consumer.positions)
 
     return app

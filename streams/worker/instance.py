@@ -57,9 +57,7 @@ def claimed(settings: Settings) -> Settings:
 
 def _lock(folder: Path, name: str) -> bool:
     """Take a name for as long as this process lives; False if another process has it. Raises OSError."""
-    folder.parents[1].mkdir(
-        0o700, parents=True, exist_ok=True
-    )  # state_dir: only this user may read histories of persons
+    folder.parents[1].mkdir(0o700, parents=True, exist_ok=True)  # state_dir: histories of persons are private
     folder.mkdir(parents=True, exist_ok=True)
     # A bare descriptor, so that nothing closes it early: the system closes it, and so releases the lock.
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)

@@ -33,7 +33,7 @@ class ExpiryIndex:
         """grain_ms: keys that are due within so long are listed together."""
         self._store = store
         self._grain_ms = grain_ms
-        # Where the last look ended, by partition. The next one starts there, and so skips the tombstones of what was taken.
+        # Where the last look ended, by partition. The next look starts there and skips the tombstones before it.
         self._after: dict[int, bytes] = {}
         self._empty: dict[int, int] = {}
 

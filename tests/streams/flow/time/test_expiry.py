@@ -29,7 +29,7 @@ from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore
 from streams.state.tuning import Shared
 from streams.worker import expire
-from streams.worker.expire import Delayed, Elsewhere, expire, waiting
+from streams.worker.expire import Delayed, Elsewhere, waiting
 from tests.repetition import examples
 from tests.runs import catalogue, comparable, difference
 from tests.schemas.samples import SCAN, SHIPMENT
@@ -283,7 +283,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
             return {(topic, number): 0 for topic in INPUT_TOPICS for number in range(4)}
 
         bench.worker.parcels.co_located = frozenset(range(4))
-        task = asyncio.create_task(expire(bench.worker, lag))
+        task = asyncio.create_task(expire.expire(bench.worker, lag))
         for first in range(0, len(events), 300):
             await bench.parcels(split.batches(events[first : first + 300]))
             seen = looks
