@@ -1,7 +1,7 @@
 """What a rule file holds: `rules/<family>/<name>.yaml`, also as records of `waybill.rules`.
 
-`rules.engine` reads it and checks what the types cannot express. `python -m schemas` publishes it as a JSON Schema, with
-which editors complete and check rule files. That schema also has the columns and the fields of the events in the cases.
+`rules.engine` reads it and checks what the types cannot express. `python -m schemas` publishes it as a JSON Schema, so
+editors complete and check rule files. The schema also has the columns and the fields of the events in cases.
 """
 
 from __future__ import annotations

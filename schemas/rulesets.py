@@ -48,7 +48,7 @@ class Held(Struct, frozen=True, kw_only=True):
 
 
 class Ack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules by which a worker judges. Sent when it starts, applies or refuses a set, holds back or releases a rule."""
+    """The rules by which a worker judges. Sent at its start and whenever a set or a held rule changes."""
 
     group: str
     instance: str

@@ -24,7 +24,7 @@ class CipherError(WaybillError):
 
 
 def cipher_of(settings: Settings) -> RejectCipher:
-    """What is kept of a record that cannot be read, by these settings."""
+    """How these settings keep the bytes of a record that cannot be read."""
     path = settings.reject_key_file
     return FernetKeys(path).encrypt if settings.reject_raw == "encrypt" and path else drop
 

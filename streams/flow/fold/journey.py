@@ -1,12 +1,12 @@
-"""Journeys: what the movements of parcels say, and what has been missing from them for long enough.
+"""Journeys: columns from the movements of parcels, and absences: what is missing after its deadline.
 
-All of it is computed from the movements themselves each time a parcel is judged, in columns, so nothing of it is kept.
-The one exception is how far event time had come when an absence was decided (`decided_at`): a decision outlives the
-worker that made it, and falls only when the facts change.
+Columns are computed from the movements each time a parcel is judged, so they are not stored. One thing is stored: the
+event time at which absences were decided (`decided_at`). A decision outlives the worker that made it, and is revoked
+only when the facts change.
 
-An absence has a deadline in event time. Until event time has passed it, the answer is null; from then on it is true.
-What is there already, or cannot be missing, is false at once. Of a parcel that may have been forgotten in part nothing
-is ever said to be missing.
+An absence has a deadline in event time. The answer is null until event time has passed the deadline, and true after it.
+If nothing is missing, or nothing can be, it is false at once. For a parcel that may have expired before, nothing ever
+counts as missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 NEVER: Final = np.iinfo(np.int64).max
-"""A time that does not come."""
+"""A time that never comes."""
 END: Final = NEVER - 1
 """Event time when no more events come."""
 
@@ -37,7 +37,7 @@ INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
 RECORD_LATE_MS: Final = 24 * HOUR_MS
 UNMOVED_MS: Final = 48 * HOUR_MS
 DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS)
-"""No deadline comes sooner than so long after the event that it begins with."""
+"""The shortest time from an event to a deadline that begins with it."""
 
 
 def _scan(name: str) -> int:
@@ -56,10 +56,10 @@ _PASS = layout.RESULTS.index("pass")
 
 
 class Journeys:
-    """The journeys of some dossiers, as columns in step with them.
+    """The journeys of some dossiers, as columns row by row with them.
 
-    heads: HEAD rows; movements: of each its MOVEMENT rows, in order of time, as bytes; event_time: how far event time
-    has come for each, epoch ms; home: prefixes of the deployment's home places; wanted: names of the columns asked for.
+    heads: HEAD rows. movements: for each, its MOVEMENT rows in order of time, as bytes. event_time: the watermark for
+    each, epoch ms. home: prefixes of the deployment's home places. wanted: names of the columns that are needed.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class Journeys:
 
     @property
     def newest(self) -> int:
-        """Time of the newest of all events, epoch ms; 0 where there are none."""
+        """Time of the newest of all events, epoch ms; 0 if there are none."""
         return int(max(self._rows["at"].max(initial=0), self._heads["picked_up_at"].max(initial=0)))
 
     # Absences
 
     @cached_property
     def absent(self) -> Ints:
-        """How many of the absences asked for are decided, and so."""
+        """How many of the wanted absences are decided as missing, for each dossier."""
         found = np.zeros(len(self._heads), dtype=np.int64)
         for name in self._asked:
             found += self._decided(name)
@@ -100,7 +100,7 @@ class Journeys:
 
     @cached_property
     def decided_at(self) -> Ints:
-        """The least event time at which all that is decided would be decided again."""
+        """The least event time at which the same absences would be decided again."""
         found = self._heads["decided_at"].copy()
         for name in self._asked:
             np.maximum(found, np.where(self._decided(name), self._timers[name] + 1, layout.PARTLY_KNOWN), out=found)
@@ -108,7 +108,7 @@ class Journeys:
 
     @cached_property
     def due_at(self) -> Ints:
-        """The next deadline of each that is still to pass, NEVER where none is."""
+        """The next deadline of each that has not passed; NEVER if there is none."""
         found = np.full(len(self._heads), NEVER)
         for name in self._asked:
             np.minimum(found, np.where(self._decided(name) | self._partly, NEVER, self._timers[name]), out=found)
@@ -123,16 +123,16 @@ class Journeys:
         return decided
 
     def answer(self, name: str, valid: Mask | None = None) -> pl.Series:
-        """The absence of this name: true once its deadline has passed, null until then, false where there is none."""
+        """The absence of this name: true after its deadline, null before it, false if there is no deadline."""
         missing = self._timers[name] != NEVER
         known = ~missing | self._decided(name)
         return _column(missing, known if valid is None else known & valid)
 
-    # What there is, as times per dossier; NEVER where there is none
+    # Times of what there is, by dossier; NEVER if there is none
 
     @cached_property
     def present(self) -> Mask:
-        """A shipment record is there."""
+        """Whether there is a shipment record."""
         return np.asarray(self._heads["present"] == 1)
 
     @cached_property
@@ -186,21 +186,21 @@ class Journeys:
         return pl.Series(np.bincount(self._of[which], minlength=len(self._heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
-        """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
+        """Departed scans with a doubtful result at or before them, and no pass between the two."""
         doubtful = self._inspected & (self._rows["result"] != _PASS)
         out = np.zeros(len(self._heads), dtype=np.int64)
         if doubtful.any():
             concerned = np.zeros(len(self._heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
             rows = np.flatnonzero(concerned[self._of] & (self._inspected | (self._kind == _DEPARTED)))
-            # Inspections that started in the very moment of a departure count as before it.
+            # An inspection that starts at the moment of a departure counts as before it.
             rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
             of, at = self._of[rows], self._rows["at"][rows]
             latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
             latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
             out += np.bincount(of[left], minlength=len(out))
-        return _column(out, ~self._partly | (out == 0))  # the pass may be what was forgotten
+        return _column(out, ~self._partly | (out == 0))  # the pass may have expired
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
@@ -217,7 +217,7 @@ class Journeys:
         return _column(out / 1_000, found)
 
     def _reduced(self, by: np.ufunc, of: Ints, values: Ints) -> tuple[Mask, Ints]:
-        """Values reduced per dossier, and which dossiers have any."""
+        """Which dossiers have values, and the values reduced by dossier."""
         found = np.zeros(len(self._heads), dtype=np.bool_)
         out = np.zeros(len(self._heads), dtype=np.int64)
         first, starts = _runs(of)
@@ -226,25 +226,25 @@ class Journeys:
             out[of[first]] = by.reduceat(values, starts)
         return found, out
 
-    # Deadlines of what is missing, NEVER where nothing is
+    # Deadlines of absences; NEVER if nothing is missing
 
     def uninspected_until(self) -> Ints:
-        """Of a departure that no inspection preceded."""
+        """For a departure that no inspection preceded."""
         checked = self._first((self._kind == _OPEN_BOX) | (self._kind == _XRAY)) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
 
     def second_xray_until(self) -> Ints:
-        """Of a delivery at home, from a priority origin, that no second X-ray preceded."""
+        """For a delivery in a home place, from a priority origin, that no second X-ray preceded."""
         origin = (self._heads["flags"] & layout.FLAGS["priority_origin"]) != 0
         checked = self._first(self._kind == _SECOND_XRAY) < self.home_delivery_at
         return _later(self.home_delivery_at, SECOND_XRAY_LATE_MS, unless=checked | ~origin | ~self.present)
 
     def unregistered_until(self) -> Ints:
-        """Of scans without a shipment record."""
+        """For scans without a shipment record."""
         return _later(self.first_scan_at, RECORD_LATE_MS, unless=self.present)
 
     def unmoved_until(self) -> Ints:
-        """Of a parcel that has not moved since it was accepted."""
+        """For a parcel that has not moved since it was accepted."""
         picked_up_at = self._heads["picked_up_at"]
         moved = self._first(self._scanned & (self._kind != _PICKED_UP)) <= picked_up_at + UNMOVED_MS
         return _later(picked_up_at, UNMOVED_MS, unless=moved | ~self.present)
@@ -257,7 +257,7 @@ class Journeys:
 
 
 def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
-    """Which parcels have been scanned, and not yet at their end."""
+    """Which parcels have been scanned, and neither delivered nor returned."""
     rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
     of = np.repeat(np.arange(len(heads)), heads["movements"])
     scanned = np.bincount(of[layout.kinds_of(Scan, rows["kind"])], minlength=len(heads)) > 0
@@ -266,25 +266,25 @@ def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
 
 
 def _runs(of: Ints) -> tuple[Mask, Ints]:
-    """Of numbers in order: which is the first of its kind, as a mask and as positions."""
+    """For sorted numbers: the first of each run of equal numbers, as a mask and as positions."""
     first = np.ones(len(of), dtype=np.bool_)
     first[1:] = of[1:] != of[:-1]
     return first, np.flatnonzero(first)
 
 
 def _latest(of: Ints, at: Ints) -> Ints:
-    """The largest value up to each row, of the rows of its dossier; -1 where there is none."""
+    """The largest value up to each row among the rows of its dossier; -1 if there is none."""
     first, _ = _runs(of)
     base = np.cumsum(first) * _SPAN
     out: Ints = np.maximum.accumulate(at + base) - base
     return out
 
 
-_SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
+_SPAN: Final = 1 << 42  # ms, more than any time of a record, so that values of another dossier are never the largest
 
 
 def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
-    """These times, later by so much; NEVER where they are NEVER, and where `unless` holds."""
+    """These times plus `by_ms`; NEVER if they are NEVER or `unless` holds."""
     none = unless | (times == NEVER)
     out: Ints = np.where(none, NEVER, np.where(none, 0, times) + by_ms)
     return out
