@@ -80,6 +80,8 @@ def _timeline(rule: Rule, case: Case, field: str) -> Timeline:
 def _expected(rule: Rule, case: Case, parcels: list[str], field: str) -> dict[str, bool | None]:
     if isinstance(case.expect, str):
         return dict.fromkeys(parcels, _ANSWERS[case.expect])
+    if not parcels:
+        raise RuleError(rule.id, f"{field}.expect", "names parcels, but the case has none")
     by_number = {parcel.partition(":")[2]: parcel for parcel in parcels}
     names = {**by_number, "first": parcels[0], "last": parcels[-1]}
     named: dict[str, Answer] = {}

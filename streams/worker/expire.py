@@ -76,7 +76,7 @@ class Delayed:
         return then if at <= now - self._delay_s else 0
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start anew."""
         self._figures.clear()
 
 
@@ -105,5 +105,5 @@ class Elsewhere:
         return [source for source in heard if now - self._heard[source][1] < self._idle_s]
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start anew."""
         self._heard.clear()
