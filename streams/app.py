@@ -20,6 +20,7 @@ from streams.settings import Settings
 from streams.worker.expire import expire
 from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
+from streams.worker.tallies import publish
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (*INPUT_TOPICS, topics.FACTS)
@@ -68,6 +69,11 @@ def build(settings: Settings) -> App:
     async def timers() -> None:
         """Judge parcels when their timers fire, also in partitions that bring no more events."""
         await pass_time(worker, worker.broker.ends, app.consumer.positions)
+
+    @app.task
+    async def tallies() -> None:
+        """Publish the tallies that have changed."""
+        await publish(worker)
 
     return app
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from schemas.records import Reject
 from streams.flow.judge import joins
-from streams.flow.pipeline import Judged, Parcels
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Parcels
 from streams.state.format import FORMAT
 from streams.state.store import FIRST
 
 ROWS_MAX = 5_000
-_MARK = b"\x00reference"  # sorts before all parcels, since none begins with a control character
+MARK = b"\x00reference"  # sorts before all parcels, since none begins with a control character
 _OF_FILES = bytes(8)
 _REJECTS_IN = 0  # rejects of reference records are published with this partition, once
 
@@ -79,11 +80,12 @@ class Sweeper:
     def _run(self, partition: int) -> _Run | None:
         """A new sweep, if there is anything to do."""
         reference = self._parcels.reference
-        (mark,) = self._parcels.store.get([partition], [_MARK])
+        (mark,) = self._parcels.store.get([partition], [MARK])
         since = int.from_bytes(mark[1:9], "little") if mark else 0
         rules = self._fingerprint()
         other = self._rules and rules != ((mark or b"")[9:] or _OF_FILES)
-        changed = other or (reference.changed > since and joins(self._parcels.catalogue))
+        read = self._parcels.tallies is not None or joins(self._parcels.catalogue)
+        changed = other or (reference.changed > since and read)
         rejected = partition == _REJECTS_IN and any(reject.offset >= since for reject in self.rejects)
         return _Run(since, reference.end, rules, other) if changed or rejected else None
 
@@ -99,7 +101,7 @@ class Sweeper:
         done = len(kept) < self._rows_max
         if done:
             mark = bytes([FORMAT]) + run.until.to_bytes(8, "little") + run.rules
-            store.put([partition], [_MARK], [mark])
+            store.put([partition], [MARK], [mark])
             if partition == _REJECTS_IN:
                 judged.rejects += [each for each in self.rejects if run.since <= each.offset < run.until]
             self._waiting[partition] = None

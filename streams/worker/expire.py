@@ -57,6 +57,8 @@ async def expire(worker: Host, lag: Lag) -> None:
                 async with worker.step([]) as step:
                     rows = await worker.run(take, held, until) if worker.ready else 0
                     step.expired(store, rows)
+                    if worker.parcels.tallies is not None:
+                        step.tallied(worker.parcels.tallies.take())
 
 
 class Delayed:

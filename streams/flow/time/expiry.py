@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.records import Scan
 from streams.flow import layout
 from streams.flow.fold.dossiers import Dossiers, read
-from streams.flow.fold.journey import under_way
+from streams.flow.fold.tallies import BASE, Tallies
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
 from streams.flow.time.expiry_index import ExpiryIndex
 from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
@@ -28,7 +29,10 @@ Ints = NDArray[np.int64]
 
 ROWS_MAX: Final = 5_000
 """About so many keys are looked at in one step."""
-_MARK = b"\x00forgotten"  # the key under which a partition keeps the time up to which parcels expired
+TALLIES_OPEN_MS: Final = 30 * DAY_MS
+"""How long after the parcels of a day have expired a late upload still counts for that day."""
+_LAST = [layout.SCAN_TYPES.index(name) for name in ("delivered", "returned")]
+MARK = b"\x00forgotten"  # the key under which a partition keeps the time up to which parcels expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Retention:
     under_way: int
     alerted: int
     observations: int
+
+    @property
+    def tallies(self) -> int:
+        """How long after its day a tally stays open: longer than any parcel is kept."""
+        return max(self.parcels, self.under_way, self.alerted) + TALLIES_OPEN_MS
 
     @staticmethod
     def of(settings: Settings) -> Retention:
@@ -54,11 +63,21 @@ class Retention:
 class Expiry:
     """Expires parcels and observations. For the thread that steps."""
 
-    def __init__(self, parcels: Store, histories: Store, retention: Retention, timers: TimerService) -> None:
+    def __init__(
+        self,
+        parcels: Store,
+        histories: Store,
+        retention: Retention,
+        timers: TimerService,
+        tallies: Tallies | None = None,
+    ) -> None:
         self.watermarks = Watermarks()
         self._parcels, self._histories = parcels, histories
         self._retention = retention
         self._timers = timers
+        self._tallies = tallies
+        if tallies is not None:
+            tallies.begun = self.tallied
         self._parcel_index = ExpiryIndex(parcels)
         self._bucket_index = ExpiryIndex(histories, DAY_MS)
         self._expired: dict[int, int] = {}
@@ -98,6 +117,12 @@ class Expiry:
             partitions, keys, np.maximum(ends, newest) + np.maximum(span, self._retention.observations)
         )
 
+    def tallied(self, partitions: Sequence[int], keys: Sequence[bytes], ends: Ints) -> None:
+        """Note bases of tallies that are new. ends: where their days end, epoch ms."""
+        newest = self.watermarks.newest
+        ends = np.minimum(ends, max(self._now_ms, newest) + DAY_MS) if newest or self._now_ms else ends
+        self._parcel_index.note(partitions, keys, ends + self._retention.tallies)
+
     # Expired state
 
     def expire_parcels(self, partitions: Iterable[int], until: int) -> int:
@@ -107,7 +132,10 @@ class Expiry:
         """
         for partition in partitions if until else ():
             if keys := self._parcel_index.take(partition, until, ROWS_MAX):
-                self._expire(partition, keys, until)
+                bases = [key for key in keys if key.startswith(BASE)]
+                if self._tallies is not None:
+                    self._tallies.close_days(partition, bases, until - self._retention.tallies)
+                self._expire(partition, [key for key in keys if not key.startswith(BASE)], until)
                 return len(keys)
         return 0
 
@@ -136,17 +164,19 @@ class Expiry:
         due = np.where(waits, np.maximum(due, until + DAY_MS), due)
         gone = np.flatnonzero(due <= until).tolist()
         stay = np.flatnonzero(due > until)
+        if self._tallies is not None:
+            self._tallies.forget(partition, heads[gone], [dossiers.tails[row] for row in gone])
         self._parcels.delete([partition] * len(gone), [keys[row] for row in gone])
         self._parcel_index.note([partition] * len(stay), [keys[row] for row in stay.tolist()], due[stay])
         if gone and until > self.expired_until(partition):
             self._expired[partition] = until
             mark = bytes([FORMAT]) + until.to_bytes(8, "little")
-            self._parcels.put([partition], [_MARK], [mark])
+            self._parcels.put([partition], [MARK], [mark])
 
     def expired_until(self, partition: int) -> int:
         """Event time up to which parcels of a partition have expired, epoch ms; 0: none has."""
         if partition not in self._expired:
-            (mark,) = self._parcels.get([partition], [_MARK])
+            (mark,) = self._parcels.get([partition], [MARK])
             self._expired[partition] = int.from_bytes(mark[1:], "little") if mark else 0
         return self._expired[partition]
 
@@ -168,3 +198,12 @@ def _newest(dossiers: Dossiers, rows: Ints, most: int) -> Ints:
     believed = at <= most
     np.maximum.at(newest, of[believed], at[believed])
     return newest
+
+
+def under_way(heads: NDArray[np.void], movements: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Which parcels have been scanned, and not yet at their end."""
+    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+    of = np.repeat(np.arange(len(heads)), heads["movements"])
+    scanned = np.bincount(of[layout.kinds_of(Scan, rows["kind"])], minlength=len(heads)) > 0
+    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
+    return np.asarray(scanned & ~ended)
