@@ -1,6 +1,6 @@
 """The expiry index: which keys may expire when, by hour of event time, kept in the store itself.
 
-One record lists keys that became due in the same hour and step, so a step adds a few records, however many keys it has.
+One record lists keys that one step noted for the same hour, so a step adds a few records, however many keys it has.
 Nothing of the index is held in memory, and keys that are due are found without looking at the others. The index is
 stored and published with the state: a worker that takes over a partition has it.
 """
@@ -41,10 +41,10 @@ class ExpiryIndex:
         """Note that keys may expire once event time reaches `due`, epoch ms. They are taken up to `grain_ms` later."""
         if not keys:
             return
-        numbers, hours = np.asarray(partitions, dtype=np.int64), due // self._grain_ms + 1
-        by = np.lexsort((hours, numbers))
-        numbers, hours = numbers[by], hours[by]
-        cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (hours[1:] != hours[:-1])) + 1
+        numbers, buckets = np.asarray(partitions, dtype=np.int64), due // self._grain_ms + 1
+        by = np.lexsort((buckets, numbers))
+        numbers, buckets = numbers[by], buckets[by]
+        cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (buckets[1:] != buckets[:-1])) + 1
         ends = sorted({0, *cuts.tolist(), *range(0, len(by), KEYS_MAX), len(by)})
         listed = [bytes((len(keys[i]),)) + keys[i] for i in by.tolist()]
         values = [bytes((FORMAT,)) + b"".join(listed[start:end]) for start, end in pairwise(ends)]
@@ -53,20 +53,20 @@ class ExpiryIndex:
             numbers[firsts].tolist(),
             # By content, so that it is the same record when the same input is read again.
             [
-                _hour(hour) + xxhash.xxh3_64_digest(value)
-                for hour, value in zip(hours[firsts].tolist(), values, strict=True)
+                _bucket(bucket) + xxhash.xxh3_64_digest(value)
+                for bucket, value in zip(buckets[firsts].tolist(), values, strict=True)
             ],
             values,
         )
 
     def take(self, partition: int, until: int, keys_max: int) -> list[bytes]:
         """Take out about `keys_max` keys of a partition that are due by `until`; an empty list: there are no more."""
-        hour = until // self._grain_ms
-        if self._empty.get(partition, -1) >= hour:
+        bucket = until // self._grain_ms
+        if self._empty.get(partition, -1) >= bucket:
             return []
-        records = self._store.scan(partition, self._after.get(partition, END), _RECORDS, before=_hour(hour + 1))
+        records = self._store.scan(partition, self._after.get(partition, END), _RECORDS, before=_bucket(bucket + 1))
         if not records:
-            self._empty[partition] = hour
+            self._empty[partition] = bucket
             return []
         sizes = accumulate(len(value) for _, value in records)
         enough = next((i for i, size in enumerate(sizes, 1) if size >= keys_max * _KEY_BYTES), len(records))
@@ -91,13 +91,13 @@ def split(key: bytes, value: bytes, partitions: Sequence[int]) -> list[tuple[int
         if partition >= 0:
             listed.setdefault(partition, []).append(bytes((len(each),)) + each)
     parts = [(partition, value[:1] + b"".join(keys)) for partition, keys in sorted(listed.items())]
-    return [(partition, key[:_HOUR_BYTES] + xxhash.xxh3_64_digest(part), part) for partition, part in parts]
+    return [(partition, key[:_BUCKET_BYTES] + xxhash.xxh3_64_digest(part), part) for partition, part in parts]
 
 
-_HOUR_BYTES = len(END) + 4
+_BUCKET_BYTES = len(END) + 4
 
 
-def _hour(number: int) -> bytes:
+def _bucket(number: int) -> bytes:
     return END + min(number, 2**32 - 1).to_bytes(4, "big")
 
 
