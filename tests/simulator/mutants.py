@@ -84,8 +84,8 @@ MUTANTS = (
            "        batch.put(_OFFSET, offset.to_bytes(8, 'big'))\n"
            "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
-           "deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not"
-           " be missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
+           "deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not"
+           " missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
            "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 50),
 )  # fmt: skip
 
