@@ -59,7 +59,7 @@ _COMMIT_BYTES = 16 * 1024 * 1024
 _STRAYS_MAX = 0.01  # share of parcels that may lie where no count of partitions would put them
 _TRANSACTION_MS = 60_000
 _LEADERS_S = 30.0
-_LOOK_EVERY_S = 10.0
+_LOOK_EVERY_S = 5.0
 
 Advance = Callable[[str, float, int], None]
 """Step, share done, rows."""
