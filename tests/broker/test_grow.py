@@ -26,7 +26,7 @@ from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore
 from streams.state.store import FIRST, whole
 from streams.state.tuning import Shared
-from streams.worker.grow import Growth
+from streams.worker.grow import GrowError, Growth
 from tests.broker.test_operators import ends, waybill
 from tests.growing import growing
 from tests.runs import Alerts, comparable, difference, open_alerts, run
@@ -168,6 +168,11 @@ def test_a_run_that_is_killed_at_any_phase_goes_on(fresh_kafka: str, tmp_path: P
     records = world(3, 120)
     parts = pieces(records, 5)
     prepare(fresh_kafka, tmp_path, parts)
+    settings = Settings(bootstrap_servers=fresh_kafka, group=GROUP, state_dir=tmp_path, session_timeout_ms=SESSION_MS)
+    stranger = settings.model_copy(update={"group": "waybill-stranger"})
+    with Growth(stranger, 6, say=print, advance=lambda *_: None) as growth, pytest.raises(GrowError) as told:
+        growth.look(alone=False)
+    assert "group waybill-stranger has committed nothing, but there is state of" in str(told.value)
     for phase, number, side in MOMENTS:
         done = growing(fresh_kafka, tmp_path, GROUP, 6, phase, str(number), side)
         assert done.returncode == -9, f"{phase} {number} {side}: {done.stderr}"
@@ -180,7 +185,6 @@ def test_a_run_that_is_killed_at_any_phase_goes_on(fresh_kafka: str, tmp_path: P
         if "producers may not know" in text:
             publish_to(fresh_kafka, 4, next(late, []))
 
-    settings = Settings(bootstrap_servers=fresh_kafka, group=GROUP, state_dir=tmp_path, session_timeout_ms=SESSION_MS)
     with Growth(settings, 6, say=say, advance=lambda *_: None) as growth:
         growth.run(growth.look(), 3)
     assert not [*late]
