@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
            "if self._unfinished:", "if False:"),
     Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
-           'note_of(self.path).write_text(why, encoding="utf-8")', "pass"),
+           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 150),
     Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_changes",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
