@@ -12,9 +12,15 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
+
+import typer
+
+from schemas.errors import WaybillError
+from streams.explain import explain
 
 
 def log_to_stderr(level: str, name: str, kind: Literal["text", "json"] = "text") -> None:
@@ -28,6 +34,19 @@ def log_to_stderr(level: str, name: str, kind: Literal["text", "json"] = "text")
         logging.root.handlers[0].addFilter(Folded())
         for foreign in ("faust", "mode", "asyncio", "aiohttp"):
             logging.getLogger(foreign).setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def last_word(level: str, name: str, kind: Literal["text", "json"]) -> Iterator[None]:
+    """Where the log is JSON, what a process ends of is a line of it, too; as text the command line says it."""
+    try:
+        yield
+    except Exception as error:
+        if kind == "text" or isinstance(error, typer.Exit | typer.Abort | typer.BadParameter):
+            raise
+        log_to_stderr(level, name, kind)
+        logging.getLogger(__name__).critical(explain(error))
+        raise typer.Exit(error.exit_code if isinstance(error, WaybillError) else 1) from error
 
 
 class Json(logging.Formatter):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from streams.cli.logs import log_to_stderr
+from streams.cli.logs import last_word, log_to_stderr
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
@@ -66,11 +66,16 @@ def worker(
         web_port=web_port, log_level=log_level, accept_lost_state=accept_lost_state or None,
     )  # fmt: skip
 
+    with last_word(settings.log_level, f"worker {settings.instance}", settings.log_format):
+        _work(settings, processes, config, assignments or [])
+
+
+def _work(settings: Settings, processes: int, config: Path | None, assignments: list[str]) -> None:
     from streams.ops.preflight import checked
 
     settings = checked(settings)
     if processes > 1:
-        raise typer.Exit(_supervise(processes, settings, config, assignments or []))
+        raise typer.Exit(_supervise(processes, settings, config, assignments))
 
     from streams.worker.instance import claimed
 
