@@ -51,9 +51,9 @@ class Recorded(Offline):
     def _keep(self, judged: Judged) -> None:
         super()._keep(judged)
         for emitted in judged.alerts:
-            self.messages[emitted.alert.alert_id].append(emitted.alert)
+            self.messages[emitted.record.alert_id].append(emitted.record)
         for shadowed in judged.shadows:
-            self.shadow_messages[shadowed.shadow.alert_id].append(shadowed.shadow)
+            self.shadow_messages[shadowed.record.alert_id].append(shadowed.record)
 
 
 def run(

@@ -136,9 +136,9 @@ class Offline:
 
     def _keep(self, judged: Judged) -> None:
         for emitted in judged.alerts:
-            self.alerts[emitted.key] = emitted.alert
+            self.alerts[emitted.key] = emitted.record
         for shadowed in judged.shadows:
-            self.shadows[shadowed.key] = shadowed.shadow
+            self.shadows[shadowed.key] = shadowed.record
         self.rejects += judged.rejects
         self.events += judged.events
         if self.keep_answers and judged.verdicts is not None:

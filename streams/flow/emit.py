@@ -8,14 +8,12 @@ alert is news.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, get_args
 
 import msgspec
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from rules import Catalogue, Rule, actions
@@ -28,21 +26,11 @@ from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import MOVEMENT, OPEN, WITHDRAWN
+from streams.flow.upsert import Upsert, Verdict, news
 
-_encode = msgspec.json.Encoder().encode
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
 _GOODS_CLASSES, _DIRECTIONS = (*layout.GOODS_CLASSES, None), (*layout.DIRECTIONS, None)
 _SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """One alert to publish: parcel key and alert, as bytes, and the alert itself for metrics."""
-
-    partition: int
-    key: bytes
-    value: bytes
-    alert: Alert
 
 
 def emit(
@@ -54,7 +42,7 @@ def emit(
     emit_from: int,
     published: Callable[[int], tuple[str, ...]],
     now_ms: int,
-) -> list[Emitted]:
+) -> list[Upsert[Alert]]:
     """The alerts whose content is news, marked as emitted in their dossiers. Of one that is withdrawn nothing is.
 
     gate: which alerts are not to open yet, and what the others may say, see `streams.flow.flood`. emit_from: index
@@ -64,40 +52,32 @@ def emit(
     heads = dossiers.heads
     opens = gate.tier >= emit_from
     due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] == OPEN)) & ~gate.deferred)
-    if len(due) == 0:
-        return []
-    evidence = verdicts.evidence(due)
-    answers = verdicts.answers[due].rows()
-    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
     full = gate.score == verdicts.score
-    out = []
-    for position, row in enumerate(due.tolist()):
-        i = int(verdicts.rows[row])
-        held = {} if full[row] else gate.counted(row, _yes(catalogue, answers[position]))
-        reasons, unknown = explained(catalogue, answers[position], evidence[position], held)
-        alert = _alert(
+
+    def alert(verdict: Verdict) -> Alert:
+        row = verdict.row
+        held = {} if full[row] else gate.counted(row, _yes(catalogue, verdict.answers))
+        reasons, unknown = explained(catalogue, verdict.answers, verdict.columns, held)
+        return _alert(
             dossiers,
-            i,
+            verdict.i,
             status="open" if opens[row] else "withdrawn",
             tier=_SHOWN_TIERS[max(int(gate.tier[row]) - 1, 0)],
             score=int(gate.score[row]),
             reasons=tuple(reasons),
             unknown=tuple(unknown),
-            # What rules that are held back would add comes upon the same facts, once they are released.
-            revision=2 * revisions[position] + int(full[row]),
+            revision=verdict.revision,
             catalogue=catalogue,
         )
-        content = xxhash.xxh3_64_intdigest(_encode(alert))
-        if content == int(heads["content"][i]):
-            continue
-        heads["content"][i] = content
-        heads["emitted"][i] = OPEN if opens[row] else WITHDRAWN
-        heads["sent"][i] = alert.score
-        dossiers.changed[i] = True
+
+    out = []
+    for verdict, said in news(dossiers, verdicts, due, alert, content="content", full=full):
+        i = verdict.i
+        heads["emitted"][i] = OPEN if opens[verdict.row] else WITHDRAWN
+        heads["sent"][i] = said.score
         persons = _persons(heads[i], published)
-        alert = msgspec.structs.replace(alert, detected_at=now_ms, sources=_sources(dossiers, i), **persons)
-        key = f"{alert.carrier_code}:{alert.waybill_no}".encode()
-        out.append(Emitted(dossiers.partitions[i], key, _encode(alert), alert))
+        said = msgspec.structs.replace(said, detected_at=now_ms, sources=_sources(dossiers, i), **persons)
+        out.append(Upsert.of(dossiers.partitions[i], said))
     return out
 
 

@@ -15,10 +15,11 @@ from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams.flow import layout
 from streams.flow.batches import untail
 from streams.flow.describe.terms import Term, term_of
-from streams.flow.fold.dossiers import BETWEEN_FACTS, Dossiers
+from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import Journeys
 from streams.flow.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
 from streams.flow.reference import EMPTY, Reference
+from streams.flow.revision import changes
 
 Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
@@ -78,9 +79,8 @@ def judge(
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
-    touched = np.full(len(rows), rule_set * BETWEEN_FACTS)  # other rules may decide fewer absences
-    if rule_set or joins(catalogue):  # what a set before this one counted must not be missed
-        touched += dossiers.touched(reference, rows)
+    counts = rule_set or joins(catalogue)  # what a set before this one counted must not be missed
+    touched = changes(dossiers, rows, reference if counts else EMPTY, rule_set)
     return Verdicts(rows, answers, points, tier, journeys.absent, journeys.due_at, touched, read, show)
 
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
-from schemas.apart import Notice
+from schemas.apart import Notice, Shadow
 from schemas.inputs import INPUT_TOPICS, MOVEMENTS, SHIPMENTS
-from schemas.records import Reject
+from schemas.records import Alert, Reject
 from schemas.rulesets import Held
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
 from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
-from streams.flow.emit import Emitted, emit
+from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
 from streams.flow.fold import dossiers, histories, parcels
 from streams.flow.fold.journey import ABSENCES
@@ -32,9 +32,10 @@ from streams.flow.judge import Verdicts, judge, tally
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
-from streams.flow.shadow import Shadowed, shadow
+from streams.flow.shadow import shadow
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
+from streams.flow.upsert import Upsert
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
@@ -46,8 +47,8 @@ class Judged:
 
     observations: list[tuple[int, bytes]] = field(default_factory=list)
     facts: list[tuple[int, bytes]] = field(default_factory=list)
-    alerts: list[Emitted] = field(default_factory=list)
-    shadows: list[Shadowed] = field(default_factory=list)
+    alerts: list[Upsert[Alert]] = field(default_factory=list)
+    shadows: list[Upsert[Shadow]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
     rejects: list[Reject] = field(default_factory=list)

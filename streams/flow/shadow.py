@@ -7,12 +7,10 @@ the dossier, the catalogue and the settings. `detected_at` takes no part in deci
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import polars as pl
-import xxhash
 
 from rules import SCORE_MAX, TIERS, Catalogue, tier_of
 from schemas.apart import Shadow
@@ -22,18 +20,7 @@ from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import HELD, OPEN, WITHDRAWN
-
-_encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Shadowed:
-    """One message of the shadow topic: parcel key and message, as bytes, and the message itself."""
-
-    partition: int
-    key: bytes
-    value: bytes
-    shadow: Shadow
+from streams.flow.upsert import Upsert, Verdict, news
 
 
 def shadow(
@@ -44,7 +31,7 @@ def shadow(
     gate: Gate,
     emit_from: int,
     now_ms: int,
-) -> list[Shadowed]:
+) -> list[Upsert[Shadow]]:
     """The messages whose content is news, marked as sent in their dossiers.
 
     gate: which alerts wait, and for which rules. emit_from: index into TIERS. now_ms: wall clock.
@@ -54,56 +41,38 @@ def shadow(
     if catalogue.shadow:
         holds |= verdicts.answers.select(pl.any_horizontal(catalogue.shadow).fill_null(False)).to_series().to_numpy()
     due = np.flatnonzero(holds | np.isin(heads["shadowed"][verdicts.rows], (OPEN, HELD)))
-    if len(due) == 0:
-        return []
-    evidence = verdicts.evidence(due)
-    answers = verdicts.answers[due].rows()
-    revisions = dossiers.revisions(verdicts.rows[due], verdicts.absent[due], verdicts.touched[due])
+    full = ~gate.deferred  # an alert that was held back comes out upon the same facts, and this message goes with it
+
+    def message(verdict: Verdict) -> Shadow:
+        held = gate.held if gate.deferred[verdict.row] else ()
+        return _said(dossiers.tails[verdict.i], catalogue, verdict, held=held, emit_from=emit_from)
+
     out = []
-    for position, row in enumerate(due.tolist()):
-        i = int(verdicts.rows[row])
-        waits = bool(gate.deferred[row])
-        said = _said(
-            dossiers.tails[i],
-            catalogue,
-            answers[position],
-            evidence[position],
-            held=gate.held if waits else (),
-            # An alert that was held back comes out upon the same facts, and this message goes with it.
-            revision=2 * revisions[position] + (not waits),
-            emit_from=emit_from,
-        )
-        content = xxhash.xxh3_64_intdigest(_encode(said))
-        if content == int(heads["shadow_content"][i]):
-            continue
-        heads["shadow_content"][i] = content
-        heads["shadowed"][i] = HELD if waits else OPEN if holds[row] else WITHDRAWN
-        dossiers.changed[i] = True
+    for verdict, said in news(dossiers, verdicts, due, message, content="shadow_content", full=full):
+        waits, apart = gate.deferred[verdict.row], holds[verdict.row]
+        heads["shadowed"][verdict.i] = HELD if waits else OPEN if apart else WITHDRAWN
         said = msgspec.structs.replace(said, detected_at=now_ms)
-        key = f"{said.carrier_code}:{said.waybill_no}".encode()
-        out.append(Shadowed(dossiers.partitions[i], key, _encode(said), said))
+        out.append(Upsert.of(dossiers.partitions[verdict.i], said))
     return out
 
 
 def _said(
     tail: bytes,
     catalogue: Catalogue,
-    answers: tuple[bool | None, ...],
-    columns: dict[str, object],
+    verdict: Verdict,
     *,
     held: Collection[str],
-    revision: int,
     emit_from: int,
 ) -> Shadow:
     _, carrier_code, waybill_no, *_ = untail(tail)
-    yes = [rule for rule, answer in zip(catalogue.rules, answers, strict=True) if answer]
+    yes = [rule for rule, answer in zip(catalogue.rules, verdict.answers, strict=True) if answer]
     apart = [rule for rule in yes if rule.mode == "shadow" or rule.id in held]
     total = sum(rule.points for rule in yes)
     score_with, score = (min(points, SCORE_MAX) for points in (total, total - sum(rule.points for rule in apart)))
     before, after = tier_of(score), tier_of(score_with)
     return Shadow(
         alert_id=alert_id(f"{carrier_code}:{waybill_no}"),
-        revision=revision,
+        revision=verdict.revision,
         status="open" if apart else "withdrawn",
         opens=before < emit_from <= after,
         rises=before < after,
@@ -111,7 +80,7 @@ def _said(
         score=score,
         tier_with=TIERS[after],
         score_with=score_with,
-        reasons=tuple(reason(rule, columns, rule.points) for rule in apart),
+        reasons=tuple(reason(rule, verdict.columns, rule.points) for rule in apart),
         held=tuple(rule.id for rule in apart if rule.id in held),
         carrier_code=carrier_code,
         waybill_no=waybill_no,

@@ -75,4 +75,5 @@ def link_of(
         rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
         before_revoke=before_revoke,
         after_assign=after_assign,
+        native=settings.native,
     )

@@ -16,11 +16,16 @@ import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from schemas.topics import SCANS, SHIPMENTS
+from streams import native
+from streams.flow.front.tables import fingerprint
 from streams.kafka.transport.grouping import Partition
 from streams.kafka.transport.poller import Poller
+from streams.native import Switch
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
+# With the native library, where it is there, and without it.
+SWITCHES: tuple[Switch, ...] = ("0",) if native.missing(fingerprint()) else ("0", "1")
 
 TOPICS = (SCANS, SHIPMENTS)
 PROTOCOLS: dict[str, dict[str, object]] = {
@@ -36,7 +41,7 @@ PROTOCOLS: dict[str, dict[str, object]] = {
 class Member(threading.Thread):
     """A member of the group, with a poller and a producer of its own."""
 
-    def __init__(self, servers: str, group: str, protocol: str) -> None:
+    def __init__(self, servers: str, group: str, protocol: str, switch: Switch) -> None:
         super().__init__(daemon=True)
         self.finished: list[bytes] = []  # values whose offsets were committed
         self.held: set[Partition] = set()
@@ -48,7 +53,7 @@ class Member(threading.Thread):
         self._in_hand: list[bytes] = []
         self._next: dict[Partition, int] = {}
         config = {"bootstrap.servers": servers, "group.id": group, **PROTOCOLS[protocol]}
-        self._poller = Poller(config, on_revoked=self._revoked, on_assigned=self._assigned)
+        self._poller = Poller(config, on_revoked=self._revoked, on_assigned=self._assigned, native=switch)
         self._producer = Producer(
             {"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex, "transaction.timeout.ms": 10_000}
         )
@@ -149,15 +154,16 @@ def stream(fresh_kafka: str) -> Iterator[Stream]:
         one.join()
 
 
+@pytest.mark.parametrize("switch", SWITCHES)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_record_is_finished_once_while_members_come_and_go(
-    fresh_kafka: str, stream: Stream, protocol: str
+    fresh_kafka: str, stream: Stream, protocol: str, switch: Switch
 ) -> None:
     group = f"waybill-poller-{uuid.uuid4().hex[:8]}"
     members: list[Member] = []
 
     def joined() -> Member:
-        members.append(Member(fresh_kafka, group, protocol))
+        members.append(Member(fresh_kafka, group, protocol, switch))
         members[-1].start()
         return members[-1]
 
@@ -190,7 +196,8 @@ def test_every_record_is_finished_once_while_members_come_and_go(
     assert first.assignments >= 3
 
 
-def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str, stream: Stream) -> None:
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str, stream: Stream, switch: Switch) -> None:
     stream.publish(100)
     stream.end.set()
     stream.run()
@@ -200,7 +207,9 @@ def test_what_was_taken_but_not_committed_is_lag(fresh_kafka: str, stream: Strea
         {"bootstrap.servers": fresh_kafka, "group.id": group, **PROTOCOLS["classic"]},
         on_revoked=lambda partitions, lost: held.clear(),
         on_assigned=held.update,
+        native=switch,
     )
+    assert (poller._direct is not None) == (switch == "1")
     poller.subscribe(TOPICS)
     until(lambda: poller.fetch(1_000, 0.05, 1) == [] and len(held) == 8)
     poller.release()

@@ -20,7 +20,7 @@ from rules.engine.folder import SHIPPED, rule_files
 from schemas import topics
 from schemas.rulesets import RuleSet, set_key
 from streams.files.driver import Offline
-from streams.flow.fold.dossiers import BETWEEN_FACTS
+from streams.flow.revision import BETWEEN_FACTS
 from streams.kafka import admin
 from streams.kafka.errors import MissingError
 from streams.rulesets.board import Board

@@ -55,7 +55,8 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
 
     def told(self) -> str:
         """The end of what each container has said."""
-        every = [each for service in ("kafka", "topics", "worker") for each in self.containers(service, ended=True)]
+        services = ("kafka", "topics", "worker", "tracer", "dispatcher")
+        every = [each for service in services for each in self.containers(service, ended=True)]
         return "\n\n".join(f"{each.name} ({each.status}):\n{said(each)[-6_000:]}" for each in every)
 
     def until(self, done: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas import topics
 from tests.containers.stack import Stack, page, said, slots
 from tests.runs import Alerts, open_alerts, run
 from tests.workers import Publisher, Reader, Stream, expect
@@ -63,6 +64,39 @@ def _scale_down(stack: Stack) -> None:
     stack.up(1)
     stack.until(lambda: len(stack.containers("worker")) == 1, "two were asked to go")
     stack.until_ready(1)
+
+
+def test_alerts_are_traced_and_become_clues_whoever_is_killed(stack: Stack) -> None:
+    records = world(33, 600)
+    wanted = open_alerts(run(records))
+    publish = Publisher(stack.servers)
+    publish(records[: len(records) // 2])
+    for service in ("tracer", "dispatcher"):
+        (one,) = stack.containers(service)  # up with the worker that is ready
+        assert one.attrs["HostConfig"]["ReadonlyRootfs"]
+        one.kill()
+        one.start()
+    publish(records[len(records) // 2 :])
+    alerts = _expect(stack, wanted)
+    alerts.close()
+    _until_told(stack, topics.TRACES, set(wanted), lambda record: record["alert_id"])
+    _until_told(stack, topics.CLUES, set(wanted), lambda record: record["clue_id"])
+    for service in ("tracer", "dispatcher"):
+        (one,) = stack.containers(service)
+        one.stop(timeout=30)
+        one.reload()
+        assert one.attrs["State"]["ExitCode"] != 137, f"{service} was asked to end and had to be killed"
+
+
+def _until_told(stack: Stack, topic: str, wanted: set[str], alert_of: Callable[[Any], str]) -> None:
+    """Read a topic until it has told of all alerts wanted."""
+    reader = Reader(stack.servers, topic=topic)
+
+    def told() -> bool:
+        return wanted <= {alert_of(json.loads(value)) for value in reader.values if value}
+
+    assert reader.until(told, 180), f"{topic} lacks {sorted(wanted)[:3]}\n\n{stack.told()}"
+    reader.close()
 
 
 def test_paused_removed_and_asked_to_stop(stack: Stack) -> None:

@@ -95,4 +95,4 @@ def test_every_value_of_every_enumeration(kind: str) -> None:
     for field, about in schema(kind)["properties"].items():
         for variant in about.get("anyOf", [about]):
             documents += [{**good, field: value} for value in variant.get("enum", ())]
-    assert agreed(kind, documents) == len(documents) > 10
+    assert agreed(kind, documents) == len(documents) > 0

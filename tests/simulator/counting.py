@@ -18,10 +18,10 @@ from schemas import topics
 from schemas.inputs import INPUT_TOPICS
 from schemas.records import Alert, Reject
 from streams.flow.batches import Batch
-from streams.flow.emit import Emitted
 from streams.flow.pipeline import Histories, Judged, Parcels
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers
+from streams.flow.upsert import Upsert
 from streams.state.format import FORMAT
 from streams.worker.worker import Worker
 
@@ -86,7 +86,7 @@ class CountingParcels:
         for (partition, key), row in changed.items():
             said = Said(key.decode(), row[0] + row[1], *row)
             verdict = cast(Alert, SimpleNamespace(tier="high", status="open"))
-            out.alerts.append(Emitted(partition, key, msgspec.json.encode(said), verdict))
+            out.alerts.append(Upsert(partition, key, msgspec.json.encode(said), verdict))
         self.store.put(
             [partition for partition, _ in changed],
             [key for _, key in changed],

@@ -58,21 +58,6 @@ class Dossiers:
     def observations(self) -> Rows:
         return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
 
-    def revisions(self, rows: Ints, absent: Ints, changes: Ints) -> list[int]:
-        """The revision of the verdict on each of these dossiers, of which so many absences are decided.
-
-        changes: what reference data and rule sets add.
-
-        It counts the facts that the dossier stands on: its events, and what its histories counted for each upload. An
-        absence that is decided comes between two facts, and one that a late event takes back goes with a fact more.
-        """
-        heads = self.heads[rows]
-        known = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
-        for position, row in enumerate(rows.tolist()):
-            if self.versions[row]:
-                known[position] += int(np.frombuffer(self.versions[row], dtype=VERSION)["known"].sum())
-        return [int(count) for count in known * BETWEEN_FACTS + absent + changes]
-
     def decided(self, rows: Ints, at: Ints) -> None:
         """Note the event time by which absences of these dossiers are decided; it never falls."""
         news = at != self.heads["decided_at"][rows]
@@ -99,9 +84,6 @@ class Dossiers:
             for row in rows
         ]
         store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
-
-
-BETWEEN_FACTS = 8  # more than there are absences
 
 
 def load(store: Store, number: Numbers) -> Dossiers:

@@ -18,6 +18,7 @@ from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka.transport.grouping import Partition
 from streams.kafka.transport.poller import Poller
+from streams.native import Switch
 
 
 class RebalanceError(WaybillError):
@@ -37,6 +38,7 @@ class Link:
     rebalance_timeout_s: float
     before_revoke: Callable[[bool], Awaitable[None]]  # commit what is in hand; True: too late for that
     after_assign: Callable[[set[Partition], int], None]  # bring the state, then `Consumer.release`
+    native: Switch = "0"  # whether records are taken by the native library, where it is there
 
 
 class _Forgetful(dict[TP, int | None]):
@@ -129,7 +131,9 @@ class Consumer(base.Consumer):
         """Join the group for these topics, once; the set of topics is fixed."""
         if self._poller is not None:
             return
-        self._poller = Poller(self.link.config, on_revoked=self._revoked, on_assigned=self._assigned)
+        self._poller = Poller(
+            self.link.config, on_revoked=self._revoked, on_assigned=self._assigned, native=self.link.native
+        )
         await self._on_thread(self._poller.subscribe, sorted(topics))
         self.add_future(self._poll())
 

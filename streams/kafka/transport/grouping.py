@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from confluent_kafka import KafkaError, Message
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
+from streams.kafka.direct import Event, Fetched
 from streams.kafka.errors import DENIED, said
 
 Partition = tuple[str, int]
@@ -26,15 +28,9 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
     """
     groups: defaultdict[Partition, list[Message]] = defaultdict(list)
     for message in messages:
-        error = message.error()
-        if error is not None:
+        if (error := message.error()) is not None:
             place = (str(message.topic() or ""), int(message.partition() or 0))
-            if error.code() == KafkaError._PARTITION_EOF:
-                ends[place] = message.offset() or 0
-            elif error.fatal() or error.code() in _FINAL:
-                raise FinalError(place, error)
-            else:
-                log.warning("kafka: %s", said(error))
+            note(place, message.offset() or 0, error, ends)
             continue
         groups[message.topic(), message.partition()].append(message)  # type: ignore[index]
     out = []
@@ -57,6 +53,28 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
                 )
                 start, size = end, 0
     return out
+
+
+def fetched(
+    found: Sequence[Fetched], events: Sequence[Event], generation: int, ends: dict[Partition, int]
+) -> list[Batch]:
+    """The same of what was fetched directly."""
+    for topic, partition, offset, code, text in events:
+        note((topic, partition), offset, KafkaError(code, text or None), ends)
+    return [
+        Batch(topic, partition, array("q", offsets), values, array("q", times), generation)
+        for topic, partition, offsets, times, values in found
+    ]
+
+
+def note(place: Partition, offset: int, error: KafkaError, ends: dict[Partition, int]) -> None:
+    """Heed what is said in the place of a record. Raises FinalError for what nobody can go on after."""
+    if error.code() == KafkaError._PARTITION_EOF:
+        ends[place] = offset
+    elif error.fatal() or error.code() in _FINAL:
+        raise FinalError(place, error)
+    else:
+        log.warning("kafka: %s", said(error))
 
 
 class FinalError(WaybillError):

@@ -17,10 +17,12 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
+from streams.kafka import direct
 from streams.kafka.config import polling
 from streams.kafka.errors import COORDINATOR_MOVES, FAILURES, ClientError, cause, said
 from streams.kafka.rights import denied, right_of
-from streams.kafka.transport.grouping import FinalError, Partition, batches
+from streams.kafka.transport.grouping import BATCH_BYTES_MAX, FinalError, Partition, batches, fetched
+from streams.native import Switch
 
 _Callback = Callable[[Client, list[TopicPartition]], None]
 log = logging.getLogger(__name__)
@@ -39,7 +41,9 @@ class Poller:
         *,
         on_revoked: Callable[[set[Partition], bool], None],
         on_assigned: Callable[[set[Partition]], None],
+        native: Switch = "0",
     ) -> None:
+        """native: whether records are taken by the native library, where it is there."""
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
         self._in_hand = False  # an assignment was announced and not taken back since
@@ -55,6 +59,8 @@ class Poller:
         self._incremental = config.get("group.protocol") == "consumer"
         self._config = config
         self._client = Client(polling(config), logger=log)
+        self._direct = direct.consumer(self._client, config, native)
+        self._forwarded_at = 0.0
 
     @property
     def starts(self) -> dict[Partition, int]:
@@ -79,21 +85,49 @@ class Poller:
         """What is there, grouped by (topic, partition), and nothing any more after `close`. Serves rebalances too."""
         if self._closing:
             return []
-        messages = self._client.consume(rows_max, timeout_s)
-        self._check_callbacks()
-        if self.assigned:
-            self.group_metadata = self._client.consumer_group_metadata()
         try:
-            found = batches(messages, generation, self._ends) if messages else []
+            if self._direct is None or not self.assigned:
+                found = self._consume(rows_max, timeout_s, generation)
+            else:
+                found = self._consume(_EVENTS_MAX, 0, generation) or self._take(rows_max, timeout_s, generation)
         except FinalError as final:
             raise self._ended(final) from None
         for batch in found:
             self._taken[batch.topic, batch.partition] = batch.offsets[-1] + 1
         return found
 
+    def _consume(self, rows_max: int, timeout_s: float, generation: int) -> list[Batch]:
+        """By confluent-kafka, which serves rebalances."""
+        messages = self._client.consume(rows_max, timeout_s)
+        self._check_callbacks()
+        if self.assigned:
+            self.group_metadata = self._client.consumer_group_metadata()
+        return batches(messages, generation, self._ends) if messages else []
+
+    def _take(self, rows_max: int, timeout_s: float, generation: int) -> list[Batch]:
+        """From the partitions themselves."""
+        if not self._in_hand:  # taken back meanwhile
+            return []
+        assert self._direct is not None
+        if time.monotonic() > self._forwarded_at + _FORWARD_S:
+            self._forward()
+        found, events = self._direct.fetch(rows_max, int(timeout_s * 1000), BATCH_BYTES_MAX)
+        return fetched(found, events, generation, self._ends)
+
+    def _forward(self) -> None:
+        """Let the records of all partitions come to `_take`.
+
+        Said again now and then: librdkafka undoes it when it has stopped to fetch a partition, and that may come after
+        the partition was assigned anew.
+        """
+        if self._direct is not None:
+            self._direct.forward(sorted(self.assigned))
+            self._forwarded_at = time.monotonic()
+
     def release(self) -> None:
         """Begin to read the partitions that were held since their assignment."""
         if self.assigned:
+            self._forward()
             self._client.resume([TopicPartition(*each) for each in self.assigned])
 
     def read_again(self) -> None:
@@ -150,6 +184,8 @@ class Poller:
             self._closing = True
             # An assignment that waits now librdkafka would serve after its end, and wait for ever with Python's lock.
             self._client.consume(1_000_000, 0)
+            if self._direct is not None:
+                self._direct.close()
         self._client.close()
         self._check_callbacks()
 
@@ -226,6 +262,7 @@ class Poller:
     def _hold(self, client: Client) -> None:
         if self.assigned:
             client.pause([TopicPartition(*each) for each in self.assigned])
+            self._forward()
 
     def _rewind(self, client: Client) -> None:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
@@ -276,6 +313,8 @@ class Poller:
 
 
 _COMMITTED_S = 30.0
+_FORWARD_S = 0.5
+_EVENTS_MAX = 100  # taken at once of what concerns the whole client
 _WATERMARKS_S = 10.0
 
 

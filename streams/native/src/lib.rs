@@ -4,8 +4,6 @@
 //! what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
 mod batch;
-#[cfg(feature = "python")]
-mod client;
 mod goods;
 mod identity;
 mod json;
@@ -20,5 +18,13 @@ mod shipments;
 mod tables;
 mod tokens;
 
+#[cfg(feature = "python")]
+mod clients;
+#[cfg(feature = "python")]
+mod fetch;
+#[cfg(feature = "python")]
+mod librdkafka;
+#[cfg(feature = "python")]
+mod produce;
 #[cfg(feature = "python")]
 mod python;

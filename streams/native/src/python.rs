@@ -3,10 +3,10 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
+use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
-use crate::client::Producer;
+use crate::clients::{PyFetcher, PyProducer, PyValues};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
 use crate::people;
@@ -15,7 +15,12 @@ use crate::shipments::{Describer, Read};
 use crate::tables;
 use crate::tokens::Tokens;
 
-type Values<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+/// Values as they were fetched here, or as Python has them.
+#[derive(FromPyObject)]
+enum Values<'py> {
+    Fetched(Bound<'py, PyValues>),
+    Objects(Vec<Option<Bound<'py, PyBytes>>>),
+}
 /// Rows (packed, as one bytearray), parcels, names as (row, name), and the numbers of the strange values.
 type Moved<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Vec<(usize, String)>, Vec<u32>);
 /// Rows, parcels, tails, and the numbers of the strange values.
@@ -27,7 +32,7 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{inspections, scans, PyDescriber, PyProducer};
+    use super::{inspections, scans, PyDescriber, PyFetcher, PyProducer, PyValues};
 
     use super::*;
 
@@ -142,36 +147,11 @@ impl PyDescriber {
     }
 }
 
-/// A producer of confluent-kafka's, to which records go without an object for each.
-#[pyclass(frozen, name = "Producer")]
-struct PyProducer {
-    producer: Producer,
-    _client: Py<PyAny>, // lives as long
-}
-
-#[pymethods]
-impl PyProducer {
-    /// library: where the client's librdkafka lies. name: what the client's begins with.
-    #[new]
-    fn new(client: Bound<'_, PyAny>, library: &str, name: &str) -> PyResult<Self> {
-        let producer = Producer::of(library, &client, name);
-        let producer = producer.ok_or_else(|| PyValueError::new_err("not a client that is known here"))?;
-        Ok(PyProducer { producer, _client: client.unbind() })
-    }
-
-    /// Queue keys with their values for a partition, in their order; how many were taken.
-    fn produce(&self, py: Python<'_>, topic: &str, partition: i32, changes: &Bound<'_, PyDict>) -> PyResult<usize> {
-        let held: Vec<(Bound<'_, PyBytes>, Option<Bound<'_, PyBytes>>)> =
-            changes.iter().map(|(key, value)| Ok((key.extract()?, value.extract()?))).collect::<PyResult<_>>()?;
-        let changes: Vec<_> =
-            held.iter().map(|(key, value)| (key.as_bytes(), value.as_ref().map(|value| value.as_bytes()))).collect();
-        py.detach(|| self.producer.produce(topic, partition, &changes))
-            .ok_or_else(|| PyValueError::new_err("topic: it cannot be written to"))
-    }
-}
-
 fn slices<'a>(values: &'a Values<'_>) -> Vec<Option<&'a [u8]>> {
-    values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect()
+    match values {
+        Values::Fetched(values) => values.get().values().iter().collect(),
+        Values::Objects(values) => values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect(),
+    }
 }
 
 fn moved(py: Python<'_>, found: Movements) -> PyResult<Moved<'_>> {

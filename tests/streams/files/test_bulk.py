@@ -19,6 +19,7 @@ from rules import load_catalogue
 from rules.engine.folder import SHIPPED
 from schemas import topics
 from schemas.apart import Shadow
+from schemas.inputs import INPUTS
 from schemas.records import Alert, Reject, encode
 from streams.cli import run
 from streams.files import bulk, shuffle
@@ -337,7 +338,8 @@ def test_a_kind_of_event_may_be_missing(folder: Path, tmp_path: Path, capsys: py
     put(tmp_path / "some", {"shipments": lines["shipments"]})
     assert run(["judge", "some", "--out", "some.ndjson", "--progress"]) == 0
     captured = capsys.readouterr()
-    assert "there were no scans and no inspections\n" in captured.out
+    lacking = " and ".join(f"no {each.stem}" for each in INPUTS if each.stem != "shipments")
+    assert f"there were {lacking}\n" in captured.out
     assert "judging" in captured.err
     found = read_alerts(tmp_path / "some.ndjson")
     assert len(found) > len(judged(folder))
@@ -374,7 +376,7 @@ def test_rules_and_settings_of_the_command_line_hold(
     ("arguments", "message"),
     [
         (["gone", "--out", "a.ndjson"], "gone: no such folder"),
-        (["empty", "--out", "a.ndjson"], "empty: no shipments, scans, inspections, reference here"),
+        (["empty", "--out", "a.ndjson"], f"empty: no {', '.join(each.stem for each in INPUTS)}, reference here"),
         (["full", "--out", "gone/a.ndjson"], "gone: no such folder"),
         (["full", "--out", "full"], "full: not a regular file"),
         (["full", "--out", "full/scans.ndjson"], "full/scans.ndjson: holds events to judge"),

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from schemas import topics
 from streams.files import reading, writing
 from streams.files.opening import FORMS, FilesError
-from streams.files.reading import find, read, unread
+from streams.files.reading import EVENTS, find, read, unread
 from streams.generate import generate, write
 from tests.packing import pack
 from tests.repetition import examples
@@ -328,7 +328,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(FilesError, match=r"file: not a folder$"):
         find(tmp_path / "file")
     with pytest.raises(
-        FilesError, match=r"no shipments, scans, inspections, reference here \(\.ndjson or .*\), but file$"
+        FilesError, match=rf"no {', '.join(EVENTS.values())}, reference here \(\.ndjson or .*\), but file$"
     ):
         find(tmp_path)
     for form in FORMS:

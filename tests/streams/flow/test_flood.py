@@ -44,7 +44,7 @@ class Capped(Recorded):
     def _keep(self, judged: Judged) -> None:
         super()._keep(judged)
         self.notices += judged.notices
-        self.sent += [(each.alert, self.flood.held) for each in judged.alerts]
+        self.sent += [(each.record, self.flood.held) for each in judged.alerts]
 
     def wait(self, ms: int) -> None:
         """Let the wall clock go on."""

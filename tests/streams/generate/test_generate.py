@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from stdnum.iso7064 import mod_11_2
 
-from schemas.records import Inspection, Scan, Shipment
+from schemas.inputs import INPUTS
 from schemas.reference import Reference
 from streams.generate import NotEmptyError, Plan, Traffic, generate, write
 from streams.generate.patterns import PATTERNS
@@ -57,7 +57,7 @@ def parcels(rows: dict[str, list[Row]]) -> dict[str, Row]:
 
 def test_every_line_is_valid_by_the_definition_of_its_record(tmp_path: Path, traffic: Traffic) -> None:
     summary = write(traffic, tmp_path / "out")
-    kinds = {"shipments": Shipment, "scans": Scan, "inspections": Inspection, "reference": Reference}
+    kinds = {**{each.stem: each.record for each in INPUTS}, "reference": Reference}
     for name, kind in kinds.items():
         decoder = msgspec.json.Decoder(kind)
         lines = (tmp_path / "out" / f"{name}.ndjson").read_bytes().splitlines()
@@ -306,14 +306,14 @@ def test_a_folder_in_use_is_refused_unless_forced(tmp_path: Path) -> None:
     write(generate(50, 1), tmp_path, form="parquet", force=True)
     write(generate(50, 1), tmp_path, force=True)
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"mine.txt", *(f"{n}.ndjson" for n in ("shipments", "scans", "inspections", "reference", "truth"))}
+    assert names == {"mine.txt", *(f"{n}.ndjson" for n in (*(each.stem for each in INPUTS), "reference", "truth"))}
 
 
 def test_parquet_holds_the_same_records(tmp_path: Path) -> None:
     traffic = generate(400, 2, chunk_parcels=150)
     write(traffic, tmp_path / "n")
     write(traffic, tmp_path / "p", form="parquet")
-    for name in ("shipments", "scans", "inspections", "reference"):
+    for name in (*(each.stem for each in INPUTS), "reference"):
         lines = [json.loads(line) for line in (tmp_path / "n" / f"{name}.ndjson").read_bytes().splitlines()]
         stored = pl.read_parquet(tmp_path / "p" / f"{name}.parquet").to_dicts()
         assert len(lines) == len(stored)

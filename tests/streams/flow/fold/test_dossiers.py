@@ -22,6 +22,7 @@ from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.movements import MOVEMENTS_MAX
 from streams.flow.fold.uploads import VERSIONS_MAX
 from streams.flow.layout import FACT, HEAD, KINDS, MOVEMENT, PHONE, SENDER, VERSION
+from streams.flow.revision import revisions
 from streams.settings import Settings
 from streams.state.store import MemoryStore
 from tests.worlds import HOUR, START, Crowd, Record, parcel_of
@@ -166,12 +167,12 @@ def test_a_repetition_changes_nothing(crowd: Crowd) -> None:
 def test_more_corrections_than_are_remembered(crowd: Crowd) -> None:
     """Whoever corrects a parcel a hundred times gets the newest judged, and no error; the revision rises on."""
     store = MemoryStore()
-    none, revisions = np.zeros(1, dtype=np.int64), []
+    none, found = np.zeros(1, dtype=np.int64), []
     for number in range(VERSIONS_MAX + 10):
         corrected = upload(crowd, f"{number:04d}", START + number)
         for touched in (step(store, [corrected]), step(store, [], facts((corrected, SENDER, 5, 1)))):
-            revisions += touched.revisions(none, none, none)
-    assert revisions == sorted(set(revisions))
+            found += revisions(touched, none, none, none, none == 0)
+    assert found == sorted(set(found))
     (value,) = store._values[0].values()
     head = np.frombuffer(value[: HEAD.itemsize], dtype=HEAD)[0]
     assert (int(head["versions"]), int(head["picked_up_at"])) == (VERSIONS_MAX, START + VERSIONS_MAX + 9)
@@ -210,8 +211,9 @@ def test_answers_of_a_superseded_upload_do_not_speak_for_the_new_one(crowd: Crow
         left.append(kept(store))
         assert int(touched.heads["sender_parcels_24h"][0]) == 1
         # Two uploads, and what the histories counted for each of them.
-        assert touched.revisions(np.array([0]), np.array([0]), np.array([0])) == [8 * (2 + 5 + 2)]
-        assert touched.revisions(np.array([0]), np.array([3]), np.array([70])) == [8 * (2 + 5 + 2) + 73]
+        count, (zero, three, seventy) = 2 + 5 + 2, np.array([[0], [3], [70]])
+        assert revisions(touched, zero, zero, zero, zero == 1) == [2 * 8 * count]
+        assert revisions(touched, zero, three, seventy, zero == 0) == [2 * (8 * count + 73) + 1]
     assert left[0] == left[1]
 
 
@@ -299,5 +301,5 @@ def test_nothing_gives_nothing() -> None:
     touched.save(store)
     assert len(touched.observations()) == len(store._values) == 0
     nothing = np.empty(0, dtype=np.int64)
-    assert touched.revisions(nothing, nothing, nothing) == []
+    assert revisions(touched, nothing, nothing, nothing, nothing == 0) == []
     assert len(KINDS) == HEAD["known"].shape[0]

@@ -1,0 +1,43 @@
+"""The revision of a verdict: a number that rises with everything that the verdict stands on.
+
+    revision = 2 * (8 * (facts + rule_set) + reference + absences) + full
+
+facts: events of the parcel, and what its histories counted for each upload that it had. They only grow.
+rule_set: number of the newest rule set known; 0 for rules of files. It weighs as much as a fact, since other rules may
+decide fewer absences.
+reference: number of the newest reference record that changes what is said of the parcel; see `Reference.touched`.
+absences: how many are decided. One that is decided comes between two facts; one that a late event takes back goes with
+a fact more.
+full: 0 while rules that are held back may add something upon the same facts, else 1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.flow.fold.dossiers import Dossiers
+from streams.flow.layout import VERSION
+from streams.flow.reference import Reference
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+BETWEEN_FACTS: Final = 8  # more than there are absences
+
+
+def changes(dossiers: Dossiers, rows: Ints, reference: Reference, rule_set: int) -> Ints:
+    """What rule sets and reference data add, for the dossiers at `rows`."""
+    return rule_set * BETWEEN_FACTS + dossiers.touched(reference, rows)
+
+
+def revisions(dossiers: Dossiers, rows: Ints, absences: Ints, changed: Ints, full: Mask) -> list[int]:
+    """The revision of the verdict on each of the dossiers at `rows`. changed: as of `changes`."""
+    heads = dossiers.heads[rows]
+    facts = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
+    for position, row in enumerate(rows.tolist()):
+        if dossiers.versions[row]:
+            facts[position] += int(np.frombuffer(dossiers.versions[row], dtype=VERSION)["known"].sum())
+    return [int(count) for count in 2 * (facts * BETWEEN_FACTS + changed + absences) + full]

@@ -1,0 +1,117 @@
+//! The clients of confluent-kafka as Python sees them here.
+
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::fetch::{Batch, Event, Fetcher, Values};
+use crate::librdkafka::Client;
+use crate::produce::produce;
+
+/// Topic, partition, offsets and times (both packed as 64-bit integers), and values.
+type PyBatch<'py> = (String, i32, Bound<'py, PyBytes>, Bound<'py, PyBytes>, PyValues);
+/// Topic, partition, offset, error code and text.
+type PyEvent = (String, i32, i64, i32, String);
+
+/// A producer, to which records go without an object for each.
+#[pyclass(frozen, name = "Producer")]
+pub struct PyProducer {
+    client: Client,
+    _object: Py<PyAny>, // lives as long
+}
+
+#[pymethods]
+impl PyProducer {
+    /// library: where the client's librdkafka lies. name: what the client's begins with.
+    #[new]
+    fn new(client: Bound<'_, PyAny>, library: &str, name: &str) -> PyResult<Self> {
+        Ok(PyProducer { client: found(library, &client, name)?, _object: client.unbind() })
+    }
+
+    /// Queue keys with their values for a partition, in their order; how many were taken.
+    fn produce(&self, py: Python<'_>, topic: &str, partition: i32, changes: &Bound<'_, PyDict>) -> PyResult<usize> {
+        let held: Vec<(Bound<'_, PyBytes>, Option<Bound<'_, PyBytes>>)> =
+            changes.iter().map(|(key, value)| Ok((key.extract()?, value.extract()?))).collect::<PyResult<_>>()?;
+        let changes: Vec<_> =
+            held.iter().map(|(key, value)| (key.as_bytes(), value.as_ref().map(|value| value.as_bytes()))).collect();
+        py.detach(|| produce(&self.client, topic, partition, &changes))
+            .ok_or_else(|| PyValueError::new_err("topic: it cannot be written to"))
+    }
+}
+
+/// A consumer, whose records come without an object for each.
+#[pyclass(frozen, name = "Fetcher")]
+pub struct PyFetcher {
+    fetcher: Fetcher,
+    _object: Py<PyAny>, // lives as long
+}
+
+#[pymethods]
+impl PyFetcher {
+    /// As of a producer.
+    #[new]
+    fn new(client: Bound<'_, PyAny>, library: &str, name: &str) -> PyResult<Self> {
+        Ok(PyFetcher { fetcher: Fetcher::new(found(library, &client, name)?), _object: client.unbind() })
+    }
+
+    /// Read these (topic, partition) here from now on.
+    fn forward(&self, py: Python<'_>, partitions: Vec<(String, i32)>) {
+        py.detach(|| self.fetcher.forward(&partitions));
+    }
+
+    /// What is there, or comes within the time: batches, and what is said in the place of records.
+    fn fetch<'py>(
+        &self,
+        py: Python<'py>,
+        rows_max: usize,
+        timeout_ms: i32,
+        bytes_max: usize,
+    ) -> (Vec<PyBatch<'py>>, Vec<PyEvent>) {
+        let fetched = py.detach(|| self.fetcher.fetch(rows_max, timeout_ms, bytes_max));
+        let batches = fetched.batches.into_iter().map(|batch| {
+            let Batch { topic, partition, offsets, timestamps, values } = batch;
+            (topic, partition, packed(py, &offsets), packed(py, &timestamps), PyValues(values))
+        });
+        let events = fetched.events.into_iter().map(|event| {
+            let Event { topic, partition, offset, code, text } = event;
+            (topic, partition, offset, code, text)
+        });
+        (batches.collect(), events.collect())
+    }
+
+    /// Let go of the consumer, before it is closed.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.fetcher.close());
+    }
+}
+
+/// Values of records, which become objects only when they are asked for.
+#[pyclass(frozen, sequence, name = "Values")]
+pub struct PyValues(Values);
+
+impl PyValues {
+    pub fn values(&self) -> &Values {
+        &self.0
+    }
+}
+
+#[pymethods]
+impl PyValues {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, number: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let value = self.0.get(number).ok_or_else(|| PyIndexError::new_err(number))?;
+        Ok(value.map(|value| PyBytes::new(py, value)))
+    }
+}
+
+fn found(library: &str, object: &Bound<'_, PyAny>, name: &str) -> PyResult<Client> {
+    Client::of(library, object, name).ok_or_else(|| PyValueError::new_err("not a client that is known here"))
+}
+
+fn packed<'py>(py: Python<'py>, numbers: &[i64]) -> Bound<'py, PyBytes> {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    PyBytes::new(py, &bytes)
+}

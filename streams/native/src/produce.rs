@@ -1,0 +1,44 @@
+//! Records to a topic, many at once.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, CString};
+use std::ptr::{null, null_mut};
+
+use crate::librdkafka::{Client, Message};
+
+const COPY: c_int = 0x2; // RD_KAFKA_MSG_F_COPY: the values are Python's
+
+/// A key and a value; no value deletes the key.
+pub type Change<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Queue these for a partition, in their order; how many were taken, all unless the queue is full.
+pub fn produce(client: &Client, topic: &str, partition: i32, changes: &[Change<'_>]) -> Option<usize> {
+    let name = CString::new(topic).ok()?;
+    let count = c_int::try_from(changes.len()).ok()?;
+    let mut messages: Vec<Message> = changes.iter().map(|(key, value)| message(key, *value)).collect();
+    let calls = &client.calls;
+    // SAFETY: the client lives, `messages` has `count` of them, and librdkafka copies what they point to.
+    unsafe {
+        let topic = (calls.topic_new)(client.handle, name.as_ptr(), null_mut());
+        if topic.is_null() {
+            return None;
+        }
+        let taken = (calls.produce_batch)(topic, partition, COPY, messages.as_mut_ptr(), count);
+        (calls.topic_destroy)(topic);
+        usize::try_from(taken).ok()
+    }
+}
+
+fn message(key: &[u8], value: Option<&[u8]>) -> Message {
+    Message {
+        error: 0,
+        topic: null_mut(),
+        partition: 0,
+        payload: value.map_or(null(), |value| value.as_ptr().cast()),
+        len: value.map_or(0, <[u8]>::len),
+        key: key.as_ptr().cast(),
+        key_len: key.len(),
+        offset: 0,
+        private: null_mut(),
+    }
+}
