@@ -36,7 +36,8 @@ SECOND_XRAY_LATE_MS: Final = 10 * MINUTE_MS
 INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
 RECORD_LATE_MS: Final = 24 * HOUR_MS
 UNMOVED_MS: Final = 48 * HOUR_MS
-DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS)
+PASS_LATE_MS: Final = MINUTE_MS
+DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS, PASS_LATE_MS)
 """No deadline comes sooner than so long after the event that it begins with."""
 
 
@@ -186,9 +187,19 @@ class Journeys:
         return pl.Series(np.bincount(self._of[which], minlength=len(self._heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
-        """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
+        """Departed scans with a doubtful result at or before them, and no pass since it, up to them.
+
+        Null until the pass before the first of them is missing; of a parcel that is partly known for good, for it may
+        be what was forgotten.
+        """
+        count = np.bincount(self._of[self._doubted], minlength=len(self._heads)).astype(np.int64)
+        known = (count == 0) | self._decided("doubtful_departures")
+        return _column(count, known)
+
+    @cached_property
+    def _doubted(self) -> NDArray[np.intp]:
+        """The rows of these scans, in order of dossier and time."""
         doubtful = self._inspected & (self._rows["result"] != _PASS)
-        out = np.zeros(len(self._heads), dtype=np.int64)
         if doubtful.any():
             concerned = np.zeros(len(self._heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
@@ -199,8 +210,8 @@ class Journeys:
             latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
             latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
-            out += np.bincount(of[left], minlength=len(out))
-        return _column(out, ~self._partly | (out == 0))  # the pass may be what was forgotten
+            return np.asarray(rows[left])
+        return np.empty(0, dtype=np.intp)
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
@@ -232,6 +243,13 @@ class Journeys:
         """Of a departure that no inspection preceded."""
         checked = self._first((self._kind == _OPEN_BOX) | (self._kind == _XRAY)) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
+
+    def passed_until(self) -> Ints:
+        """Of a departure with a doubt that no pass has settled."""
+        which = np.zeros(len(self._rows), dtype=np.bool_)
+        which[self._doubted] = True
+        left_at = self._first(which)
+        return _later(left_at, PASS_LATE_MS, unless=left_at == NEVER)
 
     def second_xray_until(self) -> Ints:
         """Of a delivery at home, from a priority origin, that no second X-ray preceded."""
@@ -310,6 +328,7 @@ def _time(times: Ints) -> pl.Series:
 
 _DEADLINES: Final[dict[str, Callable[[Journeys], Ints]]] = {
     "departed_uninspected": Journeys.uninspected_until,
+    "doubtful_departures": Journeys.passed_until,
     "second_xray_missing": Journeys.second_xray_until,
     "unregistered_24h": Journeys.unregistered_until,
     "unmoved_48h": Journeys.unmoved_until,
