@@ -78,6 +78,9 @@ class Trace(Record, frozen=True, kw_only=True):
     goods_name: Annotated[Text | None, _about("Goods as declared; digits and what may be a person's name masked.")] = (
         None
     )
+    goods_term: Annotated[Text | None, _about("Controlled term that the name holds or hints at, as lists have it.")] = (
+        None
+    )
     weight_g: Annotated[Count | None, _about("Weight at acceptance, grams.")] = None
     customer_type: Annotated[CustomerType | None, _about("Kind of sender.")] = None
     outlet_id: Id | None = None
@@ -116,14 +119,14 @@ class Tally(Record, frozen=True, kw_only=True):
     day: Annotated[Day, _about("Day of acceptance in China, YYYY-MM-DD.")]
     partition: Annotated[Count, _about("Partition whose parcels these are.")]
     parcels: Annotated[dict[CustomerType, Count], _about("Parcels by kind of sender.")]
-    duties: Annotated[dict[Duty, DutyCount], _about("By duty, due and done; a duty nobody can judge is absent.")]
-    formal_open_box: Annotated[Count, _about("Open-box checks shorter than 3 s.")] = 0
+    duties: Annotated[dict[Duty, DutyCount], _about("By duty, due and done; a duty that is due for none is absent.")]
+    formal_open_box: Annotated[Count, _about("Parcels with an open-box check shorter than 3 s.")] = 0
     powder_liquid: Annotated[Count, _about("Parcels of powder or liquid.")] = 0
     priority_lane: Annotated[Count, _about("Parcels to priority destinations.")] = 0
-    ghost: Annotated[Count, _about("Shipment records without any movement.")] = 0
-    too_fast: Annotated[Count, _about("Parcels registered too fast to be real.")] = 0
-    late_upload: Annotated[Count, _about("Shipment records uploaded more than an hour after acceptance.")] = 0
-    alerts: Annotated[dict[Tier, Count], _about("Open alerts by tier.")]
+    ghost: Annotated[Count, _about("Parcels found unmoved 48 h after acceptance, while a rule asks for it.")] = 0
+    too_fast: Annotated[Count, _about("Parcels delivered in another province within 12 h.")] = 0
+    late_upload: Annotated[Count, _about("Parcels whose record that stands came more than 1 h after acceptance.")] = 0
+    alerts: Annotated[dict[Tier, Count], _about("Parcels with an open alert, by tier.")]
 
     @property
     def key(self) -> str:

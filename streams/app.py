@@ -20,6 +20,7 @@ from streams.settings import Settings
 from streams.worker.expire import forget
 from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
+from streams.worker.tallies import publish
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (*INPUT_TOPICS, topics.FACTS)
@@ -68,6 +69,11 @@ def build(settings: Settings) -> App:
     async def timers() -> None:
         """Judge parcels of which something is missing when its time is over, also where no more events come."""
         await pass_time(worker, worker.broker.ends, app.consumer.positions)
+
+    @app.task
+    async def tallies() -> None:
+        """Publish the tallies that have changed."""
+        await publish(worker)
 
     return app
 

@@ -59,6 +59,8 @@ class Metrics:
         self.waiting = self._gauge("waiting_parcels", "Parcels that wait for what may turn out to be missing.")
         self.overdue = self._counter("overdue_parcels", "Parcels judged because a deadline has passed.")
 
+        self.tallies = self._counter("tallies", "Tallies published.")
+
         # The commit
         self.epoch_seconds = self._histogram(
             "epoch_seconds", "From the first fetch of an epoch to its commit.", COMMIT_BUCKETS
@@ -75,9 +77,7 @@ class Metrics:
         # Reference data
         self.reference_records = self._gauge("reference_records", "Reference records in force.", "kind")
         self.reference_silent = self._gauge(
-            "reference_silent",
-            "1: every record of this kind was refused; rules that read it do not know.",
-            "kind",
+            "reference_silent", "1: every record of this kind was refused; rules that read it do not know.", "kind"
         )
         self.sweeps = self._counter("sweeps", "Sweeps of a partition that came to their end.")
         self.swept_parcels = self._counter("swept_parcels", "Kept parcels that sweeps have gone through.")

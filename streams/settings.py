@@ -175,6 +175,10 @@ class Settings(BaseSettings):
         2.0, ge=0, le=600, description="What is sent within so long is read before anything is found missing (seconds)."
     )
 
+    tally_every_s: float = Field(
+        60.0, ge=0, description="A tally that has changed is published so often at most; 0: none are kept (seconds)."
+    )
+
     # State
     state_dir: HomePath = Field(
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),

@@ -13,7 +13,7 @@ from rules import Catalogue, load_catalogue
 from schemas.apart import Shadow
 from schemas.records import Alert
 from streams.files.driver import Offline
-from streams.flow.pipeline import Judged
+from streams.flow.judged import Judged
 from streams.settings import Settings
 from tests.worlds import DAY, HOME, START, Record, shuffled
 

@@ -28,6 +28,7 @@ from schemas import topics
 from schemas.records import Alert, Reject, encode
 from streams.files.driver import TOPIC_OF
 from tests.runs import Alerts, comparable, difference
+from tests.tallies import published_values, recount
 from tests.waiting import PATIENCE_S
 from tests.worlds import HOME, Record
 
@@ -105,6 +106,7 @@ class Worker(AbstractContextManager["Worker"]):
             "transaction_timeout_ms": 3_000,
             "web_port": 0,
             "idle_partition_s": 1,
+            "tally_every_s": 0.5,
             "flood_share_max": 0,  # crowded worlds have alerts as other places have parcels
             "home_adcodes": ",".join(HOME),
             **settings,
@@ -276,3 +278,17 @@ def expect(servers: str, wanted: Alerts, *workers: Worker) -> Reader:
         told = "\n\n".join(worker.told() for worker in workers)
         raise AssertionError(f"{difference(reader.open(), wanted)}\n\n{told}")
     return reader
+
+
+def expect_tallies(servers: str, records: Iterable[Record], wanted: Alerts, worker: Worker) -> None:
+    """Read the tallies until they are those of a recount. wanted: the open alerts of these records."""
+    reader, counts = Reader(servers, topic=topics.TALLIES), recount(records, wanted.values())
+    if not reader.until(lambda: published_values(reader.values) == counts):
+        found = published_values(reader.values)
+        differ = [
+            f"{place}: {found.get(place)}, wanted {counts.get(place)}"
+            for place in sorted(found.keys() | counts.keys())
+            if found.get(place) != counts.get(place)
+        ]
+        raise AssertionError("\n".join(["tallies differ", *differ[:5], worker.told()]))
+    reader.close()

@@ -61,13 +61,11 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     yield _rules(
         "嫌疑规则，最可疑者在前" if zh else "Rules of suspicion, the most doubtful first", suspicion.rules, lang
     )
-    if suspicion.by_budget:
+    if answered := {name: curve for name, curve in suspicion.by_budget.items() if any(curve.values())}:
         yield Table(
             "容量内命中率" if zh else "Precision within capacity",
             ("派出所", "½", "1", "2 ×") if zh else ("station", "½", "1", "2 × capacity"),
-            tuple(
-                (name, *(mean(each, lang) for each in curve.values())) for name, curve in suspicion.by_budget.items()
-            ),
+            tuple((name, *(mean(each, lang) for each in curve.values())) for name, curve in answered.items()),
         )
     compliance = found.compliance
     target = f"{percent(compliance.target)}"
@@ -167,7 +165,7 @@ def _provinces(found: Measures, lang: Language) -> Table:
         ),
         f"少于 30 的不显示；{hidden} 个省份因此未列。≠：与其余各省明显不同（Benjamini–Hochberg，10 %）。"
         if zh
-        else f"Fewer than 30 are not shown; {hidden} provinces are left out for that. ≠: not as in the other provinces "
+        else f"Fewer than 30 are not shown, which leaves out {hidden} of the provinces. ≠: not as in the others "
         "(Benjamini–Hochberg at 10 %).",
     )
 

@@ -15,6 +15,7 @@ from streams.flow.decode import Limits, decode
 from streams.flow.describe.goods import describe_goods
 from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.people import mobiles
+from streams.flow.describe.terms import term_of
 from streams.flow.describe.text import nfkc
 from streams.flow.describe.tokens import Tokeniser
 
@@ -126,10 +127,12 @@ def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
         "device_tokens": tokens.tokens("device", [each.device_id or None for each in shipments]),
         "courier_tokens": tokens.tokens("courier", couriers),
     }
-    classes = describe_goods(texts("goods_name"), texts("goods_form"))["goods_class"].to_list()
-    for row, goods_class in enumerate(classes):
+    goods = describe_goods(texts("goods_name"), texts("goods_form"))
+    for row, (goods_class, ref) in enumerate(goods.select("goods_class", "goods_term").iter_rows()):
+        term = term_of(ref)
         yield {
             "goods_class": goods_class,
+            "goods_term": None if term is None else term.name,
             **{name: tokens.published(int(column[row])) for name, column in columns.items()},
         }
 

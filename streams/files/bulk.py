@@ -39,7 +39,8 @@ from streams.flow.fold import histories
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import END
 from streams.flow.fold.parcels import fold
-from streams.flow.pipeline import Judged, Parcels
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Parcels
 from streams.flow.reference import EMPTY, Reference
 from streams.settings import Settings
 from streams.state.store import MemoryStore

@@ -18,7 +18,9 @@ from schemas.reference import Courier, Enterprise, Machine, Outlet
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
-from streams.flow.pipeline import Histories, Judged, Parcels, refused
+from streams.flow.fold.tallies import Published
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Histories, Parcels, refused
 from streams.flow.rejudge import Sweeper
 from streams.flow.time.expiry import Retention
 from streams.flow.time.timers import ReadProgress
@@ -45,10 +47,11 @@ class Offline:
         co_located: Iterable[int] = (),
         now_ms: int = 0,
         kept: Retention | None = None,
+        tally_ms: int = 0,
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
         now_ms: the clock, which a caller that plays a stream moves on between two calls; 0: nothing falls due by it.
-        kept: how long what is known is kept, see `forget`; None: for ever.
+        kept: how long what is known is kept, see `forget`; None: for ever. tally_ms: 0: parcels are not counted.
         """
         self.alerts: dict[bytes, Alert] = {}
         self.shadows: dict[bytes, Shadow] = {}
@@ -71,6 +74,7 @@ class Offline:
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
             kept=kept,
+            tally_ms=tally_ms,
         )
         self._parcels.co_located = frozenset(co_located)
         self._reference = self._parcels.reference_reader()
@@ -124,6 +128,10 @@ class Offline:
                 while rows := step(partitions, until):
                     looked += rows
         return looked
+
+    def tallies(self) -> list[Published]:
+        """Every tally that has changed since the last call."""
+        return [] if self._parcels.tallies is None else self._parcels.tallies.flush()
 
     @property
     def stores(self) -> tuple[MemoryStore, MemoryStore]:

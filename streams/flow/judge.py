@@ -18,7 +18,7 @@ from streams.flow.describe.terms import Term, term_of
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import Journeys
 from streams.flow.layout import FACT_COLUMNS, FLAGS, HOUR_MS, SENDER
-from streams.flow.reference import EMPTY, Reference
+from streams.flow.reference import EMPTY, Joined, Reference
 from streams.flow.revision import changes
 
 Rows = NDArray[np.void]
@@ -36,6 +36,8 @@ class Verdicts:
     absent: NDArray[np.int64]  # how many absences are decided
     due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
     touched: NDArray[np.int64]  # what reference data and rule sets add to the revision
+    journeys: Journeys
+    joined: Joined  # columns of reference data
     read: pl.DataFrame  # the columns that rules read
     show: Callable[[NDArray[np.int64]], pl.DataFrame]  # those that are evidence alone, for few: most are never asked
 
@@ -53,15 +55,17 @@ def judge(
     *,
     home: tuple[str, ...],
     rule_set: int = 0,
+    tallied: bool = False,
 ) -> Verdicts:
     """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference.
 
     event_time: how far event time has come for each dossier, epoch ms; what is decided by it is noted in the dossier.
     home: prefixes of the deployment's home places. rule_set: number of the newest set known, 0 for rules of files.
+    tallied: parcels are counted too, so that their journeys and reference data matter whatever rules read.
     """
     heads = dossiers.heads
     # Without a rule that asks for it, where a parcel is matters to what was sent about it, and to no other.
-    asked = bool(catalogue.columns & _JOURNEY)
+    asked = tallied or bool(catalogue.columns & _JOURNEY)
     sent = (heads["emitted"] != 0) | (heads["shadowed"] != 0)
     due = dossiers.judge | (dossiers.moved & (asked | sent | (heads["present"] == 0)))
     rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
@@ -69,22 +73,27 @@ def judge(
     movements = [dossiers.movements[row] for row in rows.tolist()]
     judged, now = heads[rows], event_time[rows]
     journeys = Journeys(judged, movements, now, home=home, wanted=catalogue.columns)
-    read = columns(judged, tails, journeys, catalogue.reads, reference)
+    joined = reference.columns(judged) if tallied or catalogue.reads & _JOINED else {}
+    read = columns(judged, tails, journeys, catalogue.reads, joined)
 
     def show(at: NDArray[np.int64]) -> pl.DataFrame:
         few = at.tolist()
         part = Journeys(judged[at], [movements[i] for i in few], now[at], home=home, wanted=catalogue.columns)
-        return columns(judged[at], [tails[i] for i in few], part, catalogue.columns - catalogue.reads, reference)
+        wanted = catalogue.columns - catalogue.reads
+        again = reference.columns(judged[at]) if wanted & _JOINED else {}
+        return columns(judged[at], [tails[i] for i in few], part, wanted, again)
 
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
     counts = rule_set or joins(catalogue)  # what a set before this one counted must not be missed
     touched = changes(dossiers, rows, reference if counts else EMPTY, rule_set)
-    return Verdicts(rows, answers, points, tier, journeys.absent, journeys.due_at, touched, read, show)
+    return Verdicts(
+        rows, answers, points, tier, journeys.absent, journeys.due_at, touched, journeys, joined, read, show
+    )
 
 
-def tally(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
+def count_answers(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
     """How often each rule said yes, no and unknown, by rule, mode and answer; nothing where it did not."""
     counts: Counter[tuple[str, str, str]] = Counter()
     if answers.is_empty():
@@ -103,11 +112,10 @@ def joins(catalogue: Catalogue) -> bool:
 
 
 def columns(
-    heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], reference: Reference = EMPTY
+    heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], joined: Joined
 ) -> pl.DataFrame:
-    """The documented columns named in `wanted`, of HEAD rows, their tails and their journeys."""
+    """The documented columns named in `wanted`, of HEAD rows, their tails, their journeys and reference data."""
     strings = [untail(tail) for tail in tails] if wanted & _TAIL.keys() else []
-    joined = reference.columns(heads) if wanted & _JOINED else {}
     lacking = None if journeys.present.all() else pl.Series(~journeys.present)
     out = []
     for name in COLUMNS:

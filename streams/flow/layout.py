@@ -208,6 +208,9 @@ HEAD = np.dtype(
         ("shadowed", "u1"),  # of the shadow topic 0: nothing, 1: open, 2: withdrawn, 3: an alert is held back
         ("shadow_content", "<u8"),  # hash of what was last sent there
         ("decided_at", "<i8"),  # event time by which absences were decided, epoch ms; 0: none was; or PARTLY_KNOWN
+        ("tallied", "<u4"),  # what the tallies count of it, bits of `fold.duties.COUNTED`; 0: nothing
+        ("tallied_day", "<u4"),  # where they do: day in China, from 1970
+        ("tallied_outlet", "<u8"),
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f8"),

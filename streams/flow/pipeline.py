@@ -6,68 +6,39 @@ differs.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules import TIERS, Catalogue
 from schemas import topics
-from schemas.apart import Notice, Shadow
 from schemas.inputs import INPUT_TOPICS, MOVEMENTS, SHIPMENTS
-from schemas.records import Alert, Reject
+from schemas.records import Reject
 from schemas.rulesets import Held
 from streams.flow import layout
-from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack, untail
+from streams.flow.batches import Answers, Batch, Movements, Uploads, pack, unpack
 from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
 from streams.flow.fold import dossiers, histories, parcels
+from streams.flow.fold.duties import counted
 from streams.flow.fold.journey import ABSENCES
+from streams.flow.fold.tallies import Tallies
 from streams.flow.front.reader import Front
-from streams.flow.judge import Verdicts, judge, tally
+from streams.flow.judge import Verdicts, count_answers, judge
+from streams.flow.judged import Judged
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import shadow
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
-from streams.flow.upsert import Upsert
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
-
-
-@dataclass(slots=True)
-class Judged:
-    """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
-
-    observations: list[tuple[int, bytes]] = field(default_factory=list)
-    facts: list[tuple[int, bytes]] = field(default_factory=list)
-    alerts: list[Upsert[Alert]] = field(default_factory=list)
-    shadows: list[Upsert[Shadow]] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
-    rejects: list[Reject] = field(default_factory=list)
-    verdicts: Verdicts | None = None
-    events: Counter[str] = field(default_factory=Counter)
-    touched: dossiers.Dossiers | None = None
-    strange: int = 0  # events that the native front end, where it is used, left to Python
-    due: int = 0  # parcels that were judged because the watermark has passed a deadline
-    behind: bool = False  # of such parcels there are more
-
-    def named_answers(self) -> dict[str, dict[str, bool | None]]:
-        """The answers of this step by parcel, for those who ask about rules rather than alerts."""
-        if self.verdicts is None or self.touched is None:
-            return {}
-        tails = (untail(self.touched.tails[row]) for row in self.verdicts.rows.tolist())
-        return {
-            f"{carrier}:{number}": row
-            for (_, carrier, number, *_), row in zip(tails, self.verdicts.answers.to_dicts(), strict=True)
-        }
 
 
 class Parcels:
@@ -86,13 +57,16 @@ class Parcels:
         flood: Flood | None = None,
         kept: Retention | None = None,
         settle_ms: int = 0,
+        tally_ms: int = 0,
     ) -> None:
         """flood: holds back rules that open far too many alerts; None: every alert goes out.
         kept: how long what is known is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
+        tally_ms: how often a tally is published at most; 0: parcels are not counted.
         """
         self.store = store
         self.catalogue = catalogue
-        self._describer = describer
+        self.tallies = Tallies(store, every_ms=tally_ms) if tally_ms else None
+        self._describer = self._counting(describer)
         self._histories = histories
         self.co_located: frozenset[int] = frozenset()
         """Partitions whose histories are at hand, to be asked in the step itself. Without them the answer takes two
@@ -104,7 +78,7 @@ class Parcels:
         self.timers = TimerService(settle_ms)
         self.expiry: Expiry | None = None
         if kept is not None and histories is not None:
-            self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers)
+            self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers, self.tallies)
         self._limits = Limits(bytes_max=event_bytes_max)
         self.front = Front(describer, self._limits)
         self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
@@ -121,8 +95,12 @@ class Parcels:
     def adopt(self, catalogue: Catalogue, rule_set: int) -> None:
         """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
         self.catalogue, self.rule_set = catalogue, rule_set
-        self._describer = self._describer.reading(catalogue.columns)
+        self._describer = self._counting(self._describer.reading(catalogue.columns))
         self.front = Front(self._describer, self._limits)
+
+    def _counting(self, describer: Describer) -> Describer:
+        """With what tallies look up, whatever rules read."""
+        return describer if self.tallies is None else replace(describer, joins=True)
 
     @property
     def held(self) -> tuple[Held, ...]:
@@ -136,7 +114,7 @@ class Parcels:
 
     @property
     def joins(self) -> bool:
-        """Whether reference data are looked up for the rules in force."""
+        """Whether reference data are looked up, for the rules in force or for tallies."""
         return self._describer.joins
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
@@ -201,6 +179,20 @@ class Parcels:
         self.timers.close()
         if self.expiry is not None:
             self.expiry.close()
+        if self.tallies is not None:
+            self.tallies.close()
+
+    def restore(
+        self, number: int, pieces: Iterable[Sequence[tuple[bytes, bytes]]], cancelled: Callable[[], bool]
+    ) -> PartitionTimers:
+        """What is held in memory of the parcels of a partition, from their stored values, some thousands at a time."""
+        if self.tallies is None:
+            return self.restore_timers(pieces, cancelled)
+        counted = self.tallies.restored(number, pieces)
+        timers = self.restore_timers(counted, cancelled)
+        while not cancelled() and next(counted, None):
+            pass
+        return timers
 
     def restore_timers(
         self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], cancelled: Callable[[], bool]
@@ -253,6 +245,8 @@ class Parcels:
         """
         undecided = np.zeros(len(touched.parcels), dtype=np.int64)
         verdicts = self.conclude(touched, out, now_ms, undecided if event_time is None else event_time)
+        if self.tallies is not None:
+            self._count(self.tallies, touched, verdicts)
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.timers.set(
@@ -262,6 +256,12 @@ class Parcels:
             late,
         )
 
+    def _count(self, tallies: Tallies, touched: dossiers.Dossiers, verdicts: Verdicts) -> None:
+        """Have these dossiers count for what they say now."""
+        rows, heads = verdicts.rows, verdicts.journeys.heads
+        bits = counted(verdicts.journeys, verdicts.joined, touched.heads["emitted"][rows], touched.heads["sent"][rows])
+        tallies.count(touched, rows, bits, heads["picked_up_at"], heads["outlet"])
+
     def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
         """Judge these dossiers and put what is news into `out`: alerts, and what the shadow topic is to know.
 
@@ -269,7 +269,7 @@ class Parcels:
         """
         out.touched = touched
         out.verdicts = verdicts = self.judge(touched, event_time)
-        out.answers = tally(verdicts.answers, self.catalogue)
+        out.answers = count_answers(verdicts.answers, self.catalogue)
         gate = Gate.open(verdicts)
         if self._flood is not None:
             gate = self._flood.gate(touched, verdicts, self.catalogue, now_ms)
@@ -296,7 +296,10 @@ class Parcels:
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
         """The verdicts on these dossiers, `event_time` as above."""
         home = self._describer.home_adcodes
-        return judge(touched, self.catalogue, self.reference, event_time, home=home, rule_set=self.rule_set)
+        return judge(
+            touched, self.catalogue, self.reference, event_time,
+            home=home, rule_set=self.rule_set, tallied=self.tallies is not None,
+        )  # fmt: skip
 
 
 class Histories:

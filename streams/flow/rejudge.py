@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from schemas.records import Reject
 from streams.flow.judge import joins
-from streams.flow.pipeline import Judged, Parcels
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Parcels
 from streams.state.format import FORMAT
 from streams.state.store import FIRST
 
@@ -83,7 +84,8 @@ class Sweeper:
         since = int.from_bytes(mark[1:9], "little") if mark else 0
         rules = self._fingerprint()
         other = self._rules and rules != ((mark or b"")[9:] or _OF_FILES)
-        changed = other or (reference.changed > since and joins(self._parcels.catalogue))
+        read = self._parcels.tallies is not None or joins(self._parcels.catalogue)
+        changed = other or (reference.changed > since and read)
         rejected = partition == _REJECTS_IN and any(reject.offset >= since for reject in self.rejects)
         return _Run(since, reference.end, rules, other) if changed or rejected else None
 

@@ -16,8 +16,8 @@ from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key
 from streams.kafka.cluster import Cluster
 from streams.kafka.config import pusher
 from streams.kafka.errors import ClientError
+from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import Sender, TransactionError, Transactions
-from streams.kafka.reader import Reader
 from streams.rulesets.reading import Sets
 from streams.settings import KafkaProperty
 
@@ -78,15 +78,10 @@ class Board:
         names = Cluster(self._config()).group(self.group).names
         return {name.removeprefix(f"{self.group}-") for name in names}
 
-    def _read(self, topic: str) -> Iterator[tuple[bytes | None, bytes | None]]:
-        """Every committed record of a topic of one partition, key and value."""
-        Cluster(self._config()).topic(topic)
-        with Reader(self._config()) as reader:
-            reader.assign({(topic, 0): reader.bounds(topic, 0)[0]})
-            for piece in reader.to_end():
-                for message in piece.records:
-                    key = message.key()
-                    yield key.encode() if isinstance(key, str) else key, message.value()
+    def _read(self, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
+        """Every committed record of a topic, key and value."""
+        with LogReader(self.servers, [topic], client=self.client) as reader:
+            yield from ((entry.key, entry.value) for entry in reader.to_end())
 
     def _config(self) -> dict[str, KafkaProperty]:
         return {**self.client, "bootstrap.servers": self.servers}

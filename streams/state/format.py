@@ -2,5 +2,5 @@
 
 from typing import Final
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 """Raise it with every change of a layout in `streams.flow.layout`. A reader refuses another version."""

@@ -11,7 +11,8 @@ from schemas import topics
 from schemas.inputs import INPUT_TOPICS
 from schemas.records import encode
 from streams.flow.batches import Batch
-from streams.flow.pipeline import Judged
+from streams.flow.fold.tallies import Published
+from streams.flow.judged import Judged
 from streams.kafka.producer import Record
 from streams.metrics import Metrics
 
@@ -97,6 +98,14 @@ class EpochStep:
         if keys:
             self._epoch.passed(keys)
             self._metrics.due.labels(store).inc(keys)
+
+    def tallied(self, tallies: Sequence[Published]) -> None:
+        """Add tallies to publish."""
+        for each in tallies:
+            self._epoch.messages[topics.TALLIES, each.partition].append({"key": each.key, "value": each.value})
+        if tallies:
+            self._epoch.passed(len(tallies))
+            self._metrics.tallies.inc(len(tallies))
 
     def send(self, topic: str, messages: list[tuple[int, bytes]]) -> None:
         """Add messages for an internal topic."""

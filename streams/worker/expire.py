@@ -55,6 +55,8 @@ async def forget(worker: Host, lag: Lag) -> None:
                 async with worker.step([]) as step:
                     rows = await worker.run(expire, held, until) if worker.ready else 0
                     step.forgot(store, rows)
+                    if worker.parcels.tallies is not None:
+                        step.tallied(worker.parcels.tallies.take())
 
 
 class Delayed:

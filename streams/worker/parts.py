@@ -48,6 +48,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
         flood=Flood.of(settings),
         kept=Retention.of(settings),
         settle_ms=int(settings.settle_s * 1000),
+        tally_ms=int(settings.tally_every_s * 1000),
     )
     return parcels, histories
 

@@ -304,10 +304,10 @@ class Worker:
         return not self._life.held
 
     def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
-        """What the parcels of these partitions wait for."""
+        """What the parcels of these partitions wait for; what they count for is noted on the way."""
         store = self._stores[topics.PARCELS_CHANGELOG]
         return {
-            number: self.parcels.restore_timers(whole(store, number, _SCAN_ROWS), self._cancelled)
+            number: self.parcels.restore(number, whole(store, number, _SCAN_ROWS), self._cancelled)
             for number in sorted(numbers)
         }
 

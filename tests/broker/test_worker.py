@@ -21,7 +21,7 @@ from schemas.records import Alert, Shipment, encode
 from tests.repetition import LONG
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
-from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect
+from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect, expect_tallies
 from tests.worlds import Record, events_of, register, world
 
 pytestmark = pytest.mark.broker
@@ -65,6 +65,7 @@ def test_a_worker_gives_the_alerts_of_judge(fresh_kafka: str, tmp_path: Path) ->
         assert worker.stop() == 0
 
         worker.start().ready()
+        expect_tallies(fresh_kafka, records, wanted, worker)
         time.sleep(1)
         assert alerts.poll(1.0) == 0, "what is known already is not published again"
     uncommitted = Reader(fresh_kafka, isolation="read_uncommitted")
@@ -128,6 +129,7 @@ def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str
     with worker:
         stream.join()
         reader = expect(fresh_kafka, wanted, worker)
+        expect_tallies(fresh_kafka, records, wanted, worker)
         known = reader.alerts()
         # What was opened in an aborted transaction, and was over when its input was read again, never comes again.
         everything = Reader(fresh_kafka, isolation="read_uncommitted")
@@ -162,6 +164,7 @@ def test_two_workers_share_and_take_over(fresh_kafka: str, tmp_path: Path, proto
         first.ready(times=held + 1)
         stream.join()
         expect(fresh_kafka, wanted, first)
+        expect_tallies(fresh_kafka, records, wanted, first)
         assert first.stop() == 0
 
 

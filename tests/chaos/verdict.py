@@ -20,6 +20,7 @@ from streams.state.tuning import Shared
 from tests.chaos import traffic
 from tests.chaos.logs import Log
 from tests.runs import Alerts, catalogue, comparable, difference
+from tests.tallies import Counts, published
 from tests.worlds import HOME
 
 # A worker's folder holds each partition's newest values and what compaction has not yet taken away, together up to so
@@ -41,6 +42,7 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     rejects: int = 0
+    tallies: int = 0
     aborted: int = 0  # alerts and rejects of transactions that were aborted
     astray: int = 0  # parcels of which a reader of uncommitted records is left with something else
     unrestored: int = 0  # workers that lost their partitions while they restored them
@@ -76,6 +78,18 @@ def check_alerts(log: Log, wanted: Alerts, outcome: Outcome) -> None:
         outcome.wrong.append(f"alerts differ from those of `waybill judge`: {differs}")
     if said:
         outcome.wrong.append(f"{said.total()} alerts repeat the one before: {', '.join(list(said)[:5])}")
+
+
+def check_tallies(log: Log, wanted: Counts, outcome: Outcome) -> None:
+    """Newest per key, added up over partitions, they are those of a recount."""
+    found = published((key or b"", value or b"") for _, (key, value) in sorted(log.items()))
+    outcome.tallies = len(log)
+    differ = [place for place in found.keys() | wanted.keys() if found.get(place) != wanted.get(place)]
+    if differ:
+        first = min(differ)
+        outcome.wrong.append(
+            f"{len(differ)} of {len(wanted)} tallies differ: {first} is {found.get(first)}, wanted {wanted.get(first)}"
+        )
 
 
 def check_readers(committed: Log, all_of_it: Log, listened: Log, outcome: Outcome) -> None:

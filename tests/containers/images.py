@@ -25,8 +25,6 @@ ROOT = Path(__file__).parents[2]
 PYTHON, KAFKA = "python:3.11-slim", "apache/kafka:4.1.1"  # as deploy/Dockerfile and deploy/compose.yaml have them
 WORKER = "waybill-sentinel-test"
 OWN_BASE, OWN_KAFKA = "waybill-sentinel-test-base", "waybill-sentinel-test-kafka"
-SOURCES = (".dockerignore", "LICENSE", "README.md", "deploy", "pyproject.toml", "requirements.txt",
-           "rules", "schemas", "streams")  # fmt: skip
 
 # What is of no use in a container, and a third of the size.
 _NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt", "var/log")
@@ -50,12 +48,18 @@ def prepared() -> Images:
     base = _base()
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
-        for name in SOURCES:
+        for name in _sources():
             _copy(ROOT / name, context / name)
         _copy(_wheels(base), context / "deploy" / "wheels")
         arguments = {"BASE": base, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src/wheels"}
         _build(context, "deploy/Dockerfile", WORKER, arguments)
     return Images(WORKER, _kafka(base), usual=False)
+
+
+def _sources() -> set[str]:
+    """What a build may see at the top of the project: what .dockerignore leaves in, and itself."""
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    return {".dockerignore", "deploy", *(line[1:].split("/")[0] for line in kept if line.startswith("!"))}
 
 
 def _there(image: str) -> bool:

@@ -49,6 +49,12 @@ def test_a_trace_has_the_way_in_order_of_time() -> None:
     assert Draft202012Validator(schema("trace")).is_valid(msgspec.json.decode(encode(made)))
 
 
+def test_a_trace_shows_which_term_the_goods_hold_however_it_is_written() -> None:
+    assert trace().goods_term is None
+    made = trace({**SHIPMENT, "goods_name": "氯 氨 酮 16812345678"})
+    assert (made.goods_term, made.goods_name) == ("氯胺酮", "氯 氨 酮 ****")
+
+
 def test_persons_are_tokens_under_every_key_and_those_of_the_alert() -> None:
     made = trace()
     for tokens in (made.sender_tokens, made.sender_phone_tokens, made.device_tokens, made.courier_tokens):

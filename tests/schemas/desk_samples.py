@@ -22,6 +22,7 @@ TRACE: dict[str, Any] = {
     "dest_country": "CN",
     "goods_class": "powder",
     "goods_name": "样品****",
+    "goods_term": "氯胺酮",
     "weight_g": 850,
     "customer_type": "retail",
     "outlet_id": "OUT-44011-003",

@@ -18,7 +18,8 @@ from schemas import topics
 from schemas.inputs import INPUT_TOPICS
 from schemas.records import Alert, Reject
 from streams.flow.batches import Batch
-from streams.flow.pipeline import Histories, Judged, Parcels
+from streams.flow.judged import Judged
+from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Expiry
 from streams.flow.time.timers import PartitionTimers
 from streams.flow.upsert import Upsert
@@ -56,6 +57,7 @@ class CountingParcels:
         self.timers = parcels.timers
         self.co_located: frozenset[int] = frozenset()
         self.expiry: Expiry | None = None  # counts are kept for ever
+        self.tallies = None
         self._partitions = parcels._partitions
 
     def read_ahead(self, batch: Batch) -> Batch:
@@ -101,7 +103,7 @@ class CountingParcels:
             row = changed[partition, key] = list(_COUNTS.unpack(stored[1:]) if stored else (0, 0, 0))
         return row
 
-    def restore_timers(self, kept: Iterable[object], cancelled: Callable[[], bool]) -> PartitionTimers:
+    def restore(self, number: int, kept: Iterable[object], cancelled: Callable[[], bool]) -> PartitionTimers:
         """Nothing is to be found, but all of it is read."""
         for _ in kept:
             pass

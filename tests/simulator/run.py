@@ -120,6 +120,7 @@ class Run:
                 "batch_rows_max": rng.choice((5, 20, 200)),
                 "epoch_ms_max": rng.choice((1, 20, 200)),
                 "transaction_timeout_ms": rng.choice((TRANSACTION_MS, 5 * TRANSACTION_MS)),
+                "tally_every_s": rng.choice((0.1, 2.0, 5.0)),
                 "hot_bytes_max": rng.choice((0, 4_000, 1 << 28)),
             }
         )

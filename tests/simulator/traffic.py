@@ -20,6 +20,7 @@ from tests.chaos.logs import Log
 from tests.runs import open_alerts, run
 from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import Said, chained
+from tests.tallies import recount
 from tests.worlds import world
 
 Line = tuple[Place, bytes | None, bytes | None]
@@ -93,8 +94,9 @@ def judged(rng: random.Random, seed: int, partitions: int) -> Traffic:
         offsets[topic, partition] += 1
 
     def check(broker: Broker) -> list[str]:
-        outcome = chaos.Outcome()
-        chaos.check_alerts(committed(broker, topics.ALERTS), open_alerts(run(records)), outcome)
+        outcome, wanted = chaos.Outcome(), open_alerts(run(records))
+        chaos.check_alerts(committed(broker, topics.ALERTS), wanted, outcome)
+        chaos.check_tallies(committed(broker, topics.TALLIES), recount(records, wanted.values()), outcome)
         return outcome.wrong + _rejects(broker, garbage)
 
     return Traffic(lines, check)

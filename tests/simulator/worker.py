@@ -22,7 +22,7 @@ from streams.kafka import global_table, producer, reader, restore
 from streams.kafka.transport import poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.state import rocks
-from streams.worker import backoff, epoch, expire, idle, inputs, worker
+from streams.worker import backoff, epoch, expire, idle, inputs, tallies, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
@@ -159,6 +159,7 @@ async def live(
         made.inputs.run,
         lambda: idle.keep_up(made),
         lambda: idle.pass_time(made, ends, consumer.positions),
+        lambda: tallies.publish(made),
         *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]
@@ -232,6 +233,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
         app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, poller, inputs, rule_task,
+        tallies,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [

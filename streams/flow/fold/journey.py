@@ -51,7 +51,6 @@ def _inspection(name: str) -> int:
 
 _PICKED_UP, _DEPARTED, _DELIVERED = _scan("picked_up"), _scan("departed"), _scan("delivered")
 _OUT_FOR_DELIVERY = _scan("out_for_delivery")
-_LAST = (_DELIVERED, _scan("returned"))
 _OPEN_BOX, _XRAY, _SECOND_XRAY = _inspection("open_box"), _inspection("xray"), _inspection("second_xray")
 _PASS = layout.RESULTS.index("pass")
 
@@ -72,7 +71,7 @@ class Journeys:
         home: tuple[str, ...],
         wanted: frozenset[str],
     ) -> None:
-        self._heads = heads
+        self.heads = heads  # as they were when this was made
         self._rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
         self._of = np.repeat(np.arange(len(heads)), heads["movements"])
         self._partly = np.asarray(heads["decided_at"] == layout.PARTLY_KNOWN)
@@ -87,46 +86,49 @@ class Journeys:
     @property
     def newest(self) -> int:
         """Time of the newest of all events, epoch ms; 0 where there are none."""
-        return int(max(self._rows["at"].max(initial=0), self._heads["picked_up_at"].max(initial=0)))
+        return int(max(self._rows["at"].max(initial=0), self.heads["picked_up_at"].max(initial=0)))
 
     # Absences
 
     @cached_property
     def absent(self) -> Ints:
         """How many of the absences asked for are decided, and so."""
-        found = np.zeros(len(self._heads), dtype=np.int64)
+        found = np.zeros(len(self.heads), dtype=np.int64)
         for name in self._asked:
-            found += self._decided(name)
+            found += self.decided(name)
         return found
 
     @cached_property
     def decided_at(self) -> Ints:
         """The least event time at which all that is decided would be decided again."""
-        found = self._heads["decided_at"].copy()
+        found = self.heads["decided_at"].copy()
         for name in self._asked:
-            np.maximum(found, np.where(self._decided(name), self._timers[name] + 1, layout.PARTLY_KNOWN), out=found)
+            np.maximum(found, np.where(self.decided(name), self._timers[name] + 1, layout.PARTLY_KNOWN), out=found)
         return found
 
     @cached_property
     def due_at(self) -> Ints:
         """The next deadline of each that is still to pass, NEVER where none is."""
-        found = np.full(len(self._heads), NEVER)
+        found = np.full(len(self.heads), NEVER)
         for name in self._asked:
-            np.minimum(found, np.where(self._decided(name) | self._partly, NEVER, self._timers[name]), out=found)
+            np.minimum(found, np.where(self.decided(name) | self._partly, NEVER, self._timers[name]), out=found)
         return found
 
     @cached_property
     def _timers(self) -> dict[str, Ints]:
         return {name: _DEADLINES[name](self) for name in self._asked}
 
-    def _decided(self, name: str) -> Mask:
+    def decided(self, name: str) -> Mask:
+        """Which are found to lack it; none, where the absence of this name is not asked for."""
+        if name not in self._timers:
+            return np.zeros(len(self.heads), dtype=np.bool_)
         decided: Mask = self._timers[name] < self._now
         return decided
 
     def answer(self, name: str, valid: Mask | None = None) -> pl.Series:
         """The absence of this name: true once its deadline has passed, null until then, false where there is none."""
         missing = self._timers[name] != NEVER
-        known = ~missing | self._decided(name)
+        known = ~missing | self.decided(name)
         return _column(missing, known if valid is None else known & valid)
 
     # What there is, as times per dossier; NEVER where there is none
@@ -134,7 +136,7 @@ class Journeys:
     @cached_property
     def present(self) -> Mask:
         """A shipment record is there."""
-        return np.asarray(self._heads["present"] == 1)
+        return np.asarray(self.heads["present"] == 1)
 
     @cached_property
     def departed_at(self) -> Ints:
@@ -157,10 +159,28 @@ class Journeys:
     def delivered_elsewhere_at(self) -> Ints:
         """First delivered scan in another province than the place of acceptance."""
         rows = np.flatnonzero(self._kind == _DELIVERED)
-        origin = self._heads["pickup_adcode"][self._of[rows]]
+        origin = self.heads["pickup_adcode"][self._of[rows]]
         there = np.zeros(len(self._rows), dtype=np.bool_)
         there[rows] = self._rows["adcode"][rows] // 10_000 != origin // 10_000
         return self._first(there)
+
+    @cached_property
+    def xray_at(self) -> Ints:
+        """First X-ray."""
+        return self._first(self._kind == _XRAY)
+
+    @cached_property
+    def second_xray_at(self) -> Ints:
+        """First second X-ray."""
+        return self._first(self._kind == _SECOND_XRAY)
+
+    def opened_at(self, ms_min: int) -> Ints:
+        """First open_box inspection that took so long."""
+        return self._first((self._kind == _OPEN_BOX) & (self._rows["value"] >= ms_min))
+
+    def opened_within(self, ms: int) -> Mask:
+        """Some open_box inspection took less than so long."""
+        return np.asarray(self._first((self._kind == _OPEN_BOX) & (self._rows["value"] < ms)) != NEVER)
 
     @cached_property
     def _kind(self) -> NDArray[np.uint8]:
@@ -177,14 +197,14 @@ class Journeys:
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
         first, _ = _runs(self._of[rows])
-        out = np.full(len(self._heads), NEVER)
+        out = np.full(len(self.heads), NEVER)
         out[self._of[rows[first]]] = self._rows["at"][rows[first]]
         return out
 
     def counted(self, scans: bool) -> pl.Series:
         """How many scans, or how many inspections, each has."""
         which = self._scanned if scans else self._inspected
-        return pl.Series(np.bincount(self._of[which], minlength=len(self._heads)).astype(np.int64))
+        return pl.Series(np.bincount(self._of[which], minlength=len(self.heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
         """Departed scans with a doubtful result at or before them, and no pass since it, up to them.
@@ -192,7 +212,7 @@ class Journeys:
         Null until the pass before the first of them is missing; of a parcel that is partly known for good, for it may
         be what was forgotten.
         """
-        count = np.bincount(self._of[self._doubted], minlength=len(self._heads)).astype(np.int64)
+        count = np.bincount(self._of[self._doubted], minlength=len(self.heads)).astype(np.int64)
         known = (count == 0) | self._decided("doubtful_departures")
         return _column(count, known)
 
@@ -201,7 +221,7 @@ class Journeys:
         """The rows of these scans, in order of dossier and time."""
         doubtful = self._inspected & (self._rows["result"] != _PASS)
         if doubtful.any():
-            concerned = np.zeros(len(self._heads), dtype=np.bool_)
+            concerned = np.zeros(len(self.heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
             rows = np.flatnonzero(concerned[self._of] & (self._inspected | (self._kind == _DEPARTED)))
             # Inspections that started in the very moment of a departure count as before it.
@@ -217,7 +237,7 @@ class Journeys:
         """The scanned weight furthest from the accepted one."""
         rows = np.flatnonzero(self._scanned & (self._rows["value"] >= 0))
         of = self._of[rows]
-        change = np.abs(self._rows["value"][rows].astype(np.int64) - self._heads["weight_g"][of])
+        change = np.abs(self._rows["value"][rows].astype(np.int64) - self.heads["weight_g"][of])
         _, out = self._reduced(np.maximum, of, change)
         return _column(out, self.present)
 
@@ -229,8 +249,8 @@ class Journeys:
 
     def _reduced(self, by: np.ufunc, of: Ints, values: Ints) -> tuple[Mask, Ints]:
         """Values reduced per dossier, and which dossiers have any."""
-        found = np.zeros(len(self._heads), dtype=np.bool_)
-        out = np.zeros(len(self._heads), dtype=np.int64)
+        found = np.zeros(len(self.heads), dtype=np.bool_)
+        out = np.zeros(len(self.heads), dtype=np.int64)
         first, starts = _runs(of)
         if len(starts):
             found[of[first]] = True
@@ -241,7 +261,7 @@ class Journeys:
 
     def uninspected_until(self) -> Ints:
         """Of a departure that no inspection preceded."""
-        checked = self._first((self._kind == _OPEN_BOX) | (self._kind == _XRAY)) <= self.departed_at
+        checked = np.minimum(self._first(self._kind == _OPEN_BOX), self.xray_at) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
 
     def passed_until(self) -> Ints:
@@ -253,8 +273,8 @@ class Journeys:
 
     def second_xray_until(self) -> Ints:
         """Of a delivery at home, from a priority origin, that no second X-ray preceded."""
-        origin = (self._heads["flags"] & layout.FLAGS["priority_origin"]) != 0
-        checked = self._first(self._kind == _SECOND_XRAY) < self.home_delivery_at
+        origin = (self.heads["flags"] & layout.FLAGS["priority_origin"]) != 0
+        checked = self.second_xray_at < self.home_delivery_at
         return _later(self.home_delivery_at, SECOND_XRAY_LATE_MS, unless=checked | ~origin | ~self.present)
 
     def unregistered_until(self) -> Ints:
@@ -263,24 +283,15 @@ class Journeys:
 
     def unmoved_until(self) -> Ints:
         """Of a parcel that has not moved since it was accepted."""
-        picked_up_at = self._heads["picked_up_at"]
+        picked_up_at = self.heads["picked_up_at"]
         moved = self._first(self._scanned & (self._kind != _PICKED_UP)) <= picked_up_at + UNMOVED_MS
         return _later(picked_up_at, UNMOVED_MS, unless=moved | ~self.present)
 
     def delivered_elsewhere_h(self) -> pl.Series:
         """Hours from acceptance to `delivered_elsewhere_at`."""
         there = self.delivered_elsewhere_at != NEVER
-        hours = (np.where(there, self.delivered_elsewhere_at, 0) - self._heads["picked_up_at"]) / HOUR_MS
+        hours = (np.where(there, self.delivered_elsewhere_at, 0) - self.heads["picked_up_at"]) / HOUR_MS
         return _column(hours, there & self.present)
-
-
-def under_way(heads: Rows, movements: Sequence[bytes]) -> Mask:
-    """Which parcels have been scanned, and not yet at their end."""
-    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
-    of = np.repeat(np.arange(len(heads)), heads["movements"])
-    scanned = np.bincount(of[layout.kinds_of(Scan, rows["kind"])], minlength=len(heads)) > 0
-    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
-    return np.asarray(scanned & ~ended)
 
 
 def _runs(of: Ints) -> tuple[Mask, Ints]:

@@ -20,6 +20,8 @@ Ints = NDArray[np.int64]
 Refs = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.void]
+Joined = Mapping[str, tuple[Mask, Mask | None]]
+"""Columns of reference data, each with where it has a value (None: everywhere)."""
 
 ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.records import Scan
 from streams.flow import layout
 from streams.flow.fold.dossiers import Dossiers, read
-from streams.flow.fold.journey import under_way
+from streams.flow.fold.tallies import BASE, Tallies
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
 from streams.flow.time.expiry_index import ExpiryIndex
 from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
@@ -29,6 +30,9 @@ Ints = NDArray[np.int64]
 
 ROWS_MAX: Final = 5_000
 """About so many keys are looked at in one step."""
+TALLIES_OPEN_MS: Final = 30 * DAY_MS
+"""A parcel whose upload comes later than so long after parcels of its day were forgotten counts nowhere."""
+_LAST = [layout.SCAN_TYPES.index(name) for name in ("delivered", "returned")]
 _MARK = b"\x00forgotten"  # up to when parcels were, by partition
 
 
@@ -40,6 +44,11 @@ class Retention:
     under_way: int
     alerted: int
     observations: int
+
+    @property
+    def tallies(self) -> int:
+        """How long after its day a tally stays open: longer than any parcel is kept."""
+        return max(self.parcels, self.under_way, self.alerted) + TALLIES_OPEN_MS
 
     @staticmethod
     def of(settings: Settings) -> Retention:
@@ -55,11 +64,16 @@ class Retention:
 class Expiry:
     """What the two states keep of the past. For the thread that steps."""
 
-    def __init__(self, parcels: Store, histories: Store, kept: Retention, timers: TimerService) -> None:
+    def __init__(
+        self, parcels: Store, histories: Store, kept: Retention, timers: TimerService, tallies: Tallies | None = None
+    ) -> None:
         self.watermarks = Watermarks()
         self._parcels, self._histories = parcels, histories
         self._kept = kept
         self._timers = timers
+        self._tallies = tallies
+        if tallies is not None:
+            tallies.begun = self.tallied
         self._parcel_index = ExpiryIndex(parcels)
         self._bucket_index = ExpiryIndex(histories, DAY_MS)
         self._forgotten: dict[int, int] = {}
@@ -97,6 +111,12 @@ class Expiry:
         ends = np.minimum(ends, max(self._now_ms, newest) + span) if newest or self._now_ms else ends
         self._bucket_index.note(partitions, keys, np.maximum(ends, newest) + np.maximum(span, self._kept.observations))
 
+    def tallied(self, partitions: Sequence[int], keys: Sequence[bytes], ends: Ints) -> None:
+        """Note bases of tallies that are new; ends: of their days, epoch ms."""
+        newest = self.watermarks.newest
+        ends = np.minimum(ends, max(self._now_ms, newest) + DAY_MS) if newest or self._now_ms else ends
+        self._parcel_index.note(partitions, keys, ends + self._kept.tallies)
+
     # What is forgotten
 
     def expire_parcels(self, partitions: Iterable[int], until: int) -> int:
@@ -106,7 +126,10 @@ class Expiry:
         """
         for partition in partitions if until else ():
             if keys := self._parcel_index.take(partition, until, ROWS_MAX):
-                self._forget(partition, keys, until)
+                bases = [key for key in keys if key.startswith(BASE)]
+                if self._tallies is not None:
+                    self._tallies.close_days(partition, bases, until - self._kept.tallies)
+                self._forget(partition, [key for key in keys if not key.startswith(BASE)], until)
                 return len(keys)
         return 0
 
@@ -135,6 +158,8 @@ class Expiry:
         due = np.where(waits, np.maximum(due, until + DAY_MS), due)
         gone = np.flatnonzero(due <= until).tolist()
         stay = np.flatnonzero(due > until)
+        if self._tallies is not None:
+            self._tallies.forget(partition, heads[gone], [kept.tails[row] for row in gone])
         self._parcels.delete([partition] * len(gone), [keys[row] for row in gone])
         self._parcel_index.note([partition] * len(stay), [keys[row] for row in stay.tolist()], due[stay])
         if gone and until > self.forgotten(partition):
@@ -167,3 +192,12 @@ def _newest(dossiers: Dossiers, rows: Ints, most: int) -> Ints:
     believed = at <= most
     np.maximum.at(newest, of[believed], at[believed])
     return newest
+
+
+def under_way(heads: NDArray[np.void], movements: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Which parcels have been scanned, and not yet at their end."""
+    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+    of = np.repeat(np.arange(len(heads)), heads["movements"])
+    scanned = np.bincount(of[layout.kinds_of(Scan, rows["kind"])], minlength=len(heads)) > 0
+    ended = np.bincount(of[np.isin(rows["kind"], _LAST)], minlength=len(heads)) > 0
+    return np.asarray(scanned & ~ended)

@@ -17,7 +17,7 @@ from schemas import topics
 from schemas.apart import Notice, Shadow
 from schemas.records import Alert, Shipment
 from streams.flow.flood import Flood
-from streams.flow.pipeline import Judged
+from streams.flow.judged import Judged
 from streams.settings import Settings
 from streams.state.store import FIRST
 from tests.runs import Recorded, catalogue, comparable, difference, open_alerts, run
