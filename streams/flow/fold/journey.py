@@ -213,7 +213,7 @@ class Journeys:
         be what was forgotten.
         """
         count = np.bincount(self._of[self._doubted], minlength=len(self.heads)).astype(np.int64)
-        known = (count == 0) | self._decided("doubtful_departures")
+        known = (count == 0) | self.decided("doubtful_departures")
         return _column(count, known)
 
     @cached_property
