@@ -23,6 +23,7 @@ class Epoch:
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
     messages: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    dated: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
     alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0
