@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan
 from streams.flow import layout
+from streams.flow.fold.runs import latest, runs
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
 Rows = NDArray[np.void]
@@ -196,7 +197,7 @@ class Journeys:
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
-        first, _ = _runs(self._of[rows])
+        first, _ = runs(self._of[rows])
         out = np.full(len(self.heads), NEVER)
         out[self._of[rows[first]]] = self._rows["at"][rows[first]]
         return out
@@ -227,8 +228,8 @@ class Journeys:
             # Inspections that started in the very moment of a departure count as before it.
             rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
             of, at = self._of[rows], self._rows["at"][rows]
-            latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
-            latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
+            latest_doubt = latest(of, np.where(doubtful[rows], at, -1))
+            latest_pass = latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
             return np.asarray(rows[left])
         return np.empty(0, dtype=np.intp)
@@ -251,7 +252,7 @@ class Journeys:
         """Values reduced per dossier, and which dossiers have any."""
         found = np.zeros(len(self.heads), dtype=np.bool_)
         out = np.zeros(len(self.heads), dtype=np.int64)
-        first, starts = _runs(of)
+        first, starts = runs(of)
         if len(starts):
             found[of[first]] = True
             out[of[first]] = by.reduceat(values, starts)
@@ -292,24 +293,6 @@ class Journeys:
         there = self.delivered_elsewhere_at != NEVER
         hours = (np.where(there, self.delivered_elsewhere_at, 0) - self.heads["picked_up_at"]) / HOUR_MS
         return _column(hours, there & self.present)
-
-
-def _runs(of: Ints) -> tuple[Mask, Ints]:
-    """Of numbers in order: which is the first of its kind, as a mask and as positions."""
-    first = np.ones(len(of), dtype=np.bool_)
-    first[1:] = of[1:] != of[:-1]
-    return first, np.flatnonzero(first)
-
-
-def _latest(of: Ints, at: Ints) -> Ints:
-    """The largest value up to each row, of the rows of its dossier; -1 where there is none."""
-    first, _ = _runs(of)
-    base = np.cumsum(first) * _SPAN
-    out: Ints = np.maximum.accumulate(at + base) - base
-    return out
-
-
-_SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
 
 
 def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
