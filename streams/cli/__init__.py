@@ -32,6 +32,8 @@ COMMANDS = (
     "alerts",
     "clues",
     "measures",
+    "tallies",
+    "orders",
     "desk",
     "dispatcher",
     "tracer",

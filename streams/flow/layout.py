@@ -211,6 +211,8 @@ HEAD = np.dtype(
         ("tallied", "<u4"),  # what the tallies count of it, bits of `fold.duties.COUNTED`; 0: nothing
         ("tallied_day", "<u4"),  # where they do: day in China, from 1970
         ("tallied_outlet", "<u8"),
+        ("drawn", "<u8"),  # id of the scan by which the random arm drew it; 0: it has not
+        ("ordered", "u1"),  # 1: it is of the random arm
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f8"),

@@ -56,6 +56,8 @@ class Epoch:
             self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
         for each in judged.shadows:
             self.messages[topics.SHADOW, each.partition].append({"key": each.key, "value": each.value})
+        for order in judged.orders:
+            self.messages[topics.ORDERS, order.partition].append({"key": order.key, "value": order.value})
         for notice in judged.notices:
             self.messages[topics.NOTICES, 0].append({"key": notice.key.encode(), "value": encode(notice)})
         for reject in judged.rejects:

@@ -153,7 +153,7 @@ class Journeys:
     def home_delivery_at(self) -> Ints:
         """First out_for_delivery scan in a home place."""
         out = self._kind == _OUT_FOR_DELIVERY
-        out[out] = _starts(self._rows["adcode"][out], self._home)
+        out[out] = starts(self._rows["adcode"][out], self._home)
         return self._first(out)
 
     @cached_property
@@ -302,7 +302,7 @@ def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
     return out
 
 
-def _starts(adcodes: NDArray[np.int32], prefixes: tuple[str, ...]) -> Mask:
+def starts(adcodes: NDArray[np.int32], prefixes: tuple[str, ...]) -> Mask:
     """Which six-digit codes start with one of the prefixes."""
     out = np.zeros(len(adcodes), dtype=np.bool_)
     for size in {len(prefix) for prefix in prefixes}:
