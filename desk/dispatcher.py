@@ -112,7 +112,7 @@ class Dispatcher:
                 return None
             if entry.topic == topics.ORDERS:
                 order = _order(entry.value)
-                return of_order(self.log.book.clues.get(order.order_id), order)
+                return of_order(self.log.book.clues.get(order.order_id), order, _now())
             alert = _alert(entry.value)
             return of_alert(self.log.book.clues.get(alert.alert_id), alert, self._limit, _now())
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -36,7 +36,11 @@ HISTORIES_CHANGELOG = "waybill.internal.histories-changelog"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `single`: it has one partition, as whoever reads it reads it whole; all others share one count."""
+    """One topic.
+
+    single   it has one partition, as whoever reads it reads it whole
+    desk     its count of partitions is its own, and stays; all that are neither share one count, for parcels to meet
+    """
 
     name: str
     key: str
@@ -44,6 +48,7 @@ class Topic:
     cleanup: Cleanup
     internal: bool = False
     single: bool = False
+    desk: bool = False
 
 
 TOPICS = (
@@ -56,7 +61,7 @@ TOPICS = (
         NOTICES, "kind:rule:instance", "What operators must know of rules themselves.", "compact,delete", single=True
     ),
     Topic(REJECTS, "as received", "What could not be read, with topic, partition, offset and reason.", "delete"),
-    Topic(FEEDBACK, "parcel", "What was found when someone looked.", "compact,delete"),
+    Topic(FEEDBACK, "parcel", "What was found when someone looked.", "compact,delete", desk=True),
     Topic(
         REFERENCE,
         "kind:id",
@@ -71,11 +76,11 @@ TOPICS = (
         "compact",
         single=True,
     ),
-    Topic(TRACES, "parcel", "The way of each alerted parcel, newest per key.", "compact,delete"),
+    Topic(TRACES, "parcel", "The way of each alerted parcel, newest per key.", "compact,delete", desk=True),
     Topic(TALLIES, "outlet:YYYYMMDD:partition", "Counts over all parcels by outlet and day.", "compact,delete"),
-    Topic(ORDERS, "parcel", "Parcels that the random arm chose to be looked at.", "compact,delete"),
-    Topic(CLUES, "clue", "The clue log: every act on a clue.", "delete"),
-    Topic(HOLDS, "parcel", "What carriers are asked to stop and to let go.", "compact,delete"),
+    Topic(ORDERS, "parcel", "Parcels that the random arm chose to be looked at.", "compact,delete", desk=True),
+    Topic(CLUES, "clue", "The clue log: every act on a clue.", "delete", desk=True),
+    Topic(HOLDS, "parcel", "What carriers are asked to stop and to let go.", "compact,delete", desk=True),
     Topic(ENFORCEMENT, "enterprise", "Acts of supervision of enterprises.", "delete", single=True),
     Topic(ENTRIES, "report:period:adcode:cell", "Numbers typed into reports, and sign-offs.", "compact", single=True),
     Topic(ACCESS, "user", "Who read what, and why.", "delete", single=True),

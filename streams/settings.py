@@ -33,7 +33,7 @@ from pydantic_settings import SettingsError as SourceError
 from schemas.errors import WaybillError
 from streams.native import Switch
 from streams.settings_files import in_file, secret
-from streams.settings_forms import home, servers, split, word
+from streams.settings_forms import KAFKA_RESERVED, home, servers, split, word
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
@@ -45,14 +45,6 @@ PRIORITY_ORIGINS = (
     "120111", "5305", "5331", "5301", "5309", "5326", "5308", "5328",
 )  # fmt: skip
 PRIORITY_COUNTRIES = ("AU", "MX", "US", "CA", "NZ")
-
-# librdkafka properties that the commit order depends on: a deployment may not change them behind its back.
-KAFKA_RESERVED = frozenset({
-    "bootstrap.servers", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id",
-    "group.instance.id", "group.protocol", "isolation.level", "partition.assignment.strategy",
-    "queue.buffering.max.kbytes", "queued.max.messages.kbytes", "session.timeout.ms", "transactional.id",
-    "transaction.timeout.ms",
-})  # fmt: skip
 
 
 class SettingsError(WaybillError):
@@ -205,6 +197,16 @@ class Settings(BaseSettings):
         None, description="File with Fernet keys, one a line, for rejected records."
     )
 
+    # Random arm
+    order_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of parcels that come to home places to be checked by chance; 0: none.",
+    )
+    order_key_file: HomePath | None = Field(None, description="File with the key of that draw, as for state tokens.")
+    order_key: SecretStr | None = Field(None, description="Key of that draw, instead of order_key_file.")
+
     # Operations
     web_host: str = Field("127.0.0.1", min_length=1, description="Address of /metrics, /live and /ready.")
     web_port: int = Field(6066, ge=0, le=65_535, description="Port of /metrics, /live and /ready; 0 = any free one.")
@@ -249,7 +251,11 @@ class Settings(BaseSettings):
             raise ValueError("give_up_after_ms: must be more than stalled_ms_max, so that /live says so before")
         if self.reject_raw == "encrypt" and self.reject_key_file is None:
             raise ValueError("reject_key_file: needed when reject_raw is encrypt")
-        for field in ("token_key", "token_state_key"):
+        if self.order_share and self.order_key is None and self.order_key_file is None:
+            raise ValueError("order_key_file: needed when order_share is not 0; `waybill orders key` writes one")
+        if self.order_share and not self.home_adcodes:
+            raise ValueError("home_adcodes: needed when order_share is not 0, as parcels are drawn where they come to")
+        for field in ("token_key", "token_state_key", "order_key"):
             if getattr(self, field) is not None and getattr(self, f"{field}_file") is not None:
                 raise ValueError(f"{field}: give either {field} or {field}_file")
         return self

@@ -6,6 +6,14 @@ from pathlib import Path
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
+# librdkafka properties that the commit order depends on: a deployment may not change them behind its back.
+KAFKA_RESERVED = frozenset({
+    "bootstrap.servers", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id",
+    "group.instance.id", "group.protocol", "isolation.level", "partition.assignment.strategy",
+    "queue.buffering.max.kbytes", "queued.max.messages.kbytes", "session.timeout.ms", "transactional.id",
+    "transaction.timeout.ms",
+})  # fmt: skip
+
 
 def servers(value: object) -> object:
     """Addresses without `kafka://`, which other clients want; a scheme that Kafka's clients do not know is refused."""

@@ -27,6 +27,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from schemas import topics
 from schemas.records import Alert, Reject, encode
 from streams.files.driver import TOPIC_OF
+from tests.ordering import ORDER_KEY, ORDER_SHARE, drawn, standing
 from tests.runs import Alerts, comparable, difference
 from tests.tallies import published_values, recount
 from tests.waiting import PATIENCE_S
@@ -107,6 +108,8 @@ class Worker(AbstractContextManager["Worker"]):
             "web_port": 0,
             "idle_partition_s": 1,
             "tally_every_s": 0.5,
+            "order_share": ORDER_SHARE,
+            "order_key": ORDER_KEY.hex(),
             "flood_share_max": 0,  # crowded worlds have alerts as other places have parcels
             "home_adcodes": ",".join(HOME),
             **settings,
@@ -228,11 +231,13 @@ class Reader:
         self._client.subscribe([topic])
         self.newest: Alerts = {}
         self.values: list[bytes] = []
+        self.pairs: list[tuple[bytes, bytes | None]] = []
 
     def poll(self, timeout_s: float = 0.1) -> int:
         """Read what is there; the number of messages."""
         messages = [message for message in self._client.consume(10_000, timeout_s) if message.error() is None]
         self.values += [message.value() or b"" for message in messages]
+        self.pairs += [(message.key() or b"", message.value()) for message in messages]
         return len(messages)
 
     def until(self, done: Callable[[], bool], timeout_s: float = PATIENCE_S, *, quiet_s: float = 0.6) -> bool:
@@ -291,4 +296,12 @@ def expect_tallies(servers: str, records: Iterable[Record], wanted: Alerts, work
             if found.get(place) != counts.get(place)
         ]
         raise AssertionError("\n".join(["tallies differ", *differ[:5], worker.told()]))
+    reader.close()
+
+
+def expect_orders(servers: str, records: Iterable[Record], worker: Worker) -> None:
+    """Read the orders until they are those that the formula draws."""
+    reader, wanted = Reader(servers, topic=topics.ORDERS), drawn(records)
+    assert wanted
+    assert reader.until(lambda: standing(reader.pairs) == wanted), worker.told()
     reader.close()

@@ -19,7 +19,7 @@ from schemas.desk import Order, Trace
 from schemas.records import Alert
 from schemas.terms import CheckKind
 
-RECENT_MS: Final = 30 * 86_400_000  # an alert that is older opens no clue
+RECENT_MS: Final = 30 * 86_400_000  # what is older opens no clue
 _GONE: Final = frozenset({"delivered", "returned"})
 _CHECKS: Final[dict[str, CheckKind]] = {
     "open_box": "open_box",
@@ -84,9 +84,9 @@ def of_alert(clue: Clue | None, alert: Alert, limit: int, now_ms: int) -> Act | 
     return Act(log.Standing, clue.clue_id, standing)
 
 
-def of_order(clue: Clue | None, order: Order) -> Act | None:
+def of_order(clue: Clue | None, order: Order, now_ms: int) -> Act | None:
     """What an order of the random arm adds to the log: a clue that looks like any other to its station."""
-    if clue is not None:
+    if clue is not None or order.at < now_ms - RECENT_MS:
         return None
     opened = {
         "origin": "order", "parcel": order.key, "tier": "low", "adcode": order.adcode, "arm": "random", "p": order.p,

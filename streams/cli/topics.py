@@ -1,20 +1,23 @@
-"""`waybill topics`: create and show the topics."""
+"""`waybill topics`: create, show and grow the topics."""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 
+from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Create and show the topics on a Kafka.", no_args_is_help=True)
+    group = typer.Typer(help="Create, show and grow the topics on a Kafka.", no_args_is_help=True)
     add(group, "create", create)
     add(group, "show", show)
+    add(group, "grow", grow)
     app.add_typer(group, name="topics")
 
 
@@ -82,3 +85,48 @@ def show(
             print(f"{name:{width}}     missing")
     if any(state.partitions == 0 for state in states):
         raise typer.Exit(1)
+
+
+def grow(
+    partitions: Annotated[int, typer.Option(min=1, max=4096, help="Partitions that each topic of workers is to have.")],
+    producers_s: Annotated[
+        float,
+        typer.Option(
+            "--producers-s",
+            min=0,
+            metavar="SECONDS",
+            help="How long producers may not know of added partitions: metadata.max.age.ms. 0: all are stopped.",
+        ),
+    ] = 330.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
+    progress: ProgressOption = None,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Add partitions to the topics of workers, and bring state, history and what is unread along.
+
+    Stop all workers first, and start them again afterwards; until it is done none starts. Topics that are unequal
+    become equal. If it is stopped or killed, run it again: it goes on where it stood, and nothing is lost or doubled.
+    """
+    from streams.ops import preflight
+    from streams.worker.grow import Growth
+
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+    settings = settings.model_copy(update={"bootstrap_servers": preflight.reached(settings)})
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    with bar(progress) as advance, Growth(settings, partitions, say=say, advance=advance) as growth:
+        plan = growth.look(alone=not dry_run)
+        for name, count in plan.counts.items():
+            print(f"{name}: {count} → {partitions} partitions")
+        print(f"{plan.moving:,} of {plan.parcels:,} parcels change their partition (the state is kept for {plan.was})")
+        for name, count in plan.unread.items():
+            print(f"{name}: {count:,} unread records are to be written anew")
+        if dry_run or plan.done:
+            print("nothing was changed" if dry_run else "there is nothing to do")
+            return
+        growth.run(plan, producers_s)
+    print(f"all topics of workers have {partitions} partitions; start the workers")

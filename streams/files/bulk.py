@@ -27,7 +27,7 @@ from rules import Catalogue
 from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading, writing
-from streams.files.driver import raw
+from streams.files.lines import PARTITION, Lines, lines
 from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
@@ -49,12 +49,9 @@ Found = TypeVar("Found")
 Progress = Callable[[str, float, int], None]
 Line = tuple[bytes, bytes, str]  # key, value and tier
 
-PIECE_ROWS = 20_000  # decoded together
-SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
 HELD_BYTES_MAX = 64 * 1024 * 1024  # of files, whose rows lie in memory
 PROCESS_BYTES_MIN = 128 * 1024 * 1024  # of files for each process: some seconds of work, a start takes half of one
 _PARCEL = np.dtype(layout.PARCEL)
-_PARTITION = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,7 @@ class Bulk:
             yield reject
         shares: deque[float] = deque()
         lengths: dict[tuple[str, int], int] = {}
-        calls = _lines(self._paths, bytes_max, shares, lengths)
+        calls = lines(self._paths, bytes_max, shares, lengths)
         for read in self._hands.each(Steps.read, calls):
             self.events += read.events
             self._uploads.add(read.uploads)
@@ -242,9 +239,11 @@ class Steps:
         self._bucket_rows_max = settings.observations_per_bucket_max
         self._spill = spill
 
-    def read(self, batches: Sequence[Batch]) -> Read:
+    def read(self, parts: Sequence[Lines | Batch]) -> Read:
         """Decode and describe lines."""
         out = Judged()
+        front = self.agents[0].front
+        batches = [part.batch(front) if isinstance(part, Lines) else part for part in parts]
         uploads, movements = zip(*(self.agents[0].read([batch], out) for batch in batches), strict=True)
         parcels = _parcels(uploads)
         tails = np.array([tail for part in uploads for tail in part.tails], dtype=np.bytes_)
@@ -267,7 +266,7 @@ class Steps:
     def answer(self, observed: Cut) -> Piece:
         """What the histories of these observations answer, by parcel."""
         (rows,) = observed.columns()
-        partitions = np.full(len(rows), _PARTITION, dtype=np.int64)
+        partitions = np.full(len(rows), PARTITION, dtype=np.int64)
         found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
         return deal(parcel_buckets(found["parcel"]), [found], self._spill)
 
@@ -280,8 +279,8 @@ class Steps:
         return fold(
             MemoryStore(),
             _uploads(uploads),
-            Movements([_PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
-            Answers([_PARTITION] * len(answers), answers),
+            Movements([PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
+            Answers([PARTITION] * len(answers), answers),
         )
 
 
@@ -298,28 +297,6 @@ class AlertSteps(Steps):
         found = [(each.key, each.value, str(each.record.tier)) for each in out.alerts if each.record.status == "open"]
         shadows = [(each.key, each.value, str(each.record.tier_with)) for each in out.shadows]
         return len(touched.parcels), (found, shadows)
-
-
-def _lines(
-    paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
-) -> Iterator[tuple[list[Batch]]]:
-    """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
-    total = max(sum(path.stat().st_size for path in paths.values()), 1)
-    before = gathered = 0
-    batches: list[Batch] = []
-    for topic, path in paths.items():
-        for piece in reading.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
-            lengths |= {(topic, piece.first + at): length for at, length in piece.cut.items()}
-            batches.append(raw(topic, _PARTITION, piece.values, piece.first))
-            gathered += sum(map(len, piece.values))
-            if gathered >= SHARE_BYTES:
-                shares.append((before + piece.read_bytes) / total)
-                yield (batches,)
-                batches, gathered = [], 0
-        before += path.stat().st_size
-    if batches:
-        shares.append(1.0)
-        yield (batches,)
 
 
 def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
@@ -343,4 +320,4 @@ def _uploads(cut: Cut) -> Uploads:
     rows, parcels, tails = cut.columns()
     # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
     _, once = np.unique(rows["event"], return_index=True)
-    return Uploads([_PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())
+    return Uploads([PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())

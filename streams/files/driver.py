@@ -20,6 +20,7 @@ from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
 from streams.flow.fold.tallies import Published
 from streams.flow.judged import Judged
+from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels, refused
 from streams.flow.rejudge import Sweeper
 from streams.flow.time.expiry import Retention
@@ -48,13 +49,16 @@ class Offline:
         now_ms: int = 0,
         kept: Retention | None = None,
         tally_ms: int = 0,
+        orders: Orders | None = None,
     ) -> None:
         """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
         now_ms: the clock, which a caller that plays a stream moves on between two calls; 0: nothing falls due by it.
         kept: how long what is known is kept, see `forget`; None: for ever. tally_ms: 0: parcels are not counted.
+        orders: None: none is drawn.
         """
         self.alerts: dict[bytes, Alert] = {}
         self.shadows: dict[bytes, Shadow] = {}
+        self.orders: dict[bytes, bytes | None] = {}
         self.rejects: list[Reject] = []
         self.events: Counter[str] = Counter()
         self.answers: Answers = {}
@@ -75,6 +79,7 @@ class Offline:
             event_bytes_max=settings.event_bytes_max,
             kept=kept,
             tally_ms=tally_ms,
+            orders=orders,
         )
         self._parcels.co_located = frozenset(co_located)
         self._reference = self._parcels.reference_reader()
@@ -147,6 +152,7 @@ class Offline:
             self.alerts[emitted.key] = emitted.record
         for shadowed in judged.shadows:
             self.shadows[shadowed.key] = shadowed.record
+        self.orders |= {order.key: order.value for order in judged.orders}
         self.rejects += judged.rejects
         self.events += judged.events
         if self.keep_answers and judged.verdicts is not None:

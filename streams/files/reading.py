@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -49,13 +50,22 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines as they lie in a file, without their newlines; cut lines as in `Piece`."""
+    """Whole lines as they lie in a file, without the last one's newline; cut lines as in `Piece`."""
 
     start: int  # byte offset of the first line
-    lines: list[bytes]
+    text: bytes
     cut: Mapping[int, int]
     unclean: bool  # there may be carriage returns at their ends, or marks at their starts
     read_bytes: int  # of the file so far
+
+    @property
+    def lines(self) -> list[bytes]:
+        """As they lie there."""
+        return self.text.split(b"\n")
+
+    def clean(self) -> list[bytes]:
+        """The lines without carriage returns at their ends and marks at their starts."""
+        return [clean(line) for line in self.lines] if self.unclean else self.lines
 
 
 def find(folder: Path) -> dict[str, Path]:
@@ -107,19 +117,28 @@ def _topic(path: Path) -> str:
 
 def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     """The lines of a file, at most `rows_max` at a time. Raises FilesError for one that cannot be read."""
-    try:
-        if form_of(path) == PARQUET:
+    if form_of(path) == PARQUET:
+        with _telling(path):
             yield from _rows(path, rows_max)
-        else:
-            yield from _lines(path, rows_max, line_bytes_max)
-    except OSError as error:
-        raise FilesError(f"{path}: {error.strerror or error}") from error
+    else:
+        yield from _lines(path, rows_max, line_bytes_max)
 
 
 def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
-    """The lines of a file that is not Parquet, some megabytes at a time, whatever the length of a line."""
-    with opened(path) as (file, read_bytes):
+    """The lines of a file that is not Parquet, some megabytes at a time, whatever the length of a line.
+
+    Raises FilesError where it cannot be read.
+    """
+    with _telling(path), opened(path) as (file, read_bytes):
         yield from _blocks(file, read_bytes, line_bytes_max)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FilesError(f"{path}: {error.strerror or error}") from error
 
 
 def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) -> Iterator[Block]:
@@ -127,19 +146,20 @@ def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) 
     kept = line_bytes_max + 1 + _MARKS_MAX * len(_MARK) + 1
     start, rest, dropped = 0, b"", 0
     while block := file.read(BLOCK_BYTES):
-        text = (rest + block).replace(_JOINT, _PARTED)
-        lines = text.split(b"\n")
-        rest = lines.pop()
-        if lines:
-            cut = {0: dropped + len(lines[0])} if dropped else {}
-            yield Block(start, lines, cut, b"\r" in text or has_marks(text), read_bytes())
-            start += sum(map(len, lines)) + len(lines) + dropped
+        text = rest + block
+        if _MARK[:1] in text:  # a single byte is found ten times as fast as five
+            text = text.replace(_JOINT, _PARTED)
+        whole, newline, rest = text.rpartition(b"\n")
+        if newline:
+            cut = {0: dropped + len(whole.partition(b"\n")[0])} if dropped else {}
+            yield Block(start, whole, cut, b"\r" in whole or has_marks(whole), read_bytes())
+            start += len(whole) + 1 + dropped
             dropped = 0
         if len(rest) > kept:
             dropped += len(rest) - kept
             rest = rest[:kept]
     if rest:
-        yield Block(start, [rest], {0: dropped + len(rest)} if dropped else {}, True, read_bytes())
+        yield Block(start, rest, {0: dropped + len(rest)} if dropped else {}, True, read_bytes())
 
 
 def clean(line: bytes) -> bytes:
@@ -152,9 +172,7 @@ def clean(line: bytes) -> bytes:
 def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     number = 0
     for block in blocks(path, line_bytes_max):
-        lines = block.lines
-        if block.unclean:
-            lines = [clean(line) for line in lines]
+        lines = block.clean()
         for at in range(0, len(lines), rows_max):
             cut = {i - at: length for i, length in block.cut.items() if at <= i < at + rows_max}
             values = lines[at : at + rows_max]

@@ -202,12 +202,11 @@ def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
 
 
 def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
-    partition = dossiers.partitions[i]
     head = dossiers.heads[i]
-    sources = []
-    if head["present"]:
-        sources.append(Source(topic=SHIPMENTS.topic, partition=partition, offset=int(head["offset"])))
-    for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT):
-        topic = MOVEMENTS[row["kind"] // layout.KINDS_EACH].topic
-        sources.append(Source(topic=topic, partition=partition, offset=int(row["offset"])))
-    return tuple(sources)
+    read = [(SHIPMENTS.topic, int(head["offset"]))] if head["present"] else []
+    read += [
+        (MOVEMENTS[row["kind"] // layout.KINDS_EACH].topic, int(row["offset"]))
+        for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
+    ]
+    places = [(topic, *layout.read_at(offset, dossiers.partitions[i])) for topic, offset in read]
+    return tuple(Source(topic=topic, partition=partition, offset=offset) for topic, partition, offset in places)

@@ -10,6 +10,7 @@ from schemas.records import Alert, Reject
 from streams.flow.batches import untail
 from streams.flow.fold import dossiers
 from streams.flow.judge import Verdicts
+from streams.flow.orders import Ordered
 from streams.flow.upsert import Upsert
 
 
@@ -21,6 +22,7 @@ class Judged:
     facts: list[tuple[int, bytes]] = field(default_factory=list)
     alerts: list[Upsert[Alert]] = field(default_factory=list)
     shadows: list[Upsert[Shadow]] = field(default_factory=list)
+    orders: list[Ordered] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     answers: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by rule, mode and answer
     rejects: list[Reject] = field(default_factory=list)

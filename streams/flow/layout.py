@@ -78,7 +78,7 @@ MOVEMENT = np.dtype(
     [
         ("at", "<i8"),  # scanned_at or started_at, epoch ms
         ("id", "<u8"),  # hash of the event id
-        ("offset", "<i8"),  # where it was read
+        ("offset", "<i8"),  # where it was read, see `read_at`
         ("value", "<i4"),  # scan: weight_g or -1; inspection: duration ms
         ("adcode", "<i4"),
         ("kind", "u1"),
@@ -141,7 +141,7 @@ SHIPMENT_FIELDS = [
     ("event", "<u8"),  # hash of all the others but `offset`, and of the tail
     ("version_at", "<i8"),  # recorded_at, else picked_up_at
     ("picked_up_at", "<i8"),
-    ("offset", "<i8"),
+    ("offset", "<i8"),  # see `read_at`
     ("declared_value_fen", "<i8"),  # -1: not given
     ("freight_fen", "<i8"),  # -1: not given
     ("sender", "<u8"),  # token shown for the sender; 0: none
@@ -211,6 +211,8 @@ HEAD = np.dtype(
         ("tallied", "<u4"),  # what the tallies count of it, bits of `fold.duties.COUNTED`; 0: nothing
         ("tallied_day", "<u4"),  # where they do: day in China, from 1970
         ("tallied_outlet", "<u8"),
+        ("drawn", "<u8"),  # id of the scan by which the random arm drew it; 0: it has not
+        ("ordered", "u1"),  # 1: it is of the random arm
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f8"),
@@ -235,6 +237,23 @@ VERSION = np.dtype(
         ("carrier", "<u4"),
     ]
 )
+
+
+_OFFSET_BITS = 48
+
+
+def read_at(offset: int, partition: int) -> tuple[int, int]:
+    """Partition and offset where an event of a dossier in this partition was read.
+
+    They differ where its topics had fewer partitions then: the dossier has moved since, and `moved_from` has noted it.
+    """
+    origin = offset >> _OFFSET_BITS
+    return origin - 1 if origin else partition, offset & ((1 << _OFFSET_BITS) - 1)
+
+
+def moved_from(offsets: NDArray[np.int64], partitions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Offsets that tell, from now on, which partitions they are of; those that tell it already stay."""
+    return np.where(offsets >> _OFFSET_BITS, offsets, offsets | (partitions + 1) << _OFFSET_BITS)
 
 
 def kinds_of(record: type, kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -30,6 +30,7 @@ from streams.flow.fold.tallies import Tallies
 from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, count_answers, judge
 from streams.flow.judged import Judged
+from streams.flow.orders import Orders
 from streams.flow.reference import EMPTY
 from streams.flow.reference.reading import Reader
 from streams.flow.reject_cipher import RejectCipher, drop
@@ -58,14 +59,16 @@ class Parcels:
         kept: Retention | None = None,
         settle_ms: int = 0,
         tally_ms: int = 0,
+        orders: Orders | None = None,
     ) -> None:
         """flood: holds back rules that open far too many alerts; None: every alert goes out.
         kept: how long what is known is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
-        tally_ms: how often a tally is published at most; 0: parcels are not counted.
+        tally_ms: how often a tally is published at most; 0: parcels are not counted. orders: None: none is drawn.
         """
         self.store = store
         self.catalogue = catalogue
         self.tallies = Tallies(store, every_ms=tally_ms) if tally_ms else None
+        self._orders = orders
         self._describer = self._counting(describer)
         self._histories = histories
         self.co_located: frozenset[int] = frozenset()
@@ -247,6 +250,8 @@ class Parcels:
         verdicts = self.conclude(touched, out, now_ms, undecided if event_time is None else event_time)
         if self.tallies is not None:
             self._count(self.tallies, touched, verdicts)
+        if self._orders is not None:
+            out.orders = self._orders.draw(touched)
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.timers.set(

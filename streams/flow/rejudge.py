@@ -19,7 +19,7 @@ from streams.state.format import FORMAT
 from streams.state.store import FIRST
 
 ROWS_MAX = 5_000
-_MARK = b"\x00reference"  # before all parcels, which begin with no control character
+MARK = b"\x00reference"  # before all parcels, which begin with no control character
 _OF_FILES = bytes(8)
 _REJECTS_IN = 0  # the partition with which rejects of reference records are published, once
 
@@ -80,7 +80,7 @@ class Sweeper:
     def _run(self, partition: int) -> _Run | None:
         """A new sweep, if there is anything to do."""
         reference = self._parcels.reference
-        (mark,) = self._parcels.store.get([partition], [_MARK])
+        (mark,) = self._parcels.store.get([partition], [MARK])
         since = int.from_bytes(mark[1:9], "little") if mark else 0
         rules = self._fingerprint()
         other = self._rules and rules != ((mark or b"")[9:] or _OF_FILES)
@@ -101,7 +101,7 @@ class Sweeper:
         done = len(kept) < self._rows_max
         if done:
             mark = bytes([FORMAT]) + run.until.to_bytes(8, "little") + run.rules
-            store.put([partition], [_MARK], [mark])
+            store.put([partition], [MARK], [mark])
             if partition == _REJECTS_IN:
                 judged.rejects += [each for each in self.rejects if run.since <= each.offset < run.until]
             self._waiting[partition] = None

@@ -19,7 +19,10 @@ _MARKS: Final = re.compile(_MARK)
 
 def has_marks(text: bytes) -> bool:
     """Whether there may be byte order marks in a text, as they are or escaped."""
-    return b"\xef\xbb\xbf" in text or b"\\ufeff" in text or b"\\uFEFF" in text
+    # A single byte is found ten times as fast as three, and most texts have neither of these two.
+    return (b"\xef" in text and b"\xef\xbb\xbf" in text) or (
+        b"\\" in text and (b"\\ufeff" in text or b"\\uFEFF" in text)
+    )
 
 
 def unmarked(text: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Topics on a broker: create those that are missing, show what is there, delete all of them.
 
-`partitions` holds for every topic but those read whole (reference, rules), which have one: parcels and entities are
-co-partitioned, so equal counts are part of the contract, and a topic that differs is an error.
+`partitions` holds for every topic but those read whole (reference, rules), which have one. Parcels and entities are
+co-partitioned, so equal counts are part of the contract, and a topic of workers that differs is an error. The desk's
+topics keep the count that they were made with.
 """
 
 from __future__ import annotations
@@ -147,6 +148,11 @@ def expected_partitions(topic: Topic, partitions: int) -> int:
     return 1 if topic.single else partitions
 
 
+def grow_advice(partitions: int) -> str:
+    """What to do where topics of workers have other counts than so many partitions."""
+    return f"stop all workers, then run `waybill topics grow --partitions {partitions}`, which brings their state along"
+
+
 def declared(topic: Topic) -> dict[str, str]:
     """The configuration with which a topic is created."""
     changelog = topic.internal and topic.cleanup == "compact"
@@ -167,10 +173,15 @@ def _check_counts(there: Mapping[str, TopicFacts], partitions: int) -> None:
     wrong = [
         f"{topic.name} has {found}, wanted {wanted}"
         for topic in TOPICS
-        if (found := there[topic.name].partitions) and found != (wanted := expected_partitions(topic, partitions))
+        if not topic.desk
+        and (found := there[topic.name].partitions)
+        and found != (wanted := expected_partitions(topic, partitions))
     ]
     if wrong:
-        raise TopicError(f"partition counts differ, and parcels would not meet: {'; '.join(wrong)}")
+        most = max(partitions, *(there[topic.name].partitions for topic in TOPICS if not topic.desk))
+        raise TopicError(
+            f"partition counts differ, and parcels would not meet: {'; '.join(wrong)}; {grow_advice(most)}"
+        )
 
 
 def _cluster(bootstrap: str, client: Client | None) -> Cluster:

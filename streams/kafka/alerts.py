@@ -37,6 +37,7 @@ class Change:
     raw: bytes
     at_ms: int  # of the broker, epoch ms
     shadow: Shadow | None = None
+    partition: int = 0
 
 
 class AlertReader:
@@ -77,13 +78,15 @@ class AlertReader:
         for entry in entries:
             parcel = entry.key.decode("utf-8", "replace")
             if not entry.value:
-                yield Change(parcel, None, b"", entry.at_ms)
+                yield Change(parcel, None, b"", entry.at_ms, partition=entry.partition)
                 continue
             try:
+                alert = shadow = None
                 if self.topic == topics.SHADOW:
-                    yield Change(parcel, None, entry.value, entry.at_ms, _decode_shadow(entry.value))
+                    shadow = _decode_shadow(entry.value)
                 else:
-                    yield Change(parcel, _decode_alert(entry.value), entry.value, entry.at_ms)
+                    alert = _decode_alert(entry.value)
+                yield Change(parcel, alert, entry.value, entry.at_ms, shadow, entry.partition)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 self.unreadable += 1
                 log.warning("%s is no message of this version; left out", entry.place)
@@ -153,15 +156,34 @@ def _senders(alert: Alert) -> frozenset[str]:
     return frozenset({*([alert.sender_token] if alert.sender_token else []), *alert.earlier_sender_tokens})
 
 
+class _Places:
+    """Where the newest message of each parcel stands. Of a topic that grew, partitions are read in no order, and older
+    messages of a parcel lie in another one."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[int, int]] = {}
+
+    def older(self, change: Change) -> bool:
+        """Whether a message is older than one that was read; else it is the newest."""
+        partition, at_ms = self._of.get(change.parcel, (change.partition, 0))
+        if partition != change.partition and change.at_ms < at_ms:
+            return True
+        self._of[change.parcel] = change.partition, change.at_ms
+        return False
+
+
 class NewestShadows:
     """What the shadow topic comes to: what does not count now, by parcel, of what is asked for."""
 
     def __init__(self, asked: Asked | None = None) -> None:
         self._asked = asked or Asked()
+        self._places = _Places()
         self.open: dict[str, Change] = {}
 
     def take(self, change: Change) -> bool:
         """Note a change; whether it is one to what is shown."""
+        if self._places.older(change):
+            return False
         known = self.open.pop(change.parcel, None) is not None
         if change.shadow is not None and self._asked.shadow(change.parcel, change.shadow):
             self.open[change.parcel] = change
@@ -178,10 +200,13 @@ class Newest:
 
     def __init__(self, asked: Asked | None = None) -> None:
         self._asked = asked or Asked()
+        self._places = _Places()
         self.open: dict[str, Change] = {}
 
     def take(self, change: Change) -> tuple[Change | None, Change | None]:
         """Note a change; what was shown of its parcel before, and what is to be shown now."""
+        if self._places.older(change):
+            return self.open.get(change.parcel), self.open.get(change.parcel)
         before = self.open.pop(change.parcel, None)
         if change.alert is not None and self._asked.alert(change.parcel, change.alert):
             self.open[change.parcel] = change

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
 from streams.kafka.config import Properties
 from streams.kafka.errors import (
@@ -120,6 +120,12 @@ class Cluster:
         self._await("CREATE", self._client.create_topics(requests, operation_timeout=self._timeout_s),
                     ok=KafkaError.TOPIC_ALREADY_EXISTS)  # fmt: skip
 
+    def grow(self, names: Iterable[str], partitions: int) -> None:
+        """Add partitions to topics, so that each has so many; one that has them is no fault."""
+        requests = [NewPartitions(name, partitions) for name in names]
+        self._await("ALTER", self._client.create_partitions(requests, operation_timeout=self._timeout_s),
+                    ok=KafkaError.INVALID_PARTITIONS)  # fmt: skip
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete topics; one that is gone is no fault."""
         self._await("DELETE", self._client.delete_topics(list(names), operation_timeout=self._timeout_s),
@@ -190,13 +196,21 @@ class Cluster:
             names = frozenset(member.group_instance_id or member.client_id for member in found.members)
             return Members(names, _names(found.authorized_operations))
 
-    def committed(self, group: str) -> dict[Place, int]:
-        """A group's committed offsets (next to read)."""
-        asked = self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        try:
-            found = asked[group].result(self._timeout_s).topic_partitions
-        except FAILURES as error:
-            raise self._failure(error, f"group {group}: ", group=group) from error
+    def committed(self, group: str, *, stable: bool = False) -> dict[Place, int]:
+        """A group's committed offsets (next to read). stable: wait for transactions that are not finished."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            asked = self._client.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group)], require_stable=stable
+            )
+            try:
+                found = asked[group].result(self._timeout_s).topic_partitions
+                break
+            except FAILURES as error:
+                if cause(error).code() in _UNSTABLE and time.monotonic() < deadline:
+                    time.sleep(_AGAIN_S)
+                    continue
+                raise self._failure(error, f"group {group}: ", group=group) from error
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def set_committed(self, group: str, offsets: Mapping[Place, int]) -> None:
@@ -257,6 +271,7 @@ class Cluster:
 
 
 _REFUSED = "the broker does not accept kafka.sasl.username and kafka.sasl.password, or not this kafka.sasl.mechanism"
+_UNSTABLE = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 _SILENCES = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
 
 

@@ -138,6 +138,11 @@ def slot(settings: Settings) -> str:
     return f"{settings.group}-{settings.instance}"
 
 
+def grower(group: str) -> str:
+    """The transactional id of whoever brings the state to more partitions."""
+    return f"{group}.grow"
+
+
 def pusher(group: str) -> str:
     """The transactional id of those who push rules; no instance can have it, for a dash comes before an instance."""
     return f"{group}.rules"

@@ -76,6 +76,19 @@ class Transactions:
                 self._producer.poll(0)
                 done += len(batch)
 
+    def produce_dated(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """The same of records that have a `timestamp` (epoch ms), which are taken one by one only."""
+        self._topic = topic
+        with self._telling():
+            for record in records:
+                while True:
+                    try:
+                        self._producer.produce(topic, partition=partition, **record)  # type: ignore[arg-type]
+                        break
+                    except BufferError:
+                        self._producer.poll(0.1)
+                self._producer.poll(0)
+
     def produce_changes(
         self, topic: str, partition: int, changes: Mapping[bytes, bytes | None], ends: dict[Place, int]
     ) -> None:

@@ -247,13 +247,12 @@ class _Lines:
         time_of = _time_of(topic)
         at, starts, sizes = [], [], []
         for block in reading.blocks(path, _LINE_BYTES_MAX):
-            size = np.fromiter(map(len, block.lines), dtype=np.int64, count=len(block.lines))
+            size = np.array([len(line) for line in block.lines], dtype=np.int64)
             for row, length in block.cut.items():
                 size[row] = length
             starts.append(block.start + np.cumsum(size + 1) - size - 1)
             sizes.append(size)
-            lines = [reading.clean(line) for line in block.lines] if block.unclean else block.lines
-            at.append(np.fromiter(map(time_of, lines), dtype=np.int64, count=len(lines)))
+            at.append(np.array([time_of(line) for line in block.clean()], dtype=np.int64))
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if at else None
         text = stack.enter_context(mapped) if mapped is not None else b""

@@ -14,13 +14,13 @@ from schemas.inputs import INPUT_TOPICS
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
 from streams.state.format import FORMAT
+from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
 _Values = defaultdict[Place, dict[bytes, bytes | None]]
 _FORMAT = bytes([FORMAT])
-_BEGUN = b"\x00begun"  # before all keys, as notes of ours are
 _SOURCES = {
     topics.PARCELS_CHANGELOG: (*INPUT_TOPICS, topics.FACTS),
     topics.HISTORIES_CHANGELOG: (topics.OBSERVATIONS,),
@@ -38,6 +38,7 @@ def restore(
     cancelled: Callable[[], bool],
     timeout_s: float = 120.0,
     resumed: Mapping[Place, int] | None = None,
+    parted: int | None = None,
 ) -> int:
     """Open `partitions` of every store (by changelog topic) and read what they lack; the number of records read.
 
@@ -46,15 +47,32 @@ def restore(
     has forgotten it: RestoreError, when nothing has come for `timeout_s`.
 
     resumed: committed offsets of the group; where it has read on, and a changelog is empty, that is a RestoreError.
+    parted: for how many partitions the state must be kept: of another count, a folder is built anew, and a changelog is
+    a RestoreError. Where nothing says so yet, it is noted in the epoch that is open. None: nobody asks.
     """
     at = {(topic, number): stores[topic].open(number) for topic in stores for number in sorted(partitions)}
-    _check_origin(stores, at, changelog_ids(config, stores))
+    ids = changelog_ids(config, stores)
+    _check_origin(stores, at, ids)
+    if parted is not None:
+        at |= _rebuild(stores, at, ids, parted)
     wanted, ends = _lacking(config, at)
     for topic, number in unwritten(at, ends):
         _check_lost(config, topic, number, resumed or {})
-        stores[topic].put([number], [_BEGUN], [_FORMAT])
-    if not wanted:
-        return 0
+    total = _bring(config, stores, wanted, ends, cancelled, timeout_s) if wanted else 0
+    if parted is not None and not cancelled():
+        _check_parted(stores, at, parted)
+    return total
+
+
+def _bring(
+    config: Mapping[str, object],
+    stores: Mapping[str, RocksStore],
+    wanted: Mapping[Place, int],
+    ends: Mapping[Place, int],
+    cancelled: Callable[[], bool],
+    timeout_s: float,
+) -> int:
+    """Read what these partitions lack; the number of records."""
     try:
         for topic, number in ends:
             stores[topic].bulk(number, True)
@@ -64,6 +82,47 @@ def restore(
     finally:
         for topic, number in ends:
             stores[topic].bulk(number, False)
+
+
+def _rebuild(
+    stores: Mapping[str, RocksStore], at: Mapping[Place, int], ids: Mapping[str, bytes], parted: int
+) -> dict[Place, int]:
+    """Throw folders away that were kept for another count of partitions: keys may have left them, unseen if the
+    broker has dropped their deletions."""
+    anew = {}
+    for (topic, number), offset in at.items():
+        if offset and _parted(stores[topic], number) != Parted(parted):
+            log.info("%s[%s]: the state folder is not one of %s partitions: built anew", topic, number, parted)
+            stores[topic].rebuild(number)
+            anew[topic, number] = stores[topic].open(number)
+            stores[topic].origin(number, ids[topic])
+    return anew
+
+
+def _parted(store: RocksStore, number: int) -> Parted | None:
+    (mark,) = store.get([number], [MARK], keep=False)
+    return Parted.decode(mark) if mark else None
+
+
+def _check_parted(stores: Mapping[str, RocksStore], at: Mapping[Place, int], parted: int) -> None:
+    for topic, number in at:
+        found = _parted(stores[topic], number)
+        if found is None:
+            stores[topic].put([number], [MARK], [Parted(parted).encode()])
+        elif found != Parted(parted):
+            raise RestoreError(f"{topic}[{number}]: {_otherwise(found, parted)}")
+
+
+def _otherwise(found: Parted, parted: int) -> str:
+    if found.growing_to:
+        return (
+            f"the state is on its way from {found.partitions} to {found.growing_to} partitions: run "
+            f"`waybill topics grow --partitions {found.growing_to}`, which goes on where it stopped"
+        )
+    return (
+        f"the state is kept for {found.partitions} partitions, and the topics have {parted}: stop all workers, and run "
+        f"`waybill topics grow --partitions {parted}`"
+    )
 
 
 def _lacking(config: Mapping[str, object], at: Mapping[Place, int]) -> tuple[dict[Place, int], dict[Place, int]]:
@@ -87,8 +146,8 @@ def _lacking(config: Mapping[str, object], at: Mapping[Place, int]) -> tuple[dic
 
 
 def unwritten(at: Mapping[Place, int], ends: Mapping[Place, int]) -> list[Place]:
-    """Changelog partitions that nothing was ever written to: each begins with a mark, together with the first offsets
-    that are committed."""
+    """Changelog partitions that nothing was ever written to: each begins with a mark (`streams.state.parted`), together
+    with the first offsets that are committed."""
     return [place for place, offset in at.items() if not offset and place not in ends]
 
 

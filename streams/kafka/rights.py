@@ -30,8 +30,8 @@ READS = (
     *CONSUMED_TOPICS, topics.REFERENCE, topics.RULES, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
 )  # fmt: skip
 WRITES = (
-    topics.OBSERVATIONS, topics.FACTS, topics.ALERTS, topics.SHADOW, topics.TALLIES, topics.NOTICES, topics.REJECTS,
-    topics.RULE_ACKS, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
+    topics.OBSERVATIONS, topics.FACTS, topics.ALERTS, topics.SHADOW, topics.TALLIES, topics.ORDERS, topics.NOTICES,
+    topics.REJECTS, topics.RULE_ACKS, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
 )  # fmt: skip
 WORKER_TOPICS = tuple(dict.fromkeys((*READS, *WRITES)))
 

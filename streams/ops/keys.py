@@ -38,6 +38,13 @@ def rotate(token_key_file: Path, token_state_key_file: Path, key_id: str | None 
     return name
 
 
+def new_order_key(path: Path) -> None:
+    """Write the key of the random arm; the file must not be there. Raises KeyFileError."""
+    if path.exists():
+        raise KeyFileError(f"{path} is there already; with another key other parcels would be drawn")
+    _write(path, f"{secrets.token_hex(KEY_BYTES_MIN)}\n")
+
+
 def held_in(token_key_file: Path, token_state_key_file: Path) -> tuple[str, ...]:
     """Ids of the publish keys, the current one first. Raises KeyFileError."""
     return load_keys(token_key_file=token_key_file, token_state_key_file=token_state_key_file).publish_key_ids

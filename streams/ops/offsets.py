@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +9,7 @@ from schemas.errors import WaybillError
 from schemas.inputs import CONSUMED_TOPICS
 from streams.kafka.cluster import Cluster, Place
 from streams.kafka.errors import MissingError
-
-_SPARE_S = 5.0
-_LOOK_EVERY_S = 0.5
+from streams.kafka.groups import emptied
 
 
 class OffsetsError(WaybillError):
@@ -70,20 +67,6 @@ def target(standing: Standing, to: str) -> int:
 def reset(
     cluster: Cluster, group: str, offsets: Mapping[Place, int], session_s: float, say: Callable[[str], None]
 ) -> None:
-    """Set the committed offsets of a group whose workers are stopped. Raises OffsetsError, ClientError.
-
-    The broker keeps a stopped worker's place in the group for its session time-out, and takes no offsets meanwhile; so
-    that is waited for.
-    """
-    deadline = time.monotonic() + session_s + _SPARE_S
-    said = False
-    while members := cluster.group(group).names:
-        if time.monotonic() > deadline:
-            raise OffsetsError(
-                f"group {group} has members ({', '.join(sorted(members))}): stop all its workers, then run this again"
-            )
-        if not said:
-            say(f"waiting for up to {session_s:.0f} s until the broker has let {', '.join(sorted(members))} go")
-            said = True
-        time.sleep(_LOOK_EVERY_S)
+    """Set the committed offsets of a group whose workers are stopped, once it is empty. Raises ClientError."""
+    emptied(cluster, group, session_s, say)
     cluster.set_committed(group, offsets)

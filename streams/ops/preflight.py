@@ -86,7 +86,7 @@ def cautions(settings: Settings) -> list[str]:
 def faults(states: list[TopicState]) -> list[str]:
     """What is wrong with these topics, and what to do about it; empty when a worker can run on them."""
     missing = [state.topic.name for state in states if not (state.partitions or state.hidden)]
-    there = [state for state in states if state.partitions and not state.topic.single]
+    there = [state for state in states if state.partitions and not (state.topic.single or state.topic.desk)]
     counts = sorted({state.partitions for state in there})
     found = []
     if missing:
@@ -96,8 +96,7 @@ def faults(states: list[TopicState]) -> list[str]:
     if len(counts) > 1:
         listed = ", ".join(f"{state.topic.name} {state.partitions}" for state in there)
         found.append(
-            f"partition counts differ ({listed}), so a parcel's events would not meet; "
-            "delete the topics that are wrong, then run `waybill topics create`"
+            f"partition counts differ ({listed}), so a parcel's events would not meet; {admin.grow_advice(counts[-1])}"
         )
     split = [
         f"{state.topic.name} {state.partitions}" for state in states if state.topic.single and state.partitions > 1

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-FORMAT: Final = 9
+FORMAT: Final = 10
 """Raise it with every change of a layout in `streams.flow.layout`. A reader refuses another version."""

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 _OFFSET = b"\x00changelog-offset"
 _FORMAT = b"\x00format"
 _ORIGIN = b"\x00changelog-id"
+_OWN = {_OFFSET, _FORMAT, _ORIGIN}  # of the folder, on no changelog
 
 
 class StateError(WaybillError):
@@ -96,7 +97,7 @@ class RocksStore:
             for delta in deltas:
                 waiting = delta.get(partition, {}).items()
                 found |= {key: value for key, value in waiting if after < key <= last and key < before}
-            out += [(key, value) for key, value in sorted(found.items()) if value is not None]
+            out += [(key, value) for key, value in sorted(found.items()) if value is not None and key not in _OWN]
             if last == before or len(out) >= rows_max:
                 return out[:rows_max]
             after = last
@@ -252,8 +253,7 @@ class _Partition:
         return values
 
     def scan(self, after: bytes, rows_max: int, before: bytes) -> list[tuple[bytes, bytes]]:
-        # Our own notes about the folder begin with a zero byte, before all keys.
-        start = max(after + b"\0", b"\1")
+        start = after + b"\0"
         end = self._db.iter()
         end.seek_to_last()
         last = end.key() if end.valid() else b""

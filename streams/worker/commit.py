@@ -69,6 +69,8 @@ class Committer:
             kafka.begin()  # 1
             for (topic, partition), messages in epoch.messages.items():  # 2
                 kafka.produce(topic, partition, messages)
+            for (topic, partition), messages in epoch.dated.items():
+                kafka.produce_dated(topic, partition, messages)
             for topic, delta in deltas.items():  # 3
                 for partition, changes in delta.items():
                     kafka.produce_changes(topic, partition, changes, ends)

@@ -23,6 +23,7 @@ class Epoch:
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
     messages: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    dated: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
     alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
     rows: int = 0
     opened_at: float = 0.0
@@ -55,6 +56,8 @@ class Epoch:
             self.messages[topics.ALERTS, alert.partition].append({"key": alert.key, "value": alert.value})
         for each in judged.shadows:
             self.messages[topics.SHADOW, each.partition].append({"key": each.key, "value": each.value})
+        for order in judged.orders:
+            self.messages[topics.ORDERS, order.partition].append({"key": order.key, "value": order.value})
         for notice in judged.notices:
             self.messages[topics.NOTICES, 0].append({"key": notice.key.encode(), "value": encode(notice)})
         for reject in judged.rejects:

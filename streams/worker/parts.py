@@ -10,6 +10,7 @@ from schemas import topics
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.flood import Flood
+from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
 from streams.kafka.config import client, membership, producing, slot
@@ -48,6 +49,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
         flood=Flood.of(settings),
         kept=Retention.of(settings),
         settle_ms=int(settings.settle_s * 1000),
+        orders=Orders.of(settings),
         tally_ms=int(settings.tally_every_s * 1000),
     )
     return parcels, histories

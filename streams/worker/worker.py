@@ -276,7 +276,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         following = loop.run_in_executor(None, self.inputs.catch_up, self._cancelled, timeout_s)
         resumed = {} if self.settings.accept_lost_state else self._consumer().resumed
-        reading = partial(restore, client(self.settings), self._stores, numbers, self._cancelled, timeout_s, resumed)
+        reading = partial(
+            restore, client(self.settings), self._stores, numbers, self._cancelled, timeout_s, resumed,
+            parted=self.settings.partitions,
+        )  # fmt: skip
         records = await loop.run_in_executor(self._effects, reading)
         if not self._cancelled():
             self._life.to(Phase.CATCHING_UP)

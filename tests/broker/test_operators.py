@@ -111,8 +111,23 @@ def test_partitions_that_were_added_are_seen_at_once(fresh_kafka: str, tmp_path:
             grown.result(PATIENCE_S)
         line = ends(worker)
         assert f"partition counts have changed from 4 ({topics.SCANS} 6)" in line
+        assert "`waybill topics grow --partitions 6`" in line
     with Worker(fresh_kafka, tmp_path / "state", group="waybill-grown") as worker:
-        assert "partition counts differ" in ends(worker)
+        line = ends(worker)
+        assert "partition counts differ" in line
+        assert "`waybill topics grow --partitions 6`" in line
+    done = waybill(fresh_kafka, "doctor", "--state-dir", str(tmp_path), "--set", "web_port=0")
+    assert done.returncode == 1
+    assert "`waybill topics grow --partitions 6`" in done.stdout
+    done = waybill(fresh_kafka, "topics", "grow", "--partitions", "5", "--set", f"state_dir={tmp_path}")
+    assert done.returncode == 1
+    assert f"{topics.SCANS} 6 have more, and Kafka takes no partition away; give 6 or more" in done.stderr
+    done = waybill(
+        fresh_kafka, "topics", "grow", "--partitions", "6", "--dry-run",
+        "--set", f"state_dir={tmp_path}", "--set", "group=waybill-grown",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "nothing was changed"), done.stderr
+    assert {each.partitions for each in admin.look(fresh_kafka, [topics.SCANS, topics.SHIPMENTS])} == {4, 6}
 
 
 def waybill(servers: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from schemas.topics import PARCELS_CHANGELOG
 from streams.kafka import admin
 from streams.kafka.restore import RestoreError, restore
 from streams.state.format import FORMAT
+from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
 from streams.worker.commit import Committer
@@ -46,6 +47,12 @@ class Changelog:
         for key, value in values.items():
             self._producer.produce(PARCELS_CHANGELOG, key=key.encode(), value=state(value), partition=0)
         self._producer.flush(PATIENCE_S)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """One record, in a transaction of its own."""
+        self._producer.begin_transaction()
+        self._producer.produce(PARCELS_CHANGELOG, key=key, value=value, partition=0)
+        self._producer.commit_transaction(30)
 
     def end(self, commit: bool = True) -> None:
         """Commit, or abort."""
@@ -189,3 +196,26 @@ def test_what_a_commit_forgets_stays_forgotten(fresh_kafka: str, store: RocksSto
             assert values(each, "a", "b") == [None if gone else b"1", b"1"]
         elsewhere.close_all()
     member.close()
+
+
+def test_a_state_that_is_kept_for_another_count_of_partitions_is_refused(fresh_kafka: str, store: RocksStore) -> None:
+    changelog, client = Changelog(fresh_kafka), {"bootstrap.servers": fresh_kafka}
+
+    def bring_for(count: int) -> int:
+        store.close_all()
+        return restore(client, {PARCELS_CHANGELOG: store}, {0}, lambda: False, parted=count)
+
+    changelog.write(a="1")
+    assert bring_for(4) == 1
+    assert store.get([0], [MARK]) == [Parted(4).encode()]  # noted, with the next epoch
+    changelog.put(MARK, Parted(4).encode())
+    assert bring_for(4) == 2  # a folder without the mark is built anew
+    assert bring_for(4) == 0
+    with pytest.raises(RestoreError, match=r"kept for 4 partitions, and the topics have 6.*grow --partitions 6`"):
+        bring_for(6)
+    changelog.put(MARK, Parted(4, 6).encode())
+    for count in (4, 6):
+        with pytest.raises(RestoreError, match=r"on its way from 4 to 6 partitions.*grow --partitions 6`"):
+            bring_for(count)
+    changelog.put(MARK, Parted(6).encode())
+    assert bring_for(6) == 2

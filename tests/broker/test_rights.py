@@ -18,6 +18,7 @@ from streams.ops import preflight
 from streams.ops.doctor import broker as doctor
 from streams.ops.doctor.findings import Finding
 from streams.settings import Settings
+from streams.worker.grow import Growth
 from tests.runs import open_alerts, run
 from tests.secured import Secured
 from tests.waiting import PATIENCE_S
@@ -177,3 +178,12 @@ def test_reading_without_any_right_says_which(secured: Secured) -> None:
     config = {**given["kafka"], "bootstrap.servers": given["bootstrap_servers"]}
     with Reader(config) as reader, pytest.raises(ClientError, match=r"READ on topic waybill\.rules"):
         reader.bounds(topics.RULES, 0)
+
+
+def test_who_grows_topics_is_told_what_right_is_missing(secured: Secured, tmp_path: Path) -> None:
+    secured.allow_worker(GROUP, "0")
+    given = settings(secured, state_dir=tmp_path)
+    with Growth(given, 3, say=lambda _: None, advance=lambda *_: None) as growth, pytest.raises(DeniedError) as told:
+        growth.look(alone=False)
+    assert f"User:worker ALTER on topic {topics.SHIPMENTS}" in str(told.value)
+    assert "--operation ALTER" in str(told.value)

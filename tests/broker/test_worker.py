@@ -21,7 +21,7 @@ from schemas.records import Alert, Shipment, encode
 from tests.repetition import LONG
 from tests.runs import Alerts, open_alerts, run
 from tests.schemas.samples import SHIPMENT, wire
-from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect, expect_tallies
+from tests.workers import FAUST, READY, Publisher, Reader, Stream, Worker, expect, expect_orders, expect_tallies
 from tests.worlds import Record, events_of, register, world
 
 pytestmark = pytest.mark.broker
@@ -130,6 +130,7 @@ def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str
         stream.join()
         reader = expect(fresh_kafka, wanted, worker)
         expect_tallies(fresh_kafka, records, wanted, worker)
+        expect_orders(fresh_kafka, records, worker)
         known = reader.alerts()
         # What was opened in an aborted transaction, and was over when its input was read again, never comes again.
         everything = Reader(fresh_kafka, isolation="read_uncommitted")
@@ -165,6 +166,7 @@ def test_two_workers_share_and_take_over(fresh_kafka: str, tmp_path: Path, proto
         stream.join()
         expect(fresh_kafka, wanted, first)
         expect_tallies(fresh_kafka, records, wanted, first)
+        expect_orders(fresh_kafka, records, first)
         assert first.stop() == 0
 
 

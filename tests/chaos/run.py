@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.topics import ALERTS, HISTORIES_CHANGELOG, PARCELS_CHANGELOG, REJECTS
+from schemas.topics import ALERTS, HISTORIES_CHANGELOG, ORDERS, PARCELS_CHANGELOG, REJECTS, TALLIES
 from streams.kafka import admin
 from tests.chaos import verdict
 from tests.chaos.cluster import Cluster
@@ -17,9 +17,12 @@ from tests.chaos.full import kills
 from tests.chaos.logs import Listener, ends, unread, whole
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.slot import GROUP
-from tests.chaos.traffic import Player, lines
+from tests.chaos.traffic import Player, lines, records
 from tests.chaos.verdict import Outcome
+from tests.ordering import drawn
 from tests.runs import Alerts
+from tests.tallies import recount
+from tests.worlds import Record
 
 EVENTS_PER_S = 800
 IDLE_S = 6.0  # of silence until idle partitions have met their deadlines, and committed what follows
@@ -74,6 +77,7 @@ def run(plan: Plan, folder: Path, say: Say) -> tuple[bool, str]:
             cluster.stop()
             wanted = verdict.judged(played, folder / "events")
             _check(cluster, listener, player, wanted, outcome)
+            _check_counted(cluster, records(played), wanted, outcome)
         outcome.wrong += cluster.wrong
     finally:
         cluster.close()
@@ -165,11 +169,19 @@ def _check(cluster: Cluster, listener: Listener, player: Player, wanted: Alerts,
     )
 
 
+def _check_counted(cluster: Cluster, played: list[Record], wanted: Alerts, outcome: Outcome) -> None:
+    """Tallies and the random arm, against a recount and the formula of the draw."""
+    tallies, orders = (whole(cluster.servers, topic, cluster.partitions) for topic in (TALLIES, ORDERS))
+    verdict.check_tallies(tallies, recount(played, wanted.values()), outcome)
+    verdict.check_orders(orders, drawn(played), outcome)
+
+
 def _line(plan: Plan, protocol: str, kinds: Counter[str], outcome: Outcome, seconds: float) -> str:
     said = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return (
         f"seed {plan.seed}: {kinds.total()} faults ({said}), protocol {protocol}, {outcome.events:,} events, "
         f"{outcome.open:,} alerts open of {outcome.alerts:,} messages, {outcome.rejects:,} rejects, "
+        f"{outcome.tallies:,} messages of tallies, {outcome.orders:,} of orders, "
         f"{outcome.aborted:,} aborted messages unseen, {outcome.unrestored} restores revoked, "
         f"{'equal' if not outcome.wrong else 'WRONG'}; {outcome.lost:,} lost, {outcome.doubled:,} doubled, "
         f"{outcome.astray:,} astray uncommitted, state {outcome.state_bytes / 1e6:.1f} MB, in {seconds:.0f} s"

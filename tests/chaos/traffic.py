@@ -14,18 +14,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import topics
-from schemas.records import encode
-from schemas.reference import ReferenceRecord
+from schemas.records import Inspection, Scan, Shipment, encode
+from schemas.reference import Courier, Enterprise, Outlet, Reference, ReferenceRecord
 from streams.files import reading
 from streams.files.driver import TOPIC_OF
 from streams.generate import Traffic, generate
 from tests.chaos import known
-from tests.worlds import events_of, world
+from tests.worlds import Record, events_of, world
 
 Place = tuple[str, int, int]  # topic, partition, offset
 
@@ -117,6 +118,18 @@ def _garbage(rng: random.Random, co_located: Line) -> Line:
         )
     )
     return Line(co_located.topic, rng.choice((co_located.key, None, b"?")), value, readable=False)
+
+
+def records(played: Iterable[Line]) -> list[Record]:
+    """What can be read of them, as records; a record that is deleted is said anew at once."""
+    read: dict[str, msgspec.json.Decoder[Any]] = {
+        topics.SHIPMENTS: msgspec.json.Decoder(Shipment),
+        topics.SCANS: msgspec.json.Decoder(Scan),
+        topics.INSPECTIONS: msgspec.json.Decoder(Inspection),
+        topics.REFERENCE: msgspec.json.Decoder(Reference),
+    }
+    given = (read[line.topic].decode(line.value) for line in played if line.readable and line.value is not None)
+    return [each for each in given if isinstance(each, Shipment | Scan | Inspection | Enterprise | Outlet | Courier)]
 
 
 def write(played: Iterable[Line], folder: Path) -> None:

@@ -19,6 +19,7 @@ from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
 from tests.chaos import traffic
 from tests.chaos.logs import Log
+from tests.ordering import Drawn, standing
 from tests.runs import Alerts, catalogue, comparable, difference
 from tests.tallies import Counts, published
 from tests.worlds import HOME
@@ -43,6 +44,7 @@ class Outcome:
     doubled: int = 0
     rejects: int = 0
     tallies: int = 0
+    orders: int = 0
     aborted: int = 0  # alerts and rejects of transactions that were aborted
     astray: int = 0  # parcels of which a reader of uncommitted records is left with something else
     unrestored: int = 0  # workers that lost their partitions while they restored them
@@ -89,6 +91,17 @@ def check_tallies(log: Log, wanted: Counts, outcome: Outcome) -> None:
         first = min(differ)
         outcome.wrong.append(
             f"{len(differ)} of {len(wanted)} tallies differ: {first} is {found.get(first)}, wanted {wanted.get(first)}"
+        )
+
+
+def check_orders(log: Log, wanted: Drawn, outcome: Outcome) -> None:
+    """Newest per key, they are those that the formula draws."""
+    found = standing((key or b"", value) for _, (key, value) in sorted(log.items()))
+    outcome.orders = len(log)
+    if found != wanted:
+        outcome.wrong.append(
+            f"orders: {len(wanted.keys() - found.keys())} missing, {len(found.keys() - wanted.keys())} too many, "
+            f"{sum(found[key] != wanted[key] for key in found.keys() & wanted.keys())} differ, of {len(wanted)}"
         )
 
 

@@ -22,6 +22,7 @@ from streams.state.rocks import StateError
 from streams.worker.commit import CommitError
 from streams.worker.parts import committer_of
 from streams.worker.worker import Worker
+from tests.ordering import ORDER_KEY, ORDER_SHARE
 from tests.simulator import verdict
 from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import count
@@ -208,7 +209,7 @@ def settings() -> Settings:
     return Settings(
         group="sim", bootstrap_servers="none:1", home_adcodes=HOME, rules_from="files", flood_share_max=0,
         session_timeout_ms=int(SESSION_S * 1000), idle_partition_s=3,
-        fetch_timeout_ms=1_000,
+        fetch_timeout_ms=1_000, order_share=ORDER_SHARE, order_key=ORDER_KEY.hex(),
     )  # fmt: skip
 
 

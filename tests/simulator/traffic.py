@@ -17,6 +17,7 @@ from streams.files.driver import TOPIC_OF
 from tests.chaos import traffic as chaos_traffic
 from tests.chaos import verdict as chaos
 from tests.chaos.logs import Log
+from tests.ordering import drawn
 from tests.runs import open_alerts, run
 from tests.simulator.broker import Broker, Place
 from tests.simulator.counting import Said, chained
@@ -97,6 +98,7 @@ def judged(rng: random.Random, seed: int, partitions: int) -> Traffic:
         outcome, wanted = chaos.Outcome(), open_alerts(run(records))
         chaos.check_alerts(committed(broker, topics.ALERTS), wanted, outcome)
         chaos.check_tallies(committed(broker, topics.TALLIES), recount(records, wanted.values()), outcome)
+        chaos.check_orders(committed(broker, topics.ORDERS), drawn(records), outcome)
         return outcome.wrong + _rejects(broker, garbage)
 
     return Traffic(lines, check)

@@ -141,6 +141,19 @@ def load_keys(
     return Tokeniser(_key("token_state_key", state[0]), keys, next(iter(keys)))
 
 
+def one_key(name: str, inline: str | None, path: Path | None) -> bytes | None:
+    """The one key, at least 32 bytes as hex digits, of a setting given inline or as a file; None: neither is given.
+
+    Raises KeyFileError.
+    """
+    given = _text(name, inline, path)
+    if given is None:
+        return None
+    if len(given) != 1:
+        raise KeyFileError(f"{name}: one key is needed")
+    return _key(name, given[0])
+
+
 def _text(name: str, inline: str | None, path: Path | None) -> list[str] | None:
     """Entries of a setting given inline or as a file, without comments and blanks."""
     if inline is None:

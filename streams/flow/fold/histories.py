@@ -23,6 +23,7 @@ Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 
 _KEY = np.dtype([("kind", "u1"), ("entity", ">u8"), ("bucket", ">u4")])
+KEY_BYTES = _KEY.itemsize
 _FIELDS = list(OBSERVED.names or ())
 
 
@@ -69,6 +70,11 @@ def fold(
     reached = bucket.reached(full)
     again = reached & ~bucket.reached(was_full)
     return _answer(rows, group, bucket.kind[place], changed, stays, reached[place], again[place])
+
+
+def entity_of(key: bytes) -> int:
+    """Whose history a bucket is of."""
+    return int.from_bytes(key[1:9], "big")
 
 
 class _Buckets:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan
 from streams.flow import layout
+from streams.flow.fold.runs import latest, runs
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
 Rows = NDArray[np.void]
@@ -36,7 +37,8 @@ SECOND_XRAY_LATE_MS: Final = 10 * MINUTE_MS
 INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
 RECORD_LATE_MS: Final = 24 * HOUR_MS
 UNMOVED_MS: Final = 48 * HOUR_MS
-DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS)
+PASS_LATE_MS: Final = MINUTE_MS
+DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS, PASS_LATE_MS)
 """No deadline comes sooner than so long after the event that it begins with."""
 
 
@@ -151,7 +153,7 @@ class Journeys:
     def home_delivery_at(self) -> Ints:
         """First out_for_delivery scan in a home place."""
         out = self._kind == _OUT_FOR_DELIVERY
-        out[out] = _starts(self._rows["adcode"][out], self._home)
+        out[out] = starts(self._rows["adcode"][out], self._home)
         return self._first(out)
 
     @cached_property
@@ -195,7 +197,7 @@ class Journeys:
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
-        first, _ = _runs(self._of[rows])
+        first, _ = runs(self._of[rows])
         out = np.full(len(self.heads), NEVER)
         out[self._of[rows[first]]] = self._rows["at"][rows[first]]
         return out
@@ -206,9 +208,19 @@ class Journeys:
         return pl.Series(np.bincount(self._of[which], minlength=len(self.heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
-        """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
+        """Departed scans with a doubtful result at or before them, and no pass since it, up to them.
+
+        Null until the pass before the first of them is missing; of a parcel that is partly known for good, for it may
+        be what was forgotten.
+        """
+        count = np.bincount(self._of[self._doubted], minlength=len(self.heads)).astype(np.int64)
+        known = (count == 0) | self.decided("doubtful_departures")
+        return _column(count, known)
+
+    @cached_property
+    def _doubted(self) -> NDArray[np.intp]:
+        """The rows of these scans, in order of dossier and time."""
         doubtful = self._inspected & (self._rows["result"] != _PASS)
-        out = np.zeros(len(self.heads), dtype=np.int64)
         if doubtful.any():
             concerned = np.zeros(len(self.heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
@@ -216,11 +228,11 @@ class Journeys:
             # Inspections that started in the very moment of a departure count as before it.
             rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
             of, at = self._of[rows], self._rows["at"][rows]
-            latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
-            latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
+            latest_doubt = latest(of, np.where(doubtful[rows], at, -1))
+            latest_pass = latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
-            out += np.bincount(of[left], minlength=len(out))
-        return _column(out, ~self._partly | (out == 0))  # the pass may be what was forgotten
+            return np.asarray(rows[left])
+        return np.empty(0, dtype=np.intp)
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
@@ -240,7 +252,7 @@ class Journeys:
         """Values reduced per dossier, and which dossiers have any."""
         found = np.zeros(len(self.heads), dtype=np.bool_)
         out = np.zeros(len(self.heads), dtype=np.int64)
-        first, starts = _runs(of)
+        first, starts = runs(of)
         if len(starts):
             found[of[first]] = True
             out[of[first]] = by.reduceat(values, starts)
@@ -252,6 +264,13 @@ class Journeys:
         """Of a departure that no inspection preceded."""
         checked = np.minimum(self._first(self._kind == _OPEN_BOX), self.xray_at) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
+
+    def passed_until(self) -> Ints:
+        """Of a departure with a doubt that no pass has settled."""
+        which = np.zeros(len(self._rows), dtype=np.bool_)
+        which[self._doubted] = True
+        left_at = self._first(which)
+        return _later(left_at, PASS_LATE_MS, unless=left_at == NEVER)
 
     def second_xray_until(self) -> Ints:
         """Of a delivery at home, from a priority origin, that no second X-ray preceded."""
@@ -276,24 +295,6 @@ class Journeys:
         return _column(hours, there & self.present)
 
 
-def _runs(of: Ints) -> tuple[Mask, Ints]:
-    """Of numbers in order: which is the first of its kind, as a mask and as positions."""
-    first = np.ones(len(of), dtype=np.bool_)
-    first[1:] = of[1:] != of[:-1]
-    return first, np.flatnonzero(first)
-
-
-def _latest(of: Ints, at: Ints) -> Ints:
-    """The largest value up to each row, of the rows of its dossier; -1 where there is none."""
-    first, _ = _runs(of)
-    base = np.cumsum(first) * _SPAN
-    out: Ints = np.maximum.accumulate(at + base) - base
-    return out
-
-
-_SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
-
-
 def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
     """These times, later by so much; NEVER where they are NEVER, and where `unless` holds."""
     none = unless | (times == NEVER)
@@ -301,7 +302,7 @@ def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
     return out
 
 
-def _starts(adcodes: NDArray[np.int32], prefixes: tuple[str, ...]) -> Mask:
+def starts(adcodes: NDArray[np.int32], prefixes: tuple[str, ...]) -> Mask:
     """Which six-digit codes start with one of the prefixes."""
     out = np.zeros(len(adcodes), dtype=np.bool_)
     for size in {len(prefix) for prefix in prefixes}:
@@ -321,6 +322,7 @@ def _time(times: Ints) -> pl.Series:
 
 _DEADLINES: Final[dict[str, Callable[[Journeys], Ints]]] = {
     "departed_uninspected": Journeys.uninspected_until,
+    "doubtful_departures": Journeys.passed_until,
     "second_xray_missing": Journeys.second_xray_until,
     "unregistered_24h": Journeys.unregistered_until,
     "unmoved_48h": Journeys.unmoved_until,

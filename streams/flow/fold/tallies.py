@@ -14,7 +14,7 @@ Nor does a parcel that may have been known, counted and forgotten.
 
 **Keys and partitions.** A base belongs to the partition in which it is, not to what its key says. Readers add up
 partitions, so bases stay where they are when a topic gets more partitions, and dossiers that move take their own part
-along. Delete the note `MARK` of a partition then: its next holder publishes every tally anew that it has a base of.
+along. What they leave behind is owed (`owe`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 
 from schemas.desk import DutyCount, Tally
 from schemas.records import encode
+from streams.flow.batches import untail
+from streams.flow.describe.text import code
 from streams.flow.fold.counts import Counts, Place, add_bits
 from streams.flow.fold.dossiers import Dossiers, read
 from streams.flow.fold.duties import ALERTED, BITS, COUNTED, DUTIES, KINDS, MARKS, Bits
@@ -43,10 +45,12 @@ Kept = Sequence[tuple[bytes, bytes]]
 
 ROWS_MAX: Final = 2_000
 """Tallies that are published in one step: some ten milliseconds."""
-_BEHIND: Final = END + b"\xff" * 5  # all parcels, and what `ExpiryIndex` keeps there
-BASE: Final = _BEHIND + b"\x01"
+BEHIND: Final = END + b"\xff" * 5
+"""All parcels come before it, and what `ExpiryIndex` keeps."""
+BASE: Final = BEHIND + b"\x01"
 """Keys of bases begin so."""
-_OWED: Final = _BEHIND + b"\x02"
+OWED: Final = BEHIND + b"\x02"
+"""Keys of what is owed begin so."""
 MARK: Final = b"\x00tallies"
 """The day up to which tallies of a partition are closed."""
 _CHINA_MS: Final = 8 * HOUR_MS
@@ -127,7 +131,7 @@ class Tallies:
         if self._store.get([partition], [MARK]) == [None]:
             self._recall(partition, BASE, _TEXT)
             self._close(partition, 0)
-        self._owed.update(self._recall(partition, _OWED, 1))
+        self._owed.update(self._recall(partition, OWED, 1))
         for piece in pieces:
             number = {(partition, key): i for i, (key, _) in enumerate(piece)}
             kept = read(number, [value for _, value in piece])
@@ -141,7 +145,7 @@ class Tallies:
         """Keep that these are to be published, whether or not a parcel counts for them."""
         for row in {*rows} - self._owed:
             place = self._counts.place(row)
-            self._store.put([place.partition], [_key(_OWED, place)], [_HEAD + place.outlet_id.encode()])
+            self._store.put([place.partition], [_key(OWED, place)], [_HEAD + place.outlet_id.encode()])
             self._owed.add(row)
 
     def _recall(self, partition: int, kind: bytes, text: int) -> list[int]:
@@ -241,7 +245,7 @@ class Tallies:
         self._counts.changed[rows] = False
         places = [self._counts.place(row) for row in rows]
         paid = [place for row, place in zip(rows, places, strict=True) if row in self._owed]
-        self._store.delete([place.partition for place in paid], [_key(_OWED, place) for place in paid])
+        self._store.delete([place.partition for place in paid], [_key(OWED, place) for place in paid])
         self._owed.difference_update(rows)
         return [
             _published(place, total)
@@ -269,6 +273,17 @@ class Tallies:
         new = np.flatnonzero(begun).tolist()
         ends = np.array([(places[i].day + 1) * DAY_MS - _CHINA_MS for i in new], dtype=np.int64)
         self.begun([partitions[i] for i in new], [keys[i] for i in new], ends)
+
+
+def owe(store: Store, partition: int, heads: Rows, tails: Sequence[bytes]) -> None:
+    """Keep that a partition is to publish the tallies for which these dossiers count: they leave it."""
+    counted = np.flatnonzero(heads["tallied"]).tolist()
+    places = {
+        Place(partition, int(heads["tallied_outlet"][i]), int(heads["tallied_day"][i]), code(untail(tails[i])[3]))
+        for i in counted
+    }
+    found = sorted((_key(OWED, place), _HEAD + place.outlet_id.encode()) for place in places)
+    store.put([partition] * len(found), [key for key, _ in found], [value for _, value in found])
 
 
 def _key(kind: bytes, place: Place) -> bytes:

@@ -69,8 +69,8 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
     rows = [row for event, row in fresh.items() if event not in seen]
     if not rows:
         return
-    newest = max(rows, key=lambda row: _rank(uploads.rows[row], uploads.tails[row]))
-    stands = not head["present"] or _rank(uploads.rows[newest], uploads.tails[newest]) > _rank(head, dossiers.tails[i])
+    newest = max(rows, key=lambda row: rank(uploads.rows[row], uploads.tails[row]))
+    stands = not head["present"] or rank(uploads.rows[newest], uploads.tails[newest]) > rank(head, dossiers.tails[i])
     gone = [uploads.rows[row : row + 1] for row in rows if not (stands and row == newest)]
     past = [layout.version_of(row) for row in gone]
     if stands and head["present"]:
@@ -81,7 +81,7 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
         for name in ("known", "saturated", *_COUNT_NAMES):
             head[name] = 0
         head["previous_km"], head["previous_ms"] = np.nan, -1
-    versions = _bounded(np.concatenate([versions, *past]))
+    versions = bounded(np.concatenate([versions, *past]))
     dossiers.versions[i] = versions[np.argsort(versions["event"])].tobytes()
     head["versions"] = len(versions)
     dossiers.changed[i] = dossiers.judge[i] = True
@@ -93,7 +93,7 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
         _stand(dossiers, np.array([i]), uploads, np.array([newest]))
 
 
-def _bounded(versions: Rows) -> Rows:
+def bounded(versions: Rows) -> Rows:
     """As many as are kept; the last of them goes on for those that are not, so that the revision never falls."""
     kept, lost = versions[:VERSIONS_MAX], versions[VERSIONS_MAX:]
     if len(lost):
@@ -105,7 +105,7 @@ _APART = np.uint64(0x9E3779B97F4A7C15)
 _COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
 
 
-def _rank(row: Any, raw_tail: bytes) -> tuple[int, str, int]:
+def rank(row: Any, raw_tail: bytes) -> tuple[int, str, int]:
     """Which upload stands: the newest, by the time of its record, its event id, and then by what else it says."""
     return int(row["version_at"]), untail(raw_tail)[0], int(row["event"])
 

@@ -76,6 +76,11 @@ class Front:
         """The batch, read as far as the library can."""
         return replace(batch, plain=self._plain(batch)) if self._library and batch.topic in _BY_TOPIC else batch
 
+    def lines(self, text: bytes) -> Sequence[bytes | None]:
+        """The lines of a text, as values to read; as objects only without the library."""
+        lines: Sequence[bytes | None] = self._library.Values.lines(text) if self._library else text.split(b"\n")
+        return lines
+
     def read(self, batches: Sequence[Batch]) -> Read:
         """The events of these batches; rejects in the order of topics. Batches of other topics are left out."""
         gathered = {each: _Gathered() for each in INPUTS}

@@ -33,7 +33,7 @@ ROWS_MAX: Final = 5_000
 TALLIES_OPEN_MS: Final = 30 * DAY_MS
 """A parcel whose upload comes later than so long after parcels of its day were forgotten counts nowhere."""
 _LAST = [layout.SCAN_TYPES.index(name) for name in ("delivered", "returned")]
-_MARK = b"\x00forgotten"  # up to when parcels were, by partition
+MARK = b"\x00forgotten"  # up to when parcels were, by partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +165,12 @@ class Expiry:
         if gone and until > self.forgotten(partition):
             self._forgotten[partition] = until
             mark = bytes([FORMAT]) + until.to_bytes(8, "little")
-            self._parcels.put([partition], [_MARK], [mark])
+            self._parcels.put([partition], [MARK], [mark])
 
     def forgotten(self, partition: int) -> int:
         """Event time up to which parcels of a partition were forgotten, epoch ms; 0: none was."""
         if partition not in self._forgotten:
-            (mark,) = self._parcels.get([partition], [_MARK])
+            (mark,) = self._parcels.get([partition], [MARK])
             self._forgotten[partition] = int.from_bytes(mark[1:], "little") if mark else 0
         return self._forgotten[partition]
 

@@ -73,7 +73,7 @@ class ExpiryIndex:
         taken = [key for key, _ in records[:enough]]
         self._store.delete([partition] * len(taken), taken)
         self._after[partition] = taken[-1]
-        return [key for _, value in records[:enough] for key in _listed(value)]
+        return [key for _, value in records[:enough] for key in listed_keys(value)]
 
     def close(self) -> None:
         """Partitions are gone, or opened anew."""
@@ -84,11 +84,25 @@ class ExpiryIndex:
 _KEY_BYTES = 20
 
 
+def split(key: bytes, value: bytes, partitions: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+    """A record parted by the partitions of the keys that it lists, given in their order; those of -1 are dropped."""
+    listed: dict[int, list[bytes]] = {}
+    for each, partition in zip(listed_keys(value), partitions, strict=True):
+        if partition >= 0:
+            listed.setdefault(partition, []).append(bytes((len(each),)) + each)
+    parts = [(partition, value[:1] + b"".join(keys)) for partition, keys in sorted(listed.items())]
+    return [(partition, key[:_SLOT_BYTES] + xxhash.xxh3_64_digest(part), part) for partition, part in parts]
+
+
+_SLOT_BYTES = len(END) + 4
+
+
 def _slot(number: int) -> bytes:
     return END + min(number, 2**32 - 1).to_bytes(4, "big")
 
 
-def _listed(value: bytes) -> list[bytes]:
+def listed_keys(value: bytes) -> list[bytes]:
+    """The keys that a record lists."""
     keys, at = [], 1
     while at < len(value):
         end = at + 1 + value[at]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from schemas.topics import TOPICS
+from streams.kafka.admin import grow_advice
 from streams.kafka.cluster import Cluster, Place
 from streams.kafka.errors import ClientError
 
@@ -60,9 +61,10 @@ class Broker:
             for name, facts in found.items()
             if facts.partitions not in (0, self._partitions)  # 0: missing, for a moment or for good
         ]
+        most = max((facts.partitions for facts in found.values()), default=0)
         self.fault = (
             f"partition counts have changed from {self._partitions} ({', '.join(grown)}), so a parcel's events do not "
-            "meet any more; see docs/operations.md, \u201cMore partitions\u201d"
+            f"meet any more; {grow_advice(most)}"
             if grown
             else ""
         )

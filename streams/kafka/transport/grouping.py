@@ -21,8 +21,12 @@ log = logging.getLogger(__name__)
 BATCH_BYTES_MAX = 4_194_304
 
 
-def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, int]) -> list[Batch]:
+def batches(
+    messages: Sequence[Message], generation: int, ends: dict[Partition, int], *, keyed: bool = False
+) -> list[Batch]:
     """Messages in the order of arrival, grouped by (topic, partition); `ends` takes the ends of partitions reached.
+
+    keyed: each with its key, which the flow does without.
 
     Raises FinalError for an error that librdkafka gives up on; others it retries by itself.
     """
@@ -49,6 +53,7 @@ def batches(messages: Sequence[Message], generation: int, ends: dict[Partition, 
                         values[start:end],
                         [message.timestamp()[1] for message in part],
                         generation,
+                        [message.key() for message in part] if keyed else (),
                     )
                 )
                 start, size = end, 0

@@ -97,6 +97,12 @@ impl PyValues {
 
 #[pymethods]
 impl PyValues {
+    /// The lines of a text, without their newlines.
+    #[staticmethod]
+    fn lines(py: Python<'_>, text: &[u8]) -> Self {
+        PyValues(py.detach(|| Values::lines(text)))
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }

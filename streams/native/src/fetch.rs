@@ -19,6 +19,17 @@ pub struct Values {
 }
 
 impl Values {
+    /// The lines of a text; the newline behind the last is not in it.
+    pub fn lines(text: &[u8]) -> Self {
+        let mut values = Values { bytes: text.to_vec(), places: Vec::new() };
+        let mut start = 0;
+        for line in text.split(|&byte| byte == b'\n') {
+            values.places.push(Some((start, start + line.len())));
+            start += line.len() + 1;
+        }
+        values
+    }
+
     pub fn len(&self) -> usize {
         self.places.len()
     }

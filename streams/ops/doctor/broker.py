@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
-from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
 from schemas.inputs import INPUT_TOPICS
 from schemas.topics import REFERENCE, RULE_ACKS, RULES, TOPICS
+from streams.flow.partitions import partition_of
 from streams.kafka import admin as topics
 from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster
@@ -205,6 +205,8 @@ class _Sample:
         self._partitions = partitions
         self._faults: Counter[str] = Counter()
         self._read = 0
+        self._fewer = set(range(1, partitions))  # counts of partitions by which all that are misplaced would be right
+        self._misplaced = 0
         self.newest_ms = 0
 
     def add(self, key: bytes | None, value: bytes | None, partition: int, at_ms: int) -> None:
@@ -213,8 +215,9 @@ class _Sample:
         if not key:
             self._faults["have no key"] += 1
             return
-        if (murmur2(key) & 0x7FFF_FFFF) % self._partitions != partition:
-            self._faults["are not where murmur2 puts their key"] += 1
+        if partition_of([key], self._partitions)[0] != partition:
+            self._misplaced += 1
+            self._fewer = {count for count in self._fewer if partition_of([key], count)[0] == partition}
         try:
             found = _identity(value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -225,6 +228,16 @@ class _Sample:
     def finding(self, topic: str) -> Finding:
         if not self._read:
             return ok("keys", f"{topic}: no records yet")
+        if self._misplaced and self._fewer and not self._faults:
+            return warn(
+                "keys",
+                f"{topic}: {self._misplaced:,} of {self._read:,} are where murmur2 puts their key among "
+                f"{max(self._fewer)} partitions, not {self._partitions}",
+                "they were written before the topics grew, or by a producer that does not know of it: see that "
+                "producers are started anew; `waybill topics grow --dry-run` counts those that are unread",
+            )
+        if self._misplaced:
+            self._faults["are not where murmur2 puts their key"] = self._misplaced
         if not self._faults:
             return ok("keys", f"{topic}: the newest {self._read:,} records are keyed and placed as they must be")
         says = "; ".join(f"{count:,} of {self._read:,} {fault}" for fault, count in self._faults.items())

@@ -1,0 +1,67 @@
+"""The lines of files in parts, for those who read them in several processes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.files import reading
+from streams.files.driver import raw
+from streams.files.opening import PARQUET, form_of
+from streams.flow.batches import Batch
+from streams.flow.front.reader import Front
+
+PARTITION = 0  # of all records: there is one
+PIECE_ROWS = 20_000  # decoded together
+SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of a file on their way to whoever reads them: as one object, since a list of them takes long to send."""
+
+    topic: str
+    first: int  # number of the first line
+    block: reading.Block
+
+    def batch(self, front: Front) -> Batch:
+        """As values."""
+        values = self.block.clean() if self.block.unclean else front.lines(self.block.text)
+        return raw(self.topic, PARTITION, values, self.first)
+
+
+def lines(
+    paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
+) -> Iterator[tuple[list[Lines | Batch]]]:
+    """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
+    total = max(sum(path.stat().st_size for path in paths.values()), 1)
+    before = gathered = 0
+    parts: list[Lines | Batch] = []
+    for topic, path in paths.items():
+        for part, size, read_bytes in _parts(topic, path, bytes_max):
+            if isinstance(part, Lines):
+                lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
+            parts.append(part)
+            gathered += size
+            if gathered >= SHARE_BYTES:
+                shares.append((before + read_bytes) / total)
+                yield (parts,)
+                parts, gathered = [], 0
+        before += path.stat().st_size
+    if parts:
+        shares.append(1.0)
+        yield (parts,)
+
+
+def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[tuple[Lines | Batch, int, int]]:
+    """A file in parts, with the bytes of each, and those of the file up to its end."""
+    if form_of(path) == PARQUET:
+        for piece in reading.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
+            yield raw(topic, PARTITION, piece.values, piece.first), sum(map(len, piece.values)), piece.read_bytes
+        return
+    number = 0
+    for block in reading.blocks(path, bytes_max):
+        yield Lines(topic, number, block), len(block.text), block.read_bytes
+        number += block.text.count(b"\n") + 1

@@ -1,0 +1,140 @@
+"""The random arm: parcels that are looked at whatever their verdict, drawn before anyone looks.
+
+A parcel is drawn once, when it is first scanned in a home place: it is chosen if and only if
+
+    xxh64(seed ‖ parcel) / 2⁶⁴ < share
+
+where `seed` is that of the day of the scan in China, and `parcel` is `CARRIER:NUMBER`. The draw is a function of the
+parcel's events, of the key and of the share alone. So a replay, another order of events or another size of batches
+choose the same parcels. Where a scan that comes late turns out to be the first, the draw is that of its day: an order
+is given, given anew, or taken back with a tombstone. A parcel that may have been drawn and forgotten is not drawn.
+
+Seeds follow from one key, day by day, and none tells of another. Who has the seed of a day can check its draws, or
+foresee them: it is secret until the day is over.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Final, Self
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from schemas.desk import Order
+from schemas.records import Scan, encode
+from streams.flow.batches import untail
+from streams.flow.describe.tokens import one_key
+from streams.flow.fold.dossiers import Dossiers
+from streams.flow.fold.journey import starts
+from streams.flow.layout import DAY_MS, HOUR_MS, MOVEMENT, PARTLY_KNOWN, SCAN_TYPES, kinds_of
+from streams.settings import Settings
+
+Ints = NDArray[np.int64]
+Rows = NDArray[np.void]
+SEED_BYTES: Final = 16
+_CHINA_MS: Final = 8 * HOUR_MS
+_EPOCH: Final = date(1970, 1, 1)
+_DAYS_MAX: Final = 1_000
+_ENDS: Final = [SCAN_TYPES.index(name) for name in ("delivered", "returned")]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """One message. value None: the order is taken back."""
+
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+def key_of(settings: Settings) -> bytes | None:
+    """The key of the draw; None: none is set. Raises KeyFileError."""
+    inline = settings.order_key.get_secret_value() if settings.order_key else None
+    return one_key("order_key", inline, settings.order_key_file)
+
+
+def seed_of(key: bytes, day: date) -> bytes:
+    """The seed of a day, 16 bytes."""
+    return hmac.digest(key, f"waybill-orders {day.isoformat()}".encode(), "sha256")[:SEED_BYTES]
+
+
+def chosen(seed: bytes, parcel: str, share: float) -> bool:
+    """Whether a parcel (`CARRIER:NUMBER`) is of the random arm of a day."""
+    return xxhash.xxh64_intdigest(seed + parcel.encode()) < share * 2**64
+
+
+def day_of(at_ms: int) -> date:
+    """The day in China."""
+    return _EPOCH + timedelta(days=(at_ms + _CHINA_MS) // DAY_MS)
+
+
+class Orders:
+    """Draws parcels. One thread at a time."""
+
+    def __init__(self, key: bytes, share: float, home: tuple[str, ...]) -> None:
+        """share: of the parcels that come to a home place, more than 0. home: prefixes of the home places."""
+        self._key = key
+        self._share = share
+        self._home = home
+        self._seeds: dict[date, bytes] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """As set; None: no parcel is drawn. Raises KeyFileError."""
+        key = key_of(settings)
+        return cls(key, settings.order_share, settings.home_adcodes) if settings.order_share and key else None
+
+    def draw(self, dossiers: Dossiers) -> list[Ordered]:
+        """Draw the parcels whose first scan in a home place is news, and have their dossiers remember it."""
+        heads = dossiers.heads
+        rows, scans = self._first(dossiers)
+        news = (scans["id"] != heads["drawn"][rows]) & (heads["decided_at"][rows] != PARTLY_KNOWN)
+        out = []
+        for row, scan in zip(rows[news].tolist(), scans[news], strict=True):
+            _, carrier_code, waybill_no, *_ = untail(dossiers.tails[row])
+            parcel, day = f"{carrier_code}:{waybill_no}", day_of(int(scan["at"]))
+            ordered = chosen(self._seed(day), parcel, self._share)
+            if ordered or heads["ordered"][row]:
+                value = encode(self._order(carrier_code, waybill_no, day, scan)) if ordered else None
+                out.append(Ordered(dossiers.partitions[row], parcel.encode(), value))
+            heads["drawn"][row], heads["ordered"][row] = scan["id"], ordered
+            dossiers.changed[row] = True
+        return out
+
+    def _first(self, dossiers: Dossiers) -> tuple[Ints, Rows]:
+        """Of dossiers with new movements that have one: the first scan in a home place that does not end the way."""
+        moved = np.flatnonzero(dossiers.moved)
+        scans = np.frombuffer(b"".join([dossiers.movements[row] for row in moved.tolist()]), dtype=MOVEMENT)
+        of = np.repeat(moved, dossiers.heads["movements"][moved])
+        here = kinds_of(Scan, scans["kind"]) & ~np.isin(scans["kind"], _ENDS) & starts(scans["adcode"], self._home)
+        rows, first = np.unique(of[here], return_index=True)  # movements are in order of time
+        return rows, scans[here][first]
+
+    def _seed(self, day: date) -> bytes:
+        if day not in self._seeds:
+            if len(self._seeds) >= _DAYS_MAX:
+                self._seeds.clear()
+            self._seeds[day] = seed_of(self._key, day)
+        return self._seeds[day]
+
+    def _order(self, carrier_code: str, waybill_no: str, day: date, scan: np.void) -> Order:
+        return Order(
+            order_id=order_id(f"{carrier_code}:{waybill_no}"),
+            arm="random",
+            p=self._share,
+            day=day.isoformat(),
+            carrier_code=carrier_code,
+            waybill_no=waybill_no,
+            adcode=str(int(scan["adcode"])),
+            at=int(scan["at"]),
+        )
+
+
+def order_id(parcel: str) -> str:
+    """A function of the parcel alone, so that every order about it has the same id."""
+    return "wo-" + sha256(parcel.encode()).hexdigest()[:24]

@@ -1,0 +1,100 @@
+"""The random arm from end to end: drawn by a worker, dispatched, answered, and measured against alerts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from desk.dispatcher import Dispatcher
+from desk.log import ClueLog
+from desk.queue import shown
+from desk.survey import survey
+from desk.verbs import Accept, Answer
+from schemas.records import Scan, Shipment
+from tests.broker.test_cli_clues import Station
+from tests.broker.test_desk import STATIONS, do, now_ms, publish
+from tests.ordering import ORDER_KEY, drawn
+from tests.schemas.samples import SCAN, SHIPMENT
+from tests.workers import Publisher, Reader, Worker, expect_orders
+from tests.worlds import MINUTE, Record
+
+pytestmark = pytest.mark.broker
+
+PARCELS = 18
+
+
+def arriving(at: int) -> list[Record]:
+    """Parcels that come to a home place now; every third names a drug."""
+    records: list[Record] = []
+    for number in range(PARCELS):
+        waybill = {"waybill_no": f"{number:013d}", "event_id": f"{number}"}
+        goods = "海洛因" if number % 3 == 0 else "书"
+        sent = {
+            "picked_up_at": at - 30 * MINUTE,
+            "recorded_at": at,
+            "pickup_adcode": "440111",
+            "goods_name": goods,
+        }
+        seen = {"scanned_at": at, "recorded_at": at, "facility_adcode": "440111", "scan_type": "arrived"}
+        records.append(msgspec.convert({**SHIPMENT, **waybill, **sent}, Shipment))
+        records.append(msgspec.convert({**SCAN, **waybill, **seen, "event_id": f"s{number}"}, Scan))
+    return records
+
+
+def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
+    """A station answers without knowing which parcels chance has chosen; then the measures compare both."""
+    records = arriving(now_ms())
+    chosen = drawn(records)
+    assert 0 < len(chosen) < PARCELS
+    publish(fresh_kafka, *STATIONS)
+    Publisher(fresh_kafka)(records)
+    with Worker(fresh_kafka, tmp_path / "state") as worker:
+        expect_orders(fresh_kafka, records, worker)
+        alerts = Reader(fresh_kafka)
+        assert alerts.until(lambda: len(alerts.open()) == PARCELS // 3), worker.told()
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher, ClueLog(fresh_kafka, {}) as log:
+        dispatcher.start()
+        log.catch_up()
+        clues = [*log.book.clues.values()]
+        assert {clue.parcel for clue in clues if clue.origin == "order"} == chosen.keys()
+        blind = [shown(clue, clue.opened_at) for clue in clues]
+        assert not any({"arm", "p"} & each.keys() for each in blind), "nobody is told before the answer"
+        for clue in clues:
+            rules = ("goods.controlled_term",) if clue.alert else None
+            answer = Answer(outcome="violation", rules=rules) if drug(clue.parcel) else Answer(outcome="no_finding")
+            do(log, clue.clue_id, Accept())
+            answered = do(log, clue.clue_id, answer).clue
+            assert ("arm" in shown(answered, answered.opened_at)) == (clue.origin == "order")
+
+    measures = survey(fresh_kafka, {}, now_ms())
+    arm, found = measures.random_arm, measures.suspicion
+    assert (arm.found.found, arm.found.of) == (sum(map(drug, chosen)), len(chosen))
+    assert (found.found.found, found.found.of) == (PARCELS // 3, PARCELS // 3)
+    assert found.lift is not None
+    assert found.lift.low > 0
+    assert (arm.missed, arm.recall) == (0, 1), "whatever chance found had an alert as well"
+    code, out, _ = Station(fresh_kafka)("measures", "--lang", "en")
+    assert code == 0
+    assert "lift" in out
+
+
+def drug(parcel: str) -> bool:
+    return int(parcel.partition(":")[2]) % 3 == 0
+
+
+def test_seeds_are_shown_of_days_that_are_over_alone(tmp_path: Path) -> None:
+    waybill, path = Station("nowhere:1"), tmp_path / "order.key"
+    setting = ("--set", f"order_key_file={path}")
+    assert waybill("orders", "key", *setting) == (0, f"the key of the random arm is in {path}\n", "")
+    assert path.stat().st_mode & 0o777 == 0o600
+    code, _, said = waybill("orders", "key", *setting)
+    assert (code, "is there already" in said) == (1, True)
+    path.write_text(ORDER_KEY.hex())
+    code, out, _ = waybill("orders", "seed", "--day", "2026-11-01", *setting)
+    assert (code, len(out.strip())) == (0, 32)
+    for day, why in (("2999-01-01", "is not over"), ("soon", "is no day")):
+        code, _, said = waybill("orders", "seed", "--day", day, *setting)
+        assert code == 2
+        assert why in said
