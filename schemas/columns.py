@@ -215,6 +215,7 @@ JOURNEY = (
         "doubtful_departures",
         "integer",
         "Departed scans at or after an inspection with another result than pass, with no pass between the two.",
+        "there is one, and event time is not yet more than 1 min past the first: the pass may still be on its way",
     ),
     Column(
         "home_delivery_at",

@@ -69,18 +69,20 @@ class Health:
     async def _live(self, request: web.Request) -> web.Response:
         if wrong := self._watchdog.stalled:
             return self._answer(False, wrong)
-        if not self._worker.ready:
-            return self._answer(True, f"waits for {self._worker.waits_for}")
-        return self._answer(True, "working" if self._watchdog.behind else "nothing to do")
+        return self._answer(True, self._waits() or ("working" if self._watchdog.behind else "nothing to do"))
 
     async def _ready(self, request: web.Request) -> web.Response:
         if fault := self._watchdog.fault:
             return self._answer(False, fault)
+        if waits := self._waits():
+            return self._answer(False, waits)
+        return self._answer(True, "assigned and caught up")
+
+    def _waits(self) -> str:
+        """What it waits for; empty while it can work. Without a broker nothing else can come."""
         if (away_s := self._watchdog.away_s) > AWAY_S:
-            return self._answer(False, f"waits for a broker: none has answered for {away_s:.0f} s")
-        if self._worker.ready:
-            return self._answer(True, "assigned and caught up")
-        return self._answer(False, f"waits for {self._worker.waits_for}")
+            return f"waits for a broker: none has answered for {away_s:.0f} s"
+        return "" if self._worker.ready else f"waits for {self._worker.waits_for}"
 
     def _answer(self, ok: bool, why: str) -> web.Response:
         partitions = len(self._worker.assigned)

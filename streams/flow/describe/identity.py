@@ -30,11 +30,14 @@ _NO_FAULT: Final = len(ID_FAULTS)
 # Matches numbers in normal form, masked or not; all others are read one by one.
 _PLAIN = r"^(?:[0-9]+X?|[HM][0-9]+|[0-9]{1,16}\*[0-9*]*X?)$"
 _SEPARATORS = r"[\s\p{Pd}\x{2043}\x{2212}]+"
+_DASH_RUN = r"[\p{Pd}\x{2043}\x{2212}]{2,}"  # one parts, more hide
+# A spreadsheet that took it for a number has lost digits: 3.70102E+17, 370102199001012000.0.
+_ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]{1,2}|[0-9]{15,}\.0+")
 # Crosses for a final X; and letters of other scripts for those that numbers of documents begin or end with.
 _CROSSED = re.compile(r"([0-9]{17})[×✕✖✗✘❌❎╳⨉⨯]")
 _LETTERS = str.maketrans("ХΧНΗМΜ", "XXHHMM")
 _STAR = re.compile(f"[{STARS}{BULLET}]")
-_SIGN_RUN = re.compile(r"([^\w]|[_〇])\1+")
+_SIGN_RUN = re.compile(r"([^\dA-Z])\1+")
 _LETTER_RUN = re.compile(r"([A-Z])\1+")
 _X_RUN_MIN = 4  # of a number that may hold an X: shorter runs occur in numbers of passports and enterprises
 
@@ -93,7 +96,8 @@ def _normal(id_no: pl.Series, kind: pl.Series) -> pl.Series:
     rows = strange(id_no, _PLAIN)
     if len(rows) == 0:
         return id_no
-    bare = clean(id_no.gather(rows)).str.replace_all(_SEPARATORS, "").str.to_uppercase()
+    bare = clean(id_no.gather(rows)).str.replace_all(_DASH_RUN, "**").str.replace_all(_SEPARATORS, "")
+    bare = bare.str.to_uppercase()
     read = [_read(number, its) if number else None for number, its in zip(bare, kind.gather(rows), strict=True)]
     return id_no.clone().scatter(rows, pl.Series(read, dtype=pl.String))
 
@@ -101,6 +105,8 @@ def _normal(id_no: pl.Series, kind: pl.Series) -> pl.Series:
 def _read(number: str, kind: str | None) -> str:
     """The normal form of a number without separators."""
     number = number.translate(_LETTERS)
+    if _ROUNDED.fullmatch(number):
+        return "*" * len(number)
     if crossed := _CROSSED.fullmatch(number):
         return crossed[1] + "X"
     number = _SIGN_RUN.sub(_stars, _STAR.sub("*", number))

@@ -87,7 +87,7 @@ _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
 _BEFORE_NUMBER = r"(?:(?:转|轉|ext\.?|分机|分機|尾号|尾號|虚拟号|[#:-])\s*)"
 _APPENDED = re.compile(
     rf"(?<={_LETTER})[\s,;:]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}?[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
-    rf"|(?:{_BEFORE_NUMBER}|[_,/])\s*[0-9]{{3,6}})+$",
+    rf"|(?:{_BEFORE_NUMBER}|[_,/]|(?<=\s))\s*[0-9]{{3,6}})+$",
     re.IGNORECASE,
 )
 _MASKS = frozenset("*#?_")
@@ -100,8 +100,9 @@ _HIDDEN = [
     for pattern in (
         rf"^(?:•|[{re.escape(_DOTS)}]{{2,}}|[{_DASHES}]{{2,}})(?=.)|(?<=.)(?:•|[{re.escape(_DOTS)}]{{2,}}|[{_DASHES}]{{2,}})$",
         rf"([^\w\s'{re.escape(_DOTS)}{_DASHES}]|[_〇])\1+",
-        rf"(?<={_LETTER}\s)xx+(?!{_LETTER})|(?<!{_LETTER})xx+(?=\s{_LETTER})",
-        rf"(?<={_HAN})\s?([a-z])\1+(?![a-z])|(?<![a-z])([a-z])\2+\s?(?={_HAN})",
+        rf"(?<={_LETTER}\s)xx+(?!{_LETTER})|(?<!{_LETTER})xx+(?=\s{_LETTER})|(?<=\b[a-z])xxx+(?!{_LETTER})",
+        rf"(?<=[a-z])[{re.escape(_DOTS)}]{{2,}}(?=\s)",
+        rf"(?<={_HAN})\s?([a-z])(?:\s?\1)+(?![a-z])|(?<![a-z])([a-z])(?:\s?\2)+\s?(?={_HAN})",
     )
 ]
 
@@ -133,8 +134,16 @@ def _fold(name: str) -> str:
     if any(map(str.isalpha, name)) or not _MASKS.isdisjoint(name):  # dots alone hide nothing
         for hidden in _HIDDEN:
             name = hidden.sub(_stars, name)
+    name = _PARTED.sub(_DOT, _ENDS.sub("", name) or name)
     folded = "".join(_DOT_RUN.sub(_DOT, name).split())
     return (folded.strip(_DOT) or folded).translate(simplified())
+
+
+# Between the parts of a name that is longer than Chinese ones are: a space or a dash, where others write a dot.
+_PARTED = re.compile(
+    rf"(?<={_HAN}{{2}})(?:\s|\s?[{_DASHES}]\s?)(?={_HAN}{{3}})|(?<={_HAN}{{3}})(?:\s|\s?[{_DASHES}]\s?)(?={_HAN}{{2}})"
+)
+_ENDS = re.compile(r"^[\s,;:!、]+|[\s,;:!、]+$")
 
 
 def _stars(run: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan
 from streams.flow import layout
+from streams.flow.fold.runs import latest, runs
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
 Rows = NDArray[np.void]
@@ -36,7 +37,8 @@ SECOND_XRAY_LATE_MS: Final = 10 * MINUTE_MS
 INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
 RECORD_LATE_MS: Final = 24 * HOUR_MS
 UNMOVED_MS: Final = 48 * HOUR_MS
-DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS)
+PASS_LATE_MS: Final = MINUTE_MS
+DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS, PASS_LATE_MS)
 """The shortest time from an event to a deadline that begins with it."""
 
 
@@ -195,7 +197,7 @@ class Journeys:
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
-        first, _ = _runs(self._of[rows])
+        first, _ = runs(self._of[rows])
         out = np.full(len(self.heads), NEVER)
         out[self._of[rows[first]]] = self._rows["at"][rows[first]]
         return out
@@ -206,9 +208,19 @@ class Journeys:
         return pl.Series(np.bincount(self._of[which], minlength=len(self.heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
-        """Departed scans with a doubtful result at or before them, and no pass between the two."""
+        """Departed scans with a doubtful result at or before them, and no pass between the two.
+
+        Null until the deadline for a pass before the first of them. For a partly known parcel it stays null, because
+        the pass may have expired.
+        """
+        count = np.bincount(self._of[self._doubted], minlength=len(self.heads)).astype(np.int64)
+        known = (count == 0) | self.decided("doubtful_departures")
+        return _column(count, known)
+
+    @cached_property
+    def _doubted(self) -> NDArray[np.intp]:
+        """The rows of these scans, by dossier and time."""
         doubtful = self._inspected & (self._rows["result"] != _PASS)
-        out = np.zeros(len(self.heads), dtype=np.int64)
         if doubtful.any():
             concerned = np.zeros(len(self.heads), dtype=np.bool_)
             concerned[self._of[doubtful]] = True
@@ -216,11 +228,11 @@ class Journeys:
             # An inspection that starts at the moment of a departure counts as before it.
             rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
             of, at = self._of[rows], self._rows["at"][rows]
-            latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
-            latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
+            latest_doubt = latest(of, np.where(doubtful[rows], at, -1))
+            latest_pass = latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
-            out += np.bincount(of[left], minlength=len(out))
-        return _column(out, ~self._partly | (out == 0))  # the pass may have expired
+            return np.asarray(rows[left])
+        return np.empty(0, dtype=np.intp)
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
@@ -240,7 +252,7 @@ class Journeys:
         """Which dossiers have values, and the values reduced by dossier."""
         found = np.zeros(len(self.heads), dtype=np.bool_)
         out = np.zeros(len(self.heads), dtype=np.int64)
-        first, starts = _runs(of)
+        first, starts = runs(of)
         if len(starts):
             found[of[first]] = True
             out[of[first]] = by.reduceat(values, starts)
@@ -252,6 +264,13 @@ class Journeys:
         """For a departure that no inspection preceded."""
         checked = np.minimum(self._first(self._kind == _OPEN_BOX), self.xray_at) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
+
+    def passed_until(self) -> Ints:
+        """For a departure with a doubt that no pass has settled."""
+        which = np.zeros(len(self._rows), dtype=np.bool_)
+        which[self._doubted] = True
+        left_at = self._first(which)
+        return _later(left_at, PASS_LATE_MS, unless=left_at == NEVER)
 
     def second_xray_until(self) -> Ints:
         """For a delivery in a home place, from a priority origin, that no second X-ray preceded."""
@@ -274,24 +293,6 @@ class Journeys:
         there = self.delivered_elsewhere_at != NEVER
         hours = (np.where(there, self.delivered_elsewhere_at, 0) - self.heads["picked_up_at"]) / HOUR_MS
         return _column(hours, there & self.present)
-
-
-def _runs(of: Ints) -> tuple[Mask, Ints]:
-    """For sorted numbers: the first of each run of equal numbers, as a mask and as positions."""
-    first = np.ones(len(of), dtype=np.bool_)
-    first[1:] = of[1:] != of[:-1]
-    return first, np.flatnonzero(first)
-
-
-def _latest(of: Ints, at: Ints) -> Ints:
-    """The largest value up to each row among the rows of its dossier; -1 if there is none."""
-    first, _ = _runs(of)
-    base = np.cumsum(first) * _SPAN
-    out: Ints = np.maximum.accumulate(at + base) - base
-    return out
-
-
-_SPAN: Final = 1 << 42  # ms, more than any time of a record, so that values of another dossier are never the largest
 
 
 def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
@@ -321,6 +322,7 @@ def _time(times: Ints) -> pl.Series:
 
 _DEADLINES: Final[dict[str, Callable[[Journeys], Ints]]] = {
     "departed_uninspected": Journeys.uninspected_until,
+    "doubtful_departures": Journeys.passed_until,
     "second_xray_missing": Journeys.second_xray_until,
     "unregistered_24h": Journeys.unregistered_until,
     "unmoved_48h": Journeys.unmoved_until,
