@@ -56,6 +56,10 @@ def pool(processes: int, tool: Callable[..., object], *arguments: object) -> Ite
         raise PoolError(
             "a process of ours ended in the middle of its work, for want of memory perhaps; --processes names how many"
         ) from error
+    except BaseException:
+        for child in multiprocessing.active_children():  # what they are at is for nobody any more, and one cut off
+            child.kill()  # while it was spoken to would wait for the rest for ever
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -206,8 +206,10 @@ def test_what_was_changed_is_written_on_one_line() -> None:
 
 CODE = """
 import streams.files.bulk as bulk
+import streams.files.lines as lines
+import streams.files.reading as reading
 bulk.PROCESS_BYTES_MIN = bulk.HELD_BYTES_MAX = 1
-bulk.SHARE_BYTES = 100_000
+lines.SHARE_BYTES = reading.BLOCK_BYTES = 100_000
 from streams.cli import main
 main()
 """

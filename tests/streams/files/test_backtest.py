@@ -17,7 +17,7 @@ import pytest
 from rules import THRESHOLDS, TIERS, load_catalogue
 from rules.engine.folder import SHIPPED, rule_files
 from schemas.records import Alert, encode
-from streams.files import bulk, shuffle
+from streams.files import bulk, reading, shuffle
 from streams.files.backtest.compare import Tally
 from streams.files.backtest.difference import CHANGES
 from streams.files.bulk import judge_folder
@@ -191,7 +191,8 @@ def test_neither_order_nor_size_nor_processes_change_the_report(
     again = put(tmp_path / "again", {name: arranged(each) for name, each in lines.items()})
     (tmp_path / "spill").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spill"))
-    monkeypatch.setattr(bulk, "SHARE_BYTES", 400_000)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr("streams.files.lines.SHARE_BYTES", 400_000)
     monkeypatch.setattr(bulk, "PROCESS_BYTES_MIN", 1)
     monkeypatch.setattr(bulk, "HELD_BYTES_MAX", 1)
     monkeypatch.setattr(shuffle, "ROWS_MIN", 900)

@@ -22,7 +22,7 @@ from schemas.apart import Shadow
 from schemas.inputs import INPUTS
 from schemas.records import Alert, Reject, encode
 from streams.cli import run
-from streams.files import bulk, shuffle
+from streams.files import bulk, reading, shuffle
 from streams.files.bulk import judge_folder
 from streams.files.driver import TOPIC_OF, Offline
 from streams.files.opening import FilesError
@@ -185,17 +185,17 @@ def _reversed(lines: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("arranged", [_as_they_are, _shuffled, _doubled, _reversed])
-@pytest.mark.parametrize("rows", [(50_000, 20_000), (500, 700)], ids=["many at a time", "few at a time"])
+@pytest.mark.parametrize("sizes", [(50_000, 4_000_000), (500, 200_000)], ids=["many at a time", "few at a time"])
 def test_order_and_repetition_of_lines_mean_nothing(
     arranged: Callable[[list[bytes]], list[bytes]],
-    rows: tuple[int, int],
+    sizes: tuple[int, int],
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = judged(folder, **EVERY_YES)
-    monkeypatch.setattr(shuffle, "ROWS_MIN", rows[0])
-    monkeypatch.setattr(bulk, "PIECE_ROWS", rows[1])
+    monkeypatch.setattr(shuffle, "ROWS_MIN", sizes[0])
+    monkeypatch.setattr(reading, "BLOCK_BYTES", sizes[1])
     lines = lines_of(folder)
     again = put(
         tmp_path / "again", {name: each if name == "reference" else arranged(each) for name, each in lines.items()}
@@ -211,7 +211,8 @@ def test_rows_in_files_and_many_processes_give_the_same_alerts(
 ) -> None:
     expected = content(judged(folder, **EVERY_YES))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(bulk, "SHARE_BYTES", 500_000)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr("streams.files.lines.SHARE_BYTES", 500_000)
     monkeypatch.setattr(shuffle, "ROWS_MIN", 2_000)
     monkeypatch.setattr(bulk, "HELD_BYTES_MAX", 1)
     monkeypatch.setattr(bulk, "PROCESS_BYTES_MIN", 1)
