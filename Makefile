@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests wait more than they compute: two processes for each of two cores, each with a broker of its own (1 GB in all).
-JOBS ?= 4
+# Tests wait more than they compute: three processes for each of two cores, each with a broker of its own (2 GB in all).
+JOBS ?= 6
 PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 20 --durations-min 5
 
 # The same on any machine: UTF-8 whatever the locale, the virtual environment's own tools, nothing from the user's site.

@@ -1,7 +1,8 @@
 """The run as a whole: how it is spread over processes, what it leaves out, and the broker.
 
-Tests with a broker wait more than they compute, so they come first, each by itself to whatever process is free; the
-others follow file by file. `pytest` without `-n` runs them all in one process, in the same order.
+Tests with a broker wait more than they compute. They go out each by itself to whatever process is free, the long ones
+first, and the files of the others go out between them: so some processes compute while some wait. `pytest` without
+`-n` runs them all in one process, in the same order.
 
 kafka           bootstrap servers, nothing said of topics
 fresh_topics    a function of the partition count that empties the broker of our topics, creates them anew and returns
@@ -48,7 +49,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="repetition; `make test-long` runs it"))
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not _waits(item))
+    items[:] = _spread(items)
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Those that compute, file by file, evenly between those that wait."""
+    waiting = sorted(filter(_waits, items), key=lambda item: item.get_closest_marker("chaos") is None)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if not _waits(item):
+            files.setdefault(item.path, []).append(item)
+    out: list[pytest.Item] = []
+    for number, file in enumerate(files.values(), 1):
+        out += [*waiting[len(waiting) * (number - 1) // len(files) : len(waiting) * number // len(files)], *file]
+    return out or waiting
 
 
 def _waits(item: pytest.Item) -> bool:

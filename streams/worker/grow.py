@@ -40,7 +40,7 @@ from streams.kafka.restore import restore
 from streams.kafka.rights import WORKER_TOPICS, Right, denied, worker_rights
 from streams.settings import Settings
 from streams.state.parted import MARK, Parted
-from streams.worker.commit import Committer
+from streams.worker.commit import CommitError, Committer
 from streams.worker.epoch import Epoch
 from streams.worker.instance import claimed
 from streams.worker.parts import stores_of
@@ -59,7 +59,7 @@ _COMMIT_BYTES = 16 * 1024 * 1024
 _STRAYS_MAX = 0.01  # share of parcels that may lie where no count of partitions would put them
 _TRANSACTION_MS = 60_000
 _LEADERS_S = 30.0
-_LOOK_EVERY_S = 10.0
+_LOOK_EVERY_S = 5.0
 
 Advance = Callable[[str, float, int], None]
 """Step, share done, rows."""
@@ -138,10 +138,16 @@ class Growth:
             self._await_empty()
             self._start_committing()
         self._say("looking: all that is kept, and what is unread")
-        resumed = {} if self._settings.accept_lost_state else self._cluster.committed(self._settings.group)
+        committed = self._cluster.committed(self._settings.group)
+        resumed = {} if self._settings.accept_lost_state else committed
         self._restore(min(counts[name] for name in _CHANGELOGS), resumed)
         was, under_way = self._was(min(counts.values()))
         parcels, moving, strays = self._survey({was, self._partitions, *counts.values()})
+        if parcels and not committed:
+            raise GrowError(
+                f"group {self._settings.group} has committed nothing, but there is state of {parcels:,} parcels: give "
+                "the `group` of the workers, or all that the topics hold would count as unread"
+            )
         if strays > _STRAYS_MAX * parcels and not under_way:
             raise GrowError(
                 f"{strays:,} of {parcels:,} parcels are not where murmur2 puts their names: producers key or partition "
@@ -217,7 +223,7 @@ class Growth:
     def run(self, plan: Plan, producers_s: float) -> None:
         """Do what there is to do. producers_s: for how long producers may not know yet of partitions that were added.
 
-        Raises what `look` does, and CommitError.
+        Raises what `look` does; then it may be run again.
         """
         self._mark(plan, min(plan.counts[name] for name in _CHANGELOGS))
         self._grow(plan)
@@ -308,7 +314,10 @@ class Growth:
     def _commit(self, epoch: Epoch) -> None:
         epoch.send(topics.OBSERVATIONS, rekey.owed(self._homes))
         deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-        self._committer.commit(epoch, deltas, self._outsider.metadata)
+        try:
+            self._committer.commit(epoch, deltas, self._outsider.metadata)
+        except CommitError as error:
+            raise GrowError(f"{error}; run this again: it goes on where it stands") from error
         self._moved = 0
 
     def _restore(self, count: int, resumed: Mapping[Place, int] | None = None) -> None:

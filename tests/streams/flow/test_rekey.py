@@ -19,6 +19,7 @@ from streams.flow.partitions import partition_of
 from streams.flow.rejudge import MARK as SWEPT
 from streams.flow.rekey import Homes
 from streams.flow.time.expiry import Retention
+from streams.kafka.rights import WORKER_TOPICS
 from streams.settings import Settings
 from streams.state.store import FIRST, whole
 from tests.repetition import LONG
@@ -37,7 +38,7 @@ class Parted(Offline):
     def __init__(self, partitions: int) -> None:
         kept = Retention.of(SETTINGS)
         super().__init__(
-            SETTINGS, catalogue(), partitions=partitions, now_ms=START + 1_000 * DAY, kept=kept, tally_ms=1
+            SETTINGS, catalogue(), partitions=partitions, now_ms=START + 1_000 * DAY, retention=kept, tally_ms=1
         )
         self.partitions = partitions
         self.said: dict[bytes, bytes] = {}  # tallies, as their topic has them
@@ -214,6 +215,11 @@ def test_an_unknown_note_is_told_of() -> None:
     assert not rekey.strange_notes(run.stores[0], topics.PARCELS_CHANGELOG, 0)
     run.stores[1].put([1], [b"\x00" + bytes(12)], [b"\x07"])  # a bucket of a sender
     assert not rekey.strange_notes(run.stores[1], topics.HISTORIES_CHANGELOG, 1)
+
+
+def test_topics_of_workers_have_one_count_and_the_desks_their_own() -> None:
+    workers = {topic.name for topic in topics.TOPICS if topic.name in WORKER_TOPICS and not topic.single}
+    assert {topic.name for topic in topics.TOPICS if not (topic.desk or topic.single)} == workers
 
 
 def test_every_changelog_has_its_moves() -> None:
