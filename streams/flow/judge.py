@@ -55,17 +55,17 @@ def judge(
     *,
     home: tuple[str, ...],
     rule_set: int = 0,
-    tallied: bool = False,
+    followed: bool = False,
 ) -> Verdicts:
     """The verdicts on all dossiers that may have a new one: a pure function of dossiers, catalogue and reference data.
 
     event_time: the watermark for each dossier, epoch ms. Absences that it decides are noted in the dossier.
     home: prefixes of the deployment's home places. rule_set: number of the newest set known, 0 for rules of files.
-    tallied: parcels are counted, so their journeys and reference data matter whatever rules read.
+    followed: parcels are counted or drawn, so their journeys and reference data matter whatever rules read.
     """
     heads = dossiers.heads
     # If no rule reads the journey, a movement matters only to a parcel about which something was sent.
-    asked = tallied or bool(catalogue.columns & _JOURNEY)
+    asked = followed or bool(catalogue.columns & _JOURNEY)
     sent = (heads["emitted"] != 0) | (heads["shadowed"] != 0)
     due = dossiers.judge | (dossiers.moved & (asked | sent | (heads["present"] == 0)))
     rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
@@ -73,7 +73,7 @@ def judge(
     movements = [dossiers.movements[row] for row in rows.tolist()]
     judged, now = heads[rows], event_time[rows]
     journeys = Journeys(judged, movements, now, home=home, wanted=catalogue.columns)
-    joined = reference.columns(judged) if tallied or catalogue.reads & _JOINED else {}
+    joined = reference.columns(judged) if followed or catalogue.reads & _JOINED else {}
     read = columns(judged, tails, journeys, catalogue.reads, joined)
 
     def show(at: NDArray[np.int64]) -> pl.DataFrame:

@@ -251,7 +251,7 @@ class Parcels:
         if self.tallies is not None:
             self._count(self.tallies, touched, verdicts)
         if self._orders is not None:
-            out.orders = self._orders.draw(touched)
+            out.orders = self._orders.draw(touched, verdicts.rows, verdicts.journeys)
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.timers.set(
@@ -303,7 +303,7 @@ class Parcels:
         home = self._describer.home_adcodes
         return judge(
             touched, self.catalogue, self.reference, event_time,
-            home=home, rule_set=self.rule_set, tallied=self.tallies is not None,
+            home=home, rule_set=self.rule_set, followed=self.tallies is not None or self._orders is not None,
         )  # fmt: skip
 
 

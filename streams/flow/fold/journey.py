@@ -73,8 +73,8 @@ class Journeys:
         wanted: frozenset[str],
     ) -> None:
         self.heads = heads  # as they were when this was made
-        self._rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
-        self._of = np.repeat(np.arange(len(heads)), heads["movements"])
+        self.movements = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+        self.owners = np.repeat(np.arange(len(heads)), heads["movements"])  # whose each of them is
         self._partly = np.asarray(heads["decided_at"] == layout.PARTLY_KNOWN)
         self._now = np.where(self._partly, 0, np.maximum(event_time, heads["decided_at"]))
         self._home = home
@@ -87,7 +87,7 @@ class Journeys:
     @property
     def newest(self) -> int:
         """Time of the newest of all events, epoch ms; 0 if there are none."""
-        return int(max(self._rows["at"].max(initial=0), self.heads["picked_up_at"].max(initial=0)))
+        return int(max(self.movements["at"].max(initial=0), self.heads["picked_up_at"].max(initial=0)))
 
     # Absences
 
@@ -153,16 +153,16 @@ class Journeys:
     def home_delivery_at(self) -> Ints:
         """First out_for_delivery scan in a home place."""
         out = self._kind == _OUT_FOR_DELIVERY
-        out[out] = starts(self._rows["adcode"][out], self._home)
+        out[out] = starts(self.movements["adcode"][out], self._home)
         return self._first(out)
 
     @cached_property
     def delivered_elsewhere_at(self) -> Ints:
         """First delivered scan in another province than the place of acceptance."""
         rows = np.flatnonzero(self._kind == _DELIVERED)
-        origin = self.heads["pickup_adcode"][self._of[rows]]
-        there = np.zeros(len(self._rows), dtype=np.bool_)
-        there[rows] = self._rows["adcode"][rows] // 10_000 != origin // 10_000
+        origin = self.heads["pickup_adcode"][self.owners[rows]]
+        there = np.zeros(len(self.movements), dtype=np.bool_)
+        there[rows] = self.movements["adcode"][rows] // 10_000 != origin // 10_000
         return self._first(there)
 
     @cached_property
@@ -177,15 +177,15 @@ class Journeys:
 
     def opened_at(self, ms_min: int) -> Ints:
         """First open_box inspection that took so long."""
-        return self._first((self._kind == _OPEN_BOX) & (self._rows["value"] >= ms_min))
+        return self._first((self._kind == _OPEN_BOX) & (self.movements["value"] >= ms_min))
 
     def opened_within(self, ms: int) -> Mask:
         """Some open_box inspection took less than so long."""
-        return np.asarray(self._first((self._kind == _OPEN_BOX) & (self._rows["value"] < ms)) != NEVER)
+        return np.asarray(self._first((self._kind == _OPEN_BOX) & (self.movements["value"] < ms)) != NEVER)
 
     @cached_property
     def _kind(self) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(self._rows["kind"])
+        return np.ascontiguousarray(self.movements["kind"])
 
     @cached_property
     def _scanned(self) -> Mask:
@@ -197,15 +197,15 @@ class Journeys:
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
-        first, _ = runs(self._of[rows])
+        first, _ = runs(self.owners[rows])
         out = np.full(len(self.heads), NEVER)
-        out[self._of[rows[first]]] = self._rows["at"][rows[first]]
+        out[self.owners[rows[first]]] = self.movements["at"][rows[first]]
         return out
 
     def counted(self, scans: bool) -> pl.Series:
         """How many scans, or how many inspections, each has."""
         which = self._scanned if scans else self._inspected
-        return pl.Series(np.bincount(self._of[which], minlength=len(self.heads)).astype(np.int64))
+        return pl.Series(np.bincount(self.owners[which], minlength=len(self.heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
         """Departed scans with a doubtful result at or before them, and no pass between the two.
@@ -213,21 +213,21 @@ class Journeys:
         Null until the deadline for a pass before the first of them. For a partly known parcel it stays null, because
         the pass may have expired.
         """
-        count = np.bincount(self._of[self._doubted], minlength=len(self.heads)).astype(np.int64)
+        count = np.bincount(self.owners[self._doubted], minlength=len(self.heads)).astype(np.int64)
         known = (count == 0) | self.decided("doubtful_departures")
         return _column(count, known)
 
     @cached_property
     def _doubted(self) -> NDArray[np.intp]:
         """The rows of these scans, by dossier and time."""
-        doubtful = self._inspected & (self._rows["result"] != _PASS)
+        doubtful = self._inspected & (self.movements["result"] != _PASS)
         if doubtful.any():
             concerned = np.zeros(len(self.heads), dtype=np.bool_)
-            concerned[self._of[doubtful]] = True
-            rows = np.flatnonzero(concerned[self._of] & (self._inspected | (self._kind == _DEPARTED)))
+            concerned[self.owners[doubtful]] = True
+            rows = np.flatnonzero(concerned[self.owners] & (self._inspected | (self._kind == _DEPARTED)))
             # An inspection that starts at the moment of a departure counts as before it.
-            rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
-            of, at = self._of[rows], self._rows["at"][rows]
+            rows = rows[np.lexsort((self._scanned[rows], self.movements["at"][rows], self.owners[rows]))]
+            of, at = self.owners[rows], self.movements["at"][rows]
             latest_doubt = latest(of, np.where(doubtful[rows], at, -1))
             latest_pass = latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
@@ -236,16 +236,16 @@ class Journeys:
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
-        rows = np.flatnonzero(self._scanned & (self._rows["value"] >= 0))
-        of = self._of[rows]
-        change = np.abs(self._rows["value"][rows].astype(np.int64) - self.heads["weight_g"][of])
+        rows = np.flatnonzero(self._scanned & (self.movements["value"] >= 0))
+        of = self.owners[rows]
+        change = np.abs(self.movements["value"][rows].astype(np.int64) - self.heads["weight_g"][of])
         _, out = self._reduced(np.maximum, of, change)
         return _column(out, self.present)
 
     def open_box_s(self) -> pl.Series:
         """The shortest open_box inspection."""
         rows = np.flatnonzero(self._kind == _OPEN_BOX)
-        found, out = self._reduced(np.minimum, self._of[rows], self._rows["value"][rows].astype(np.int64))
+        found, out = self._reduced(np.minimum, self.owners[rows], self.movements["value"][rows].astype(np.int64))
         return _column(out / 1_000, found)
 
     def _reduced(self, by: np.ufunc, of: Ints, values: Ints) -> tuple[Mask, Ints]:
@@ -267,7 +267,7 @@ class Journeys:
 
     def passed_until(self) -> Ints:
         """For a departure with a doubt that no pass has settled."""
-        which = np.zeros(len(self._rows), dtype=np.bool_)
+        which = np.zeros(len(self.movements), dtype=np.bool_)
         which[self._doubted] = True
         left_at = self._first(which)
         return _later(left_at, PASS_LATE_MS, unless=left_at == NEVER)
