@@ -18,11 +18,11 @@ from desk.clues.clue import Clue
 from schemas import topics
 from schemas.desk import Hold
 from schemas.records import Feedback, encode
+from streams.flow.decode import decode
 from streams.kafka.log_reader import Entry
 from streams.kafka.transactions import Outgoing
 
 GRACE_S: Final = 3.0
-_feedback = msgspec.json.Decoder(Feedback).decode
 _hold = msgspec.json.Decoder(Hold).decode
 Place = tuple[str, str]
 """Topic and parcel."""
@@ -72,6 +72,14 @@ class Standing:
         return clue.hold is None or clue.hold.order_id != said
 
 
+def feedback(value: bytes) -> Feedback:
+    """An answer, whoever wrote it: an empty string for an option is absent. Raises DecodeError."""
+    read = decode(Feedback, [value])
+    if read.rejected:
+        raise msgspec.DecodeError(read.rejected[0].detail)
+    return read.rows[0]
+
+
 def _said_of(entry: Entry) -> tuple[str, str] | None:
     """The clue of a record, and its id; None: a tombstone, or a record of a station without the desk."""
     if not entry.value:
@@ -79,7 +87,7 @@ def _said_of(entry: Entry) -> tuple[str, str] | None:
     if entry.topic == topics.HOLDS:
         hold = _hold(entry.value)
         return hold.clue_id, hold.hold_id
-    said = _feedback(entry.value)
+    said = feedback(entry.value)
     return None if said.clue_id is None else (said.clue_id, said.feedback_id)
 
 

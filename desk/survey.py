@@ -13,6 +13,7 @@ from desk.clues.register import Register
 from desk.log import Client
 from desk.measures.provinces import accepted_by_province
 from desk.measures.report import Measures, measure
+from desk.standing import feedback
 from schemas import topics
 from schemas.desk import Tally, Trace
 from schemas.records import Feedback
@@ -20,7 +21,6 @@ from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
 TOPICS: Final = (topics.CLUES, topics.FEEDBACK, topics.REFERENCE, topics.TRACES, topics.TALLIES)
-_feedback = msgspec.json.Decoder(Feedback).decode
 _trace = msgspec.json.Decoder(Trace).decode
 _tally = msgspec.json.Decoder(Tally).decode
 
@@ -49,7 +49,7 @@ class Survey:
             if left := [each.at for each in trace.movements if each.kind == "departed"]:
                 self.left_at[trace.alert_id] = min(left)
         else:
-            said = _feedback(entry.value)
+            said = feedback(entry.value)
             self.feedback[said.alert_id] = said
 
     def measures(self, now_ms: int, since_ms: int = 0) -> Measures:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 
+_KAFKA = re.compile("^kafka://", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.%\w]+\]|[^\W_](?:[\w.-]*\w)?\.?)(?::([0-9]{1,5}))?", re.ASCII)
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 # librdkafka properties that the commit order depends on: a deployment may not change them behind its back.
@@ -16,14 +20,23 @@ KAFKA_RESERVED = frozenset({
 
 
 def servers(value: object) -> object:
-    """Addresses without `kafka://`, which other clients want; a scheme that Kafka's clients do not know is refused."""
+    """Addresses without `kafka://`, which other clients want, and without what nobody sees.
+
+    Whatever is no host, or host and port, is refused; it is not repeated, for it may hold a password.
+    """
     if not isinstance(value, str):
         return value
-    found = [part.strip().removeprefix("kafka://").rstrip("/") for part in value.split(",")]
-    for each in found:
-        scheme, marked, _ = each.partition("://")
+    seen = "".join(char for char in value if unicodedata.category(char) != "Cf")
+    found = [_KAFKA.sub("", part.strip()).rstrip("/") for part in seen.split(",") if part.strip()]
+    for number, each in enumerate(found, 1):
+        scheme, marked, rest = each.rpartition("://")
         if marked and scheme.upper() not in _PROTOCOLS:
             raise ValueError(f"{scheme}:// is not the address of a Kafka broker: write host:port")
+        if "@" in rest:
+            raise ValueError(f"address {number} holds a login: set security.protocol and sasl.* in kafka_files instead")
+        address = _ADDRESS.fullmatch(rest)
+        if address is None or not 0 < int(address[1] or 1) < 65_536:
+            raise ValueError(f"address {number} is not host:port; several are written with commas between")
     return ",".join(found)
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from desk.clues.acts import feedback_of, hold_of
 from desk.clues.clue import Clue
-from desk.standing import GRACE_S, Standing
+from desk.standing import GRACE_S, Standing, feedback
 from schemas import clues as log
 from schemas import topics
 from schemas.records import Feedback, encode
@@ -83,3 +83,18 @@ def test_a_carrier_is_told_what_holds_and_nothing_where_nothing_does() -> None:
         standing.owed({clue_now.clue_id: clue_now}, 0.0)
         owed = standing.owed({clue_now.clue_id: clue_now}, GRACE_S)
         assert [each.value for each in owed] == ([] if value == b"" else [value])
+
+
+def test_an_answer_of_a_station_with_empty_strings_for_options_is_read() -> None:
+    """As for every record that others write."""
+    options = {field.name: "" for field in msgspec.structs.fields(Feedback) if field.default is None}
+    plain = {
+        "feedback_id": "f1",
+        "alert_id": "wa-" + "0" * 24,
+        "revision": 1,
+        "outcome": "no_finding",
+        "at": T0,
+        "by_station": "PS1",
+    }
+    given = msgspec.json.encode({**plain, **options})
+    assert feedback(given) == feedback(msgspec.json.encode(plain))

@@ -125,6 +125,9 @@ def test_a_wrong_value_is_one_line_with_field_and_source(
         ("kafka://a:9092", "a:9092"),
         ("kafka://a:9092/, kafka://b", "a:9092,b"),
         ("SASL_SSL://a:9093,b:9093", "SASL_SSL://a:9093,b:9093"),
+        ("KAFKA://a:9092", "a:9092"),
+        ("\ufeffa:9092, \u200bb-1.example.org.:9092,", "a:9092,b-1.example.org.:9092"),
+        ("[::1]:9092,10.0.0.1", "[::1]:9092,10.0.0.1"),
     ],
 )
 def test_addresses_of_brokers_may_have_a_scheme_that_is_kafkas(given: str, servers: str) -> None:
@@ -135,6 +138,21 @@ def test_addresses_of_brokers_may_have_a_scheme_that_is_kafkas(given: str, serve
 def test_another_scheme_is_refused(given: str) -> None:
     with pytest.raises(SettingsError, match=r"^bootstrap_servers: [a-z]+:// is not the address of a Kafka broker"):
         load(options={"bootstrap_servers": given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "a:9092;b:9092", "a:9092 b:9092", "a:9092/topic", "::1:9092", "a:0", "a:99999", "a:kafka", "'a:9092'", "a:",
+        "-", "b:9092,:9092", "kafka://user:secret@a:9092", "SASL_SSL://user:secret@a:9092",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_and_not_repeated(given: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^bootstrap_servers: address [12] (is not host:port|holds a login)"
+    ) as said:
+        load(options={"bootstrap_servers": given})
+    assert "secret" not in str(said.value)
 
 
 def test_an_unknown_name_is_refused_in_file_and_options(tmp_path: Path) -> None:

@@ -84,6 +84,13 @@ def test_a_closed_pipe_ends_a_command_quietly(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("arguments", ["settings", "rules list --json", "--version", "--help"])
+def test_standard_output_may_be_closed(arguments: str) -> None:
+    command = f"{sys.executable} -m streams.cli {arguments} >&-"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_worker_with_a_log_in_json_also_ends_in_json(processes: str, tmp_path: Path) -> None:
     settings = ["--bootstrap-servers", "127.0.0.1:1", "--state-dir", str(tmp_path), "--set", "log_format=json"]
