@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import clues, hot, native, report, restore, soak, traced, traffic
+from benchmarks import clues, hot, native, report, restore, soak, tallies, traced, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
 from benchmarks.detection import main as detection
@@ -150,6 +150,7 @@ if __name__ == "__main__":
     app.command("hot")(hot.main)
     app.command("clues")(clues.main)
     app.command("native")(native.main)
+    app.command("tallies")(tallies.main)
     app.command("traced")(traced.main)
     app.command("detection")(detection.main)
     app()

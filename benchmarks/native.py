@@ -44,7 +44,7 @@ def main(
     console.print(f"{report.machine()} {report.versions()}", highlight=False)
     runs = [Run("1"), Run("0")]
     events = 0
-    for number, batches in enumerate(_batches(parcels, spoiled, seed)):
+    for number, batches in enumerate(batches_of(parcels, spoiled, seed)):
         events += sum(len(batch.values) for batch in batches)
         for run in runs if number % 2 else reversed(runs):
             run.step(batches)
@@ -120,7 +120,7 @@ class Noted(MemoryStore):
         self.digest.update(repr(list(partitions)).encode() + b"\n".join(keys) + b"\n".join(values))
 
 
-def _batches(parcels: int, spoiled: float, seed: int) -> Iterator[list[Batch]]:
+def batches_of(parcels: int, spoiled: float, seed: int) -> Iterator[list[Batch]]:
     """Generated traffic, as a worker fetches it: by topic and partition, some thousand records at a time."""
     chance = random.Random(seed)
     offsets: dict[tuple[str, int], int] = {}

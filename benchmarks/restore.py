@@ -110,7 +110,7 @@ def fill(servers: str, keys: int) -> int:
 def samples() -> tuple[list[Pair], list[Pair]]:
     """What the two states hold of a day of traffic, keys and values."""
     settings = Settings()
-    run = Offline(settings, load_catalogue(), kept=Retention.of(settings), now_ms=int(time.time() * 1_000))
+    run = Offline(settings, load_catalogue(), retention=Retention.of(settings), now_ms=int(time.time() * 1_000))
     for chunk in generate(PARCELS, seed=1, days=1.0):
         run.feed([raw(each.topic, 0, lines(chunk, each.kind)) for each in INPUTS if len(chunk.frame(each.kind))])
     parcels, histories = run.stores

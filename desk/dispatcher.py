@@ -1,7 +1,7 @@
-"""The dispatcher: opens clues from alerts and orders, and does what is owed about each until a station has it.
+"""The dispatcher: opens clues from alerts and orders, and does what is due about each until a station has it.
 
-It keeps nothing. What it knows are topics, read at the start: the clue log, alerts, traces, orders, reference data, and
-what the desk has published. One runs at a time; another that starts takes its place, and the first one stops.
+It stores nothing. At its start it reads topics: the clue log, alerts, traces, orders, reference data, and what the desk
+has published. Only one runs at a time: if a second one starts, it takes over and the first one stops.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "waybill-dispatcher"
 _BATCH: Final = 500  # events of one transaction
-_SCAN_S: Final = 5.0  # how often deadlines are looked at
-_ROUNDS_MAX: Final = 8  # a clue needs three at most, from new to dispatched; more would be two dispatchers at odds
+_SCAN_S: Final = 5.0  # how often deadlines are checked
+_ROUNDS_MAX: Final = 8  # a clue needs three at most; more would be two dispatchers at odds
 _alert = msgspec.json.Decoder(Alert).decode
 _trace = msgspec.json.Decoder(Trace).decode
 _order = msgspec.json.Decoder(Order).decode
@@ -41,7 +41,7 @@ _order = msgspec.json.Decoder(Order).decode
 class Dispatcher:
     """One dispatcher on a broker; a context manager.
 
-    limit   points from which the workers let alerts go out, to tell which rules were decisive.
+    limit   points from which workers send alerts, to find out which rules were decisive.
     """
 
     def __init__(self, servers: str, client: Client, limit: int) -> None:
@@ -66,7 +66,7 @@ class Dispatcher:
         self._inputs.close()
 
     def start(self) -> None:
-        """Take the place of any other dispatcher, and read what there is. Raises ClientError, WriteError."""
+        """Take over from any other dispatcher, and read the topics to their ends. Raises ClientError, WriteError."""
         self.log.start_writing()
         self.log.catch_up()
         entries = self._inputs.to_end()
@@ -76,7 +76,7 @@ class Dispatcher:
         self._settle()
 
     def turn(self, timeout_s: float = 0.2) -> None:
-        """Take what has come, at the latest after `timeout_s`, and do what is owed. Raises ClientError, WriteError."""
+        """Read what comes within `timeout_s`, and do what is due. Raises ClientError, WriteError."""
         self._heard(self.log.poll(0.0))
         self._open(self._inputs.poll(timeout_s))
         if time.monotonic() > self._scanned + _SCAN_S:
@@ -88,8 +88,8 @@ class Dispatcher:
             log.info("put back what stands of %d parcels: an act that lost a race had written there", len(wrong))
 
     def _open(self, entries: Iterable[Entry]) -> None:
-        """Bring what others said into the log: clues of alerts and orders, and what alerts say now."""
-        acts: dict[str, Act] = {}  # by clue: of one alert the newest message counts
+        """Add events to the log for what others have written: clues from alerts and orders, and changes of alerts."""
+        acts: dict[str, Act] = {}  # by clue: only the newest message of an alert counts
         for entry in entries:
             if entry.topic == topics.REFERENCE:
                 if self.register.add(entry.key, entry.value):
@@ -120,7 +120,7 @@ class Dispatcher:
             return None
 
     def _settle(self) -> None:
-        """Do what is owed about the clues that something happened to, until nothing is."""
+        """Do what is due about clues that have changed, until nothing is."""
         for _ in range(_ROUNDS_MAX):
             dirty, self._dirty = self._dirty, set()
             if not dirty:

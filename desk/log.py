@@ -1,7 +1,7 @@
-"""The clue log on a broker: the book of all clues, kept up to date, and how acts are added to it.
+"""The clue log on a broker: follows all clues, and adds acts.
 
-An act is one Kafka transaction: the clue event and what goes out with it (feedback, or what a carrier must do). Whether
-it counts is decided by where it stands in the log, so the writer reads it back before it says so.
+An act is one Kafka transaction: the clue event and the records that go out with it (feedback, or an order to a
+carrier). Its place in the log decides whether it counts, so the writer reads it back before it reports success.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from streams.kafka.transactions import Outgoing, TransactionalWriter
 
 log = logging.getLogger(__name__)
 
-READ_BACK_S = 40.0  # a writer that was killed holds readers up until the broker ends its transaction
+READ_BACK_S = 40.0  # a killed writer blocks readers until the broker ends its transaction
 Client = Mapping[str, str | int | float | bool]
 
 
 class LogError(WaybillError):
-    """The clue log cannot be gone on with; the message says why."""
+    """The clue log cannot be used any further. The message says why."""
 
 
 class ClueLog:
     """The log on one broker; a context manager. One thread at a time.
 
-    name   transactional id of the writer. Without one, it has an id of its own and replaces nobody.
+    name   transactional id of the writer. Without a name it gets a new id and fences nobody.
     """
 
     def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
@@ -56,29 +56,29 @@ class ClueLog:
         self._reader.close()
 
     def start_writing(self) -> None:
-        """Take the transactional id, so that whoever had it before can write no more. Raises WriteError."""
+        """Take the transactional id, which fences its earlier holder. Raises WriteError."""
         if self._writer is None:
             self._writer = TransactionalWriter(self._servers, self._name, self._client)
 
     def catch_up(self) -> list[Taken]:
-        """Read to the end; what was read. Raises ClientError."""
+        """Read to the end. Returns what was read. Raises ClientError."""
         return [taken for entry in self._reader.to_end() if (taken := self._take(entry)) is not None]
 
     def poll(self, timeout_s: float) -> list[Taken]:
-        """What has come since, at the latest after `timeout_s`. Raises ClientError."""
+        """What has come since the last call, after `timeout_s` at the latest. Raises ClientError."""
         return [taken for entry in self._reader.poll(timeout_s) if (taken := self._take(entry)) is not None]
 
     def act(self, event: events.ClueEvent) -> Taken:
-        """Add one event; what became of it. Raises ActError if it could not count already now, WriteError, LogError."""
+        """Add one event; what became of it. Raises ActError if it cannot count already now, WriteError, LogError."""
         checked(self.book.clues.get(event.clue_id), event)
         taken = {each.event.event_id: each for each in self.add([event])}
         return taken[event.event_id]
 
     def add(self, made: Sequence[events.ClueEvent]) -> list[Taken]:
-        """Add events in one transaction and read on until they are read back; all that was read.
+        """Add events in one transaction, and read until they are read back. Returns all that was read.
 
-        Events that would not count as things stand go out all the same: the log has the last word. What goes out with
-        one that turns out not to count does not hold; the dispatcher puts back what does. Raises WriteError.
+        Events that would not count now are written, too: only the log decides. If an event turns out not to count, the
+        records that went out with it are not valid, and the dispatcher restores the valid ones. Raises WriteError.
         """
         if not made:
             return []
@@ -90,7 +90,7 @@ class ClueLog:
         return self._read_to([place for place in places if place[0] == topics.CLUES])
 
     def put_right(self, records: Sequence[Outgoing]) -> None:
-        """Write what must stand beside the log; see `desk.standing`. Raises WriteError."""
+        """Write the records that must be valid beside the log; see `desk.standing`. Raises WriteError."""
         self.start_writing()
         assert self._writer is not None
         self._writer.write(records)
@@ -127,7 +127,7 @@ class ClueLog:
 
 
 def _companions(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
-    """What goes out with an event, of the clue after it."""
+    """The records that go out with an event. clue: as it is after the event."""
     if clue is None:
         return []
     if isinstance(event, events.Answered) and (said := feedback_of(clue)) is not None:

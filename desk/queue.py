@@ -1,4 +1,4 @@
-"""The queue: clues in the order in which they should be looked at, and what is overdue."""
+"""The queue: clues in the order in which to look at them, and overdue clues."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _RANK: dict[Tier, int] = {"extreme": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class UnknownClueError(WaybillError):
-    """No clue, or more than one, is meant; the message says so."""
+    """An id matches no clue, or more than one. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which clues to show. user: who looks; clues under controlled delivery are shown to those named."""
+    """Which clues to show. user: who asks; clues under controlled delivery are shown only to the users they name."""
 
     user: str
     station: str | None = None
@@ -35,7 +35,7 @@ class Filter:
     adcode: str = ""
 
     def takes(self, clue: Clue) -> bool:
-        """Whether it shows a clue."""
+        """Whether it shows this clue."""
         return (
             clue.state in self.states
             and _RANK[clue.tier] <= _RANK[self.tier]
@@ -46,7 +46,7 @@ class Filter:
 
 
 def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
-    """Those clues by tier, then by the time left, then by score."""
+    """The clues to show, sorted by tier, then time left, then score."""
 
     def urgency(clue: Clue) -> tuple[int, float, int, str]:
         due = next_due(clue, now_ms)
@@ -57,9 +57,9 @@ def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
 
 
 def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str, int]]:
-    """What is overdue, the longest first: clue, what is owed (a step, or about a hold), since when (epoch ms).
+    """Overdue clues, the longest first: the clue, what is due (a step, or about a hold), since when (epoch ms).
 
-    Clues under controlled delivery only for those named.
+    Clues under controlled delivery are shown only to the users they name.
     """
     found: list[tuple[Clue, str, int]] = []
     for clue in clues:
@@ -76,7 +76,7 @@ def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str,
 
 
 def find(clues: dict[str, Clue], wanted: str, user: str) -> Clue:
-    """The clue of an id, of the beginning of one, or of a parcel. Raises UnknownClueError, also for a hidden one."""
+    """The clue with this id, start of an id, or parcel. Raises UnknownClueError, also for a hidden clue."""
     seen = [clue for clue in clues.values() if clue.visible_to(user)]
     exact = [clue for clue in seen if clue.clue_id == wanted]
     found = exact or [clue for clue in seen if clue.clue_id.startswith(wanted) or clue.parcel == wanted]
@@ -91,7 +91,7 @@ _BLIND = frozenset({"arm", "p"})  # a station must not know these before it has 
 
 
 def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
-    """A clue as JSON, with what is owed next."""
+    """A clue as JSON, with its next step."""
     hidden = _HIDDEN if clue.answer is not None else _HIDDEN | _BLIND
     due = next_due(clue, now_ms)
     owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}

@@ -1,9 +1,9 @@
-"""Whether what stands on the topics of feedback and holds is what the clue log says, and what to write where it is not.
+"""Compares feedback and holds with the clue log, and says what to write if they differ.
 
-An act and what goes out with it are one transaction, so there is never one without the other. But an act that lost a
-race has gone out all the same, and its feedback is the newest of its parcel, though the log has refused it; its writer
-may be dead by then. So the dispatcher compares, and puts back what stands. It waits a little first, as of two topics
-the one may be read ahead of the other, and compares again, as something may have come between.
+An act and the records that go out with it are one transaction, so there is never one without the other. But if an act
+loses a race, the log refuses it, and its feedback is still the newest of its parcel; its writer may be dead by then. So
+the dispatcher compares, and restores the valid record. Before that it waits a little, because one topic may be read
+ahead of another, and compares again, because something may have come meanwhile.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ Place = tuple[str, str]
 
 
 class Standing:
-    """The newest record of each parcel on both topics, of those that the desk has written."""
+    """The newest record of each parcel on both topics, among those that the desk has written."""
 
     def __init__(self) -> None:
         self._said: dict[Place, tuple[str, str]] = {}  # clue, and id of the record
         self._new: set[Place] = set()
-        self._off: dict[Place, float] = {}  # since when it is not what the log says
+        self._off: dict[Place, float] = {}  # since when it differs from the log
 
     def heard(self, entry: Entry) -> None:
-        """Take a record of one of the topics. Raises DecodeError, UnicodeDecodeError for one of another version."""
+        """Add a record of one of the topics. Raises DecodeError, UnicodeDecodeError for another version."""
         place = (entry.topic, entry.key.decode())
         said = _said_of(entry)
         self._new.add(place)
@@ -47,20 +47,20 @@ class Standing:
             self._said[place] = said
 
     def owed(self, clues: Mapping[str, Clue], now_s: float) -> list[Outgoing]:
-        """What to write, of what has been off for a while. now_s: a clock that never goes back.
+        """Records to write for parcels that have differed for a while. now_s: a monotonic clock.
 
-        A step of the log that changes what must stand comes with a record, so only what was heard is looked at.
+        An event of the log that changes the valid record comes with a record, so only parcels with records are checked.
         """
         looked, self._new = self._new | self._off.keys(), set()
         since = self._off
         self._off = {place: since.get(place, now_s) for place in looked if self._is_off(place, clues)}
         due = sorted(place for place, at in self._off.items() if now_s - at >= GRACE_S)
         for place in due:
-            self._off[place] = now_s  # and once more, should that not do
+            self._off[place] = now_s  # and compare once more
         return [Outgoing(*place, _right(*place, clues.values())) for place in due]
 
     def _is_off(self, place: Place, clues: Mapping[str, Clue]) -> bool:
-        """Whether a record about a clue is not what the log says. A clue past retention says nothing."""
+        """Whether a record about a clue differs from the log. False for a clue past retention."""
         if place not in self._said:
             return False
         clue_id, said = self._said[place]
@@ -73,7 +73,7 @@ class Standing:
 
 
 def _said_of(entry: Entry) -> tuple[str, str] | None:
-    """The clue of a record, and its id; None: it is deleted, or a station wrote it without the desk."""
+    """The clue of a record, and its id; None: a tombstone, or a record of a station without the desk."""
     if not entry.value:
         return None
     if entry.topic == topics.HOLDS:
@@ -84,7 +84,7 @@ def _said_of(entry: Entry) -> tuple[str, str] | None:
 
 
 def _right(topic: str, parcel: str, clues: Iterable[Clue]) -> bytes | None:
-    """What must stand about a parcel: of its clues, the newest that says something. None: nothing."""
+    """The valid record about a parcel: that of its newest clue with one. None: there is none."""
     of_parcel = sorted((clue for clue in clues if clue.parcel == parcel), key=lambda clue: clue.changed_at)
     standing: Iterator[Feedback | Hold] = (
         record

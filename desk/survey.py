@@ -1,4 +1,4 @@
-"""A survey: all measures of what stands on a broker now."""
+"""A survey: all measures, from the topics of a broker as they are now."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _tally = msgspec.json.Decoder(Tally).decode
 
 
 class Survey:
-    """What the topics hold that measures are taken of."""
+    """The contents of the topics from which measures are computed."""
 
     def __init__(self) -> None:
         self.book, self.register = Book(), Register()
         self.feedback: dict[str, Feedback] = {}  # by alert
-        self.left_at: dict[str, int] = {}  # by alert, when its parcel first departed
+        self.left_at: dict[str, int] = {}  # by alert: when its parcel first departed
         self.tallies: dict[bytes, Tally] = {}
 
     def take(self, entry: Entry) -> None:
-        """Take one record. Raises DecodeError, UnicodeDecodeError for one of another version."""
+        """Add one record. Raises DecodeError, UnicodeDecodeError for another version."""
         if entry.topic == topics.CLUES:
             self.book.read(entry.value)
         elif entry.topic == topics.REFERENCE:
@@ -53,7 +53,7 @@ class Survey:
             self.feedback[said.alert_id] = said
 
     def measures(self, now_ms: int, since_ms: int = 0) -> Measures:
-        """Measures of the clues opened since a time."""
+        """Measures of the clues opened since `since_ms`."""
         accepted = accepted_by_province(
             self.tallies.values(), self.register.outlet_places, day_of(since_ms).isoformat()
         )

@@ -1,7 +1,7 @@
-"""What people and machines may do about a clue: one record per verb, for the command line and for HTTP alike.
+"""What people and machines may do about a clue: one record per verb, for the command line and for HTTP.
 
-Each verb knows the act it stands for on a clue as it is. What a person types is looked at here: a rule must be one of
-the clue's, and no text holds the number of a person.
+Each verb becomes an act on a clue in its present state. Input is checked here: a rule must be one of the clue's rules,
+and no text may hold an ID number or a mobile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from desk.clues.ids import uuid7
 from schemas import clues as log
 from schemas.terms import Adcode, CheckKind, Count, Millis, NoiseReason, Outcome, RuleId, Step, Text, UserId
 
-# An 18-digit ID number, or a mobile: free text is where persons leak.
+# An 18-digit ID number or a mobile: free text is where personal data slips in.
 _PERSON: Final = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|1[3-9]\d{9})(?!\d)")
 
 
@@ -28,11 +28,11 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Accept(Verb, frozen=True, kw_only=True):
-    """Take the clue on."""
+    """Accept the clue."""
 
 
 class Refuse(Verb, frozen=True, kw_only=True):
-    """Say that this station cannot take it on; it goes to another."""
+    """Say that this station cannot accept it; it goes to another."""
 
     why: Text
 
@@ -45,14 +45,14 @@ class Transfer(Verb, frozen=True, kw_only=True):
 
 
 class Check(Verb, frozen=True, kw_only=True):
-    """Say that someone looked at the parcel. Without a time: now."""
+    """Say that someone looked at the parcel; without a time, now."""
 
     check_kind: CheckKind
     checked_at: Millis | None = None
 
 
 class Answer(Verb, frozen=True, kw_only=True):
-    """Say what was found. Rules that are neither right nor unsure count as wrong; without `rules`, of a find, none is
+    """Say what was found. Rules that are neither right nor unsure count as wrong. Of a find without `rules`, none is
     judged.
     """
 
@@ -120,7 +120,7 @@ class Monitor(Verb, frozen=True, kw_only=True):
 
 
 class Escalate(Verb, frozen=True, kw_only=True):
-    """Tell the next place further up."""
+    """Tell the next higher level."""
 
     step: Step
 
@@ -160,7 +160,7 @@ VERBS: Final[dict[str, type[Verb]]] = {
 
 
 def act(verb: Verb, clue: Clue, at_ms: int) -> Act:
-    """The act of a verb on a clue at a time. Raises ActError for what it cannot mean."""
+    """The act of a verb on a clue at a time. Raises ActError if the verb does not fit the clue."""
     for name, value in msgspec.structs.asdict(verb).items():
         if isinstance(value, str) and _PERSON.search(value):
             raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
@@ -170,7 +170,7 @@ def act(verb: Verb, clue: Clue, at_ms: int) -> Act:
 
 
 def _plain(kind: type[log.ClueEvent], **more: Any) -> Callable[[Verb, Clue, int], Act]:
-    """An event with the fields of its verb."""
+    """A function that makes an event with the fields of its verb."""
     return lambda verb, clue, at_ms: Act(kind, clue.clue_id, {**msgspec.structs.asdict(verb), **more})
 
 
@@ -182,7 +182,7 @@ def _check(verb: Check, clue: Clue, at_ms: int) -> Act:
 def _answer(verb: Answer, clue: Clue, at_ms: int) -> Act:
     given = {reason.rule for reason in clue.alert.reasons} if clue.alert is not None else set()
     named = (*(verb.rules or ()), *verb.unsure_rules)
-    if set(named) - given:  # which are not repeated: they may be anything
+    if set(named) - given:  # which the message does not repeat: they may be anything
         known = ", ".join(sorted(given)) or "it has none"
         raise ActError(f"rules: one of those named is no rule of this clue ({known})")
     if set(verb.rules or ()) & set(verb.unsure_rules):

@@ -1,8 +1,8 @@
-"""The webhook: another system is told of each dispatch, signed, and told again until it has answered.
+"""The webhook: posts each dispatch to another system, signed, and repeats it until that system answers.
 
-It is a group of its own on the clue log. Its place there is committed once the receiver has answered 2xx, or after the
-last attempt. So a receiver may be told twice, by the same id, and a restart passes nothing over. The form is that of
-Standard Webhooks: `webhook-id`, `webhook-timestamp`, and `webhook-signature`, an HMAC-SHA-256 over both and the body.
+It is a consumer group of its own on the clue log. The offset is committed after the receiver has answered 2xx, or after
+the last attempt. So a receiver may get the same id twice, and a restart skips nothing. The form follows Standard
+Webhooks: `webhook-id`, `webhook-timestamp`, and `webhook-signature`, an HMAC-SHA-256 over both and the body.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 GROUP: Final = "waybill-webhook"
 KEY_BYTES_MIN: Final = 32
-WAITS_S: Final = (1, 2, 4, 8, 15, 30, 60, 120)  # between attempts; then the dispatch is given up
+WAITS_S: Final = (1, 2, 4, 8, 15, 30, 60, 120)  # between attempts; after the last one the dispatch is given up
 _ANSWER_S: Final = 10.0
 _event = msgspec.json.Decoder(events.AnyClueEvent).decode
 
@@ -39,7 +39,7 @@ Sleep = Callable[[float], None]
 
 
 class WebhookError(WaybillError):
-    """A webhook that cannot be set up; the message says why, and nothing of the key."""
+    """The webhook cannot be set up. The message says why, and shows nothing of the key."""
 
 
 def key_in(path: Path) -> bytes:
@@ -54,7 +54,7 @@ def key_in(path: Path) -> bytes:
 
 
 class Webhook:
-    """Tells one receiver; a context manager.
+    """Posts to one receiver; a context manager.
 
     sleep, send   how it waits and posts.
     """
@@ -78,9 +78,9 @@ class Webhook:
         self._log.__exit__(None, None, None)
 
     def turn(self, timeout_s: float = 0.5) -> int:
-        """Tell of the dispatches that have come, at the latest after `timeout_s`; how many. Raises ClientError."""
+        """Post the dispatches that come within `timeout_s`. Returns how many. Raises ClientError."""
         before = self.told + self.given_up
-        for entry in self._group.poll(1, timeout_s):  # one by one: the place is committed behind each
+        for entry in self._group.poll(1, timeout_s):  # one by one: the offset is committed after each
             try:
                 event = _event(entry.value or b"")
             except (msgspec.DecodeError, UnicodeDecodeError):
@@ -91,12 +91,12 @@ class Webhook:
         return self.told + self.given_up - before
 
     def _counted(self, event: events.Dispatched) -> Clue | None:
-        """The clue, if the dispatch counts and it is no secret."""
+        """The clue, if the dispatch counts and the clue is not secret."""
         deadline = time.monotonic() + _ANSWER_S
         while (clue := self._log.book.clues.get(event.clue_id)) is None or event.event_id not in clue.ids:
             self._log.poll(0.1)
             if time.monotonic() > deadline:
-                return None  # of a clue whose beginning is past retention
+                return None  # the start of the clue is past retention
         refused = any(late.event_id == event.event_id for late in clue.late)
         return None if refused or clue.monitor else clue
 
@@ -147,7 +147,7 @@ def signature(key: bytes, identity: str, at_s: int, body: bytes) -> str:
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """Status of the answer. Redirections are not followed: what is signed is for one receiver. Raises OSError."""
+    """The status of the answer. It follows no redirections, since the message is for one receiver. Raises OSError."""
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
         with urllib.request.build_opener(_Straight).open(request, timeout=_ANSWER_S) as answer:

@@ -1,8 +1,8 @@
-"""The clue log: every act on a clue is one event on `waybill.clues`, and what a clue is follows from its events alone.
+"""The clue log: every act on a clue is one event on `waybill.clues`. The events alone determine the clue.
 
 `desk.clues.fold` reads them in the order of their partition. An event with `expects` is *exclusive*: it applies only if
-no other exclusive event was applied to the clue since its author looked, so of two stations that accept at the same
-time one wins, and every reader agrees which. `expects` is the number of exclusive events applied so far.
+no other exclusive event was applied to the clue since its author read it. So if two stations accept at the same time,
+one wins, and all readers agree which one. `expects` is the number of exclusive events applied so far.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _tag(name: str) -> str:
 
 
 class ClueEvent(Record, frozen=True, kw_only=True, tag_field="kind", tag=_tag):
-    """What all events of a clue share."""
+    """The fields that all events of a clue share."""
 
     event_id: Annotated[EventId, _about("UUID version 7, unique per event; a repeat changes nothing.")]
     clue_id: Annotated[ClueId, _about("The clue; key of the message.")]
@@ -55,10 +55,11 @@ class ClueEvent(Record, frozen=True, kw_only=True, tag_field="kind", tag=_tag):
     station: Annotated[Id | None, _about("Station for which that user acts.")] = None
     account: Annotated[
         Id | None,
-        _about("Account from which the command line acted, as a hash; absent over HTTP, where tokens say who acts."),
+        _about("Hash of the system account that ran the command; absent over HTTP, where the token names the user."),
     ] = None
     expects: Annotated[
-        Version | None, _about("Exclusive events of the clue that its author has seen applied; absent = not exclusive.")
+        Version | None,
+        _about("Exclusive events of the clue that the author saw applied (count); absent = not exclusive."),
     ] = None
 
     @property
@@ -68,37 +69,37 @@ class ClueEvent(Record, frozen=True, kw_only=True, tag_field="kind", tag=_tag):
 
 
 class Opened(ClueEvent, frozen=True, kw_only=True):
-    """A clue begins: of an alert, of an order of the random arm, or of a report by a courier."""
+    """A clue begins: from an alert, an order of the random arm, or a report by a courier."""
 
     origin: Annotated[Origin, _about("What it comes from.")]
     parcel: Annotated[Annotated[str, Meta(min_length=3, max_length=129)], _about("Parcel, `CARRIER:NUMBER`.")]
-    tier: Annotated[Tier, _about("Urgency; of an order low.")]
+    tier: Annotated[Tier, _about("Urgency; low for an order.")]
     adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
-    alert: Annotated[Alert | None, _about("The alert as it stood, for an alert.")] = None
-    limit: Annotated[Limit | None, _about("Points from which alerts go out, for an alert.")] = None
+    alert: Annotated[Alert | None, _about("The alert as it was then; for clues from alerts.")] = None
+    limit: Annotated[Limit | None, _about("Points from which alerts go out; for clues from alerts.")] = None
     arm: Annotated[Arm, _about("How the parcel was chosen.")] = "selected"
     p: Annotated[Probability | None, _about("Probability with which the random arm chose it.")] = None
     note: Annotated[Text | None, _about("What was reported; no personal data.")] = None
 
 
 class Standing(ClueEvent, frozen=True, kw_only=True):
-    """The alert says something else now. The clue keeps the alert that it was opened on."""
+    """The alert has changed. The clue keeps the alert that it was opened with."""
 
-    revision: Annotated[Revision, _about("Revision of the alert that says so.")]
+    revision: Annotated[Revision, _about("Revision of the changed alert.")]
     status: Annotated[Status, _about("Status of the alert.")]
     tier: Annotated[Tier, _about("Tier of the alert.")]
     adcode: Annotated[Adcode, _about("Where the parcel can be stopped now, GB/T 2260.")]
 
 
 class Graded(ClueEvent, frozen=True, kw_only=True):
-    """A person gives the clue another urgency."""
+    """A person changes the urgency of the clue."""
 
     tier: Annotated[Tier, _about("Urgency from now on.")]
     why: Annotated[Text, _about("Reason; no personal data.")]
 
 
 class Claimed(ClueEvent, frozen=True, kw_only=True):
-    """Someone looks at it in the queue; others leave it alone for 15 minutes."""
+    """Someone looks at it in the queue; it is reserved for that person for 15 minutes."""
 
 
 class Dispatched(ClueEvent, frozen=True, kw_only=True):
@@ -107,18 +108,18 @@ class Dispatched(ClueEvent, frozen=True, kw_only=True):
     to: Annotated[Id, _about("Station that can stop the parcel.")]
     adcode: Annotated[Adcode, _about("Place by which the station was chosen, GB/T 2260.")]
     facility: Annotated[Id | None, _about("Facility by which it was chosen, where one is known.")] = None
-    accept_by: Annotated[Millis, _about("Accepted by then, epoch ms UTC.")]
-    check_by: Annotated[Millis, _about("Parcel looked at by then, epoch ms UTC.")]
-    answer_by: Annotated[Millis, _about("Answered by then, epoch ms UTC.")]
+    accept_by: Annotated[Millis, _about("To be accepted by then, epoch ms UTC.")]
+    check_by: Annotated[Millis, _about("Parcel to be looked at by then, epoch ms UTC.")]
+    answer_by: Annotated[Millis, _about("To be answered by then, epoch ms UTC.")]
     missed: Annotated[bool, _about("The parcel left the station before it had accepted.")] = False
 
 
 class Accepted(ClueEvent, frozen=True, kw_only=True):
-    """The station takes it on."""
+    """The station accepts the clue."""
 
 
 class Refused(ClueEvent, frozen=True, kw_only=True):
-    """The station cannot take it on; the clue waits for another station."""
+    """The station cannot accept the clue; it waits for another station."""
 
     why: Annotated[Text, _about("Reason; no personal data.")]
 
@@ -139,7 +140,7 @@ class Checked(ClueEvent, frozen=True, kw_only=True):
 
 
 class Answered(ClueEvent, frozen=True, kw_only=True):
-    """What was found. Goes out together with the feedback `feedback_id`, in one transaction."""
+    """What was found. Written in one transaction with the feedback `feedback_id`."""
 
     feedback_id: Annotated[Id, _about("The feedback that says the same on `waybill.feedback`.")]
     outcome: Annotated[Outcome, _about("What was found; `transferred` is no answer, use the event of that name.")]
@@ -174,11 +175,11 @@ class Reopened(ClueEvent, frozen=True, kw_only=True):
 class Closed(ClueEvent, frozen=True, kw_only=True):
     """The clue ends without an answer: nobody looked, so no feedback goes out."""
 
-    reason: Annotated[ClosedFor, _about("Why; `answered` is what answers do by themselves.")]
+    reason: Annotated[ClosedFor, _about("Why. `answered` is not used here: an answer closes the clue by itself.")]
 
 
 class Escalated(ClueEvent, frozen=True, kw_only=True):
-    """A place further up is told that a step is overdue."""
+    """A higher level is told that a step is overdue."""
 
     level: Annotated[Annotated[int, Meta(ge=1, le=2)], _about("1 = prefecture, 2 = province.")]
     adcode: Annotated[Adcode, _about("The place that is told, GB/T 2260.")]
@@ -194,19 +195,19 @@ class Monitor(ClueEvent, frozen=True, kw_only=True):
 
 
 class Held(ClueEvent, frozen=True, kw_only=True):
-    """One step of a hold of the parcel: requested, in effect at the carrier, extended, seconded, released."""
+    """One step of a hold of the parcel: requested, in effect at the carrier, extended, seconded or released."""
 
     action: Annotated[HoldAction, _about("Which step. `second` puts an extension into force.")]
-    reason: Annotated[Text | None, _about("Why; of a request, an extension, a release. No personal data.")] = None
-    basis: Annotated[Text | None, _about("Legal basis; of a request, an extension.")] = None
-    until: Annotated[Millis | None, _about("End; of a request at most 24 h on. Epoch ms UTC.")] = None
+    reason: Annotated[Text | None, _about("Why; for a request, an extension or a release. No personal data.")] = None
+    basis: Annotated[Text | None, _about("Legal basis; for a request or an extension.")] = None
+    until: Annotated[Millis | None, _about("End, epoch ms UTC; for a request at most 24 h ahead.")] = None
 
 
 class DueMoved(ClueEvent, frozen=True, kw_only=True):
     """A deadline is moved."""
 
     step: Annotated[Step, _about("Which deadline.")]
-    due: Annotated[Millis, _about("The new one, epoch ms UTC.")]
+    due: Annotated[Millis, _about("The new deadline, epoch ms UTC.")]
     why: Annotated[Text, _about("Reason; no personal data.")]
 
 
@@ -219,7 +220,7 @@ class Noted(ClueEvent, frozen=True, kw_only=True):
 class Kept(ClueEvent, frozen=True, kw_only=True):
     """The clue is kept beyond the retention of the topic."""
 
-    until: Annotated[Millis, _about("At least until then, epoch ms UTC.")]
+    until: Annotated[Millis, _about("Kept at least until then, epoch ms UTC.")]
     why: Annotated[Text, _about("Legal reason.")]
 
 

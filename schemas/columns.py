@@ -3,8 +3,8 @@
 This list is the contract between those who write rules and those who compute columns: `when` and `evidence` of a
 rule may name only these, and a column whose value is null makes the rule answer *unknown*.
 
-A parcel may be seen before its shipment record comes. Until then everything of its shipment and its history is null,
-also what else never is.
+Scans of a parcel may come before its shipment record. Until it comes, all columns of its shipment and its history are
+null, also those that are otherwise never null.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ColumnType = Literal["string", "boolean", "integer", "number"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One documented column. `null` says when it has no value; empty means never, once the shipment record is there."""
+    """One documented column. `null` says when it has no value; empty: never, once there is a shipment record."""
 
     name: str
     type: ColumnType
@@ -47,13 +47,13 @@ SHIPMENT = (
     Column(
         "sender_id_masked",
         "boolean",
-        "A part of the number is hidden: a star, or a character repeated that it cannot hold.",
+        "Part of the number is hidden by stars, or by a repeated character that such a number cannot hold.",
     ),
     Column(
         "sender_id_valid",
         "boolean",
         "A resident ID or permit number that can exist: length, characters, date, check digit, region.",
-        "no number, a masked one, or another kind of document; or its region is unknown and nothing else is wrong",
+        "no number, a masked number, or another kind of document; or the region is unknown and nothing else is wrong",
     ),
     Column(
         "sender_id_fault",
@@ -70,13 +70,13 @@ SHIPMENT = (
     Column(
         "goods_hinted",
         "boolean",
-        "The name holds no such term, but what may be one: its pinyin, its initials, a short one's homophone.",
+        "The name holds no such term, but may hint at one: by its pinyin, its initials, a homophone of a short one.",
     ),
     Column(
         "goods_term",
         "string",
-        "The controlled term that the name holds or hints at, as the list of its kind has it; of several, the gravest.",
-        "nothing was found, or the lists have the term no more",
+        "The controlled term that the name holds or hints at, as in its list; the gravest if there are several.",
+        "nothing was found, or the term is no longer in the lists",
     ),
     Column(
         "goods_term_kind",
@@ -91,7 +91,7 @@ SHIPMENT = (
         "filler, doubled or misspelt.",
         "nothing was found",
     ),
-    Column("goods_vague", "boolean", "The name says nothing: 样品, 其他, test, empty."),
+    Column("goods_vague", "boolean", "The name is empty or says nothing about the goods: 样品, 其他, test."),
     Column("declared_value_fen", "integer", "Declared value, 1/100 CNY.", "not declared"),
     Column("freight_fen", "integer", "Freight, 1/100 CNY.", "not given"),
     Column("weight_g", "integer", "Weight at acceptance, grams."),
@@ -181,7 +181,7 @@ REFERENCE = (
         _NO_LICENCE,
     ),
     Column("couriers_loaded", "boolean", "The reference data hold couriers of this carrier."),
-    Column("courier_registered", "boolean", "The reference data hold this courier, and not as having left by pickup."),
+    Column("courier_registered", "boolean", "The reference data hold this courier, who had not left by pickup."),
     Column(
         "sender_id_is_courier",
         "boolean",
@@ -198,8 +198,8 @@ REFERENCE = (
 
 NO_RECORD = "no shipment record"
 
-# What is missing is known only when event time has passed a deadline; null until then. The deadlines are part of the
-# columns, since somebody has to come back to the parcel when they pass: `streams.flow.fold.journey` has them.
+# Something counts as missing only when event time has passed a deadline; until then the column is null. The deadlines
+# are defined with the columns in `streams.flow.fold.journey`, because the parcel must be judged again when they pass.
 JOURNEY = (
     Column("scans", "integer", "Scans of this parcel."),
     Column("inspections", "integer", "Inspections of this parcel."),
@@ -215,6 +215,7 @@ JOURNEY = (
         "doubtful_departures",
         "integer",
         "Departed scans at or after an inspection with another result than pass, with no pass between the two.",
+        "there is one, and event time is not yet more than 1 min past the first: the pass may still be on its way",
     ),
     Column(
         "home_delivery_at",
@@ -237,13 +238,13 @@ JOURNEY = (
     Column(
         "unregistered_24h",
         "boolean",
-        "Scans, and no shipment record in the 24 h after the first of them, nor since.",
+        "There are scans, and no shipment record has come within 24 h after the first, nor since.",
         "none has come, and event time is not yet more than 24 h past first_scan_at",
     ),
     Column(
         "unmoved_48h",
         "boolean",
-        "No scan but picked_up ones, dated up to 48 h after picked_up_at.",
+        "No scan other than picked_up, dated up to 48 h after picked_up_at.",
         f"none has come, and event time is not yet more than 48 h past picked_up_at; {NO_RECORD}",
     ),
     Column(

@@ -1,4 +1,4 @@
-"""What the desk works with besides clues: traces, tallies, orders, holds, enforcement, entries, access, grades."""
+"""Records of the desk besides clues: traces, tallies, orders, holds, enforcement, entries, access, grades."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Parcel = Annotated[str, Meta(min_length=3, max_length=129)]
 class Movement(Record, frozen=True, kw_only=True):
     """One scan or inspection of a traced parcel."""
 
-    at: Annotated[Millis, _about("When; of an inspection its start, epoch ms UTC.")]
+    at: Annotated[Millis, _about("Time of the scan, or start of the inspection, epoch ms UTC.")]
     kind: Annotated[ScanType | InspectionType, _about("What was recorded.")]
     event_id: Annotated[EventId, _about("The event.")]
     facility_id: Id
@@ -62,7 +62,7 @@ class Movement(Record, frozen=True, kw_only=True):
 
 
 class Trace(Record, frozen=True, kw_only=True):
-    """An alerted parcel's way, read back from its events. Persons appear as tokens under every key held, or masked."""
+    """The way of a parcel with an alert, read back from its events. Persons are masked, or tokens under every key."""
 
     alert_id: Annotated[AlertId, _about("The parcel's alert.")]
     revision: Annotated[Annotated[int, Meta(ge=0)], _about("Revision of the alert whose sources were read.")]
@@ -74,11 +74,9 @@ class Trace(Record, frozen=True, kw_only=True):
     picked_up_at: Annotated[Millis | None, _about("Time of acceptance, epoch ms UTC.")] = None
     direction: Annotated[Direction | None, _about("hmt = to or from Hong Kong, Macau or Taiwan.")] = None
     dest_country: Annotated[Country | None, _about("Country of destination, ISO 3166-1 alpha-2.")] = None
-    goods_class: Annotated[GoodsClass | None, _about("Physical form, as declared or by the words.")] = None
-    goods_name: Annotated[Text | None, _about("Goods as declared; digits and what may be a person's name masked.")] = (
-        None
-    )
-    goods_term: Annotated[Text | None, _about("Controlled term that the name holds or hints at, as lists have it.")] = (
+    goods_class: Annotated[GoodsClass | None, _about("Physical form, as declared, else by the goods name.")] = None
+    goods_name: Annotated[Text | None, _about("Goods as declared; digits and possible names are masked.")] = None
+    goods_term: Annotated[Text | None, _about("Controlled term that the name holds or hints at, as in its list.")] = (
         None
     )
     weight_g: Annotated[Count | None, _about("Weight at acceptance, grams.")] = None
@@ -89,13 +87,13 @@ class Trace(Record, frozen=True, kw_only=True):
     recipient_tokens: Annotated[Tokens, _about("The recipient's mobile, one token per key held.")] = ()
     device_tokens: Annotated[Tokens, _about("The device of acceptance, one token per key held.")] = ()
     courier_tokens: Annotated[Tokens, _about("The courier of acceptance, one token per key held.")] = ()
-    sender_masked: Annotated[Masked | None, _about("The sender's name, masked as GB/T 41833 has it.")] = None
-    recipient_masked: Annotated[Masked | None, _about("The recipient's name, masked as GB/T 41833 has it.")] = None
+    sender_masked: Annotated[Masked | None, _about("The sender's name, masked as in GB/T 41833.")] = None
+    recipient_masked: Annotated[Masked | None, _about("The recipient's name, masked as in GB/T 41833.")] = None
     movements: Annotated[
         Annotated[tuple[Movement, ...], Meta(max_length=MOVEMENTS_MAX)],
-        _about("By time; of more, the newest."),
+        _about("By time; only the newest if there are more."),
     ] = ()
-    gaps: Annotated[tuple[Source, ...], _about("Events that could not be read any more, or not as such.")] = ()
+    gaps: Annotated[tuple[Source, ...], _about("Sources of the alert that can no longer be read.")] = ()
 
     @property
     def key(self) -> str:
@@ -106,26 +104,26 @@ class Trace(Record, frozen=True, kw_only=True):
 class DutyCount(Record, frozen=True, kw_only=True):
     """One duty at one outlet on one day: for how many parcels it was due, and for how many done."""
 
-    due: Annotated[Count, _about("Parcels under the duty of which it is known whether it was done.")]
+    due: Annotated[Count, _about("Parcels under the duty for which it is known whether it was done.")]
     done: Annotated[Count, _about("Those of them for which it was done.")]
 
 
 class Tally(Record, frozen=True, kw_only=True):
-    """Counts over all parcels of one outlet and day, of one partition. Absolute: a repeat changes nothing; add them up
-    over partitions.
+    """Counts over all parcels of one outlet and day in one partition. Each message replaces the one before; for the
+    outlet's total, add up the partitions.
     """
 
     outlet_id: Id
     day: Annotated[Day, _about("Day of acceptance in China, YYYY-MM-DD.")]
     partition: Annotated[Count, _about("Partition whose parcels these are.")]
     parcels: Annotated[dict[CustomerType, Count], _about("Parcels by kind of sender.")]
-    duties: Annotated[dict[Duty, DutyCount], _about("By duty, due and done; a duty that is due for none is absent.")]
+    duties: Annotated[dict[Duty, DutyCount], _about("Due and done by duty; absent if due for no parcel.")]
     formal_open_box: Annotated[Count, _about("Parcels with an open-box check shorter than 3 s.")] = 0
     powder_liquid: Annotated[Count, _about("Parcels of powder or liquid.")] = 0
     priority_lane: Annotated[Count, _about("Parcels to priority destinations.")] = 0
-    ghost: Annotated[Count, _about("Parcels found unmoved 48 h after acceptance, while a rule asks for it.")] = 0
+    ghost: Annotated[Count, _about("Parcels that had not moved 48 h after acceptance, while a rule asks for it.")] = 0
     too_fast: Annotated[Count, _about("Parcels delivered in another province within 12 h.")] = 0
-    late_upload: Annotated[Count, _about("Parcels whose record that stands came more than 1 h after acceptance.")] = 0
+    late_upload: Annotated[Count, _about("Parcels whose valid record came more than 1 h after acceptance.")] = 0
     alerts: Annotated[dict[Tier, Count], _about("Parcels with an open alert, by tier.")]
 
     @property
@@ -135,7 +133,7 @@ class Tally(Record, frozen=True, kw_only=True):
 
 
 class Order(Record, frozen=True, kw_only=True):
-    """A parcel that the random arm chose to be looked at, whatever its verdict."""
+    """A parcel that the random arm chose for a check, whatever its verdict."""
 
     order_id: Id
     arm: Annotated[Literal["random"], _about("Drawn by keyed hash before anyone looked.")]
@@ -156,12 +154,15 @@ class Hold(Record, frozen=True, kw_only=True):
     """What a carrier is asked to do with a parcel. Upserted by parcel: the newest holds."""
 
     hold_id: Id
-    clue_id: Annotated[ClueId, _about("The clue that it serves.")]
-    action: Annotated[Literal["request", "extend", "release"], _about("Stop it, stop it for longer, let it go on.")]
+    clue_id: Annotated[ClueId, _about("The clue behind it.")]
+    action: Annotated[
+        Literal["request", "extend", "release"],
+        _about("Stop the parcel, stop it for longer, or release it."),
+    ]
     parcel: Annotated[Parcel, _about("Parcel, `CARRIER:NUMBER`; key of the message.")]
     reason: Annotated[Text, _about("Why; no personal data.")]
     basis: Annotated[Text, _about("Legal basis.")]
-    until: Annotated[Millis, _about("Ends then at the latest, epoch ms UTC.")]
+    until: Annotated[Millis, _about("End at the latest, epoch ms UTC.")]
     by: Annotated[UserId, _about("Who orders it.")]
     second_by: Annotated[UserId | None, _about("Who seconds an extension: another person.")] = None
     station: Annotated[Id | None, _about("Station for which they act.")] = None
@@ -207,11 +208,11 @@ class Enforcement(Record, frozen=True, kw_only=True):
 
 
 class Entry(Record, frozen=True, kw_only=True):
-    """A number typed into a report, or a signature under it. The newest of a key holds."""
+    """A number typed into a report, or a sign-off. The newest message of a key is valid."""
 
     entry: Annotated[CellKey, _about("`report:period:adcode:cell`; key of the message.")]
     entry_kind: Annotated[EntryKind, _about("A cell, or a sign-off.")]
-    value: Annotated[int | str | None, _about("What was typed; null takes it back.")] = None
+    value: Annotated[int | str | None, _about("What was typed; null removes it.")] = None
     by: Annotated[UserId, _about("Who typed it.")]
     at: Annotated[Millis, _about("Wall clock, epoch ms UTC.")]
 
@@ -222,16 +223,16 @@ class Entry(Record, frozen=True, kw_only=True):
 
 
 class Access(Record, frozen=True, kw_only=True):
-    """Who read what. Each writer chains its entries: `prev` is the SHA-256 of its entry before."""
+    """Who read what. Each writer chains its entries: `prev` is the SHA-256 of its previous entry."""
 
     event_id: Annotated[EventId, _about("UUID version 7.")]
     writer: Annotated[Id, _about("The process that writes this chain.")]
-    prev: Annotated[ChainHash, _about("SHA-256 of the writer's entry before, 64 hex digits; zeros for its first.")]
-    user: Annotated[UserId, _about("Who; key of the message.")]
+    prev: Annotated[ChainHash, _about("SHA-256 of the writer's previous entry, 64 hex digits; zeros for its first.")]
+    user: Annotated[UserId, _about("Who read; key of the message.")]
     what: Annotated[tuple[Id, ...], _about("Ids of what was read; ids only.")]
     fields: Annotated[tuple[Word, ...], _about("Fields that were shown.")]
     why: Annotated[Text, _about("Purpose; no personal data.")]
-    ok: Annotated[bool, _about("It was shown; false: it was refused.")]
+    ok: Annotated[bool, _about("true = it was shown; false = it was refused.")]
     at: Annotated[Millis, _about("Wall clock, epoch ms UTC.")]
 
     @property
@@ -241,10 +242,10 @@ class Access(Record, frozen=True, kw_only=True):
 
 
 class Grade(Record, frozen=True, kw_only=True):
-    """How a firm stands: what it ships, and whether it does its duties. Derived, and can be computed again."""
+    """The grade of a firm: what it ships, and whether it does its duties. Derived; it can be computed again."""
 
     enterprise_id: Id
-    day: Annotated[Day, _about("Day at whose end it holds, YYYY-MM-DD.")]
+    day: Annotated[Day, _about("Day at the end of which it is valid, YYYY-MM-DD.")]
     colour: Annotated[Colour, _about("红, 黄, 绿.")]
     exposed: Annotated[bool, _about("It ships powder or liquid goods.")]
     compliance: Annotated[Met, _about("Whether it does its duties.")]
@@ -259,7 +260,7 @@ class Grade(Record, frozen=True, kw_only=True):
 
 
 class Link(Record, frozen=True, kw_only=True):
-    """Clues that share a sender, recipient or device within 14 days. Derived, and can be computed again."""
+    """Clues that share a sender, recipient or device within 14 days. Derived; they can be computed again."""
 
     clue_id: Annotated[ClueId, _about("The clue; key of the message.")]
     clues: Annotated[tuple[ClueId, ...], _about("Clues linked with it, sorted.")]

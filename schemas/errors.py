@@ -1,4 +1,4 @@
-"""The root of our own errors, and text that may name any file; importable from everywhere."""
+"""The root of all errors of this project, and file names as text; every room may import it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import ClassVar
 
 
 class WaybillError(Exception):
-    """What a person can set right. The message is one line: what failed, where, and what to do.
+    """An error that a person can correct. The message is one line: what failed, where, and what to do.
 
-    Command line and worker print it as it is. Any other exception is a fault of the program, whose text may quote data.
+    Command line and worker print it as it is. Any other exception is a fault of the program; its text may quote data.
     """
 
     exit_code: ClassVar[int] = 1
 
 
 def readable(text: str) -> str:
-    r"""Text that may hold names of files which are not UTF-8: their bytes as `\xff`, as no encoder takes them."""
+    r"""The text with bytes of file names that are not UTF-8 written as `\xff`, so that it can be encoded."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -50,7 +50,7 @@ _MESSAGES: Final[dict[str, tuple[str, Any]]] = {
     topics.LINKS: ("link", Link),
 }
 RECORDS: Final[dict[str, Any]] = dict(_MESSAGES.values())
-# What workers and the desk receive, of what others send; all else they send themselves.
+# The topics that others write and workers or the desk read. They write all other topics themselves.
 _RECEIVED: Final = (*INPUT_TOPICS, topics.FEEDBACK, topics.REFERENCE, topics.RULES)
 
 
@@ -80,14 +80,14 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _allow_empty(part: dict[str, Any]) -> None:
-    """An option may be an empty string, as exports write what is not there."""
+    """Allow an empty string for an option, because exports write missing values like that."""
     for about in part.get("properties", {}).values():
         if about.get("default", "") is None:
             about["anyOf"].append({"const": ""})
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3.0 document over all topics, as workers and desk see them: events come in, verdicts go out."""
+    """The AsyncAPI 3.0 document of all topics, as workers and desk see them: they receive events and send verdicts."""
     public = [topic for topic in TOPICS if not topic.internal]
     return {
         "asyncapi": "3.0.0",
@@ -160,7 +160,7 @@ def _message_name(topic: Topic) -> str:
 
 
 def _short(topic: Topic) -> str:
-    """The topic's name without its prefix, in characters that every generator takes for a name."""
+    """The topic's name without its prefix, in characters that all generators accept in names."""
     return topic.name.removeprefix("waybill.").replace(".", "_").replace("-", "_")
 
 
@@ -209,6 +209,6 @@ _COLUMNS_HEAD: Final = """\
 # Columns that rules may read
 
 `when` and `evidence` of a rule may name these and no others. A column without a value is null, and a rule that needs
-it then answers *unknown*. While a parcel has been scanned or inspected and its shipment record is not there, everything
-of its shipment, its history and reference data is null.
+it then answers *unknown*. If a parcel has scans or inspections but no shipment record yet, all columns of its shipment,
+its history and the reference data are null.
 """

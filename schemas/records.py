@@ -1,7 +1,7 @@
-"""The events that come in, and what workers and stations say of them; each record is defined once.
+"""The events that come in, and the records that workers and stations write about them. Each is defined once.
 
-Beside this file: reference data (`reference`), what goes out beside alerts (`apart`), the clue log (`clues`) and what
-else the desk writes (`desk`).
+Other files: reference data (`reference`), messages beside alerts (`apart`), the clue log (`clues`), and other records
+of the desk (`desk`).
 
 The fields are those of the wire, in its order (which is also the fastest order to decode). Decoding, the published
 JSON Schemas and the AsyncAPI document all come from these classes: run `python -m schemas` after a change.
@@ -10,9 +10,9 @@ JSON Schemas and the AsyncAPI document all come from these classes: run `python 
 field may be null or absent, and unknown further fields are ignored. Numbers are integers: a producer may write `1.0`,
 which JSON Schema calls an integer too.
 
-Three things no schema can say: text is Unicode (an escaped half of a surrogate pair is refused), a message and its
-nesting have limits (`streams.flow.decode.Limits`), and of a name given twice in one object the last value counts
-while each must be valid.
+A JSON Schema cannot express three things: text is Unicode (an escaped half of a surrogate pair is refused); a message
+and its nesting have limits (`streams.flow.decode.Limits`); and if an object has a name twice, both values must be valid
+and the last one counts.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _about(text: str) -> Meta:
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What all records share. `repr` names the class alone: fields hold personal data, and reprs end up in logs."""
+    """The base of all records. `repr` shows only the class: fields hold personal data, and reprs end up in logs."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -81,7 +81,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=
 
 
 class ParcelEvent(Record, frozen=True, kw_only=True):
-    """What all input events share: one event of one parcel."""
+    """The base of all input events: one event of one parcel."""
 
     event_id: Annotated[EventId, _about("Unique per event; a retry or a re-upload repeats it.")]
     schema_version: Annotated[Literal[1], _about("Version of this record's definition.")]
@@ -115,7 +115,7 @@ class Shipment(ParcelEvent, frozen=True, kw_only=True):
     sender_id_type: Annotated[SenderIdType | None, _about("Kind of the sender's identity document.")] = None
     sender_id_no: Annotated[Text | None, _about("Number of that document, may be masked. Personal data.")] = None
     realname_method: Annotated[RealnameMethod, _about("How the sender's identity was taken.")]
-    realname_check: Annotated[RealnameCheck, _about("What the comparison with the person gave.")]
+    realname_check: Annotated[RealnameCheck, _about("Result of the comparison with the person.")]
     agent_submitted: Annotated[bool, _about("Handed in by an agent on behalf of the sender.")]
     agent_id_no: Annotated[Text | None, _about("The agent's ID number, may be masked. Personal data.")] = None
     recipient_name: Annotated[Text | None, _about("Recipient's name, may be masked. Personal data.")] = None
@@ -159,7 +159,7 @@ class Inspection(ParcelEvent, frozen=True, kw_only=True):
     machine_id: Annotated[Id | None, _about("Machine it was done with.")] = None
     facility_id: Annotated[Id, _about("Facility of the check.")]
     facility_adcode: Annotated[Adcode, _about("Place of the facility, GB/T 2260.")]
-    result: Annotated[Result, _about("What the check gave.")]
+    result: Annotated[Result, _about("Result of the check.")]
     finding_code: Annotated[Id | None, _about("Carrier's code of what was found.")] = None
     photo_hash: Annotated[PhotoHash | None, _about("Perceptual hash of the photo, 16 hex digits.")] = None
     declared_match: Annotated[DeclaredMatch | None, _about("Whether the goods are those declared.")] = None
@@ -196,18 +196,18 @@ class Reason(Record, frozen=True, kw_only=True):
 
 
 class Alert(Record, frozen=True, kw_only=True):
-    """The verdict on one parcel, upserted: the newest message of a key holds the truth. No personal data in clear."""
+    """The verdict on one parcel, upserted: the newest message of a key is valid. No personal data in clear."""
 
     alert_id: Annotated[AlertId, _about("A function of the parcel alone.")]
     revision: Annotated[
         Annotated[int, Meta(ge=0, le=INT_SAFE_MAX)],
-        _about("Rises with each change of the verdict; a function of what is known of the parcel."),
+        _about("Rises with each change of the verdict; a function of all that is known about the parcel."),
     ]
     status: Annotated[Status, _about("withdrawn = the parcel fell below the tier from which alerts go out.")]
     tier: Annotated[Tier, _about("低危, 中危, 高危, 特危; low from 20 points, medium 40, high 60, extreme 80.")]
     score: Annotated[Annotated[int, Meta(ge=0, le=100)], _about("Sum of the points of `reasons`, at most 100.")]
     reasons: Annotated[tuple[Reason, ...], _about("Rules that say yes, sorted by rule.")]
-    unknown: Annotated[tuple[RuleId, ...], _about("Rules that could not be answered for want of data, sorted.")]
+    unknown: Annotated[tuple[RuleId, ...], _about("Rules without an answer because data are missing, sorted.")]
     actions: Annotated[tuple[Word, ...], _about("What to do: open_box, second_xray, identity_check, hold, ….")]
     jurisdiction_adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
     carrier_code: Annotated[CarrierCode, _about("Carrier.")]

@@ -1,4 +1,4 @@
-"""Reference data: what is known of enterprises, places, people at work, machines and days before any parcel comes."""
+"""Reference data: enterprises, places, couriers, machines and days, known before any parcel comes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from schemas.terms import (
 
 
 class ReferenceRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
-    """What all reference records share; `kind` is the class in lower case, and `kind:id` the message key."""
+    """The fields that all reference records share. `kind` is the class in lower case, and `kind:id` the message key."""
 
     id: Annotated[Id, _about("Identity within the kind.")]
 
@@ -38,10 +38,10 @@ class ReferenceRecord(Record, frozen=True, kw_only=True, tag_field="kind", tag=s
 class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
     """An express enterprise and its licence.
 
-    The records of one enterprise are the versions of its licence: at any time that one holds which is in force from the
-    latest date until then, of equal ones the newest record. One without a date replaces all before it that have its
-    `id`. A licence that is published more than a week ahead needs an `id` of its own, or compaction takes the present
-    one away.
+    The records of one enterprise are the versions of its licence. At any time, the version with the latest
+    `licence_from` before that time is valid; the newest record if several are equal. A record without `licence_from`
+    replaces all earlier records with its `id`. A licence that is published more than a week ahead needs an `id` of its
+    own, or compaction removes the present licence.
     """
 
     enterprise_id: Id
@@ -51,7 +51,7 @@ class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
     licence_from: Annotated[Millis | None, _about("Licence in force from, epoch ms UTC.")] = None
     licence_to: Annotated[
         Millis | None,
-        _about("Licence in force until, epoch ms UTC; midnight in China (UTC+8) stands for the day that it begins."),
+        _about("Licence in force until, epoch ms UTC; midnight in China (UTC+8) means the end of that day."),
     ] = None
     licence_adcodes: Annotated[
         tuple[Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}$", max_length=6)], ...],
@@ -63,12 +63,12 @@ class Enterprise(ReferenceRecord, frozen=True, kw_only=True):
     video_online: Annotated[bool, _about("Its video is connected to the regulator.")]
     data_link: Annotated[bool, _about("Its data are connected to the regulator.")]
     park: Annotated[Id | None, _about("Logistics park where it works.")] = None
-    monthly_parcels: Annotated[Count | None, _about("Parcels a month, as the regulator knows or the firm says.")] = None
+    monthly_parcels: Annotated[Count | None, _about("Parcels a month, by the regulator or as the firm states.")] = None
     declared_goods: Annotated[
-        tuple[GoodsForm, ...] | None, _about("Forms of goods that the firm says it ships; powder and liquid count.")
+        tuple[GoodsForm, ...] | None, _about("Forms of goods that the firm states it ships; powder and liquid count.")
     ] = None
     declared_lanes: Annotated[
-        tuple[Country, ...] | None, _about("Countries that the firm says it ships to, ISO 3166-1 alpha-2.")
+        tuple[Country, ...] | None, _about("Countries that the firm states it ships to, ISO 3166-1 alpha-2.")
     ] = None
 
 
@@ -136,13 +136,13 @@ class Station(ReferenceRecord, frozen=True, kw_only=True):
     capacity: Annotated[
         Annotated[int, Meta(ge=1, lt=2**31)] | None, _about("Clues that it can answer on a working day (count).")
     ] = None
-    closed_at: Annotated[Millis | None, _about("Takes no clues from then on, epoch ms UTC.")] = None
+    closed_at: Annotated[Millis | None, _about("It takes no clues after this time, epoch ms UTC.")] = None
 
 
 class Holiday(ReferenceRecord, frozen=True, kw_only=True):
-    """A day that is not what its weekday says: a public holiday, or a weekend day that is worked (调休).
+    """An exception to the working week: a public holiday, or a weekend day that is worked (调休).
 
-    `id` is the day in China, YYYY-MM-DD; a record of another form counts for no day.
+    `id` is the day in China, YYYY-MM-DD; a record with an `id` of another form is ignored.
     """
 
     name: Text | None = None

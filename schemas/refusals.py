@@ -1,8 +1,8 @@
-"""Why a document is refused, in a small fixed vocabulary and without a word of the document.
+"""Why a document is refused, in a fixed vocabulary that never quotes the document.
 
-msgspec says what is wrong in a sentence that may quote the document (`Invalid enum value 'xyz'`). `explain` keeps what
-comes from the definition of the record (the path of field names, the type or bound expected), drops the rest, and
-falls back to a reason alone for a sentence it does not know.
+The messages of msgspec may quote the document (`Invalid enum value 'xyz'`). `explain` keeps what comes from the
+definition of the record (the path of field names, the expected type or bound) and drops the rest. For a message that it
+does not know it gives a reason only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class UnreadableError(Exception):
 
 
 def explain(error: BaseException) -> UnreadableError:
-    """The refusal that an error of decoding or validating a document means."""
+    """The refusal for an error that decoding or validating a document raised."""
     if isinstance(error, UnicodeDecodeError):
         return UnreadableError("invalid_utf8", "the bytes are not UTF-8")
     if isinstance(error, RecursionError):

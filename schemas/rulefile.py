@@ -1,7 +1,7 @@
 """What a rule file holds: `rules/<family>/<name>.yaml`, also as records of `waybill.rules`.
 
-`rules.engine` reads it and says what the types cannot. `python -m schemas` publishes it as a JSON Schema, with which
-editors complete and check rule files; that schema also knows the columns and the fields of the events in the cases.
+`rules.engine` reads it and checks what the types cannot express. `python -m schemas` publishes it as a JSON Schema, so
+editors complete and check rule files. The schema also has the columns and the fields of the events in cases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Limit = int | float | str | list[int | float | str]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 SCHEMA_FILE: Final = "rule.schema.json"
-"""Beside the families of every folder of rules that we write, so that its files can name it by a relative path."""
+"""The schema's file name. It lies beside the families, so that rule files can name it by a relative path."""
 SCHEMA_LINE: Final = f"# yaml-language-server: $schema=../{SCHEMA_FILE}\n"
 """The first line of a rule file: where editors find the schema."""
 
@@ -56,15 +56,15 @@ EVENT_RECORDS: Final[dict[str, type[ParcelEvent]]] = {
 
 
 class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A timeline, and what the rule answers for its parcels once all of it is known."""
+    """Events, and the answers of the rule for their parcels once all events are known."""
 
     name: Annotated[Text, _about("What the case shows.")]
     events: Annotated[
-        Annotated[list[Event], Meta(min_length=1)], _about("In the order in which they arrive, whatever their times.")
+        Annotated[list[Event], Meta(min_length=1)], _about("In the order of arrival, whatever their times.")
     ]
     until: Annotated[
         str,
-        _about("Ask when event time is so far past the first event, such as `5 min`. Empty: after every deadline."),
+        _about("Event time after the first event at which to ask, such as `5 min`. Empty: after every deadline."),
     ] = ""
     expect: Annotated[
         Answer | dict[str, Answer],
@@ -73,13 +73,13 @@ class Case(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One rule file. Its place is its id: `family/name.yaml` is the rule `family.name`."""
+    """One rule file. Its path is its id: `family/name.yaml` is the rule `family.name`."""
 
     id: str
     title: Annotated[dict[Literal["zh", "en"], Text], _about("The name of the rule, in Chinese and in English.")]
     category: Annotated[
         Literal["suspicion", "compliance"],
-        _about("compliance = a duty was not met; suspicion = anything else that makes a parcel worth a look."),
+        _about("compliance = a duty was not met; suspicion = any other reason to look at a parcel."),
     ]
     points: Annotated[
         Annotated[int, Meta(ge=1, le=100)],
@@ -109,7 +109,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[tuple[str, ...], Meta(min_length=1)], _about("Columns that an alert shows with a yes.")
     ]
     never_unknown: Annotated[
-        bool, _about("The rule says yes or no of every parcel, also of one that is scanned and not yet registered.")
+        bool, _about("The rule says yes or no for every parcel, also for one with scans and no shipment record.")
     ] = False
     cases: Annotated[
         Annotated[tuple[Case, ...], Meta(min_length=1)],
@@ -146,7 +146,7 @@ def rule_schema() -> dict[str, Any]:
 
 
 def _loose(record: Any) -> dict[str, Any]:
-    """A record as a case writes it: what differs from the default, letters for persons, spans for times."""
+    """A record as a case writes it: no required fields, letters for persons, spans for times."""
     (root,), parts = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
     full = parts[root["$ref"].rpartition("/")[2]]
     fields = {name: _field(name, about) for name, about in full["properties"].items()}

@@ -1,8 +1,8 @@
-"""What `waybill.rules` and the workers' acknowledgements hold: sets of rule files, numbered as they were pushed.
+"""The messages of `waybill.rules` and the acknowledgements of workers: numbered sets of rule files.
 
 On `waybill.rules`, written in one transaction by a push:
-- `<family>.<name>`: the file of that rule as it is in force, YAML; a tombstone takes a rule out
-- `set:<number>`: a `RuleSet`, JSON, whole; the one with the highest number is in force
+- `<family>.<name>`: the file of the rule in force, YAML; a tombstone removes a rule
+- `set:<number>`: a whole `RuleSet`, JSON; the set with the highest number is in force
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-SETS_KEPT: Final = 10  # newest sets on the topic, to go back to
+SETS_KEPT: Final = 10  # newest sets that stay on the topic, to return to
 _SET: Final = "set:"
 
 
@@ -20,18 +20,18 @@ class RuleSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     number: Annotated[int, Meta(ge=1)]
     fingerprint: str
-    """Of the catalogue under the overrides of the deployment that pushed; empty without files."""
+    """Fingerprint of the catalogue with the overrides of the deployment that pushed it; empty without files."""
     at: int
     """When it was pushed, epoch ms."""
     note: str = ""
     restores: int | None = None
-    """Number of the earlier set that this one brings back."""
+    """Number of the earlier set that this one restores."""
     files: dict[str, str] = {}
     """Rule files by rule id."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Its name in messages."""
         return f"set {self.number} ({self.fingerprint or 'the files of each worker'})"
 
 
@@ -42,13 +42,13 @@ class Held(Struct, frozen=True, kw_only=True):
     since: int
     """When it was held back, epoch ms."""
     share: float
-    """Alerts that it opened, or would have, among the verdicts weighed last."""
+    """Share of the latest verdicts for which it opened an alert, or would have."""
     budget: float
-    """The share that it may have."""
+    """The share that it may have at most."""
 
 
 class Ack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """By what a worker judges: said when it starts, takes or refuses a set, and holds back or releases a rule."""
+    """The rules by which a worker judges. Sent at its start and whenever a set or a held rule changes."""
 
     group: str
     instance: str
@@ -57,9 +57,9 @@ class Ack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     in_force: int
     """Number of the set that it judges by; 0: rule files of its own."""
     fingerprint: str
-    """Of its catalogue, with its own overrides: as in the alerts."""
+    """Fingerprint of its catalogue with its own overrides, as in the alerts."""
     follows: bool = True
-    """False: its rules are those of its files whatever is pushed (setting rules_from)."""
+    """False: it judges by its own files, whatever is pushed (setting rules_from)."""
     reason: str = ""
     """Why the newest set is not the one in force."""
     warnings: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Ack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     held: tuple[Held, ...] = ()
     """Rules that it holds back now."""
     at: int
-    """When it was said, epoch ms."""
+    """When it was sent, epoch ms."""
 
     @property
     def applied(self) -> bool:
@@ -82,7 +82,7 @@ def set_key(number: int) -> bytes:
 
 
 def set_number(key: bytes) -> int | None:
-    """The number in such a key; None for any other key."""
+    """The number in the key of a set; None for any other key."""
     name = key.decode("utf-8", "replace")
     digits = name.removeprefix(_SET)
     return int(digits) if name.startswith(_SET) and digits.isascii() and digits.isdigit() else None

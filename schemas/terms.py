@@ -1,9 +1,9 @@
 """The vocabulary of the records: bounded types and enumerations, each defined once.
 
 Lengths and bounds are checked by msgspec while it decodes. The forms of codes (`pattern`) are published in the JSON
-Schemas but deferred for the types named in `DEFERRED`: a regular expression per field would cost three times the rest
-of decoding, so `streams.flow.decode` checks distinct codes of a batch once, and control characters only where a byte
-suggests one. Both read the pattern from here.
+Schemas, but msgspec does not check those in `DEFERRED`: a regular expression per field would take three times as long
+as the rest of decoding. Instead, `streams.flow.decode` checks each distinct code of a batch once, and looks for control
+characters only if a byte suggests one. Both read the pattern from here.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ DAY_FORM: Final = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 HASH_FORM: Final = "^[0-9a-f]{64}$"
 CELL_FORM: Final = "^[a-z][a-z0-9_]*:[A-Za-z0-9_.-]+:[1-9][0-9]{5}:[a-z0-9_.]+$"
 
-TIME_MS_MIN: Final = 946_684_800_000  # 2000-01-01: nothing of this trade is older; earlier is a broken clock
-TIME_MS_END: Final = 4_102_444_800_000  # 2100-01-01, or seconds and microseconds taken for milliseconds
+TIME_MS_MIN: Final = 946_684_800_000  # 2000-01-01: no event is older; an earlier time comes from a wrong clock
+TIME_MS_END: Final = 4_102_444_800_000  # 2100-01-01: a later time comes from a wrong clock or a wrong unit
 INT_SAFE_MAX: Final = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 
 Millis = Annotated[int, Meta(ge=TIME_MS_MIN, lt=TIME_MS_END)]

@@ -78,7 +78,7 @@ TOPICS = (
     ),
     Topic(TRACES, "parcel", "The way of each alerted parcel, newest per key.", "compact,delete", desk=True),
     Topic(TALLIES, "outlet:YYYYMMDD:partition", "Counts over all parcels by outlet and day.", "compact,delete"),
-    Topic(ORDERS, "parcel", "Parcels that the random arm chose to be looked at.", "compact,delete", desk=True),
+    Topic(ORDERS, "parcel", "Parcels that the random arm chose to be looked at.", "compact,delete"),
     Topic(CLUES, "clue", "The clue log: every act on a clue.", "delete", desk=True),
     Topic(HOLDS, "parcel", "What carriers are asked to stop and to let go.", "compact,delete", desk=True),
     Topic(ENFORCEMENT, "enterprise", "Acts of supervision of enterprises.", "delete", single=True),

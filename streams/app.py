@@ -17,7 +17,7 @@ from schemas.inputs import INPUT_TOPICS
 from streams.explain import explain
 from streams.ops.preflight import cautions
 from streams.settings import Settings
-from streams.worker.expire import forget
+from streams.worker.expire import expire
 from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
 from streams.worker.tallies import publish
@@ -61,13 +61,13 @@ def build(settings: Settings) -> App:
         await worker.inputs.run()
 
     @app.task
-    async def forgetting() -> None:
-        """Delete what is kept when it does not count any more."""
-        await forget(worker, app.consumer.lag)
+    async def expiry() -> None:
+        """Delete state that no longer counts."""
+        await expire(worker, app.consumer.lag)
 
     @app.task
     async def timers() -> None:
-        """Judge parcels of which something is missing when its time is over, also where no more events come."""
+        """Judge parcels when their timers fire, also in partitions that bring no more events."""
         await pass_time(worker, worker.broker.ends, app.consumer.positions)
 
     @app.task

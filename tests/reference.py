@@ -435,13 +435,12 @@ def _journey(
         looked = any(c.inspection_type in ("open_box", "xray") and c.started_at <= first for c in checks)
         said["journey.departed_uninspected"] = missing(not looked, first + 10 * MINUTE)
 
-    said["journey.unresolved_departed"] = any(
-        bad.result in ("suspicious", "reject", "inconclusive")
-        and bad.started_at <= left
-        and not any(c.result == "pass" and bad.started_at < c.started_at <= left for c in checks)
-        for bad in checks
-        for left in departed
-    )
+    doubts = [c.started_at for c in checks if c.result != "pass"]
+    passes = [c.started_at for c in checks if c.result == "pass"]
+    doubted = [
+        left for at in doubts for left in departed if at <= left and not any(at < passed <= left for passed in passes)
+    ]
+    said["journey.unresolved_departed"] = missing(bool(doubted), min(doubted, default=0) + MINUTE)
     opened = [c.ended_at - c.started_at for c in checks if c.inspection_type == "open_box"]
     said["journey.open_box_formality"] = any(spent < 3_000 for spent in opened)
 

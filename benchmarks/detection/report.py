@@ -16,7 +16,8 @@ def markdown(found: Detection) -> str:
 
 
 def _lines(found: Detection) -> Iterator[str]:
-    yield f"Seed {found.seed}, catalogue {found.catalogue}. Limits set on {_stream(found.tune)};"
+    yield f"Seed {found.seed}, catalogue {found.catalogue}. Limits set on"
+    yield f"{_stream(found.tune)};"
     yield f"everything else measured on {_stream(found.test)}."
     ids = ", ".join(f"{kind} {count}" for kind, count in found.shared.items())
     yield f"Ids in both streams: {ids}. Intervals are Wilson's, 95 %."
@@ -35,6 +36,7 @@ def _lines(found: Detection) -> Iterator[str]:
     yield from _hits("evasion", found.evasions)
     yield "\n### False hits, cases that are honest\n"
     yield from _hits("look-alike", found.lookalikes)
+    yield ""
     seen = found.ordinary
     yield from _table(
         ("ordinary parcels", "low and above", "medium and above", "high and above"),

@@ -1,1 +1,1 @@
-"""The clue log: what a clue is follows from its events alone, in the order of their partition."""
+"""The clue log: the events of a clue, in the order of their partition, determine its state."""

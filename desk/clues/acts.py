@@ -1,4 +1,4 @@
-"""Acts: what somebody wants to do about a clue, as the event and the records that go out with it."""
+"""Acts: what somebody does about a clue, as an event and the records that go out with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streams.flow.emit import alert_id
 
 
 class ActError(WaybillError):
-    """An act that cannot be done; the message says why."""
+    """An act is not possible. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Act:
     def event(
         self, clue: Clue | None, by: str, station: str | None, at_ms: int, account: str | None = None
     ) -> log.ClueEvent:
-        """The event, which expects the clue to be as it is here. Raises ActError for a field of another form."""
+        """The event, which expects the clue in its present state. Raises ActError for a field of another form."""
         fields = {
             "event_id": uuid7(at_ms),
             "clue_id": self.clue_id,
@@ -44,7 +44,7 @@ class Act:
             "expects": clue.version if clue is not None and self.kind in EXCLUSIVE else None,
             **self.fields,
         }
-        try:  # bounds are checked when a record is read, not when it is made
+        try:  # msgspec checks bounds when it reads a record, not when it makes one
             made = msgspec.json.encode({"kind": self.kind.__struct_config__.tag, **fields})
             return msgspec.json.decode(made, type=self.kind)
         except (msgspec.ValidationError, TypeError) as error:
@@ -52,7 +52,7 @@ class Act:
 
 
 def checked(clue: Clue | None, event: log.ClueEvent) -> Clue:
-    """The clue after an event, if nothing comes between. Raises ActError if it would be refused already now."""
+    """The clue after an event, if no other event comes first. Raises ActError if it would be refused already now."""
     after = step(clue, event)
     if isinstance(after, str):
         raise ActError(after)
@@ -60,7 +60,7 @@ def checked(clue: Clue | None, event: log.ClueEvent) -> Clue:
 
 
 def feedback_of(clue: Clue) -> Feedback | None:
-    """What must stand on `waybill.feedback` for a clue: its answer, as stations and measures read it."""
+    """The valid record on `waybill.feedback` for a clue: its answer, for stations and measures."""
     said = clue.answer
     if said is None:
         return None
@@ -85,7 +85,7 @@ def feedback_of(clue: Clue) -> Feedback | None:
 
 
 def hold_of(clue: Clue) -> Hold | None:
-    """What must stand on `waybill.holds` for a clue: what its carrier has to do now."""
+    """The valid record on `waybill.holds` for a clue: what its carrier must do now."""
     hold = clue.hold
     if hold is None:
         return None

@@ -1,4 +1,4 @@
-"""All clues of a log: records go in, partition by partition in order, and each says what became of it."""
+"""All clues of a log. Records are added in the order of their partition; the result says what became of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of one event. `clue`: as it is now; None: there is none. `why`: the event does not count."""
+    """What became of one event. `clue`: as it is now; None: there is none. `why`: why the event does not count."""
 
     event: ClueEvent
     clue: Clue | None
@@ -24,16 +24,16 @@ class Taken:
 
 
 class Book:
-    """Clues by id. The same log gives the same book, byte for byte, in whichever order its partitions come."""
+    """Clues by id. The same log gives the same book, byte for byte, whatever the order of its partitions."""
 
     def __init__(self) -> None:
         self.clues: dict[str, Clue] = {}
-        self.events = 0  # read, repeats too
-        self.orphans = 0  # events of clues that were never opened, or whose beginning is past retention
+        self.events = 0  # events read, also repeats
+        self.orphans = 0  # events of clues that were never opened, or whose start is past retention
         self.unreadable = 0
 
     def read(self, value: bytes | None) -> Taken | None:
-        """Take one record of the log; None: it is no event of this version, and is counted."""
+        """Add one record of the log; None: it is not an event of this version, which is counted."""
         try:
             event: ClueEvent = _decode(value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -42,7 +42,7 @@ class Book:
         return self.take(event)
 
     def take(self, event: ClueEvent) -> Taken:
-        """Take one event."""
+        """Add one event."""
         self.events += 1
         before = self.clues.get(event.clue_id)
         after = step(before, event)

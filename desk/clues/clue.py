@@ -1,4 +1,4 @@
-"""A clue as its events have made it: its state, who has it until when, what was answered."""
+"""A clue, built from its events: its state, its station and deadlines, and the answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from schemas.terms import Adcode, Arm, CheckKind, ClosedFor, Origin, Outcome, St
 State = Literal["new", "dispatched", "accepted", "checked", "answered", "closed"]
 HoldState = Literal["requested", "effective", "released"]
 
-CLAIM_MS: Final = 15 * 60_000  # a claim lapses after so long
+CLAIM_MS: Final = 15 * 60_000  # a claim ends after this time
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The hold of a clue's parcel. Times: epoch ms UTC.
 
-    order_id      the event that says what the carrier has to do now; ordered_at, station: when, and for which station.
+    order_id      the event with the present order to the carrier; ordered_at, station: when, and for which station.
     wanted_until  an extension that nobody has seconded yet.
     """
 
@@ -59,13 +59,13 @@ class Late(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One clue. Times are epoch ms UTC; counts are of events that applied.
 
-    version    exclusive events applied: what the next one has to carry as `expects`.
-    last       the last exclusive event, for whoever comes too late.
-    doubled    outcomes of double checks, the station's and the second person's; the newest few.
-    level      how far up the present step was escalated.
-    standing   what the alert says now; `alert` is what it said when the clue was opened.
-    adcode     where the parcel can be stopped: as the alert says, or where a station handed it over to.
-    declined   stations that refused it for this place.
+    version    exclusive events applied; the next one must carry this number as `expects`.
+    last       the last exclusive event, to tell an author who comes too late.
+    doubled    outcomes of the newest double checks: the station's and the second person's.
+    level      to which level the present step was escalated.
+    standing   the status of the alert now; `alert` is the alert with which the clue was opened.
+    adcode     where the parcel can be stopped, by the alert or by a transfer of a station.
+    declined   stations that refused the clue for this place.
     """
 
     clue_id: str
@@ -133,9 +133,9 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 
     @property
     def waits_for_second(self) -> bool:
-        """It has an answer that somebody else must confirm."""
+        """Whether it has an answer that a second person must confirm."""
         return self.state == "answered"
 
     def visible_to(self, user: str) -> bool:
-        """Whether a user may see it: under controlled delivery only those who are named."""
+        """Whether a user may see it: under controlled delivery only the users it names."""
         return not self.monitor or user in self.monitor

@@ -1,8 +1,8 @@
-"""Deadlines: how long a station has for each step, and how a clue stands against them at a given time.
+"""Deadlines: how long a station has for each step, and whether a clue meets them at a given time.
 
-The minutes are ours, no source gives them; two carriers' traces show 1.6 to 3 hours from pickup to the first departure,
-so the most urgent tier has minutes. Nothing here is stored but what `dispatched` carries: the rest follows from the log
-and the time that is asked for.
+The minutes are our choice; no source gives any. Traces of two carriers show 1.6 to 3 hours from pickup to the first
+departure, so the most urgent tier has minutes. Only the times in `dispatched` are stored; all else follows from the log
+and the given time.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from schemas.terms import Step, Tier
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 1_440 * MINUTE_MS
-WARN, OVERDUE, PREFECTURE, PROVINCE = 0.75, 1.0, 1.5, 2.0  # shares of the time for a step
-PAGED_MS_MAX: Final = 30 * DAY_MS  # what is overdue for longer is listed, and nobody is told again
+WARN, OVERDUE, PREFECTURE, PROVINCE = 0.75, 1.0, 1.5, 2.0  # shares of the time for a step that have passed
+PAGED_MS_MAX: Final = 30 * DAY_MS  # a step that is overdue for longer is listed, but not escalated again
 _CHINA: Final = timedelta(hours=8)
 
 
@@ -49,25 +49,25 @@ class Dues(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Working hours in China. days: what differs from the weekday, by day YYYY-MM-DD; True: it is worked."""
+    """Working hours in China. days: exceptions to the weekday, by day YYYY-MM-DD; True: a working day."""
 
     days: Mapping[str, bool]
     from_minute: int = 9 * 60
     to_minute: int = 17 * 60
 
     def works(self, day: date) -> bool:
-        """Whether work is done on a day."""
+        """Whether this is a working day."""
         return self.days.get(day.isoformat(), day.weekday() < 5)
 
     def works_at(self, at_ms: int) -> bool:
-        """Whether work is done on the day of a time."""
+        """Whether the day of a time is a working day."""
         return self.works(day_of(at_ms))
 
     def after(self, at_ms: int, minutes: int) -> int:
-        """The time, epoch ms, when so many working minutes have passed since `at_ms`."""
+        """The time, epoch ms, at which `minutes` working minutes have passed since `at_ms`."""
         day, left = day_of(at_ms), minutes * MINUTE_MS
         begin = at_ms - _midnight(day)
-        for _ in range(minutes + 366):  # a year without a working day is no calendar
+        for _ in range(minutes + 366):  # a calendar without a working day in a year is an error
             if self.works(day):
                 start = max(begin, self.from_minute * MINUTE_MS)
                 free = max(self.to_minute * MINUTE_MS - start, 0)
@@ -88,7 +88,7 @@ def _midnight(day: date) -> int:
 
 
 def dues(tier: Tier, at_ms: int, calendar: Calendar) -> Dues:
-    """By when a clue of a tier, dispatched at a time, is to be accepted, checked and answered."""
+    """By when a clue of this tier, dispatched at a time, must be accepted, checked and answered."""
     limits = MINUTES[tier]
     times = limits.accept, limits.check, limits.answer
     if limits.working:
@@ -97,7 +97,7 @@ def dues(tier: Tier, at_ms: int, calendar: Calendar) -> Dues:
 
 
 class Due(NamedTuple):
-    """The next step of a clue. share: of its time that has passed; 1 and more is overdue."""
+    """The next step of a clue. share: the share of its time that has passed; from 1 on it is overdue."""
 
     step: Step
     by: int
@@ -105,12 +105,12 @@ class Due(NamedTuple):
 
     @property
     def overdue(self) -> bool:
-        """Its time is over."""
+        """Whether its time is over."""
         return self.share >= OVERDUE
 
 
 def next_due(clue: Clue, now_ms: int) -> Due | None:
-    """The step that a clue's station owes first; None: it owes none."""
+    """The next step of a clue's station; None: there is none."""
     if clue.dispatched_at is None:
         return None
     first = clue.first_dispatched_at or clue.dispatched_at
@@ -126,9 +126,9 @@ def next_due(clue: Clue, now_ms: int) -> Due | None:
 
 
 def level_due(clue: Clue, now_ms: int) -> int:
-    """How far up the step that is overdue should be known: 0 the station, 1 the prefecture, 2 the province.
+    """To which level an overdue step should be escalated: 0 the station, 1 the prefecture, 2 the province.
 
-    A step that is overdue for more than 30 days tells nobody any more.
+    A step that is overdue for more than 30 days is not escalated.
     """
     due = next_due(clue, now_ms)
     if due is None or now_ms - due.by > PAGED_MS_MAX:

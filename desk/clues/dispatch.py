@@ -1,7 +1,7 @@
 """What the dispatcher does about a clue: a pure function of the clue, of what was seen of its parcel, and of the time.
 
-It is asked again whenever one of these changes, and answers with nothing once all is done. So a dispatcher that dies in
-between, or runs twice, does no harm: the next one reads the topics and goes on, and the fold refuses what comes twice.
+It is called again whenever one of these changes, and returns nothing once all is done. So it does no harm if a
+dispatcher dies midway or runs twice: the next one reads the topics and continues, and the fold refuses repeated events.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from schemas.desk import Order, Trace
 from schemas.records import Alert
 from schemas.terms import CheckKind
 
-RECENT_MS: Final = 30 * 86_400_000  # what is older opens no clue
+RECENT_MS: Final = 30 * 86_400_000  # an older alert or order opens no clue
 _GONE: Final = frozenset({"delivered", "returned"})
 _CHECKS: Final[dict[str, CheckKind]] = {
     "open_box": "open_box",
@@ -33,7 +33,7 @@ _CHECKS: Final[dict[str, CheckKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a parcel's trace says that matters to its clue. Times: epoch ms; None: not seen."""
+    """What the trace of a parcel says about its clue. Times: epoch ms; None: not seen."""
 
     facility: str | None = None
     gone_at: int | None = None
@@ -42,7 +42,7 @@ class Seen:
 
     @classmethod
     def of(cls, trace: Trace) -> Seen:
-        """The same of a trace, whose movements are in order of time."""
+        """From a trace; its movements are in order of time."""
         moves = trace.movements
         scans = [each for each in moves if each.kind not in _CHECKS]
         left = bool(scans) and scans[-1].kind in ("departed", "forwarded")
@@ -60,7 +60,7 @@ NOTHING: Final = Seen()
 
 
 def of_alert(clue: Clue | None, alert: Alert, limit: int, now_ms: int) -> Act | None:
-    """What an alert adds to the log: a clue, or that it says something else now.
+    """The act for an alert: it opens a clue, or changes the standing of one; None: nothing.
 
     limit: points from which alerts go out.
     """
@@ -85,7 +85,7 @@ def of_alert(clue: Clue | None, alert: Alert, limit: int, now_ms: int) -> Act | 
 
 
 def of_order(clue: Clue | None, order: Order, now_ms: int) -> Act | None:
-    """What an order of the random arm adds to the log: a clue that looks like any other to its station."""
+    """The act for an order of the random arm: it opens a clue that looks to its station like any other."""
     if clue is not None or order.at < now_ms - RECENT_MS:
         return None
     opened = {
@@ -95,7 +95,7 @@ def of_order(clue: Clue | None, order: Order, now_ms: int) -> Act | None:
 
 
 def owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
-    """The next thing to do about a clue; None: nothing, until something changes."""
+    """The next act about a clue; None: nothing until something changes."""
     return next(_owed(clue, seen, register, now_ms), None)
 
 
@@ -128,7 +128,7 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
 
 
 def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
-    """To a station, if none has the clue yet, or if the parcel is no longer where the one that has it can stop it."""
+    """Dispatch to a station, if none has the clue, or if the present one can no longer stop the parcel."""
     if clue.monitor:
         return None
     where = clue.adcode, seen.facility if clue.adcode == clue.standing_adcode else None

@@ -1,7 +1,7 @@
-"""The fold: a clue and its next event give the clue after it, or a reason why the event does not count.
+"""The fold: from a clue and its next event to the next clue, or to a reason why the event does not count.
 
-`step` is pure: no clock, no broker, no other clue. So whoever reads the log comes to the same clues, in whichever order
-the partitions come in; a `Book` does it for all clues of a log. docs/clues.md has the table of steps.
+`step` is pure: no clock, no broker, no other clue. So all readers of the log get the same clues, whatever the order of
+the partitions. A `Book` does this for all clues of a log. docs/clues.md has the table of steps.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from desk.clues.table import EXCLUSIVE, FROM, OF_STATION
 from schemas import clues as log
 from schemas.terms import Outcome
 
-SECOND_SHARE: Final = 0.05  # of the answers that need no second person by themselves
-LATE_KEPT: Final = 16  # refused events, and double checks, that a clue remembers
-IDS_KEPT: Final = 64  # event ids that a clue remembers, to know a repeat
+SECOND_SHARE: Final = 0.05  # share of the other answers that also need a second person
+LATE_KEPT: Final = 16  # number of refused events, and of double checks, that a clue keeps
+IDS_KEPT: Final = 64  # number of event ids that a clue keeps to recognise repeats
 
 
 def step(clue: Clue | None, event: log.ClueEvent) -> Clue | str:
-    """The clue after an event; or why it does not count, as text for people. Of a repeat, the clue as it was."""
+    """The clue after an event, or why the event does not count, as text. After a repeat: the same clue."""
     if clue is None:
         return _opened(event) if isinstance(event, log.Opened) else "the clue was never opened"
     if event.event_id in clue.ids:
@@ -44,7 +44,7 @@ def step(clue: Clue | None, event: log.ClueEvent) -> Clue | str:
 
 
 def objection(clue: Clue, event: log.ClueEvent) -> str | None:
-    """Why an event cannot apply to a clue as it is, before anything of its own is looked at; None: it may."""
+    """Why an event cannot apply to a clue in its state, whatever the event says; None: it can."""
     kind = type(event)
     if kind is log.Opened:
         return "the clue is open already"
@@ -61,7 +61,7 @@ def objection(clue: Clue, event: log.ClueEvent) -> str | None:
 
 
 def remembered(clue: Clue, event: log.ClueEvent, why: str) -> Clue:
-    """The clue with a refused event noted; the newest few are kept."""
+    """The clue with a refused event added; only the newest few are kept."""
     late = Late(event_id=event.event_id, kind=_name(event), by=event.by, station=event.station, at=event.at, why=why)
     return replace(
         clue,
@@ -72,7 +72,7 @@ def remembered(clue: Clue, event: log.ClueEvent, why: str) -> Clue:
 
 
 def needs_second(clue: Clue, outcome: str) -> bool:
-    """Whether somebody else must confirm an answer: finds, clues of tier extreme, and a hashed share of the rest."""
+    """Whether a second person must confirm an answer: finds, clues of tier extreme, and a hashed share of the rest."""
     if outcome in ("seizure", "violation") or clue.tier == "extreme":
         return True
     return xxhash.xxh64_intdigest(clue.clue_id.encode()) < SECOND_SHARE * 2**64
@@ -126,7 +126,7 @@ def _dispatched(clue: Clue, event: log.Dispatched) -> Clue | str:
         missed=clue.missed + event.missed,
         accept_by=event.accept_by,
         check_by=event.check_by,
-        # The clock of the answer starts once: no station gains time by handing a clue over.
+        # The time to answer starts only once, so no station gains time by handing a clue over.
         answer_by=event.answer_by if clue.answer_by is None else clue.answer_by,
         level=0,
         last=f"dispatch to {event.to}",
@@ -229,7 +229,7 @@ def _disputed(clue: Clue, event: log.Disputed) -> Clue | str:
 
 
 def _doubled(clue: Clue, second: Outcome | None) -> tuple[tuple[Outcome, Outcome], ...]:
-    """The outcomes of double checks with one more, where the second person said what was found."""
+    """The outcomes of double checks, with one more if the second person said what was found."""
     if clue.answer is None or second is None:
         return clue.doubled
     return (*clue.doubled[1 - LATE_KEPT :], (clue.answer.outcome, second))

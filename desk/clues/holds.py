@@ -1,7 +1,7 @@
-"""Holds: a carrier stops a parcel on request, for a reason, on a legal basis, and no longer than somebody answers for.
+"""Holds: a carrier stops a parcel on request, for a reason, on a legal basis, and for a limited time.
 
 Interim Regulations on Express Delivery (快递暂行条例) art. 33 lets a carrier stop sorting, transport and delivery on
-suspicion; art. 42 fines unlawful withholding. So a request lasts 24 hours at most, and more needs a second person.
+suspicion; art. 42 fines unlawful withholding. So a request lasts 24 hours at most; an extension needs a second person.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from desk.clues.clue import Hold
 from schemas.clues import Held
 
 REQUEST_MS_MAX: Final = 24 * 3_600_000
-CONFIRM_MS: Final = 15 * 60_000  # a carrier that has not confirmed by then is shown
+CONFIRM_MS: Final = 15 * 60_000  # after this time a carrier without confirmation is listed
 
 
 def held(hold: Hold | None, event: Held, *, closed: bool) -> Hold | str:
-    """The hold after one step of it; or why that step does not count. closed: the clue is."""
+    """The hold after one step, or why the step does not count. closed: whether the clue is closed."""
     stands = hold is not None and hold.state != "released"
     if event.action == "request":
         if closed:
@@ -41,12 +41,12 @@ def held(hold: Hold | None, event: Held, *, closed: bool) -> Hold | str:
 
 
 def overdue(hold: Hold | None, now_ms: int) -> bool:
-    """A hold that stands beyond its end: it must be released."""
+    """Whether a hold lasts beyond its end and must be released."""
     return hold is not None and hold.state != "released" and now_ms >= hold.until
 
 
 def unconfirmed(hold: Hold | None, now_ms: int) -> bool:
-    """A hold that no carrier has put into effect in time."""
+    """Whether no carrier has put a hold into effect in time."""
     return hold is not None and hold.state == "requested" and now_ms >= hold.at + CONFIRM_MS
 
 
@@ -101,7 +101,7 @@ def _seconded(hold: Hold, event: Held) -> Hold | str:
 
 
 def _ordered(hold: Hold, event: Held) -> Hold:
-    """The same; this event is what the carrier gets."""
+    """The hold, with this event as the order to the carrier."""
     return replace(hold, order_id=event.event_id, ordered_at=event.at, station=event.station)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 
 def uuid7(at_ms: int) -> str:
-    """A new id of an event at a time, epoch ms: 48 bits of time, the rest random."""
+    """A new id for an event at a time (epoch ms): 48 bits of time, the rest random."""
     random = int.from_bytes(os.urandom(10), "big")
     value = (at_ms & (1 << 48) - 1) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76  # version

@@ -1,4 +1,4 @@
-"""Who can stop a parcel where: stations, facilities and working days, as reference data say."""
+"""Who can stop a parcel where: stations, facilities and working days, from the reference data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS: Final = ("station", "facility", "outlet", "holiday")
 
 
 class Register:
-    """The newest reference record of each key that the desk needs. Couriers are never looked at."""
+    """The newest reference record of each key that the desk needs. It ignores couriers."""
 
     def __init__(self) -> None:
         self.stations: dict[str, Station] = {}
@@ -23,12 +23,12 @@ class Register:
         self._by_place: dict[str, list[str]] = {}
 
     def add(self, key: bytes, value: bytes | None) -> bool:
-        """Take one record of `waybill.reference`; whether it changes anything here."""
+        """Add one record of `waybill.reference`. Returns whether it changes anything here."""
         kind, _, identity = key.decode("utf-8", "replace").partition(":")
         if kind not in _KINDS:
             return False
         rows = decode(KINDS[kind], [value]).rows if value else []
-        if value and not rows:  # it cannot be read: what was known holds
+        if value and not rows:  # it cannot be read, so the last one stays valid
             return False
         self._set(kind, identity, rows[0] if rows else None)
         return True
@@ -36,10 +36,10 @@ class Register:
     def station_for(
         self, adcode: str, facility: str | None, at_ms: int, declined: Container[str] = (), outlet: str | None = None
     ) -> Station | None:
-        """The station that can stop a parcel: that of its facility, else the one nearest to the place.
+        """The station that can stop a parcel: the one of its facility, else the nearest one to its place.
 
-        adcode: where the parcel is, six digits. declined: stations that will not. outlet: of acceptance; its facility
-        counts while no other is known and the outlet lies in the same place. None: no station covers the place.
+        adcode: where the parcel is, six digits. declined: stations that have refused. outlet: of acceptance; its
+        facility is used if no other is known and the outlet lies in the same place. None: no station covers the place.
         """
         if facility is None and outlet is not None and (known := self._outlets.get(outlet)) is not None:
             facility = known.facility_id if known.adcode == adcode else None
@@ -60,7 +60,7 @@ class Register:
 
     @property
     def capacities(self) -> dict[str, int]:
-        """Clues a working day, of the stations that state it."""
+        """Clues a working day, by station, for stations that state it."""
         return {name: station.capacity for name, station in self.stations.items() if station.capacity is not None}
 
     @property

@@ -1,4 +1,4 @@
-"""The table of steps: from which states each event applies, which must come alone, and which only the station does."""
+"""The table of steps: in which states each event applies, which events are exclusive, and which need the station."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas import clues as log
 _OPEN: Final = frozenset[State]({"new", "dispatched", "accepted", "checked", "answered"})
 _ANY: Final = frozenset[State]({*_OPEN, "closed"})
 
-# From which states an event applies.
+# The states in which an event applies.
 FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
     log.Dispatched: frozenset({"new", "dispatched"}),
     log.Accepted: frozenset({"dispatched"}),
@@ -32,7 +32,7 @@ FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
     log.Noted: _ANY,
     log.Kept: _ANY,
 }
-# These must come alone: each has to carry the number of those before it.
+# Exclusive events: each must carry the number of those before it.
 EXCLUSIVE: Final = frozenset(
     {
         log.Dispatched,
@@ -47,5 +47,5 @@ EXCLUSIVE: Final = frozenset(
         log.Reopened,
     }
 )
-# These only the station does that has the clue.
+# Only the station that has the clue may do these.
 OF_STATION: Final = frozenset({log.Accepted, log.Refused, log.Transferred, log.Answered})

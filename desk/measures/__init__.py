@@ -1,1 +1,1 @@
-"""Measures: what answers say about rules, stations and the rule set. A figure comes with its uncertainty, or not."""
+"""Measures: what answers say about rules, stations and the rule set. No figure is shown without its uncertainty."""

@@ -1,4 +1,4 @@
-"""What a station can look at: precision among the first k of a day, and load against capacity."""
+"""What a station can check: precision among the first k clues of a day, and load against capacity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEED: Final = 20_260_901  # the same data give the same interval
 
 
 class Ranked(NamedTuple):
-    """One clue of a station-day. found: None while nobody has looked."""
+    """One clue of a day at a station. found: None while nobody has looked."""
 
     clue_id: str
     score: int
@@ -22,9 +22,9 @@ class Ranked(NamedTuple):
 
 
 def precision_at(day: Sequence[Ranked], k: int) -> float | None:
-    """Share of finds among those looked at of the k highest scores. None: none of them was looked at.
+    """Share of finds among the checked clues of the k highest scores. None: none of them was checked.
 
-    Equal scores are put in order by a hash of the clue, not by age, which would prefer one station's habits.
+    Equal scores are sorted by a hash of the clue, not by age, which would depend on the habits of a station.
     """
     first = sorted(day, key=lambda each: (-each.score, xxhash.xxh64_intdigest(each.clue_id.encode())))[:k]
     looked = [each.found for each in first if each.found is not None]
@@ -41,7 +41,7 @@ class Mean(NamedTuple):
 
 
 def mean_over_days(values: Sequence[float], draws: int = DRAWS) -> Mean | None:
-    """The mean of one value a day; days, not clues, are drawn, as those of one day are alike. None without data."""
+    """The mean of one value a day. Days are drawn, not clues, since clues of one day are alike. None without data."""
     if not values:
         return None
     chance = Random(_SEED)
@@ -68,6 +68,6 @@ def capacity_of(answered_by_day: Sequence[int]) -> int | None:
 
 
 def overloaded(arrivals_by_day: Mapping[str, int], capacity: int, days: int = 3) -> bool:
-    """Whether more came than can be answered on each of the newest days. False where there are fewer days."""
+    """Whether on each of the newest days more came than can be answered. False if there are fewer days."""
     newest = sorted(arrivals_by_day)[-days:]
     return len(newest) == days and all(arrivals_by_day[day] > capacity for day in newest)

@@ -1,4 +1,4 @@
-"""What measures are taken of: one case per clue, with its answer and the verdict that it was sent out on."""
+"""The data of measures: one case per clue, with its answer and the verdict behind it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Case:
 
     @property
     def asked(self) -> bool:
-        """Somebody was asked, and still owes an answer or gave one."""
+        """Whether somebody was asked, with or without an answer so far."""
         return self.clue.first_dispatched_at is not None and self.clue.closed_for not in NOBODY_LOOKED
 
     @property
     def looked(self) -> bool:
-        """Somebody looked at the parcel and said what was found."""
+        """Whether somebody looked at the parcel and said what was found."""
         return self.outcome is not None and self.outcome != "transferred"
 
     @property
     def found(self) -> bool:
-        """A seizure or a violation."""
+        """Whether it was a seizure or a violation."""
         return self.outcome in FINDS
 
     @property
@@ -44,7 +44,7 @@ class Case:
 
     @property
     def catalogue(self) -> str:
-        """Fingerprint of the rules that gave it."""
+        """Fingerprint of the rules behind the alert."""
         return self.clue.alert.catalogue if self.clue.alert is not None else ""
 
     def judged(self, rule: str) -> bool:
@@ -52,19 +52,19 @@ class Case:
         return self.looked and self.rules is not None and rule not in self.unsure
 
     def credits(self, rule: str) -> bool:
-        """A find, and the rule was right."""
+        """Whether it was a find and the rule was right."""
         return self.found and self.rules is not None and rule in self.rules
 
     def decisive(self, rule: str) -> bool:
-        """Without this rule no alert would stand."""
+        """Whether there would be no alert without this rule."""
         points = sum(reason.points for reason in self.reasons if reason.rule != rule)
         return self.clue.limit is not None and points < self.clue.limit
 
     def of_category(self, category: Category) -> bool | None:
-        """Whether it counts as a find of a category; None: it does not count for the category, one way or the other.
+        """Whether it counts as a find of a category; None: it does not count for the category.
 
-        Where the answer names the rules that were right, those decide. Where it does not, only an alert whose reasons
-        are all of one category counts, and for that one.
+        If the answer names the rules that were right, they decide. If not, only an alert with reasons of a single
+        category counts, for that category.
         """
         rules = {reason.rule for reason in self.reasons if reason.category == category}
         if not self.looked or not rules:
@@ -77,10 +77,10 @@ class Case:
 
 
 def cases(clues: Iterable[Clue], feedback: Mapping[str, Feedback], since_ms: int = 0) -> Iterator[Case]:
-    """Cases of clues opened since a time.
+    """Cases of clues opened since `since_ms`.
 
-    feedback: by alert id, the standing answer on the topic. It counts where the clue has no answer of its own, as a
-    station may answer without the desk.
+    feedback: by alert id, the valid answer on the topic. It counts if the clue has no answer, because a station may
+    answer without the desk.
     """
     for clue in clues:
         if clue.opened_at < since_ms:

@@ -1,4 +1,4 @@
-"""The measures as a page: one file, which needs nothing else."""
+"""The measures as one self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Shares and their uncertainty: Wilson, worst-case bounds, the score interval of a ratio, Horvitz–Thompson, kappa.
 
-Every function is a formula of some lines; tests hold them against scipy and statsmodels. None stands for "no data",
-which is never 0.
+Every function is a short formula; tests compare them with scipy and statsmodels. None means "no data", which is not 0.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from statistics import NormalDist
 from typing import Final, NamedTuple
 
 LEVEL: Final = 0.95
-_STEPS: Final = 200  # of a bisection; doubles have 53 bits
+_STEPS: Final = 200  # steps of a bisection; doubles have 53 bits
 
 
 class Interval(NamedTuple):
-    """A confidence interval; `high` inf: the data set no upper bound."""
+    """A confidence interval. `high` is inf if the data give no upper bound."""
 
     low: float
     high: float
@@ -35,13 +34,13 @@ def wilson(found: int, of: int, level: float = LEVEL) -> Interval | None:
     share, slack = found / of, z * z / of
     centre = (share + slack / 2) / (1 + slack)
     half = z * sqrt(share * (1 - share) / of + slack / (4 * of)) / (1 + slack)
-    # At the ends the formula is exact, rounding is not.
+    # At 0 and 1 the formula is exact, but rounding is not.
     low = 0.0 if found == 0 else max(centre - half, 0.0)
     return Interval(low, 1.0 if found == of else min(centre + half, 1.0))
 
 
 def worst_case(found: int, answered: int, asked: int) -> Interval | None:
-    """Bounds of a proportion if all missing answers were one way or the other (Manski). None without data."""
+    """Bounds of a proportion if all missing answers were no, or all yes (Manski). None without data."""
     return Interval(found / asked, (found + asked - answered) / asked) if asked else None
 
 
@@ -51,12 +50,12 @@ def jeffreys_mean(found: int, of: int) -> float:
 
 
 def rule_of_three(of: int) -> float | None:
-    """Upper 95 % bound of a proportion of which nothing was found. None without data."""
+    """Upper 95 % bound of a proportion if nothing was found. None without data."""
     return min(3 / of, 1.0) if of else None
 
 
 class Ratio(NamedTuple):
-    """A ratio of two proportions. point None: the second one found nothing, so there is a lower bound alone."""
+    """A ratio of two proportions. point None: nothing was found for the second one, so there is only a lower bound."""
 
     point: float | None
     low: float
@@ -66,7 +65,7 @@ class Ratio(NamedTuple):
 def ratio(found1: int, of1: int, found0: int, of0: int, level: float = LEVEL) -> Ratio | None:
     """(found1/of1) ÷ (found0/of0) with its score interval (Koopman 1984; Miettinen & Nurminen 1985).
 
-    None without data in one of the two, or where neither found anything: then the data say nothing about it.
+    None if one of the two has no data, or if nothing was found for both: then the data say nothing about the ratio.
     """
     if not of1 or not of0 or not (found1 or found0):
         return None
@@ -98,7 +97,7 @@ def ratio_score(found1: int, of1: int, found0: int, of0: int, value: float) -> f
 
 
 def _below(beyond: Callable[[float], float]) -> float:
-    """A ratio that the data do not refute, where only a lower bound exists: refuted ones are below."""
+    """A ratio that the data do not refute, if only a lower bound exists; refuted ratios are below."""
     value = 1.0
     while beyond(value) > 0:
         value *= 2
@@ -106,7 +105,7 @@ def _below(beyond: Callable[[float], float]) -> float:
 
 
 def _above(beyond: Callable[[float], float]) -> float:
-    """The same where only an upper bound exists."""
+    """The same if only an upper bound exists."""
     value = 1.0
     while beyond(value) > 0:
         value /= 2
@@ -114,7 +113,7 @@ def _above(beyond: Callable[[float], float]) -> float:
 
 
 def _root(beyond: Callable[[float], float], inside: float, factor: float) -> float:
-    """The ratio at which `beyond` turns positive, going from `inside` by `factor`."""
+    """The ratio at which `beyond` turns positive, searched from `inside` by `factor`."""
     outside = inside * factor
     while beyond(outside) <= 0:
         inside, outside = outside, outside * factor
@@ -137,13 +136,13 @@ class Total(NamedTuple):
 
 
 def horvitz_thompson(probabilities: Sequence[float]) -> Total:
-    """Total over all, from those that were found and the probability with which each had been drawn."""
+    """The total over all, estimated from the finds and the probability with which each was drawn."""
     total = sum(1 / p for p in probabilities)
     return Total(total, sqrt(sum((1 - p) / p**2 for p in probabilities)))
 
 
 def kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-    """Cohen's kappa of two judges. None without data, or where both always say the same one thing."""
+    """Cohen's kappa of two judges. None without data, or if both always give the same answer."""
     if not pairs:
         return None
     agree = sum(a == b for a, b in pairs) / len(pairs)
@@ -153,7 +152,7 @@ def kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
 
 
 def difference_p(found1: int, of1: int, found0: int, of0: int) -> float | None:
-    """p-value of two equal proportions (pooled z-test). None without data, or where all or none were found."""
+    """p-value of two equal proportions (pooled z-test). None without data, or if all or none were found."""
     if not of1 or not of0:
         return None
     pooled = (found1 + found0) / (of1 + of0)
@@ -164,7 +163,7 @@ def difference_p(found1: int, of1: int, found0: int, of0: int) -> float | None:
 
 
 def benjamini_hochberg(p_values: Sequence[float], rate: float = 0.1) -> list[bool]:
-    """Which hypotheses to reject so that at most `rate` of those are rejected wrongly (Benjamini & Hochberg 1995)."""
+    """Which hypotheses to reject so that at most `rate` of the rejections are wrong (Benjamini & Hochberg 1995)."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     last = max((rank for rank, i in enumerate(order, 1) if p_values[i] <= rate * rank / len(p_values)), default=0)
     marked = set(order[:last])

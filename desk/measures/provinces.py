@@ -1,7 +1,7 @@
-"""Whether origin decides who is looked at: rates by province of acceptance, and which differ from the rest.
+"""Whether origin decides who is checked: rates by province of acceptance, and which of them differ from the rest.
 
-A priority list of places makes some provinces alerted more often. That is right only as far as more is found there, so
-both rates stand side by side. What is less than 30 is not shown: such a cell says nothing, and may be about one person.
+A priority list of places causes more alerts for some provinces. That is justified only if more is found there, so both
+rates are shown together. Cells below 30 are not shown: they say nothing, and may be about one person.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from schemas.desk import Tally
 
 
 class Accepted(NamedTuple):
-    """Parcels accepted in a province, and those of them with an open alert."""
+    """Parcels accepted in a province, and how many of them have an open alert."""
 
     parcels: int
     alerts: int
@@ -30,7 +30,7 @@ class ProvinceMeasure(msgspec.Struct, frozen=True, kw_only=True):
 
     alerted     open alerts ÷ parcels accepted there.
     confirmed   finds of suspicion ÷ answers that judged it.
-    ..._differs it is not that of the other provinces; of those so marked, at most a tenth wrongly.
+    ..._differs the rate differs from the other provinces; at most a tenth of these marks are wrong.
     """
 
     province: str
@@ -41,7 +41,7 @@ class ProvinceMeasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disparity(msgspec.Struct, frozen=True, kw_only=True):
-    """All provinces of which there is something to show, by code. hidden: those of which there is not."""
+    """All provinces with a cell to show, by code. hidden: the number of others."""
 
     provinces: list[ProvinceMeasure]
     hidden: int
@@ -73,9 +73,9 @@ def disparity(cases: Sequence[Case], accepted: Mapping[str, Accepted]) -> Dispar
 
 
 def differing(counts: Mapping[str, tuple[int, int]]) -> set[str]:
-    """Those of at least 30 whose share is not that of all others together (Benjamini–Hochberg at 10 %).
+    """Provinces of at least 30 with a share that differs from all others together (Benjamini–Hochberg at 10 %).
 
-    counts: found, and of how many.
+    counts: finds, and out of how many.
     """
     found, of = (sum(each[i] for each in counts.values()) for i in (0, 1))
     p_values = {
@@ -88,8 +88,8 @@ def differing(counts: Mapping[str, tuple[int, int]]) -> set[str]:
 
 
 def accepted_by_province(tallies: Iterable[Tally], places: Mapping[str, str], since_day: str) -> dict[str, Accepted]:
-    """Add up tallies, the newest of each key, from a day on (YYYY-MM-DD). places: code by outlet; unknown ones count
-    nowhere.
+    """Add up tallies, the newest of each key, from a day on (YYYY-MM-DD). places: codes by outlet; outlets without one
+    are left out.
     """
     parcels: Counter[str] = Counter()
     alerts: Counter[str] = Counter()

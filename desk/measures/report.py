@@ -1,7 +1,7 @@
-"""All measures of a period, taken together. Suspicion and compliance are two parts, and no figure mixes them.
+"""All measures of a period. Suspicion and compliance are separate parts; no figure mixes them.
 
-Suspicion asks whether alerts find more than chance would: lift against the random arm, precision within capacity.
-Compliance asks whether a duty was indeed neglected: a target for precision.
+Suspicion: whether alerts find more than chance, as lift against the random arm and precision within capacity.
+Compliance: whether a duty was really neglected, with a target for precision.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HONESTY: Final = (
 
 
 class Lift(msgspec.Struct, frozen=True, kw_only=True):
-    """Finding rate of alerts ÷ that of the random arm. high None: the data set no upper bound, so print "≥ low"."""
+    """Finding rate of alerts ÷ that of the random arm. high None: the data give no upper bound, so print "≥ low"."""
 
     point: float | None
     low: float
@@ -59,7 +59,7 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compliance(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether duties were neglected as the rules say. below_target: rules known to miss the target."""
+    """Whether duties were neglected as the rules say. below_target: rules that are below the target."""
 
     found: Share
     target: float
@@ -80,7 +80,7 @@ class RandomArm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of clues. Each dispatched one is answered, open, or closed because nobody could look."""
+    """What became of clues. Each dispatched clue is answered, open, or closed because nobody could look."""
 
     opened: int
     dispatched: int
@@ -123,9 +123,9 @@ def measure(
     left_at: Mapping[str, int] = _NONE,
     accepted: Mapping[str, Accepted] = _NONE,
 ) -> Measures:
-    """Measures of the clues opened since a time, as of now.
+    """Measures of the clues opened since a time.
 
-    feedback: by alert id, the newest. capacities: clues a working day by station, where a station states it.
+    feedback: by alert id, the newest. capacities: clues a working day, by station, if the station states it.
     left_at: by alert id, when the parcel first departed. accepted: parcels and alerts by province, from the tallies.
     """
     found = list(cases(clues, feedback, since_ms))
@@ -164,7 +164,7 @@ def _flow(found: Sequence[Case]) -> Flow:
 
 
 def _share_of(found: Sequence[Case], category: Category) -> Share:
-    """Finds of a category among the answers that count for it, over all that were asked because of it."""
+    """Finds of a category among the answers that count for it. The worst case covers all that were asked about it."""
     answers = [verdict for case in found if (verdict := case.of_category(category)) is not None]
     asked = sum(
         (case.asked or case.looked) and any(reason.category == category for reason in case.reasons) for case in found

@@ -14,16 +14,16 @@ from desk.measures.cases import Case
 from desk.measures.proportions import benjamini_hochberg, difference_p, jeffreys_mean, wilson, worst_case
 from schemas.terms import Category
 
-FEW: Final = 10  # below so many answers no figure is given
-SOME: Final = 30  # below so many it is given, and marked as uncertain
+FEW: Final = 10  # with fewer answers there is no figure
+SOME: Final = 30  # with fewer answers the figure is marked as uncertain
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """A proportion as it is shown: `found` of `of`. Without enough answers there is no figure, and never a 0 for one.
+    """A proportion to show: `found` of `of`. Without enough answers there is no figure, and never a 0.
 
     basis   none, few (no figure), some (uncertain) or enough.
     low, high       95 % Wilson interval.
-    worst_low, worst_high   bounds over all that were asked, whatever the missing answers are.
+    worst_low, worst_high   bounds over all that were asked, whatever the missing answers would be.
     """
 
     found: int
@@ -39,7 +39,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def share(found: int, of: int, asked: int | None = None) -> Share:
-    """The proportion with all that belongs to it. asked: all that could have been counted; default `of`."""
+    """The proportion with its intervals. asked: all that could have been counted; default `of`."""
     asked = of if asked is None else asked
     basis = "none" if of == 0 else "few" if of < FEW else "some" if of < SOME else "enough"
     bounds = worst_case(found, of, asked)
@@ -57,11 +57,11 @@ class RuleMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a rule under one catalogue.
 
     present     clues with it among the reasons.
-    decisive    of those, clues whose alert would not stand without it.
-    credited    answers that call it right, of a find.
+    decisive    clues among them without an alert if the rule did not exist.
+    credited    answers with a find that call the rule right.
     precision   credited among the answers that judged it.
-    rank        mean of Jeffreys' posterior, to sort by.
-    differs     its precision is not that of the category's other clues; of rules so marked, at most a tenth wrongly.
+    rank        mean of Jeffreys' posterior, for sorting.
+    differs     its precision differs from the other clues of its category; at most a tenth of these marks are wrong.
     """
 
     rule: str
@@ -104,7 +104,7 @@ def rule_measures(cases: Sequence[Case]) -> list[RuleMeasure]:
 
 
 def _marked(measures: Sequence[RuleMeasure], cases: Sequence[Case]) -> list[RuleMeasure]:
-    """The same, with those marked that differ from the rest of their category (Benjamini–Hochberg at 10 %)."""
+    """Mark the measures that differ from the rest of their category (Benjamini–Hochberg at 10 %)."""
     p_values = [_difference(measure, cases) for measure in measures]
     known = [p for p in p_values if p is not None]
     marks = iter(benjamini_hochberg(known))
@@ -122,7 +122,7 @@ def _difference(measure: RuleMeasure, cases: Sequence[Case]) -> float | None:
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True):
-    """Two rules that are reasons of the same clues: so many of both, and of each."""
+    """Two rules that are reasons of the same clues: numbers of clues with both, and with each."""
 
     first: str
     second: str
@@ -132,7 +132,7 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def together(cases: Sequence[Case]) -> list[Together]:
-    """Pairs of rules that fire together, the most frequent first. Credit is not spread over companions: see this."""
+    """Pairs of rules that fire together, the most frequent first. Measures of a rule do not correct for such pairs."""
     alone: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for case in cases:

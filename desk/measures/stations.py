@@ -17,12 +17,12 @@ from desk.measures.rules import RuleMeasure, Share, share
 from desk.measures.times import Spell, quantile
 from schemas.terms import Step
 
-KAPPA_MIN: Final = 30  # double checks below which no agreement is given
+KAPPA_MIN: Final = 30  # with fewer double checks no agreement is shown
 WINDOW_DAYS: Final = 28
 
 
 class StepTime(msgspec.Struct, frozen=True, kw_only=True):
-    """Minutes from dispatch to a step, by Kaplan–Meier. None: so many have not taken the step yet."""
+    """Minutes from dispatch to a step, by Kaplan–Meier. None: too many clues have not reached the step."""
 
     step: Step
     clues: int
@@ -32,7 +32,7 @@ class StepTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step_times(cases: Sequence[Case], now_ms: int) -> list[StepTime]:
-    """How long accepting, checking and answering take; clues that wait count for as long as they have waited."""
+    """How long accepting, checking and answering take. Clues that still wait count with their time so far."""
     steps: tuple[tuple[Step, Callable[[Clue], int | None]], ...] = (
         ("accept", lambda clue: clue.accepted_at),
         ("check", lambda clue: clue.checked_at),
@@ -61,9 +61,9 @@ def _spell(clue: Clue, at: int | None, now_ms: int) -> Spell:
 
 
 def before_departure(cases: Sequence[Case], left_at: Mapping[str, int]) -> Share:
-    """Clues whose parcel was checked before it first departed, of those that were checked or have departed.
+    """The share of clues whose parcel was checked before it first departed, among those checked or departed.
 
-    left_at: by clue, when its parcel first departed, epoch ms. A parcel that has done neither decides nothing yet.
+    left_at: by clue, when its parcel first departed, epoch ms. A parcel that is neither is left out.
     """
     in_time = decided = 0
     for case in cases:
@@ -86,7 +86,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def agreement(cases: Sequence[Case]) -> Agreement:
-    """How far second persons agree on whether there was a find."""
+    """How often second persons agree on whether there was a find."""
     pairs = [(first in FINDS, second in FINDS) for case in cases for first, second in case.clue.doubled]
     enough = kappa(pairs) if len(pairs) >= KAPPA_MIN else None
     return Agreement(pairs=len(pairs), agreed=sum(a == b for a, b in pairs), kappa=enough)
@@ -95,9 +95,9 @@ def agreement(cases: Sequence[Case]) -> Agreement:
 class StationMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """One station.
 
-    in_time     first answers in time, of those given.
+    in_time     share of first answers that came in time.
     load        arrivals a working day ÷ capacity, over the newest 28 days; None without a capacity.
-    tighten     where more comes than can be answered for three days: the rule whose limit to raise first.
+    tighten     if more came than can be answered for three days: the rule whose limit to raise first.
     """
 
     station: str
@@ -117,7 +117,7 @@ def station_measures(
     calendar: Calendar,
     now_ms: int,
 ) -> list[StationMeasure]:
-    """Every station that has clues, by name. capacities: those that stations state; else one is derived."""
+    """Every station with clues, by name. capacities: as stated by stations; else they are derived."""
     by_station: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.clue.station is not None:
@@ -157,7 +157,7 @@ def _station(
 
 
 def _tighten(cases: Sequence[Case], worst: Mapping[str, float]) -> tuple[str | None, float | None]:
-    """The rule that alone brings most clues which are probably nothing, and the share of clues that it brings."""
+    """The rule that alone causes most of the clues that are probably nothing, and its share of clues."""
     brings = Counter(reason.rule for case in cases for reason in case.reasons if case.decisive(reason.rule))
     if not brings:
         return None, None
@@ -166,7 +166,7 @@ def _tighten(cases: Sequence[Case], worst: Mapping[str, float]) -> tuple[str | N
 
 
 def budget(cases: Sequence[Case], capacities: Mapping[str, int]) -> dict[str, dict[float, Mean | None]]:
-    """Precision at half, one and two times the capacity of each station that states one, over station-days."""
+    """Precision at half, one and two times the capacity, over days, for each station that states a capacity."""
     days: defaultdict[str, defaultdict[str, list[Ranked]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
         clue = case.clue
@@ -183,7 +183,7 @@ def budget(cases: Sequence[Case], capacities: Mapping[str, int]) -> dict[str, di
 
 
 def _working_days(calendar: Calendar, first: str, now_ms: int) -> list[str]:
-    """The working days of the newest 28, from the first on which a clue came."""
+    """The working days among the newest 28, from the day of the first clue."""
     days = [now_ms - back * DAY_MS for back in range(WINDOW_DAYS)]
     return [day for at in days if calendar.works_at(at) and (day := _day(at)) >= first]
 

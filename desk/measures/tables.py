@@ -1,4 +1,4 @@
-"""The measures as tables of text, for terminals and pages: each a title, a head, rows, and a remark."""
+"""The measures as tables of text, for terminals and pages: each with title, head, rows and remark."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Table:
 
 
 def tables(found: Measures, lang: Language) -> Iterator[Table]:
-    """All of them, suspicion and compliance apart."""
+    """All tables; suspicion and compliance are separate."""
     zh = lang == "zh"
     flow = found.flow
     yield Table(

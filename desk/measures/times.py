@@ -1,4 +1,4 @@
-"""Times to a step by Kaplan–Meier: clues that still wait count as what they are, so the figures do not flatter."""
+"""Times to a step by Kaplan–Meier. Clues that still wait count as such, so the figures do not look too good."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class Spell(NamedTuple):
-    """How long something took, or has lasted so far. ended: it took so long; else it was seen for so long."""
+    """How long something took. ended: it is over; else it has lasted so long so far."""
 
     lasted: float
     ended: bool
 
 
 def survival(spells: Sequence[Spell]) -> list[tuple[float, float]]:
-    """(time, share that lasts longer) at each time when one ended, rising (Kaplan & Meier 1958)."""
+    """(time, share that lasts longer) for each time at which one ended, in order (Kaplan & Meier 1958)."""
     ended = Counter(spell.lasted for spell in spells if spell.ended)
     left = Counter(spell.lasted for spell in spells)
     at_risk, share, curve = len(spells), 1.0, []
@@ -28,5 +28,5 @@ def survival(spells: Sequence[Spell]) -> list[tuple[float, float]]:
 
 
 def quantile(spells: Sequence[Spell], share: float) -> float | None:
-    """The time by which a share of all has ended. None: so many have not, or there are none."""
+    """The time by which this share of all has ended. None: it has not, or there is no data."""
     return next((time for time, longer in survival(spells) if longer <= 1 - share + 1e-12), None)

@@ -1,4 +1,4 @@
-"""Figures as text: what is shown where there is no figure, and how intervals are written. Chinese and English."""
+"""Figures as text, in Chinese and English: intervals, and what is shown without a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNSURE: Final = {"zh": "（样本小）", "en": " (uncertain)"}
 
 
 def proportion(found: Share, lang: Language) -> str:
-    """`12 of 40: 30 % (18–45 %)`; with few answers the counts alone."""
+    """`12 of 40: 30 % (18–45 %)`; with few answers only the counts."""
     if found.of == 0:
         return NONE[lang]
     counts = f"{found.found}/{found.of}" if lang == "zh" else f"{found.found} of {found.of}"
@@ -27,7 +27,7 @@ def proportion(found: Share, lang: Language) -> str:
 
 
 def worst(found: Share, lang: Language) -> str:
-    """Answered share, and between what the proportion lies whatever the missing answers are."""
+    """The share of answers, and the bounds of the proportion for any missing answers."""
     if found.worst_low is None or found.worst_high is None or found.answered_share is None:
         return NONE[lang]
     bounds = f"{percent(found.worst_low, '')}–{percent(found.worst_high)}"

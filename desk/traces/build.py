@@ -1,4 +1,4 @@
-"""From a parcel's events to its trace. Names, numbers and phones become tokens or masks here and go no further."""
+"""Builds traces from the events of parcels. Names, numbers and phones become tokens or masks here and go no further."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streams.flow.describe.tokens import Tokeniser
 
 Place = tuple[str, int, int]
 
-# Six digits and more, however they are parted, may be a person's number; what stands before an address, a name.
+# Six or more digits, however they are separated, may be a person's number; text before a form of address, a name.
 _DIGITS: Final = re.compile(r"[0-9](?:[\s\-_.·*]?[0-9Xx]){5,}")
 _ADDRESSED: Final = re.compile(r"[\u4e00-\u9fff·]{1,4}(?=先生|女士|小姐|太太|老师|同志|师傅|经理|老板|收$|寄$|亲启)")
 _TEXT_MAX: Final = 512
@@ -29,7 +29,7 @@ _MAIL: Final = re.compile(r"\S+@\S+")
 
 
 def events_of(values: Mapping[Place, bytes | None], limits: Limits) -> dict[Place, ParcelEvent]:
-    """The records at these places that can be read."""
+    """The readable records at these places."""
     found: dict[Place, ParcelEvent] = {}
     for each in INPUTS:
         places = [place for place in values if place[0] == each.topic]
@@ -60,7 +60,7 @@ def traces_of(alerts: Sequence[Alert], events: Mapping[Place, ParcelEvent], toke
 def _gathered(
     alert: Alert, events: Mapping[Place, ParcelEvent]
 ) -> tuple[Shipment | None, list[Movement], tuple[Source, ...]]:
-    """Shipment record, movements by time, and what is not there any more or is of another parcel."""
+    """The shipment record, the movements by time, and the sources that are gone or belong to another parcel."""
     parcel = f"{alert.carrier_code}:{alert.waybill_no}"
     shipment: Shipment | None = None
     moves: dict[str, Movement] = {}
@@ -90,7 +90,7 @@ def _movement(event: Scan | Inspection) -> Movement:
 
 
 def _plain(shipment: Shipment) -> dict[str, Any]:
-    """What a shipment record says that is of no person."""
+    """The fields of a shipment record that say nothing about persons."""
     return {
         "pickup_adcode": shipment.pickup_adcode,
         "dest_adcode": shipment.dest_adcode or None,
@@ -108,7 +108,7 @@ def _plain(shipment: Shipment) -> dict[str, Any]:
 
 
 def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
-    """By shipment: its class of goods and its tokens, each under every key that is held."""
+    """For each shipment: its class of goods, and its tokens under every key that is held."""
 
     def texts(name: str) -> pl.Series:
         return pl.Series([getattr(each, name) for each in shipments], dtype=pl.String)
@@ -119,7 +119,7 @@ def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
         pl.Series([each.picked_up_at for each in shipments], dtype=pl.Int64),
     )
     couriers = [f"{each.carrier_code}:{each.courier_id}" for each in shipments]
-    # Of the same kinds as in state, so that the tokens are those of alerts.
+    # In the same domains as in state, so that the tokens equal those of alerts.
     columns = {
         "sender_tokens": tokens.tokens("id", ids["id_norm"].set(ids["id_masked"], None).to_list()),
         "sender_phone_tokens": tokens.tokens("phone", mobiles(texts("sender_phone")).to_list()),
@@ -138,13 +138,13 @@ def _persons(shipments: Sequence[Shipment], tokens: Tokeniser) -> Any:
 
 
 def masked(name: str | None) -> str | None:
-    """A name as GB/T 41833 shows it: its first character and stars. None for none."""
+    """A name masked as in GB/T 41833: its first character and a star. None if there is no name."""
     plain = nfkc(name or "").strip()
     return f"{plain[0]}*" if plain and plain[0] != "*" else "*" if plain else None
 
 
 def goods_shown(name: str, persons: Sequence[str | None]) -> str:
-    """A name of goods without what may be a person's: long numbers, addresses, addressees, the parcel's own persons."""
+    """A goods name without possible personal data: long numbers, addresses, addressees, the parcel's own persons."""
     shown = nfkc(name)
     for person in sorted({nfkc(person or "").strip() for person in persons}, key=len, reverse=True):
         if len(person) >= 2:

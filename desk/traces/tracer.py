@@ -1,7 +1,7 @@
-"""The tracer: for each alert, the events behind it are read back by offset and published as a trace.
+"""The tracer: reads the events behind each alert back by offset, and publishes them as a trace.
 
-It is a group of its own on `waybill.alerts`. Traces and the offsets of the alerts that they are of go out in one
-transaction, so an alert is traced once whatever happens to a tracer. What is past retention is named as a gap.
+It is a consumer group of its own on `waybill.alerts`. Traces and the offsets of their alerts go out in one transaction,
+so each alert is traced once, whatever happens to a tracer. Events past retention are listed as gaps.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from streams.kafka.transactions import Outgoing, TransactionalWriter
 log = logging.getLogger(__name__)
 
 GROUP: Final = "waybill-tracer"
-_ROWS: Final = 200  # alerts of one transaction: each has up to some hundred sources
+_ROWS: Final = 200  # alerts of one transaction; each has up to some hundred sources
 _alert = msgspec.json.Decoder(Alert).decode
 
 
 class Tracer:
     """One tracer on a broker; a context manager.
 
-    group      one that is new traces all alerts again.
-    instance   of tracers at the same time, each has a name of its own.
+    group      a new group traces all alerts again.
+    instance   tracers that run at the same time need different names.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Tracer:
 
     @property
     def assigned(self) -> bool:
-        """Whether it has partitions of the alert topic now."""
+        """Whether it holds partitions of the alert topic now."""
         return self._alerts.assigned
 
     def turn(self, timeout_s: float = 0.5) -> int:
-        """Trace the alerts that have come, at the latest after `timeout_s`; how many. Raises ClientError."""
+        """Trace the alerts that come within `timeout_s`. Returns how many. Raises ClientError."""
         entries = self._alerts.poll(_ROWS, timeout_s)
         if not entries:
             return 0

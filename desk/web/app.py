@@ -1,7 +1,7 @@
-"""The application: who asks is known by a bearer token, and a clue's version is its ETag.
+"""The HTTP application. A bearer token names the user, and the version of a clue is its ETag.
 
-GET reads; POST /clues/{clue}/{verb} acts. With `If-Match` an act holds for the version that its author has seen, and
-without it for the one that the desk has now. 409 says who came first.
+GET reads; POST /clues/{clue}/{verb} acts. With `If-Match`, an act applies to the version that its author has seen;
+without it, to the present version. 409 says who came first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _POLL_S: Final = 0.1
 
 
 class ProblemError(Exception):
-    """What is answered instead, as RFC 9457 has it."""
+    """An error answer in the form of RFC 9457."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -46,7 +46,7 @@ class ProblemError(Exception):
 
 
 class Desk:
-    """The log behind the application; its calls are made one at a time."""
+    """The log behind the application, used by one call at a time."""
 
     def __init__(self, log: ClueLog) -> None:
         self.log = log
@@ -55,7 +55,7 @@ class Desk:
         self._failed: Exception | None = None
 
     def follow(self) -> None:
-        """Read on until `stop`; runs in a thread of its own."""
+        """Follow the log until `stop`, on a thread of its own."""
         try:
             while not self._stopping.wait(_POLL_S):
                 with self.lock:
@@ -64,11 +64,11 @@ class Desk:
             self._failed = error
 
     def stop(self) -> None:
-        """End it."""
+        """End `follow`."""
         self._stopping.set()
 
     def ask(self, what: Callable[[], Any]) -> Any:
-        """Do something with the log as it is now. Raises ProblemError."""
+        """Call a function with the log up to date. Raises ProblemError."""
         with self.lock:
             try:
                 if self._failed is not None:
@@ -84,7 +84,7 @@ class Desk:
 
 
 def application(log: ClueLog, users: Users) -> Starlette:
-    """The application on a log that was caught up with."""
+    """The application on a log that has been read to its end."""
     desk = Desk(log)
     answers = Answers(desk, users)
 
@@ -110,13 +110,13 @@ def application(log: ClueLog, users: Users) -> Starlette:
 
 
 class Answers:
-    """What each route answers."""
+    """The answers of all routes."""
 
     def __init__(self, desk: Desk, users: Users) -> None:
         self._desk, self._users = desk, users
 
     def known(self, answer: Callable[[Request, User], Any]) -> Callable[[Request], Any]:
-        """The same for users alone that are known by their token."""
+        """An endpoint only for users with a known token."""
 
         async def endpoint(request: Request) -> Response:
             user = self._users.of_header(request.headers.get("authorization"))

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the desk, made from the records that it reads and gives."""
+"""The OpenAPI document of the desk, made from the records of its requests and answers."""
 
 from __future__ import annotations
 

@@ -1,21 +1,21 @@
 """Turns the cases of a rule into events, and says what its answers should be.
 
-A case is a list of events, each written as what differs from a default that is valid and quiet: a retail parcel of
-books from Jinan to Beijing, with a sender and a recipient of its own. Events are sent in the order written, whatever
-their times, so an event that comes late is one that is written late.
+A case is a list of events. Each event states only what differs from a valid and quiet default: a retail parcel of
+books from Jinan to Beijing, with a sender and a recipient of its own. Events are sent in the order in which they are
+written, whatever their times; to make an event late, write it late.
 
 - `after`, and any `*_at` field: time since the first event written, `2 d`, `90 s`, `-1 h`.
-- Parcels are numbered W0001, W0002, ... as they appear, unless `waybill_no` is given. A scan or inspection without one
-  belongs to the shipment written last before it.
-- What has to be missing for some time is missing in the end, when no further event comes. `until: 5 min` asks before:
-  when event time has come so far since the first event.
+- Parcels are numbered W0001, W0002, ... as they appear, unless `waybill_no` is given. A scan or inspection without
+  `waybill_no` belongs to the last shipment before it.
+- At the end of a case every deadline has passed, so what has not come is missing. `until: 5 min` asks earlier: 5 min of
+  event time after the first event.
 - The home places of the deployment (setting home_adcodes) are those of `HOME_ADCODES`.
-- `sender_id: A` (or `sender_id_no: A`) is a resident ID number: the same for the same letter, valid, and nobody's, for
-  its region is a whole province, which no card has. `A1`, `A2`, ... share their first 14 digits.
-- `sender_phone: A` and `recipient_phone: A` are mobiles, of a range that no operator was given.
-- `reference` is a record of reference data, known from its place in the list on: `{kind: enterprise}`, `{kind: outlet}`
-  or `{kind: courier}` alone make all of the default parcel right. `id_no: A` and `phone: A` of a courier are those of a
-  sender. Its `*_at`, `licence_from` and `licence_to` are times since the first event, too.
+- `sender_id: A` (or `sender_id_no: A`) is a valid resident ID number, the same for the same letter. It is nobody's: its
+  region code names a whole province, and no card has such a code. `A1`, `A2`, ... share their first 14 digits.
+- `sender_phone: A` and `recipient_phone: A` are mobile numbers from a range that no operator was given.
+- `reference` is a record of reference data, known from its place in the list on. `{kind: enterprise}`, `{kind: outlet}`
+  and `{kind: courier}` without more fit the default parcel. `id_no: A` and `phone: A` of a courier equal those of a
+  sender with the same letter. `*_at`, `licence_from` and `licence_to` are times since the first event, too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FIRST_MS: Final = 1_741_140_000_000
 """When a case begins: 2025-03-05 10:00 in China, a working day long enough ago for every deadline to have passed."""
 
 HOME_ADCODES: Final = ("4304",)
-"""Hengyang, for rules about what comes home."""
+"""Hengyang, for rules about parcels that arrive in a home place."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Timeline:
     events: tuple[Fact, ...]
     expected: Mapping[str, bool | None]
     until: int | None = None
-    """How far event time comes, epoch ms; None: beyond every deadline."""
+    """Event time at the end of the case, epoch ms; None: after every deadline."""
 
     def wire(self) -> list[tuple[str, bytes]]:
         """The same events as they go on the wire: kind (shipment, scan, inspection, reference) and JSON."""
@@ -80,6 +80,8 @@ def _timeline(rule: Rule, case: Case, field: str) -> Timeline:
 def _expected(rule: Rule, case: Case, parcels: list[str], field: str) -> dict[str, bool | None]:
     if isinstance(case.expect, str):
         return dict.fromkeys(parcels, _ANSWERS[case.expect])
+    if not parcels:
+        raise RuleError(rule.id, f"{field}.expect", "names parcels, but the case has none")
     by_number = {parcel.partition(":")[2]: parcel for parcel in parcels}
     names = {**by_number, "first": parcels[0], "last": parcels[-1]}
     named: dict[str, Answer] = {}
@@ -101,7 +103,7 @@ class _Player:
     def __init__(self, rule: str) -> None:
         self.rule = rule
         self.parcels: dict[str, str] = {}  # waybill number -> CARRIER:NUMBER, in order of appearance
-        self.numbers: dict[str, int] = {}  # of these, from 1
+        self.numbers: dict[str, int] = {}  # the number of each, from 1
         self.latest: str | None = None  # waybill of the shipment written last
         self.count = 0
 
@@ -116,7 +118,7 @@ class _Player:
             yield make(getattr(event, kind), FIRST_MS + start + i * step, f"{field}.{kind}")
 
     def reference(self, overrides: dict[str, Any], at: int, field: str) -> Fact:
-        """A reference record; `at` is when it becomes known, which no field of it says."""
+        """A reference record. `at`, the time from which it is known, goes into no field."""
         kind = overrides.get("kind")
         if not isinstance(kind, str) or kind not in _REFERENCE:
             raise RuleError(self.rule, f"{field}.kind", f"is one of {', '.join(_REFERENCE)}")
@@ -155,7 +157,7 @@ class _Player:
             raise RuleError(self.rule, field, str(error)) from None
 
     def spelled_out(self, overrides: dict[str, Any], field: str) -> dict[str, Any]:
-        """Overrides with letters as numbers and spans as times."""
+        """Overrides with letters written out as ID and phone numbers, and spans as times."""
         out: dict[str, Any] = {}
         for name, value in overrides.items():
             if name in {"sender_id", "sender_id_no", "agent_id_no", "id_no"} and _is_letter(value):
@@ -179,7 +181,7 @@ class _Player:
 
 _CARRIER: Final = "DEMO"
 _DAY_MS: Final = 86_400_000
-# By kind: the record, and what makes a default parcel's outlet and courier those of a licensed enterprise.
+# By kind: the record, and defaults that give the default parcel an outlet and a courier of a licensed enterprise.
 _REFERENCE: Final[dict[Any, tuple[Any, dict[str, Any]]]] = {
     "enterprise": (
         Enterprise,
@@ -295,7 +297,7 @@ def _lettered_id(value: str) -> str:
 
 
 def _resident_id(born: date, order: int) -> str:
-    """A number with a right check digit, of region 440000: a province, where no card is issued."""
+    """A number with a valid check digit and the region code 440000: a whole province, which no card has."""
     body = f"440000{born:%Y%m%d}{order:03d}"
     total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, body, strict=True))
     return body + "10X98765432"[total % 11]

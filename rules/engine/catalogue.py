@@ -1,7 +1,7 @@
-"""The rules in force: every file of a folder, checked, with a deployment's overrides put in.
+"""The rules in force: every file of a folder, checked, with the overrides of the deployment.
 
 The folder is the registry: `<family>/<name>.yaml` is the rule `family.name`, and nothing else registers it. Any fault
-stops the whole catalogue, because a rule that is left out would pass for one that says no.
+stops the whole catalogue, because a rule that is left out would look like one that says no.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Rules that are live or in shadow (unless asked for more), sorted by id, with what is needed to run them."""
+    """The rules that are live or in shadow, sorted by id, with what is needed to run them."""
 
     rules: tuple[Rule, ...]
     expressions: tuple[pl.Expr, ...]
-    """One per rule: its `when`, limits put in, named after the rule."""
+    """One per rule: its `when` with the values of the limits, named after the rule."""
     reads: frozenset[str]
     """Columns read by `when`."""
     columns: frozenset[str]
@@ -47,7 +47,7 @@ class Catalogue:
 
     @cached_property
     def points(self) -> NDArray[np.int32]:
-        """What a yes adds, per rule: its points, nothing in shadow."""
+        """What a yes adds, per rule: its points; 0 for rules in shadow."""
         return np.array([rule.points if rule.mode == "live" else 0 for rule in self.rules], dtype=np.int32)
 
     @cached_property
@@ -69,9 +69,9 @@ def load_catalogue(
 ) -> Catalogue:
     """Every rule below `root` (default: those shipped), checked and compiled.
 
-    overrides: per rule id, values for its limits by name, and for `points`, `mode` and `budget`.
-    only: families or rule ids to keep; the others are checked all the same.
-    with_off: keep rules whose mode is off too, for those who show or check rules rather than run them.
+    overrides: by rule id, values for its limits by name, and for `points`, `mode` and `budget`.
+    only: families or rule ids to keep; the others are checked, too.
+    with_off: also keep rules whose mode is off, for callers that show or check rules instead of running them.
 
     Raises RuleError, naming file and field, for any fault in a rule or an override.
     """
@@ -89,7 +89,7 @@ def load_files(
     only: Collection[str] | None = None,
     with_off: bool = False,
 ) -> Catalogue:
-    """The same from the files' bytes by rule id, wherever they come from; `folder` is what errors call that place."""
+    """The same from the bytes of files by rule id. `folder`: how errors name the place where they come from."""
     rules = {}
     compiled = {}
     for rule_id, data in sorted(files.items()):
@@ -142,7 +142,7 @@ def _why_unknown(expression: pl.Expr) -> str:
 
 
 def check_rule(rule: Rule, file: str) -> None:
-    """What the types of the contract cannot say."""
+    """Check what the types of the contract cannot express."""
     for language in ("zh", "en"):
         if language not in rule.title:
             raise RuleError(file, f"title.{language}", "missing")
@@ -201,7 +201,7 @@ def _override(rule: Rule, overrides: Mapping[str, Any]) -> Rule:
 
 
 def told(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What msgspec found, and the field it found it in: "Expected `int`, got `str` - at `$.points`"."""
+    """The problem that msgspec found, and its field: "Expected `int`, got `str` - at `$.points`"."""
     problem, _, path = str(error).partition(" - at ")
     if path.startswith("`key` in ") and (name := problem.partition("Invalid enum value ")[2]):
         problem = f"{name} is no name here; a text with a comma in it stands in quotes"  # {en: Scanned, and gone}

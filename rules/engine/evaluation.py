@@ -12,9 +12,9 @@ from schemas.columns import COLUMNS
 def evaluate(frame: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
     """The answers: one nullable Boolean column per rule id, row by row with `frame`; null means unknown.
 
-    `frame` must have every column of `catalogue.reads`, of the documented type or one that converts to it without
-    loss: narrower integers and floats, Enum and Categorical for strings, Null for any. Others are ignored.
-    Raises ValueError for a column that is missing or of another type: that is a fault of the caller, not an unknown.
+    `frame` must have every column of `catalogue.reads`, in the documented type or one that converts to it without
+    loss: narrower integers and floats, Enum and Categorical for strings, Null for any type. Other columns are ignored.
+    Raises ValueError for a column that is missing or has another type: that is an error of the caller, not an unknown.
     """
     missing = sorted(catalogue.reads - set(frame.columns))
     if missing:
@@ -25,10 +25,10 @@ def evaluate(frame: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
 
 
 def _as_documented(name: str, dtype: pl.DataType) -> pl.Expr | None:
-    """The column in its documented type, or None if it is: so a rule means the same over any frame.
+    """The column converted to its documented type, so that a rule means the same over any frame; None: it has it.
 
-    Unchanged, an Enum knows no LIKE and sorts by position, and a narrow integer overflows sooner. A number that is not
-    finite counts as unknown, for polars holds NaN to be greater than every number.
+    Without that, an Enum has no LIKE and sorts by position, and a narrow integer overflows sooner. A number that is not
+    finite becomes unknown, because polars treats NaN as greater than every number.
     """
     wanted = COLUMNS[name].type
     column = pl.col(name)

@@ -1,8 +1,8 @@
-"""A folder of rule files: where a rule lies, and what would be overlooked.
+"""A folder of rule files: where rules lie, and which files would be overlooked.
 
-`<family>/<name>.yaml` is the rule `family.name`. Links are followed, as a ConfigMap of Kubernetes is mounted by links;
-what is hidden (its name begins with a dot) is left alone. Whatever else looks like a rule is a fault, because a rule
-that is left out would pass for one that says no.
+`<family>/<name>.yaml` is the rule `family.name`. Links are followed, because Kubernetes mounts a ConfigMap by links.
+Hidden files (their names begin with a dot) are ignored. Any other file that looks like a rule is a fault, because a
+rule that is left out would look like one that says no.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def rule_id(path: Path) -> str:
 
 
 def read_files(folder: Path, only: Collection[str] | None = None) -> dict[str, bytes]:
-    """The bytes of the rule files below a folder, by rule id. Raises RuleError for a folder or file not to be read.
+    """The bytes of the rule files below a folder, by rule id. Raises RuleError if one cannot be read.
 
-    only: families or rule ids; the files of others are not even opened.
+    only: families or rule ids; files of other rules are not opened.
     """
     paths = {rule_id(path): path for path in rule_files(folder)}
     return {name: read_file(path) for name, path in paths.items() if only is None or _is_among(name, only)}
@@ -104,7 +104,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     real = folder.resolve()
-    if real in above:  # a link to a folder that it lies in
+    if real in above:  # a link to a folder above it
         return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

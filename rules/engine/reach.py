@@ -1,9 +1,9 @@
 """Which answers a rule can give: its `when`, tried on values around its limits.
 
-For each column that a rule reads, a few values stand for all: those named in `when`, their neighbours, some smaller and
-larger ones, and null where the column can be null. The rule is evaluated over every combination that can occur, also
-without a shipment record. If it compares columns with constants, as rules do, these combinations miss nothing; if it
-compares or adds up columns, they miss little.
+For each column that a rule reads, a few values represent all: those named in `when`, their neighbours, some smaller and
+larger ones, and null if the column can be null. The rule is evaluated over every combination that can occur, also
+without a shipment record. For a rule that compares columns with constants, as most do, these combinations find every
+answer. For a rule that compares or adds columns, they may miss a few.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from schemas.records import Shipment
 from schemas.rulefile import Limit, Rule
 
 ROWS_MAX: Final = 2**19
-"""Beyond so many combinations, so many are drawn from them (always the same)."""
+"""If there are more combinations, a sample of this size is tried (always the same one)."""
 PENDING: Final = COLUMNS["courier_ids_60s"].null
-"""The state that always passes: no verdict stays at it."""
+"""Null until the histories answer. They always do, so no verdict stays unknown for this reason."""
 
 Value = str | bool | int | float | None
 
@@ -65,7 +65,7 @@ def misfits(expression: pl.Expr) -> list[tuple[str, str]]:
 
 
 def fits(column: str, text: str) -> bool:
-    """Whether the column can hold this text, as far as its values are known."""
+    """Whether the column can hold this text, if its values are known."""
     form = _forms().get(column)
     if form is None:
         return True
@@ -73,7 +73,7 @@ def fits(column: str, text: str) -> bool:
 
 
 def known_values(column: str) -> tuple[str, ...]:
-    """All texts that the column can hold, if they are few; else none."""
+    """All texts that the column can hold if they are few; else an empty tuple."""
     form = _forms().get(column)
     return form.values if form else ()
 
@@ -136,7 +136,7 @@ def _field(name: str) -> tuple[Any, str]:
 
 
 def _occurs(names: list[str]) -> Iterator[pl.Expr]:
-    """What always holds between columns."""
+    """Conditions that always hold between columns."""
     given = set(names)
     yield from (holds for one, other, holds in _BETWEEN if {one, other} <= given)
     retail = pl.col("customer_type") == "retail" if "customer_type" in given else None
@@ -154,7 +154,7 @@ def _occurs(names: list[str]) -> Iterator[pl.Expr]:
 
 
 def _given(one: str, other: str) -> tuple[str, str, pl.Expr]:
-    """`other` has a value just where `one` is true."""
+    """`other` has a value exactly where `one` is true."""
     return one, other, pl.col(one).fill_null(False) == pl.col(other).is_not_null()
 
 
@@ -206,13 +206,13 @@ def _states(frame: pl.DataFrame) -> pl.DataFrame:
 
 _STEPS: Final = (0, 1, 2, 10, 1_000, 1_000_000, 2**31 - 1, 2**40)
 _UNTOLD: Final = {"~", "~*", "!~", "!~*", "REGEXP_LIKE", "RLIKE", "REGEXP", "%", "MOD"}
-"""Where one of these stands, values that make a condition true cannot be made up from what is written."""
+"""If `when` uses one of these, values that make it true cannot be derived from its constants."""
 _SCALES: Final = {"*", "/", "//", "DIV"}
 _SCALED_MAX: Final = 6
 
 
 def _constants(rule: Rule) -> tuple[set[str], set[float], bool]:
-    """Texts and numbers in `when` and the limits, and whether they are all there is: no pattern, and no remainder."""
+    """Texts and numbers in `when` and the limits, and whether they are complete: without pattern and remainder."""
     texts: set[str] = set()
     numbers: set[float] = set()
     words = list(tokens(rule.when, rule.id))
@@ -289,7 +289,7 @@ def _combinations(values: dict[str, list[Value]]) -> pl.DataFrame:
 
 
 def _compared(expression: pl.Expr) -> Iterator[tuple[str, str]]:
-    """(column, text) for each column held against a text by =, <> or IN."""
+    """(column, text) for each column that is compared with a text by =, <> or IN."""
     inputs = expression.meta.pop()
     for part in inputs:
         yield from _compared(part)

@@ -1,7 +1,7 @@
 """Reads one YAML document without YAML's surprises.
 
-Plain scalars follow the core schema of YAML 1.2: `yes`, `no`, `on` and the country code `NO` are words, `0123` and
-`12:30` are not numbers in disguise. Duplicate keys, anchors, tags and merge keys are refused.
+Plain scalars follow the core schema of YAML 1.2: `yes`, `no`, `on` and the country code `NO` are texts, and `0123` and
+`12:30` are not numbers. Duplicate keys, anchors, tags and merge keys are refused.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rules.engine.contract import RuleError
 BYTES_MAX: Final = 65_536
 DEPTH_MAX: Final = 20
 
-# libyaml is ten times faster, where PyYAML was built with it
+# libyaml is ten times faster, if PyYAML was built with it
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def read_yaml(data: bytes, file: str) -> dict[str, Any]:
     """The mapping that `data` holds, of dict, list, str, int, float, bool and None.
 
-    Raises RuleError, with the line where it can be told, for anything else.
+    Raises RuleError for anything else, with the line if it is known.
     """
     if len(data) > BYTES_MAX:
         raise RuleError(file, "", f"longer than {BYTES_MAX} bytes")

@@ -1,4 +1,4 @@
-"""Points into score, score into tier, tier and reasons into what to do."""
+"""Scores: from points to a score, from a score to a tier, from tier and reasons to actions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from schemas.rulefile import Action
 from schemas.terms import Level
 
 TIERS: Final[tuple[Level, ...]] = get_args(Level)
-"""In Chinese practice 低危, 中危, 高危, 特危; none is below all of them."""
+"""In Chinese practice 低危, 中危, 高危, 特危; `none` is below them."""
 THRESHOLDS: Final = (20, 40, 60, 80)
-"""Score from which each tier but the first begins."""
+"""The score at which each tier begins, without the first."""
 SCORE_MAX: Final = 100
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
-"""The order in which actions are named: what stops the parcel comes first, what can wait last."""
+"""The order of actions: what stops the parcel comes first, what can wait comes last."""
 _TIER_ADDS: Final = {"medium": "open_box", "high": "second_xray", "extreme": "hold"}
 
 
@@ -51,8 +51,8 @@ def tier_of(total: int) -> int:
 def actions(tier: str, reasons: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """What to do about a parcel, in the order of ACTIONS.
 
-    All that the rules in `reasons` (ids) ask for, and what the tier adds: open_box from medium, second_xray from high,
-    hold from extreme, each on top of what a lower tier adds.
+    These are the actions that the rules in `reasons` (ids) ask for, and those that the tier adds: open_box from medium,
+    second_xray from high, hold from extreme. A higher tier adds those of the lower tiers, too.
     """
     wanted: set[str] = {action for rule_id in reasons for action in catalogue.by_id[rule_id].actions}
     wanted |= {_TIER_ADDS[name] for name in TIERS[: TIERS.index(tier) + 1] if name in _TIER_ADDS}

@@ -1,20 +1,20 @@
 """Compiles a rule's `when` into one polars expression, and refuses what would not keep three-valued logic.
 
-`polars.sql_expr` does the parsing. Before it, limits are put in and the text is read token by token; after it, the
-tree of the expression is checked node by node. Both guard against what polars 2.1 was seen to do:
+`polars.sql_expr` parses. Before it, the values of limits are inserted and the text is read token by token; after it,
+the tree of the expression is checked node by node. Both guard against behaviour of polars 2.1:
 
 - `b IS TRUE` becomes `b = TRUE`: null where SQL says false. Refused.
 - `1_000` and `a AS b` become an alias that is dropped, so that `n > 1_000` compares with 1. Refused.
-- `1.5` becomes a Decimal, whose products overflow with an error while running. Written `1.5e0` it is a Float64.
-- `MAX(n)`, `COUNT(*)`, `ROW_NUMBER()`, sub-queries: an answer would depend on the batch. Refused.
+- `1.5` becomes a Decimal, and its products can overflow with an error at run time. As `1.5e0` it is a Float64.
+- `MAX(n)`, `COUNT(*)`, `ROW_NUMBER()`, sub-queries: the answer would depend on the batch. Refused.
 - `CURRENT_TIMESTAMP` is the time of compiling. Refused.
-- Products of Int64 wrap round without a word. Refused unless one side is a decimal; sums cannot reach 2**63.
-- `x / 0` is infinite, `0 / 0` is NaN, and NaN is greater than all numbers. A divisor must be a literal but zero.
+- Products of Int64 wrap around without an error. Refused unless one side is a decimal; sums cannot reach 2**63.
+- `x / 0` is infinite, `0 / 0` is NaN, and NaN is greater than all numbers. A divisor must be a literal other than zero.
 - `flag = 'true'`, `n > TRUE` and `NOT n` compare by casting. Refused.
 - `GREATEST`, `LEAST` and `CONCAT` skip nulls, `LENGTH` is unsigned, casts fail on some values. Refused.
 - LIKE has no escape character; `%` and `_` always stand for any characters, line breaks included.
 
-COALESCE, CASE and IS [NOT] NULL stay, as SQL has them: by these an author decides what a null means.
+COALESCE, CASE and IS [NOT] NULL work as in SQL: with them an author decides what a null means.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ DTYPES: Final[dict[str, pl.DataType]] = {
     "boolean": pl.Boolean(),
 }
 INTEGER_MAX: Final = 2**53
-"""No documented column goes beyond it: integers up to here are exact as Float64, and a thousand of them add up."""
+"""No documented column exceeds it. Integers up to it are exact as Float64, and a thousand of them can be added."""
 
 _SAMPLE: Final[dict[str, Any]] = {"string": "x", "integer": 1, "number": 1.0, "boolean": True}
 _PROBE: Final = pl.DataFrame(
     {name: [None, _SAMPLE[column.type]] for name, column in COLUMNS.items()},
     schema={name: DTYPES[column.type] for name, column in COLUMNS.items()},
 )
-"""A row of nulls and one of values, so that compiling meets what running would."""
+"""A row of nulls and one of values: an expression that fails at run time fails on them when it is compiled."""
 
 
 def compile_when(when: str, limits: Mapping[str, Limit], file: str) -> pl.Expr:
@@ -94,7 +94,7 @@ _AFTER_IN: Final = re.compile(r"\bIN\s*(?:\([^()]*)?$", re.IGNORECASE)
 
 
 def tokens(when: str, file: str) -> Iterator[tuple[str, str, int]]:
-    """The words of `when`, one after the other: kind, text, position. Joined they are `when` again.
+    """The tokens of `when` in order: kind, text, position. Joined, the texts are `when` again.
 
     Kinds are space, string, limit, number, word and sign. Raises RuleError for anything else.
     """
@@ -108,12 +108,12 @@ def tokens(when: str, file: str) -> Iterator[tuple[str, str, int]]:
 
 
 def spelled_out(when: str, limits: Mapping[str, Limit], file: str) -> str:
-    """`when` with the values of its limits, for people to read; a limit that is missing stays `:name`."""
+    """`when` with the values of its limits, for readers; a limit without a value stays `:name`."""
     return "".join(text for _, text in spelled(when, limits, file))
 
 
 def spelled(when: str, limits: Mapping[str, Limit], file: str) -> Iterator[tuple[str, str]]:
-    """The same word by word, as kind and text; where `when` says `:name`, the kind is limit."""
+    """The same token by token, as kind and text. The kind is `limit` where `when` says `:name`."""
     for kind, text, position in tokens(when, file):
         if kind == "limit" and text[1:] in limits:
             yield kind, _literal(limits[text[1:]], inside=_in_parentheses(when, position), exact=False)
@@ -125,7 +125,7 @@ def _substitute(when: str, limits: Mapping[str, Limit], file: str) -> str:
     """`when` with each `:name` written as a literal of its limit, and fractions as Float64 literals."""
     out: list[str] = []
     used: set[str] = set()
-    bare: list[str] = []  # the same without texts, for what may only be looked for outside of them
+    bare: list[str] = []  # the same without string literals, to search for what is only refused outside of them
     for kind, text, position in tokens(when, file):
         literal = text
         if kind == "limit":
@@ -156,9 +156,9 @@ def _in_parentheses(when: str, position: int) -> bool:
 
 
 def _literal(limit: Limit, *, inside: bool = False, exact: bool = True) -> str:
-    """SQL text of a limit; a list is written for IN, with parentheses unless it stands inside some already.
+    """SQL text of a limit. A list is written for IN, with parentheses unless it already stands inside some (`inside`).
 
-    exact: write fractions as Float64 literals, which is no help to a reader.
+    exact: write fractions as Float64 literals, to compile; readers see the plain number.
     """
     if isinstance(limit, list):
         items = ", ".join(_literal(item, exact=exact) for item in limit)
@@ -171,7 +171,7 @@ def _literal(limit: Limit, *, inside: bool = False, exact: bool = True) -> str:
 
 
 def _float64(number: str) -> str:
-    """A fraction with an exponent, without which polars makes it a Decimal."""
+    """A fraction with an exponent. Without one, polars makes it a Decimal."""
     return number + "e0" if "." in number and "e" not in number.lower() else number
 
 
@@ -184,7 +184,7 @@ _ANY_INPUT: Final = {"IsNull", "IsNotNull", "Uppercase", "Lowercase", "Coalesce"
 
 
 def _check(expression: pl.Expr, file: str) -> None:
-    """Refuses every node that is not known to keep three-valued logic row by row."""
+    """Refuse every node that is not known to keep three-valued logic row by row."""
     kind, body = _head(expression)
     inputs = expression.meta.pop()[::-1]
     kinds = [_kind(part) for part in inputs]
@@ -300,9 +300,9 @@ def _function_name(function: Any) -> str:
 
 
 def _kind(expression: pl.Expr) -> str:
-    """string, integer, number, boolean or null, as documented columns have it; another dtype by its polars name.
+    """string, integer, number, boolean or null, as in the documented columns; any other dtype by its polars name.
 
-    For a list, the kind of what it holds.
+    For a list, the kind of its items.
     """
     dtype = _PROBE.lazy().select(expression.alias("part")).collect_schema()["part"]
     if isinstance(dtype, pl.List):
@@ -315,5 +315,5 @@ def _kind(expression: pl.Expr) -> str:
 
 
 def _told(error: Exception) -> str:
-    """What polars says, on one line, without its rendering of the expression."""
+    """The message of polars on one line, without the expression that it prints."""
     return " ".join(str(error).partition("\n\n")[0].split())[:300]

@@ -1,1 +1,1 @@
-"""Faults of rule files, and a file to begin with."""
+"""Finds faults of rule files, and writes a new one."""

@@ -1,4 +1,4 @@
-"""A rule file to fill in. It loads and its cases pass as it is written; lint names what is still to be said."""
+"""A rule file to fill in. As written it loads and its cases pass; lint lists what is left to fill in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_blank(folder: Path, rule_id: str) -> Path:
 
 
 def write_schema(folder: Path) -> None:
-    """Put the JSON Schema of rule files where those of this folder look for it; the present one replaces an older."""
+    """Write the JSON Schema of rule files where the files of this folder look for it. Replaces an older one."""
     (folder / SCHEMA_FILE).write_bytes((SHIPPED / SCHEMA_FILE).read_bytes())
 
 

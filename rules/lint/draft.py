@@ -1,4 +1,4 @@
-"""One rule file as far as it can be read: every fault of it at once, not the first alone."""
+"""One rule file, read as far as possible, so that all its faults are reported at once."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from schemas.rulefile import Case, Event, Rule
 
 Severity = Literal["error", "warning"]
 TODO: Final = "TODO"
-"""In any text of a rule, or at the head of a limit's name: still to be filled in."""
+"""Marks what is still to fill in, in any text of a rule or at the start of a limit's name."""
 
 
 OVERRIDES: Final = "rule_overrides"
-"""Stands for the file where what is wrong is a setting."""
+"""Takes the place of the file name if a setting is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong where. `rule` is empty for what belongs to no rule."""
+    """One fault and its place. `rule` is empty if it belongs to no rule."""
 
     file: str
     rule: str
@@ -52,30 +52,30 @@ STAND_IN: Final[dict[str, Any]] = {
     "evidence": ("retail",),
     "cases": (Case(name="-", events=[Event(shipment={})], expect="yes"),),
 }
-"""Valid values in place of missing or wrong ones, so that lint can check the rest of the file."""
+"""Valid values to use for missing or wrong ones, so that lint can check the rest of the file."""
 
 
 @dataclass
 class Draft:
-    """One file, as far as it can be read."""
+    """One file, read as far as possible."""
 
     id: str
     file: str
     data: bytes
     values: dict[str, Any] = field(default_factory=dict)
-    """The fields that are of their type."""
+    """The fields that have the right type."""
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, severity: Severity, where: str, message: str) -> None:
         self.findings.append(Finding(self.file, self.id, where, severity, message))
 
     def refused(self, error: RuleError) -> None:
-        """What the loader says, unless an error was found there already."""
+        """Add an error of the loader, unless one was found there already."""
         if error.field not in {finding.field for finding in self.findings if finding.severity == "error"}:
             self.add("error", error.field, error.problem)
 
     def read(self) -> None:
-        """Take in what is of its type."""
+        """Take over the fields that have the right type."""
         try:
             raw = read_yaml(self.data, self.file)
         except RuleError as error:
@@ -97,7 +97,7 @@ class Draft:
                 self.add("error", name + (place if place.startswith("[") or not place else f".{place}"), problem)
 
     def check(self, overrides: Mapping[str, Any]) -> None:
-        """Look at the whole of it."""
+        """Check the whole file."""
         if not self.values:
             return
         rule = Rule(id=self.id, **(STAND_IN | self.values))
@@ -109,7 +109,7 @@ class Draft:
             check_rule(msgspec.structs.replace(rule, title={**STAND_IN["title"], **rule.title}), self.file)
         except RuleError as error:
             self.refused(error)
-            if error.field.startswith("limits"):  # its SQL would be a riddle
+            if error.field.startswith("limits"):  # an error about its SQL would only confuse
                 return
         self._when(rule)
         if any(finding.severity == "error" and TODO not in finding.message for finding in self.findings):
@@ -130,7 +130,7 @@ class Draft:
             self.findings.append(Finding(OVERRIDES, self.id, self.id, "warning", message))
 
     def says(self) -> str:
-        """`when` with its limits, in one form however it is broken into lines; empty if it cannot be read."""
+        """`when` with its limits, the same however it is broken into lines; empty if it cannot be read."""
         when, limits = self.values.get("when", ""), self.values.get("limits", {})
         try:
             return " ".join(spelled_out(when, limits, self.file).split())
@@ -174,12 +174,12 @@ class Draft:
                 self.add("warning", f"limits.{name}", "its name does not end with its bound, _min or _max")
 
     def _when(self, rule: Rule) -> None:
-        """Compile it, and see what it can say."""
+        """Compile it, and find out which answers it can give."""
         words = self._words(rule)
         asked = {text[1:] for kind, text, _ in words if kind == "limit"}
         if "when" not in self.values or asked - rule.limits.keys():
             return
-        if words:  # else which limits it asks for is not known
+        if words:  # without them it is not known which limits it uses
             rule = msgspec.structs.replace(rule, limits={name: rule.limits[name] for name in asked})
         try:
             expression = compile_when(rule.when, rule.limits, self.file)
@@ -227,7 +227,7 @@ class Draft:
             self.add("error", "cases", "none shows it saying no: add the nearest neighbour on which it is quiet")
 
     def _shown(self, rule: Rule, *, tell: bool = False) -> set[bool | None]:
-        """Answers that the cases expect. tell: report those that cannot be played."""
+        """Answers that the cases expect. tell: report cases that cannot be played."""
         shown: set[bool | None] = set()
         for i, case in enumerate(rule.cases):
             try:
@@ -254,6 +254,6 @@ _COMPARED: Final = re.compile(r"(\w+)\s*(?:>=|<=|>|<)\s*:")
 
 
 def _perhaps(names: list[str]) -> str:
-    """The documented columns that these names may be meant for."""
+    """Documented columns with similar names, as a hint."""
     close = [match for name in names for match in difflib.get_close_matches(name.lower(), COLUMNS, n=1)]
     return f"; perhaps {', '.join(close)}" if close else ""

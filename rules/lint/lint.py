@@ -1,7 +1,7 @@
 """Reads rule files as a reviewer does: reports every fault at once, and what loads but is probably a mistake.
 
-An error is what the loader refuses, what is still to fill in, and a case that is missing. A warning may be right after
-all: a rule that never says yes, a text that its column never holds. A folder without errors loads.
+Errors are what the loader refuses, what is still to fill in, and missing cases. Warnings may be intended: a rule that
+never says yes, a text that its column never holds. A folder without errors loads.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["Finding", "Report", "Severity", "lint"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was read, and what was found in it, sorted by file."""
+    """The rules that were read, and the findings, sorted by file."""
 
     rules: tuple[str, ...]
     findings: tuple[Finding, ...]
 
     def count(self, severity: Severity) -> int:
-        """How many findings are of this severity."""
+        """How many findings have this severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
 
@@ -39,9 +39,9 @@ def lint(
     *,
     only: Collection[str] | None = None,
 ) -> Report:
-    """Look through every rule file below `root` (default: those shipped), or those in `only` (families or rule ids).
+    """Check every rule file below `root` (default: those shipped), or those in `only` (families or rule ids).
 
-    overrides: as for `load_catalogue`; a rule is looked at as written, and with its overrides.
+    overrides: as for `load_catalogue`. A rule is checked as written, and with its overrides.
     Raises RuleError if there are no rule files.
     """
     folder = SHIPPED if root is None else root
@@ -80,18 +80,18 @@ def _draft(path: Path) -> Draft:
 
 
 def shown(path: Path) -> str:
-    """The path as you would type it here; what is not UTF-8 in it as `readable` has it."""
+    """The path as you would type it here; bytes that are not UTF-8 as `readable` shows them."""
     return readable(str(near(path)))
 
 
 def near(path: Path) -> Path:
-    """The path from here, if it lies below."""
+    """The path relative to the current folder, if it lies below it."""
     full, here = Path(os.path.abspath(path)), Path.cwd()  # links keep their names
     return full.relative_to(here) if full.is_relative_to(here) else path
 
 
 def _compare(drafts: list[Draft]) -> None:
-    """What two rules must not share: a title, and what they say."""
+    """Report what two rules must not share: a title, or their condition."""
     seen: dict[str, str] = {}
     for draft in drafts:
         texts = {f"title.{name}": text.casefold().strip() for name, text in draft.values.get("title", {}).items()}

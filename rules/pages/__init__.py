@@ -1,1 +1,1 @@
-"""The catalogue as pages to read."""
+"""The catalogue as HTML pages."""

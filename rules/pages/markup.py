@@ -1,4 +1,4 @@
-"""HTML from nested calls: text is escaped unless it is markup already, so nothing can be forgotten."""
+"""HTML from nested calls. Text is escaped unless it is markup already, so no call can forget to escape it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tag(name: str, /, *parts: Part, **attributes: str) -> Markup:
 
 
 def join(*parts: Part) -> Markup:
-    """Parts one after the other: text escaped, markup as it is, what holds several of them part by part."""
+    """Parts in order: text is escaped, markup is not, and sequences are joined part by part."""
     return Markup("".join(_written(part) for part in parts))
 
 

@@ -1,6 +1,6 @@
-"""The catalogue as a page to read: one file per language, which needs nothing else, for screen, phone and paper.
+"""The catalogue as a page: one self-contained file per language, for screen, phone and paper.
 
-What is on it comes from the rule files and the documented columns, so it is as true as they are.
+Everything on it comes from the rule files and the documented columns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.rulefile import Case, Rule
 
 
 def pages(catalogue: Catalogue, written: Catalogue) -> dict[str, str]:
-    """The pages by file name. `catalogue` has the rules in force, `written` the same ones as their files have them."""
+    """The pages by file name. `catalogue` has the rules in force, `written` the same rules without overrides."""
     return {_file(language): _Page(catalogue, written, language).whole() for language in LANGUAGES}
 
 
@@ -30,7 +30,7 @@ def _file(language: Language) -> str:
     return f"rules.{language}.html"
 
 
-# Browsers without ::details-content print only what is open.
+# Browsers without ::details-content print only elements that are open.
 _SCRIPT: Final = (
     'addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));'
 )
@@ -160,18 +160,18 @@ class _Page:
         )
 
     def foreign(self) -> str:
-        """The language attribute of what is kept in English alone."""
+        """The language attribute of text that exists in English only."""
         return "en" if self.language != "en" else ""
 
     def was(self, name: str, changed: dict[str, tuple[object, object]]) -> Part:
-        """What the file has, where the deployment has something else."""
+        """The value in the file, if the deployment overrides it."""
         if name not in changed:
             return ""
         before = value(changed[name][0])
         return tag("span", f" ({self.say('by_override')}{self.say(before)})", class_="set")
 
     def sql(self, rule: Rule) -> Iterator[Part]:
-        """The condition with the limits in force, marked, and its columns as links."""
+        """The condition: limits in force are marked, columns are links."""
         for kind, text in spelled(rule.when.strip(), rule.limits, rule.id):
             if kind == "limit":
                 yield tag("mark", text)
@@ -258,5 +258,5 @@ class _Page:
 
 
 def code(text: str) -> Markup:
-    """Names and values as they are written in files."""
+    """A name or value as files write it."""
     return tag("code", text)

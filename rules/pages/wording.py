@@ -1,4 +1,4 @@
-"""Parts of a rule as one writes them for readers, on a terminal and on a page."""
+"""Parts of a rule as text for readers, on a terminal and on a page."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def lines(case: Case) -> Iterator[Line]:
 
 
 def expected(case: Case) -> list[tuple[str, Answer]]:
-    """Which parcels, and the answer expected of them; all of them have an empty name."""
+    """Parcels and the answer expected for each; an empty name stands for all of them."""
     return [("", case.expect)] if isinstance(case.expect, str) else list(case.expect.items())
 
 
 def value(item: object) -> str:
-    """A value as one writes it in a rule file: words without quotes, unless that hides something."""
+    """A value as rule files write it: words without quotes, unless that would hide something."""
     if isinstance(item, str) and item.strip() == item and item:
         return item
     return json.dumps(item, ensure_ascii=False)
 
 
 def changes(written: Rule, rule: Rule) -> dict[str, tuple[Any, Any]]:
-    """What a deployment's overrides change, by name: the value written in the file, and that in force."""
+    """What the overrides of a deployment change, by name: the value in the file, and the value in force."""
     found = {name: (limit, rule.limits[name]) for name, limit in written.limits.items() if rule.limits[name] != limit}
     for name in SETTABLE:
         if getattr(written, name) != getattr(rule, name):
@@ -53,5 +53,5 @@ def changes(written: Rule, rule: Rule) -> dict[str, tuple[Any, Any]]:
 
 
 def _kinds(event: Event) -> list[str]:
-    """Fields that hold an event, whatever kinds there are."""
+    """Fields of the event that hold a record."""
     return [name for name in event.__struct_fields__ if name not in {"after", "repeat", "every"}]

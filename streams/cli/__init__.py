@@ -62,6 +62,8 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill backtest DIR --rules NEW what other rules would change
   waybill replay DIR               publish files of events to the topics
   waybill rules list               what is flagged; rules show NAME says why
+  waybill keys new                 keys of your own for the tokens of persons
+  waybill offsets show             where workers go on reading, and how much is left
 
 [bold]Settings[/bold] come from options, WAYBILL_… variables, waybill.toml and defaults, in this
 order; [bold]waybill settings[/bold] lists them.

@@ -92,7 +92,7 @@ def _run(
             publisher(known.result())
             with AlertReader(stage.servers, client=preflight.client(settings), latest=True) as reader:
                 stage.await_worker(view.refresh)
-                view.say(f"running, Ctrl-C ends; figures at {stage.url}/metrics")
+                view.say("running", f"{stage.url}/metrics")
                 _play(view, stage, source, publisher, reader, rate, until)
             publisher.close()
         finally:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
-import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from streams.cli.logs import last_word, log_to_stderr
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
@@ -70,11 +66,16 @@ def worker(
         web_port=web_port, log_level=log_level, accept_lost_state=accept_lost_state or None,
     )  # fmt: skip
 
+    with last_word(settings.log_level, f"worker {settings.instance}", settings.log_format):
+        _work(settings, processes, config, assignments or [])
+
+
+def _work(settings: Settings, processes: int, config: Path | None, assignments: list[str]) -> None:
     from streams.ops.preflight import checked
 
     settings = checked(settings)
     if processes > 1:
-        raise typer.Exit(_supervise(processes, settings, config, assignments or []))
+        raise typer.Exit(_supervise(processes, settings, config, assignments))
 
     from streams.worker.instance import claimed
 
@@ -108,70 +109,6 @@ def _leave_within(seconds: float) -> None:
 
 
 _LEAVE_S = 15.0  # a call on a busy machine takes some; whoever stops a worker gives it a minute
-
-
-def log_to_stderr(level: str, name: str, kind: Literal["text", "json"] = "text") -> None:
-    """One line per event of ours. Of Faust and its kin only at debug: what they report we report in fewer words."""
-    logging.basicConfig(
-        stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {name}: %(message)s", level=level.upper(), force=True
-    )
-    if kind == "json":
-        logging.root.handlers[0].setFormatter(Json(name))
-    if level != "debug":
-        logging.root.handlers[0].addFilter(Calm())
-        for foreign in ("faust", "mode", "asyncio", "aiohttp"):
-            logging.getLogger(foreign).setLevel(logging.CRITICAL + 1)
-
-
-class Json(logging.Formatter):
-    """One JSON object a line: time (UTC, RFC 3339), level, process, logger, message."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        said = {"time": at, "level": record.levelname.lower(), "process": self._name, "logger": record.name}
-        said["message"] = record.getMessage()
-        if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False)
-
-
-class Calm(logging.Filter):
-    """Lets a message of librdkafka through once in `every_s` seconds: of a broker that is away it writes 20 a second.
-
-    Messages that differ only in digits and in what stands in parentheses count as one.
-    """
-
-    def __init__(self, every_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
-        self._every_s = every_s
-        self._seen: dict[str, tuple[float, int]] = {}  # by message: when it was last let through, how often held since
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is written."""
-        text = record.getMessage()
-        if _CLIENT.search(text) is None:
-            return True
-        kind = re.sub(r"\d+|\(.*?\)", "", text)
-        now = self._clock()
-        at, held = self._seen.get(kind, (-math.inf, 0))
-        if now - at < self._every_s:
-            self._seen[kind] = at, held + 1
-            return False
-        if len(self._seen) >= _KINDS_MAX:
-            self._seen.clear()
-        self._seen[kind] = now, 0
-        record.msg, record.args = f"{text} ({held:,} more like it held back)" if held else text, ()
-        return True
-
-
-_KINDS_MAX = 1_000
-_CLIENT = re.compile(r"#(?:consumer|producer)-\d")  # librdkafka's name of a client, after its client.id
 
 
 def _supervise(count: int, settings: Settings, config: Path | None, assignments: list[str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Protocol, Self
 
 from schemas.errors import WaybillError
 from streams.kafka import admin
@@ -22,7 +22,13 @@ from streams.settings import Settings
 
 WORKER_START_S = 60.0
 
-Say = Callable[[str], None]
+Step = Literal["kafka", "topics", "worker", "running", "ending"]
+
+
+class Say(Protocol):
+    """Who is told what the demo is at, and where that is; texts are the view's."""
+
+    def __call__(self, step: Step, where: str = "") -> None: ...
 
 
 class DemoError(WaybillError):
@@ -94,7 +100,7 @@ class Stage:
             if not preflight.answers(self.servers):
                 raise DemoError(preflight.silence(self.servers))
             return
-        self._say("starting Apache Kafka (the first time fetches it, about 45 MB)")
+        self._say("kafka")
         kafka = self._stack.enter_context(PrivateKafka())
         self.servers = kafka.bootstrap_servers
 
@@ -108,7 +114,7 @@ class Stage:
             )
         if not any(state.partitions for state in before):
             self._stack.callback(self._delete_topics)
-        self._say(f"creating topics on {self.servers}")
+        self._say("topics", self.servers)
         count = max((state.partitions for state in before if not state.topic.single), default=0)
         admin.create(self.servers, count or self._settings.partitions, self._settings.replication, client=client)
 
@@ -127,7 +133,7 @@ class Stage:
             "--set", f"group=waybill-demo-{folder.name[-8:]}", "--set", "web_host=127.0.0.1",
             *(["--config", str(self._config)] if self._config else []),
         ]  # fmt: skip
-        self._say("starting a worker")
+        self._say("worker")
         with self._log.open("wb") as output:
             worker = supervisor.start(command, output=output)
         self.worker = worker

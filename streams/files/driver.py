@@ -47,14 +47,14 @@ class Offline:
         partitions: int = 1,
         co_located: Iterable[int] = (),
         now_ms: int = 0,
-        kept: Retention | None = None,
+        retention: Retention | None = None,
         tally_ms: int = 0,
         orders: Orders | None = None,
     ) -> None:
-        """near: partitions whose histories are asked in the step of the parcels, see `Parcels.near`.
+        """co_located: partitions whose histories answer within the step of the parcels, see `Parcels.co_located`.
         now_ms: the clock, which a caller that plays a stream moves on between two calls; 0: nothing falls due by it.
-        kept: how long what is known is kept, see `forget`; None: for ever. tally_ms: 0: parcels are not counted.
-        orders: None: none is drawn.
+        retention: how long state is kept, see `expire`; None: for ever. tally_ms: 0: parcels are not counted.
+        orders: None: none are drawn.
         """
         self.alerts: dict[bytes, Alert] = {}
         self.shadows: dict[bytes, Shadow] = {}
@@ -77,7 +77,7 @@ class Offline:
             partitions=partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,
-            kept=kept,
+            retention=retention,
             tally_ms=tally_ms,
             orders=orders,
         )
@@ -124,7 +124,7 @@ class Offline:
             self._keep(judged)
             behind = judged.behind
 
-    def forget(self) -> int:
+    def expire(self) -> int:
         """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""
         expiry, partitions, looked = self._parcels.expiry, range(self._partitions), 0
         if expiry is not None:

@@ -1,4 +1,4 @@
-"""What passes from step to step: raw batches, described rows, and the messages between the two agents."""
+"""The data between the steps: raw batches, described rows, and the messages between the two agents."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Batch:
     offsets: Sequence[int]
     values: Sequence[bytes | None]
     timestamps: Sequence[int]  # of the broker, epoch ms
-    generation: int = 0  # of the assignment it was read under
-    keys: Sequence[bytes | None] = ()  # where they count: of reference records
-    plain: Plain | None = None  # what was read of it ahead
+    generation: int = 0  # of the assignment under which it was read
+    keys: Sequence[bytes | None] = ()  # only of reference records
+    plain: Plain | None = None  # what the native front end read of it ahead
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Shipment records described: one SHIPMENT row and one tail (see `tail`) a record, in step."""
+    """Described shipment records: for each, one SHIPMENT row and one tail (see `tail`)."""
 
     partitions: list[int]
     parcels: list[bytes]
@@ -46,7 +46,7 @@ class Uploads:
 
     @staticmethod
     def joined(parts: Sequence[Uploads]) -> Uploads:
-        """Several as one."""
+        """Several joined into one."""
         return Uploads(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
@@ -72,7 +72,7 @@ class Movements:
     partitions: list[int]
     parcels: list[bytes]
     rows: Rows
-    names: dict[bytes, str]  # of parcels whose reference is not their name
+    names: dict[bytes, str]  # names of parcels whose reference is not their name
 
     @staticmethod
     def none() -> Movements:
@@ -80,7 +80,7 @@ class Movements:
 
     @staticmethod
     def joined(parts: Sequence[Movements]) -> Movements:
-        """Several as one."""
+        """Several joined into one."""
         return Movements(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
@@ -89,7 +89,7 @@ class Movements:
         )
 
     def taken(self, rows: Ints) -> Movements:
-        """These rows, in this order; the names of all."""
+        """These rows, in this order; all names stay."""
         order = rows.tolist()
         return Movements(
             [self.partitions[row] for row in order], [self.parcels[row] for row in order], self.rows[rows], self.names
@@ -98,9 +98,9 @@ class Movements:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What the native front end made of a batch: rows of its plain records. The strange ones it left."""
+    """What the native front end made of a batch: the rows of its plain records. It leaves strange records to Python."""
 
-    front: object  # that made them: after a change of rules another one makes others
+    front: object  # the one that made them; after a change of rules there is another, with other rows
     rows: Uploads | Movements
     places: Ints  # of the rows in the batch
     strange: list[int]  # places of the other records
@@ -108,7 +108,7 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Facts from the histories as FACT rows, with the partition they came on."""
+    """Facts from the histories as FACT rows, with the partition on which each came."""
 
     partitions: list[int]
     rows: Rows
@@ -122,7 +122,7 @@ TAIL = ("event_id", "carrier_code", "waybill_no", "outlet_id", "courier_id")
 
 
 def tail(event_id: str, carrier_code: str, waybill_no: str, outlet_id: str, courier_id: str) -> bytes:
-    """The strings of an upload that only its alert shows; none of them holds a control character."""
+    """The strings of an upload that only its alert shows, as bytes. None of them holds a control character."""
     return "\x1f".join((event_id, carrier_code, waybill_no, outlet_id, courier_id)).encode()
 
 
@@ -132,7 +132,7 @@ def untail(raw: bytes) -> list[str]:
 
 
 def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]:
-    """Rows as messages, some thousand rows of one partition each."""
+    """Rows as messages of up to `_MESSAGE_ROWS` rows of one partition."""
     by = np.argsort(partitions, kind="stable")
     rows, partitions = rows[by], partitions[by]
     head = bytes([FORMAT])
@@ -144,11 +144,11 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     return out
 
 
-_MESSAGE_ROWS = 4_000  # of at most some 110 bytes: well under a broker's default limit of 1 MB a message
+_MESSAGE_ROWS = 4_000  # of about 110 bytes at most: well below a broker's default limit of 1 MB for a message
 
 
 def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, list[int]]:
-    """The rows of such messages, and the partition each came on."""
+    """The rows of messages of `pack`, and the partition of each row. Raises FormatError."""
     parts, partitions = [], []
     for batch in batches:
         for offset, value in zip(batch.offsets, batch.values, strict=True):

@@ -1,13 +1,14 @@
 """Bytes to records: valid rows, and the others with their reasons.
 
-Whatever the bytes, nothing is raised: a value becomes a row or a `Rejected`. What the published JSON Schemas accept is
-accepted, of UTF-8 JSON objects within the limits. So is what they would accept if codes were in their normal form
-(`streams.flow.describe.text`): an adcode behind an invisible mark, an option of white space alone, which is absent.
-Event id, carrier and waybill number stay as they are written, since the message's key repeats them.
+Whatever the bytes are, nothing is raised: each value becomes a row or a `Rejected`. A UTF-8 JSON object within the
+limits is accepted if the published JSON Schema accepts it. It is also accepted if the schema would accept it with codes
+in their normal form (`streams.flow.describe.text`): an adcode behind an invisible mark, an option that is only white
+space and so counts as absent. Event id, carrier and waybill number stay as written, because the message's key repeats
+them.
 
-A batch is read twice over. The quick way treats it as one: a few scans of the joined bytes, one pass of msgspec, one
-look at the distinct codes. Whatever stops the quick way, or could slip through it, is read alone the careful way,
-which alone decides on reasons. A further pass costs a rejected row; the good rows around it do not notice.
+There are two ways to read. The quick way reads a batch as a whole: a few scans of the joined bytes, one pass of
+msgspec, one look at the distinct codes. Values that stop the quick way, or that it may wrongly accept, are read one by
+one in the careful way, and only the careful way decides on reasons. So only rejected rows cost more.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ KNOWN_CODES_MAX: Final = 65_536
 _CONTROL_HINTS: Final = (0x5C, 0x7F, 0xC2)
 _FRAME_MAGIC: Final = 0  # Confluent's JSON Schema framing: this byte, then four bytes of schema id
 _FRAME_BYTES: Final = 5
-# Possessive, and content with a string that does not end: linear in time whatever the text.
+# Possessive, and it also matches a string that does not end: takes linear time for any text.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a record may measure: bytes of the message, and levels of nesting, those of unknown fields included."""
+    """Limits of a record: bytes of the message, and levels of nesting, also within unknown fields."""
 
     bytes_max: int = 65_536
     depth_max: int = 32
@@ -78,7 +79,7 @@ def decode(record: type[T], values: Sequence[bytes | None], limits: Limits = Lim
 
 
 class _Reader(Generic[T]):
-    """Reads one kind of record; the forms of its fields come from its published schema."""
+    """Reads one kind of record. The forms of its fields come from its published schema."""
 
     def __init__(self, record: type[T]) -> None:
         self.record = record
@@ -86,7 +87,7 @@ class _Reader(Generic[T]):
         self._decode = msgspec.json.Decoder(cast("type[T]", either)).decode
         patterns, self._integers = _forms(record)
         options = [field.name for field in fields(record) if field.default is None]
-        # A quote inside a string is escaped, so this matches a member whose value is an empty string, and nothing else.
+        # A quote inside a string is escaped, so this matches only a member whose value is an empty string.
         self._blank = re.compile(rb'("(?:%s)"\s*:\s*)""' % "|".join(options).encode()) if options else None
         self._options = frozenset(options)
         self._coded = coded(record)
@@ -95,7 +96,7 @@ class _Reader(Generic[T]):
         self._codes = [_Codes(field, self._forms[field]) for field, pattern in patterns.items() if pattern != ID_FORM]
 
     def read(self, values: Sequence[bytes | None], start: int, limits: Limits, into: Decoded[T]) -> None:
-        """Append the rows and rejects of `values`, whose first has the index `start`."""
+        """Append the rows and rejects of `values`. start: the index of the first value."""
         texts = [value or b"" for value in values]
         whole = b"\n".join(texts)
         if _FRAME_MAGIC in whole:
@@ -119,7 +120,7 @@ class _Reader(Generic[T]):
             into.rows.extend(cast("list[T]", rows))
 
     def _quick(self, texts: Sequence[bytes]) -> tuple[list[T | None], set[int]]:
-        """One row per text, None where msgspec refused, and the indices of those."""
+        """One row per text, None if msgspec refused it; and the indices of those that it refused."""
         rows: list[T | None] = []
         refused: set[int] = set()
         rest = iter(texts)
@@ -135,7 +136,7 @@ class _Reader(Generic[T]):
         return rows, refused
 
     def _without_blanks(self, text: bytes) -> T | None:
-        """The record in a text that was refused, if empty strings for options were all that was wrong with it."""
+        """The record in a text that was refused, if only empty strings for options were wrong; else None."""
         if self._blank is None or b'""' not in text:
             return None
         try:
@@ -144,7 +145,7 @@ class _Reader(Generic[T]):
             return None
 
     def _misformed(self, rows: Sequence[T | None], whole: bytes) -> set[int]:
-        """Indices of the rows with a code or an id that may not have its form."""
+        """Indices of the rows with a code or an id that may have a wrong form."""
         found: set[int] = set()
         present = [row for row in rows if row is not None]
         for codes in self._codes:
@@ -180,7 +181,7 @@ class _Reader(Generic[T]):
             return None
 
     def _strict(self, text: bytes) -> T:
-        """The record in a text that keeps to its definition; raises UnreadableError."""
+        """The record in a text that follows its definition; raises UnreadableError."""
         try:
             row = self._decode(text)
         except msgspec.ValidationError as error:
@@ -196,7 +197,7 @@ class _Reader(Generic[T]):
         return row
 
     def _integral(self, text: bytes) -> T:
-        """The record with numbers such as `1.0` read as the integers that they are, as JSON Schema has it."""
+        """The record, with numbers such as `1.0` read as integers, as JSON Schema defines them."""
         try:
             members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
             for name in self._integers & members.keys():
@@ -207,13 +208,13 @@ class _Reader(Generic[T]):
 
 
 class _Other(msgspec.Struct, tag_field="kind", tag="(none)"):
-    """Makes a union of a kind of reference record, as msgspec lets one that stands alone go without its tag."""
+    """Makes a union with a kind of reference record: without a union, msgspec would not require the tag."""
 
     nothing: Annotated[int, msgspec.Meta(gt=0, lt=0)]  # no record is one of these
 
 
 class _Codes:
-    """A field of few distinct values, each checked against its form once."""
+    """A field with few distinct values; each value is checked against its form once."""
 
     def __init__(self, field: str, form: re.Pattern[str]) -> None:
         self.field = field
@@ -233,7 +234,7 @@ class _Codes:
 
 
 def _forms(record: type[msgspec.Struct]) -> tuple[dict[str, str], frozenset[str]]:
-    """By field, the form whose check is left to this module; and the fields that hold integers."""
+    """By field, the form that this module must check; and the fields that hold integers."""
     schema = msgspec.json.schema(record)
     patterns: dict[str, str] = {}
     integers: set[str] = set()
@@ -247,14 +248,14 @@ def _forms(record: type[msgspec.Struct]) -> tuple[dict[str, str], frozenset[str]
 
 
 def _over(texts: Sequence[bytes], whole: bytes, limits: Limits, *, all_objects: bool) -> set[int]:
-    """Indices of the texts that msgspec may have accepted although they are too long, too deep or not UTF-8."""
+    """Indices of texts that msgspec may have accepted although they are too long, nested too deep, or not UTF-8."""
     found: set[int] = set()
     if max(map(len, texts)) > limits.bytes_max:
         found.update(i for i, text in enumerate(texts) if len(text) > limits.bytes_max)
-    # Objects all, with one brace each and no bracket among them: nothing is nested.
+    # If all are objects, with one brace each and no bracket, nothing is nested.
     if not all_objects or whole.count(b"{") > len(texts) or b"[" in whole:
         found.update(i for i, text in enumerate(texts) if _openings(text) > limits.depth_max)
-    # msgspec does not look into the text that it skips, so an unknown field could smuggle other bytes through.
+    # msgspec does not check text that it skips, so an unknown field may hold bytes that are not UTF-8.
     if not whole.isascii() and not _is_utf8_fast(whole):
         found.update(i for i, text in enumerate(texts) if not _is_utf8(text))
     return found
@@ -280,7 +281,7 @@ def _plain(value: bytes | None, limits: Limits) -> bytes:
 
 
 def unframed(value: bytes) -> bytes:
-    """A message value without the frame that Confluent's serializers put before it, if it has one."""
+    """A message value without the frame of Confluent's serializers, if it has one."""
     return value[_FRAME_BYTES:] if value[:1] == b"\0" else value
 
 
@@ -289,7 +290,7 @@ def _openings(text: bytes) -> int:
 
 
 def _depth(text: bytes) -> int:
-    """Levels of nesting in a JSON text; of a malformed one, at least as many as a parser would enter."""
+    """Levels of nesting in a JSON text. For a malformed text, at least as many as a parser would enter."""
     depth = deepest = 0
     for mark in _BRACKETS.findall(_STRING.sub(b"", text)):
         depth += 1 if mark in b"{[" else -1
@@ -306,7 +307,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _is_utf8_fast(text: bytes) -> bool:
-    """polars validates several times faster than Python decodes, worth its overhead from some kilobytes."""
+    """polars validates several times faster than Python decodes; it pays from some kilobytes on."""
     try:
         pl.Series([text], dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.PolarsError:

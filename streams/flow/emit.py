@@ -1,8 +1,8 @@
 """Alerts: the verdicts that changed, as upserts by parcel.
 
-The content of an alert is a function of the dossier, the catalogue and the settings. Only `detected_at` and `sources`
-depend on when and where the worker read, and tokens on the keys of the day; they take no part in deciding whether an
-alert is news.
+The content of an alert is a function of the dossier, the catalogue and the settings. `detected_at` and `sources` also
+depend on when and where the worker read, and tokens on the present keys. These do not count when an alert is compared
+with the last one.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def emit(
     published: Callable[[int], tuple[str, ...]],
     now_ms: int,
 ) -> list[Upsert[Alert]]:
-    """The alerts whose content is news, marked as emitted in their dossiers. Of one that is withdrawn nothing is.
+    """The alerts whose content has changed; they are marked as emitted in their dossiers.
 
-    gate: which alerts are not to open yet, and what the others may say, see `streams.flow.flood`. emit_from: index
-    into TIERS.
-    published: makes the shown tokens of a stored one, the current one first. now_ms: wall clock, for `detected_at`.
+    An alert that is withdrawn is not sent again until it opens again.
+
+    gate: which alerts must wait, and which scores go out, see `streams.flow.flood`. emit_from: index into TIERS.
+    published: from a stored token to the tokens shown, the one of the present key first. now_ms: wall clock, for
+    `detected_at`.
     """
     heads = dossiers.heads
     opens = gate.tier >= emit_from
@@ -99,7 +101,7 @@ def explained(
 ) -> tuple[list[Reason], list[str]]:
     """The live rules that say yes, with their evidence, and those that say unknown.
 
-    points: what rules that are held back count for, instead of their own points.
+    points: what held rules count for in place of their own points.
     """
     reasons, unknown = [], []
     for rule, answer in zip(catalogue.rules, answers, strict=True):
@@ -113,7 +115,7 @@ def explained(
 
 
 def reason(rule: Rule, columns: dict[str, object], points: int) -> Reason:
-    """A rule that says yes, with what it counts for and its evidence out of these columns."""
+    """The reason for a rule that says yes: its points, and its evidence from these columns."""
     return Reason(
         rule=rule.id,
         version=rule.version,
@@ -169,7 +171,7 @@ def _alert(
 
 
 def _persons(head: np.void, published: Callable[[int], tuple[str, ...]]) -> dict[str, Any]:
-    """Sender and recipient as tokens: of the current key, and of older ones that are held."""
+    """Sender and recipient as tokens under the present key, and under older keys that are still in the key file."""
     found: dict[str, Any] = {}
     for name in ("sender", "recipient"):
         current, *earlier = published(int(head[name])) or (None,)
@@ -178,7 +180,7 @@ def _persons(head: np.void, published: Callable[[int], tuple[str, ...]]) -> dict
 
 
 def _shipped(head: np.void) -> dict[str, Any]:
-    """What is sent from where to where; nothing while there is no shipment record."""
+    """The fields of the shipment; empty if there is no shipment record."""
     if not head["present"]:
         return {}
     return {
@@ -191,7 +193,7 @@ def _shipped(head: np.void) -> dict[str, Any]:
 
 
 def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
-    """Where the parcel can next be stopped: where it was last scanned, or where it goes once it has left there."""
+    """Where the parcel can next be stopped: at its last scan, or at its destination if it has departed."""
     scans = movements[layout.kinds_of(Scan, movements["kind"])]
     if len(scans) == 0:
         return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])

@@ -1,18 +1,18 @@
-"""The flood cap: a rule that opens far more alerts than its budget is held back, so that a slip drowns nobody.
+"""The flood cap: holds back a rule that opens far more alerts than its budget, so that a mistake floods nobody.
 
-It gates what is sent, and no verdict: answers, score and tier stay a function of what is known of the parcel. While a
-rule is held back its points lift nothing that goes out:
+It decides only what is sent. Answers, score and tier of the verdict do not change. While a rule is held back, its
+points raise nothing that goes out:
 
-- An alert that would newly open only because of it goes to the shadow topic, and waits there.
-- An alert that the other rules open has the score and tier that it has without the rule.
-- An alert that is open goes on being updated; the held rule counts at most up to the score that was sent last.
+- An alert that would open only because of the rule goes to the shadow topic and waits there.
+- An alert that other rules open has the score and tier that it has without the rule.
+- An alert that is open is still updated; the held rule counts only up to the score that was sent last.
 
-Each worker weighs what it judges itself, over windows of so many verdicts, and forgets it when it ends.
+Each worker counts the verdicts that it judges itself, in windows, and starts anew when it restarts.
 
-A rule is blamed for an alert that would not open without it. Where several fire together, so that none is to blame
-alone, one is also held back that has part in five times its budget, the worst first, until the rest is within bounds.
-It is released when it has been calm, at half its budget, for several windows in a row and for a minute; a new catalogue
-releases it only if the rule itself, or its budget, is another.
+A rule is to blame for an alert that would not open without it. If several rules fire together, none of them is to blame
+alone; then a rule is also held back if it takes part in alerts five times its budget, the worst rule first, until the
+rest is within bounds. A rule is released when it has stayed below half its budget for several windows in a row and for
+a minute. A new catalogue releases it only if the rule or its budget has changed.
 """
 
 from __future__ import annotations
@@ -37,34 +37,34 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_PART = 5  # budgets that a rule may have part in without being to blame alone
-_CALM = 0.5  # of its budget, over a whole window: the rule is calm
-_CALM_WINDOWS = 2  # so many calm windows in a row
-_CALM_MS = 60_000  # and so long since it was not
-_AGAIN_MS = 60_000  # between two notices that a rule is held back still
+_PART = 5  # budgets of alerts in which a rule may take part without being to blame alone
+_CALM = 0.5  # share of its budget below which a rule counts as calm in a window
+_CALM_WINDOWS = 2  # calm windows in a row before a release
+_CALM_MS = 60_000  # and how long it must have been calm
+_AGAIN_MS = 60_000  # between two notices about a rule that is still held back
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What goes out of some verdicts, row by row with them."""
+    """What goes out about some verdicts, row by row with them."""
 
-    deferred: Mask  # would open an alert that is to wait
+    deferred: Mask  # would open an alert that must wait
     score: NDArray[np.int32]
     tier: NDArray[np.uint8]
     held: frozenset[str] = frozenset()
-    """Rules that are held back: in `score` they count only as far as an alert that is open had it already."""
+    """Rules that are held back. In `score` they count only up to the score that an open alert had already."""
     without: NDArray[np.int32] | None = None
-    """The score without them; None: none is held back."""
+    """The score without these rules; None: no rule is held back."""
 
     @classmethod
     def open(cls, verdicts: Verdicts) -> Self:
-        """Everything goes out as it was judged."""
+        """A gate that lets everything go out as judged."""
         return cls(np.zeros(len(verdicts.rows), dtype=np.bool_), verdicts.score, verdicts.tier)
 
     def counted(self, row: int, yes: Iterable[Rule]) -> dict[str, int]:
-        """What the held rules among those that say yes count for in the score of a row, by rule."""
+        """Points that each held rule among `yes` contributes to the score of a row."""
         if self.without is None:
             return {}
         left, points = int(self.score[row] - self.without[row]), {}
@@ -82,15 +82,15 @@ class _Hold:
     since: int
     told: int
     share: float
-    loud: int  # when it was above half its budget last
+    loud: int  # when it was last above half its budget
     calm: int = 0  # windows in a row since then
 
 
 class Flood:
-    """Weighs the alerts that a worker opens, and says which are to wait. One thread at a time.
+    """Counts the alerts that a worker opens, and says which of them must wait. One thread at a time.
 
-    share_max: budget of a rule that has none of its own. window: verdicts. emit_from: index into TIERS, 1 or more.
-    calm_ms: least time for which a rule must have been calm before it is released.
+    share_max: budget of a rule without a budget of its own. window: verdicts. emit_from: index into TIERS, at least 1.
+    calm_ms: how long a rule must have been calm before it is released, ms.
     """
 
     def __init__(
@@ -106,13 +106,13 @@ class Flood:
         self._holds: dict[int, _Hold] = {}
         self._notices: list[Notice] = []
         self._judged = 0
-        self._weighed: set[tuple[int, bytes]] = set()  # of this window: parcels by partition
-        self._openings: Mask = np.zeros((0, 0), dtype=np.bool_)  # of this window: which rules said yes
-        self._news: Mask = np.zeros(0, dtype=np.bool_)  # of these: they have not waited before
+        self._weighed: set[tuple[int, bytes]] = set()  # in this window: parcels by partition
+        self._openings: Mask = np.zeros((0, 0), dtype=np.bool_)  # in this window: which rules said yes
+        self._news: Mask = np.zeros(0, dtype=np.bool_)  # which of them have not waited before
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
-        """As set; None: no rule is ever held back."""
+        """As the settings say; None: no rule is ever held back."""
         if not settings.flood_share_max:
             return None
         return cls(
@@ -128,7 +128,7 @@ class Flood:
         return frozenset(self._catalogue.rules[number].id for number in self._holds) if self._catalogue else frozenset()
 
     def holds(self) -> tuple[Held, ...]:
-        """The same, to show, sorted by rule."""
+        """The rules that are held back, with figures, sorted by rule."""
         found = [
             Held(
                 rule=self._catalogue.rules[number].id,
@@ -142,7 +142,7 @@ class Flood:
         return tuple(sorted(found, key=lambda held: held.rule))
 
     def gate(self, dossiers: Dossiers, verdicts: Verdicts, catalogue: Catalogue, now_ms: int) -> Gate:
-        """What goes out of these verdicts, once they are weighed."""
+        """Count these verdicts, and say what goes out about them."""
         if catalogue is not self._catalogue:
             self._take(catalogue, now_ms)
         self._judged += len(verdicts.rows)
@@ -152,7 +152,7 @@ class Flood:
         if len(rows):
             yes = _yes(verdicts.answers[rows])
             waited = heads["shadowed"][verdicts.rows[rows]] == HELD
-            # What waits already is not held back again, and would open if its rule were released.
+            # An alert that waits already is not counted again; it opens when its rule is released.
             self._openings = np.concatenate([self._openings, yes])
             self._news = np.concatenate([self._news, ~(waited & self._waits(yes))])
             if self._news[-len(rows) :].any():
@@ -163,7 +163,7 @@ class Flood:
         return gate
 
     def _once(self, dossiers: Dossiers, verdicts: Verdicts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The first of these rows of each parcel in this window: however often it is judged, it opens one alert."""
+        """The first of these rows for each parcel in this window, since a parcel opens only one alert."""
         fresh = []
         for row in rows.tolist():
             place = int(verdicts.rows[row])
@@ -174,7 +174,7 @@ class Flood:
         return np.array(fresh, dtype=np.int64)
 
     def _gate(self, dossiers: Dossiers, verdicts: Verdicts, opening: Mask) -> Gate:
-        """With rules that are held back."""
+        """The gate while rules are held back."""
         score, without = verdicts.score.copy(), verdicts.score.copy()
         held = self.held
         lifted = verdicts.answers.select(pl.any_horizontal(sorted(held)).fill_null(False)).to_series().to_numpy()
@@ -187,12 +187,12 @@ class Flood:
         return Gate(opening & (tier < self._emit_from), score, tier, held, without)
 
     def notices(self) -> list[Notice]:
-        """What is to be said since the last call."""
+        """Notices since the last call."""
         said, self._notices = self._notices, []
         return said
 
     def _take(self, catalogue: Catalogue, now_ms: int) -> None:
-        """Weigh by another catalogue. A rule that is the same in it, with the same budget, stays held back."""
+        """Continue with another catalogue. A held rule stays held if rule and budget are the same in it."""
         before, holds = self._catalogue, {}
         budgets = [self._share_max if rule.budget is None else rule.budget for rule in catalogue.rules]
         places = {rule.id: number for number, rule in enumerate(catalogue.rules)}
@@ -217,7 +217,7 @@ class Flood:
         self._news = np.zeros(0, dtype=np.bool_)
 
     def _counting(self) -> NDArray[np.int64]:
-        """Points per rule, nothing for those held back."""
+        """Points by rule; 0 for held rules."""
         points = self._points.copy()
         points[list(self._holds)] = 0
         return points
@@ -228,7 +228,7 @@ class Flood:
         return np.asarray(yes @ self._counting() < self._threshold)
 
     def _weigh(self, now_ms: int) -> None:
-        """Hold back the worst rule, as long as there is one above its budget."""
+        """Hold back the worst rule, as long as one exceeds its budget."""
         verdicts = max(self._judged, self._window)
         while True:
             points = self._counting()
@@ -244,7 +244,7 @@ class Flood:
             self._hold(worst, now_ms)
 
     def _share(self, number: int) -> float:
-        """Alerts of this window that a held rule opened, or would have, among all verdicts."""
+        """Share of the verdicts of this window for which a held rule opened an alert, or would have."""
         points = self._counting()
         total = self._openings @ points
         points[number] = self._points[number]
@@ -252,7 +252,7 @@ class Flood:
         return float((self._openings[:, number] & without).sum()) / max(self._judged, self._window)
 
     def _turn(self, now_ms: int) -> None:
-        """A window is full: release the rules that have calmed down, and begin another."""
+        """End a full window: release the rules that have calmed down, and begin the next one."""
         for number, hold in [*self._holds.items()]:
             hold.share = self._share(number)
             if hold.share > _CALM * self._budgets[number]:
@@ -308,11 +308,11 @@ class Flood:
 
 
 def _yes(answers: pl.DataFrame) -> Mask:
-    """Rows by rules."""
+    """A mask of rows by rules."""
     return answers.fill_null(False).to_numpy().astype(np.bool_)
 
 
 def _same(before: Rule, after: Rule) -> bool:
-    """Whether a rule says yes of the same parcels, with the same points, within the same budget."""
+    """Whether a rule says yes for the same parcels, with the same points and budget."""
     names = ("version", "when", "limits", "points", "mode", "budget")
     return all(getattr(before, name) == getattr(after, name) for name in names)

@@ -1,4 +1,4 @@
-"""Judging: the columns that rules read, every rule over every dossier that changed, in one pass."""
+"""Judging: builds the columns that rules read, and evaluates every rule over every changed dossier in one pass."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Verdicts:
     score: NDArray[np.int32]
     tier: NDArray[np.uint8]
     absent: NDArray[np.int64]  # how many absences are decided
-    due_at: NDArray[np.int64]  # event time after which the verdict has to be asked for again, epoch ms, or NEVER
+    due_at: NDArray[np.int64]  # event time after which the dossier must be judged again, epoch ms, or NEVER
     touched: NDArray[np.int64]  # what reference data and rule sets add to the revision
     journeys: Journeys
     joined: Joined  # columns of reference data
     read: pl.DataFrame  # the columns that rules read
-    show: Callable[[NDArray[np.int64]], pl.DataFrame]  # those that are evidence alone, for few: most are never asked
+    show: Callable[[NDArray[np.int64]], pl.DataFrame]  # only evidence; few rows need it
 
     def evidence(self, at: NDArray[np.int64]) -> list[dict[str, object]]:
-        """The columns that rules read or show, of the verdicts at these positions."""
+        """The columns that rules read or show, for the verdicts at these positions."""
         read, shown = self.read[at], self.show(at)
         return read.hstack([column for column in shown if column.name not in read.columns]).to_dicts()
 
@@ -55,17 +55,17 @@ def judge(
     *,
     home: tuple[str, ...],
     rule_set: int = 0,
-    tallied: bool = False,
+    followed: bool = False,
 ) -> Verdicts:
-    """The verdict on every dossier that may have a new one: a pure function of dossier, catalogue and reference.
+    """The verdicts on all dossiers that may have a new one: a pure function of dossiers, catalogue and reference data.
 
-    event_time: how far event time has come for each dossier, epoch ms; what is decided by it is noted in the dossier.
+    event_time: the watermark for each dossier, epoch ms. Absences that it decides are noted in the dossier.
     home: prefixes of the deployment's home places. rule_set: number of the newest set known, 0 for rules of files.
-    tallied: parcels are counted too, so that their journeys and reference data matter whatever rules read.
+    followed: parcels are counted or drawn, so their journeys and reference data matter whatever rules read.
     """
     heads = dossiers.heads
-    # Without a rule that asks for it, where a parcel is matters to what was sent about it, and to no other.
-    asked = tallied or bool(catalogue.columns & _JOURNEY)
+    # If no rule reads the journey, a movement matters only to a parcel about which something was sent.
+    asked = followed or bool(catalogue.columns & _JOURNEY)
     sent = (heads["emitted"] != 0) | (heads["shadowed"] != 0)
     due = dossiers.judge | (dossiers.moved & (asked | sent | (heads["present"] == 0)))
     rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
@@ -73,7 +73,7 @@ def judge(
     movements = [dossiers.movements[row] for row in rows.tolist()]
     judged, now = heads[rows], event_time[rows]
     journeys = Journeys(judged, movements, now, home=home, wanted=catalogue.columns)
-    joined = reference.columns(judged) if tallied or catalogue.reads & _JOINED else {}
+    joined = reference.columns(judged) if followed or catalogue.reads & _JOINED else {}
     read = columns(judged, tails, journeys, catalogue.reads, joined)
 
     def show(at: NDArray[np.int64]) -> pl.DataFrame:
@@ -86,7 +86,8 @@ def judge(
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)
     dossiers.decided(rows, journeys.decided_at)
-    counts = rule_set or joins(catalogue)  # what a set before this one counted must not be missed
+    # An earlier rule set may have counted reference data, and the revision must not fall.
+    counts = rule_set or joins(catalogue)
     touched = changes(dossiers, rows, reference if counts else EMPTY, rule_set)
     return Verdicts(
         rows, answers, points, tier, journeys.absent, journeys.due_at, touched, journeys, joined, read, show
@@ -94,7 +95,7 @@ def judge(
 
 
 def count_answers(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
-    """How often each rule said yes, no and unknown, by rule, mode and answer; nothing where it did not."""
+    """How often each rule said yes, no and unknown, by rule, mode and answer; without zeros."""
     counts: Counter[tuple[str, str, str]] = Counter()
     if answers.is_empty():
         return counts
@@ -114,7 +115,7 @@ def joins(catalogue: Catalogue) -> bool:
 def columns(
     heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], joined: Joined
 ) -> pl.DataFrame:
-    """The documented columns named in `wanted`, of HEAD rows, their tails, their journeys and reference data."""
+    """The documented columns named in `wanted`, from HEAD rows, tails, journeys and reference data."""
     strings = [untail(tail) for tail in tails] if wanted & _TAIL.keys() else []
     lacking = None if journeys.present.all() else pl.Series(~journeys.present)
     out = []

@@ -1,4 +1,4 @@
-"""What a step of the parcels gives, for whoever publishes it."""
+"""The result of a step of the parcels, for the code that publishes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.flow.upsert import Upsert
 
 @dataclass(slots=True)
 class Judged:
-    """What a step of the parcels gives: messages by partition, alerts, rejects, and what was counted."""
+    """The result of a step of the parcels: messages by partition, alerts, rejects, and counts."""
 
     observations: list[tuple[int, bytes]] = field(default_factory=list)
     facts: list[tuple[int, bytes]] = field(default_factory=list)
@@ -29,12 +29,12 @@ class Judged:
     verdicts: Verdicts | None = None
     events: Counter[str] = field(default_factory=Counter)
     touched: dossiers.Dossiers | None = None
-    strange: int = 0  # events that the native front end, where it is used, left to Python
-    due: int = 0  # parcels that were judged because the watermark has passed a deadline
-    behind: bool = False  # of such parcels there are more
+    strange: int = 0  # events that the native front end left to Python
+    due: int = 0  # parcels that were judged because their timers fired
+    behind: bool = False  # there are more of them
 
     def named_answers(self) -> dict[str, dict[str, bool | None]]:
-        """The answers of this step by parcel, for those who ask about rules rather than alerts."""
+        """The answers of this step by parcel, for callers that need the answers of rules."""
         if self.verdicts is None or self.touched is None:
             return {}
         tails = (untail(self.touched.tails[row]) for row in self.verdicts.rows.tolist())

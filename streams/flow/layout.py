@@ -1,8 +1,8 @@
-"""Fixed layouts of what is kept and what travels between the two agents.
+"""Fixed layouts of stored values and of messages between the two agents.
 
-Rows are packed numpy records, so a batch of values is one `join` and one `frombuffer` away from columns, and going
-back is a slice. Every stored value and internal message starts with `FORMAT` of `streams.state.format`; a reader
-refuses another one.
+Rows are packed numpy records: one `join` and one `frombuffer` turn a batch of values into columns, and a slice turns
+them back. Every stored value and internal message starts with `FORMAT` of `streams.state.format`; readers refuse any
+other format.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from schemas.records import Inspection, Scan, Shipment
 PARCEL_BYTES = 32
 PARCEL = f"S{PARCEL_BYTES}"
 
-# Histories are kept per (kind, entity, bucket of event time). A bucket is as wide as the kind's longest window, so the
-# window of any parcel lies in its own bucket and the one before, and whatever it touches in its own and the next.
-# Where buckets begin is each entity's own (`phase`), so that they do not all end, and are forgotten, at once.
+# Histories are kept by (kind, entity, bucket of event time). A bucket is as wide as the kind's longest window. So the
+# window of a parcel lies in its own bucket and the one before, and the parcels that it affects in its own and the next.
+# Buckets of different entities begin at different times (`phase`), so that they do not all end and expire at once.
 KINDS = ("sender", "phone", "recipient", "courier", "outlet_prefix")
 SENDER, PHONE, RECIPIENT, COURIER, OUTLET_PREFIX = range(5)
 MINUTE_MS = 60_000
@@ -52,7 +52,7 @@ RESULTS = labels(Inspection, "result")
 ID_FAULTS = ("length", "characters", "region", "date", "future", "too_old", "check_digit")
 NONE = 255  # a code that is not given
 
-# How a controlled term is written in a goods name. Codes are kept in dossiers: add at the end only.
+# How a controlled term is written in a goods name. State holds the codes: add at the end only.
 GOODS_TRICKS = (
     "plain",
     "separated",  # signs, spaces or what cannot be seen between its characters
@@ -86,7 +86,7 @@ MOVEMENT = np.dtype(
     ]
 )
 
-# The facts that histories answer about a parcel, by kind; `known` counts what the answer stands on and only grows.
+# The facts that histories answer about a parcel, by kind. `known` counts the observations behind the answer.
 FACT_COLUMNS: dict[int, tuple[str, ...]] = {
     SENDER: (
         "sender_parcels_24h",
@@ -100,7 +100,7 @@ FACT_COLUMNS: dict[int, tuple[str, ...]] = {
     COURIER: ("courier_ids_60s", "courier_clones_1h", "courier_clone_ids_1h"),
     OUTLET_PREFIX: ("outlet_prefix_ids_24h",),
 }
-# What rules may read of each kind: its counts, and for the sender the way from the previous parcel.
+# Columns that rules may read, by kind: the counts, and for the sender the distance from the previous parcel.
 READ = {kind: (*names, "saturated") for kind, names in FACT_COLUMNS.items()}
 READ[SENDER] += ("sender_previous_km", "sender_previous_h")
 READ[PHONE] += ("sender_phone_is_courier",)  # joined by the token that this history is kept for
@@ -119,7 +119,7 @@ FACT = np.dtype(
     ]
 )
 
-# One observation as it is kept; on the wire `kind` and `entity` come along.
+# One observation as stored. Messages also have `kind` and `entity`.
 OBSERVED = np.dtype(
     [
         ("at", "<i8"),  # picked_up_at
@@ -136,7 +136,7 @@ OBSERVATION = np.dtype(
     [*((name, OBSERVED[name].str) for name in OBSERVED.names or ()), ("entity", "<u8"), ("kind", "u1")]
 )
 
-# The shipment that stands for a parcel, as columns. Strings that only an alert shows are in the dossier's tail.
+# The valid upload of a parcel, as columns. Strings that only an alert shows are in the tail of the dossier.
 SHIPMENT_FIELDS = [
     ("event", "<u8"),  # hash of all the others but `offset`, and of the tail
     ("version_at", "<i8"),  # recorded_at, else picked_up_at
@@ -147,7 +147,7 @@ SHIPMENT_FIELDS = [
     ("sender", "<u8"),  # token shown for the sender; 0: none
     ("recipient", "<u8"),
     ("person", "<u8"),  # token of the sender's usable ID number; 0: none
-    ("name", "<u8"),  # token of a name that counts; 0: none
+    ("name", "<u8"),  # token of a name that is counted; 0: none
     ("outlet", "<u8"),  # `text_ref` of outlet_id
     ("courier", "<u8"),  # `text_ref` of CARRIER:courier_id
     ("clone", "<u8"),
@@ -197,7 +197,7 @@ FLAGS = {
 HEAD = np.dtype(
     [
         ("format", "u1"),
-        ("present", "u1"),  # 1: a shipment stands
+        ("present", "u1"),  # 1: there is a shipment record
         ("emitted", "u1"),  # 0: nothing, 1: open, 2: withdrawn
         ("sent", "u1"),  # the score of the alert last emitted
         ("saturated", "u1"),
@@ -222,10 +222,10 @@ HEAD = np.dtype(
 )
 
 OPEN, WITHDRAWN, HELD = 1, 2, 3  # what `emitted` and `shadowed` say, 0 aside
-PARTLY_KNOWN = -1  # `decided_at` of a parcel that may have been known before, and been forgotten: no absence is decided
+PARTLY_KNOWN = -1  # `decided_at` of a parcel that may have expired before: no absence is decided for it
 
-# An upload that another one superseded, kept so that a repetition is recognised and the revision never falls.
-# It goes on raising the revision with what it knew: what histories counted for it, and what reference data say of it.
+# An upload that a newer one superseded, kept to recognise repetitions. It still counts in the revision, with what the
+# histories counted and what reference data say about it, so that the revision never falls.
 VERSION = np.dtype(
     [
         ("event", "<u8"),
@@ -271,19 +271,19 @@ def version_of(rows: NDArray[np.void]) -> NDArray[np.void]:
 
 
 def phase(kind: NDArray[np.int64], entity: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """How much before a multiple of its width an entity's buckets begin, ms."""
+    """By how much an entity's buckets begin before a multiple of their width, ms."""
     return (entity % SPAN_MS[kind].astype(np.uint64)).astype(np.int64)
 
 
 def text_ref(text: str) -> int:
-    """A stable hash of a text that names no person; never 0."""
+    """A stable hash of a text that does not identify a person; never 0."""
     return xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 
 def parcel_ref(parcel: str) -> bytes:
-    """`CARRIER:NUMBER` in at most 32 bytes, keeping its order: itself, or its start and a hash of the whole.
+    """`CARRIER:NUMBER` in at most 32 bytes, in the same order: the name itself, or its start and a hash of all of it.
 
-    A reference of fewer bytes is the name itself.
+    A reference of fewer than 32 bytes is always the name itself.
     """
     raw = parcel.encode()
     if len(raw) <= PARCEL_BYTES:

@@ -26,12 +26,12 @@ import xxhash
 from numpy.typing import NDArray
 
 from schemas.desk import Order
-from schemas.records import Scan, encode
+from schemas.records import encode
 from streams.flow.batches import untail
 from streams.flow.describe.tokens import one_key
 from streams.flow.fold.dossiers import Dossiers
-from streams.flow.fold.journey import starts
-from streams.flow.layout import DAY_MS, HOUR_MS, MOVEMENT, PARTLY_KNOWN, SCAN_TYPES, kinds_of
+from streams.flow.fold.journey import Journeys, starts
+from streams.flow.layout import DAY_MS, HOUR_MS, PARTLY_KNOWN, SCAN_TYPES
 from streams.settings import Settings
 
 Ints = NDArray[np.int64]
@@ -40,7 +40,8 @@ SEED_BYTES: Final = 16
 _CHINA_MS: Final = 8 * HOUR_MS
 _EPOCH: Final = date(1970, 1, 1)
 _DAYS_MAX: Final = 1_000
-_ENDS: Final = [SCAN_TYPES.index(name) for name in ("delivered", "returned")]
+_STOPS: Final = np.zeros(256, dtype=np.bool_)  # by kind: a scan where the parcel can still be stopped
+_STOPS[[code for code, name in enumerate(SCAN_TYPES) if name not in ("delivered", "returned")]] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,14 @@ class Orders:
         key = key_of(settings)
         return cls(key, settings.order_share, settings.home_adcodes) if settings.order_share and key else None
 
-    def draw(self, dossiers: Dossiers) -> list[Ordered]:
-        """Draw the parcels whose first scan in a home place is news, and have their dossiers remember it."""
+    def draw(self, dossiers: Dossiers, rows: Ints, journeys: Journeys) -> list[Ordered]:
+        """Draw those of these parcels whose first scan in a home place is news; their dossiers remember it.
+
+        rows: of the dossiers whose journeys are given.
+        """
         heads = dossiers.heads
-        rows, scans = self._first(dossiers)
+        at, scans = self._first(journeys)
+        rows = rows[at]
         news = (scans["id"] != heads["drawn"][rows]) & (heads["decided_at"][rows] != PARTLY_KNOWN)
         out = []
         for row, scan in zip(rows[news].tolist(), scans[news], strict=True):
@@ -106,14 +111,13 @@ class Orders:
             dossiers.changed[row] = True
         return out
 
-    def _first(self, dossiers: Dossiers) -> tuple[Ints, Rows]:
-        """Of dossiers with new movements that have one: the first scan in a home place that does not end the way."""
-        moved = np.flatnonzero(dossiers.moved)
-        scans = np.frombuffer(b"".join([dossiers.movements[row] for row in moved.tolist()]), dtype=MOVEMENT)
-        of = np.repeat(moved, dossiers.heads["movements"][moved])
-        here = kinds_of(Scan, scans["kind"]) & ~np.isin(scans["kind"], _ENDS) & starts(scans["adcode"], self._home)
-        rows, first = np.unique(of[here], return_index=True)  # movements are in order of time
-        return rows, scans[here][first]
+    def _first(self, journeys: Journeys) -> tuple[Ints, Rows]:
+        """The first scan in a home place that does not end the way, and whose it is."""
+        movements = journeys.movements
+        here = np.flatnonzero(starts(movements["adcode"], self._home))
+        here = here[_STOPS[movements["kind"][here]]]
+        of, first = np.unique(journeys.owners[here], return_index=True)  # movements are in order of time
+        return of, movements[here[first]]
 
     def _seed(self, day: date) -> bytes:
         if day not in self._seeds:

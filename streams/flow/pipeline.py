@@ -1,7 +1,6 @@
 """The way of an event, without a broker: raw batches in, messages to publish out.
 
-The worker, `judge` and the rules' cases all run these two steps; only what feeds them and what takes their output
-differs.
+The worker, `judge` and the cases of rules all run these two steps. Only their input and output differ.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
 from streams.state.store import Store
 
-DUE_MAX = 20_000  # parcels judged in one step because a deadline of theirs has passed
+DUE_MAX = 20_000  # parcels judged in one step because their timers fired
 
 
 class Parcels:
@@ -56,14 +55,14 @@ class Parcels:
         emit_from: str,
         event_bytes_max: int,
         flood: Flood | None = None,
-        kept: Retention | None = None,
+        retention: Retention | None = None,
         settle_ms: int = 0,
         tally_ms: int = 0,
         orders: Orders | None = None,
     ) -> None:
         """flood: holds back rules that open far too many alerts; None: every alert goes out.
-        kept: how long what is known is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
-        tally_ms: how often a tally is published at most; 0: parcels are not counted. orders: None: none is drawn.
+        retention: how long state is kept; None: for ever. settle_ms: see `streams.flow.time.timers`.
+        tally_ms: how often a tally is published at most; 0: parcels are not counted. orders: None: none are drawn.
         """
         self.store = store
         self.catalogue = catalogue
@@ -72,37 +71,37 @@ class Parcels:
         self._describer = self._counting(describer)
         self._histories = histories
         self.co_located: frozenset[int] = frozenset()
-        """Partitions whose histories are at hand, to be asked in the step itself. Without them the answer takes two
-        topics and two transactions more, to the same end: what is folded is a set, and comes to one state either way.
+        """Partitions whose histories this worker holds: they answer within the step. For other partitions the answer
+        takes two more topics and two more transactions. The result is the same, since state is a set of facts.
         """
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self._flood = flood
         self.timers = TimerService(settle_ms)
         self.expiry: Expiry | None = None
-        if kept is not None and histories is not None:
-            self.expiry = histories.expiry = Expiry(store, histories.store, kept, self.timers, self.tallies)
+        if retention is not None and histories is not None:
+            self.expiry = histories.expiry = Expiry(store, histories.store, retention, self.timers, self.tallies)
         self._limits = Limits(bytes_max=event_bytes_max)
         self.front = Front(describer, self._limits)
-        self.reference = EMPTY  # of outlets and couriers; exchanged between two steps, then `rejudge` what it touches
+        self.reference = EMPTY  # outlets and couriers; replaced between two steps, then `rejudge`
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
     def read_ahead(self, batch: Batch) -> Batch:
-        """A batch of events, read before its step and on another thread, as far as the native front end can."""
+        """The batch, with what the native front end can read of it. May run on another thread, before the step."""
         return self.front.ahead(batch)
 
     def reference_reader(self) -> Reader:
-        """For records of `waybill.reference`, with the tokens that senders have."""
+        """A reader of records of `waybill.reference` that makes the same tokens as for senders."""
         return Reader(self.front)
 
     def adopt(self, catalogue: Catalogue, rule_set: int) -> None:
-        """Judge by these rules from now on, between two steps; then `rejudge` everything, or leave it to its events."""
+        """Judge by these rules from now on. Call it between two steps; `rejudge` applies them to stored parcels."""
         self.catalogue, self.rule_set = catalogue, rule_set
         self._describer = self._counting(self._describer.reading(catalogue.columns))
         self.front = Front(self._describer, self._limits)
 
     def _counting(self, describer: Describer) -> Describer:
-        """With what tallies look up, whatever rules read."""
+        """A describer that also looks up what tallies need."""
         return describer if self.tallies is None else replace(describer, joins=True)
 
     @property
@@ -112,16 +111,16 @@ class Parcels:
 
     @property
     def kinds(self) -> frozenset[int]:
-        """Of history, that are kept for the rules in force."""
+        """The kinds of history that the rules in force need."""
         return self._describer.kinds
 
     @property
     def joins(self) -> bool:
-        """Whether reference data are looked up, for the rules in force or for tallies."""
+        """Whether the rules in force or tallies need reference data."""
         return self._describer.joins
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
-        """Judge every parcel that these batches touch. No absence is decided here: see `settle`."""
+        """Judge every parcel that these batches touch. It decides no absences; `settle` does."""
         out = Judged()
         uploads, movements = self.read(batches, out)
         late = self._read_times(uploads, movements, now_ms)
@@ -134,10 +133,10 @@ class Parcels:
         return out
 
     def settle(self, progress: Mapping[int, ReadProgress], clock_ms: int, now_ms: int) -> Judged:
-        """Move the watermarks, and judge the parcels whose deadline they pass: what is missing is missing.
+        """Move the watermarks, and judge the parcels whose timers fire: what has not come is missing.
 
-        So many parcels at most: `Judged.behind` tells of more, for which `settle` is to be called again. progress,
-        clock_ms: see `PartitionTimers.settle`. now_ms: the wall clock.
+        It judges DUE_MAX parcels at most; if `Judged.behind`, there are more, and `settle` must be called again.
+        progress, clock_ms: see `PartitionTimers.settle`. now_ms: the wall clock.
         """
         self.timers.settle(progress, clock_ms, now_ms)
         out = Judged()
@@ -150,9 +149,10 @@ class Parcels:
     def rejudge(
         self, partition: int, kept: Sequence[tuple[bytes, bytes]], now_ms: int, *, since: int | None = None
     ) -> Judged:
-        """Judge kept dossiers again: those that reference records after the first `since` touch, None: all.
+        """Judge stored dossiers again.
 
-        kept: dossiers of a partition as the store has them, key and value.
+        kept: dossiers of a partition as stored, key and value. since: only those that reference records after the first
+        `since` touch; None: all.
         """
         out = Judged()
         number = {(partition, key): i for i, (key, _) in enumerate(kept)}
@@ -163,7 +163,7 @@ class Parcels:
         return out
 
     def _ask(self, touched: dossiers.Dossiers, out: Judged) -> None:
-        """Let the histories answer: those near at once, the others over their topic."""
+        """Ask the histories: co-located ones answer at once, the others over their topic."""
         observed = touched.observations()
         partitions = (observed["entity"] % self._partitions).astype(np.int64)
         if self._histories is not None and self.co_located:
@@ -177,7 +177,7 @@ class Parcels:
         out.observations = pack(observed, partitions)
 
     def close(self) -> None:
-        """Partitions are gone: forget what is held of them in memory."""
+        """Partitions are gone: drop what memory holds of them."""
         self.co_located = frozenset()
         self.timers.close()
         if self.expiry is not None:
@@ -200,7 +200,7 @@ class Parcels:
     def restore_timers(
         self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], cancelled: Callable[[], bool]
     ) -> PartitionTimers:
-        """What the parcels of a partition wait for, from their stored values, some thousands at a time."""
+        """The timers of a partition, from its stored parcels, some thousands at a time."""
         wanted = self.catalogue.columns
         if not wanted & ABSENCES:
             return PartitionTimers()
@@ -209,7 +209,7 @@ class Parcels:
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Read and describe what these batches hold; rejects and counts go to `out`."""
         found = self.front.read(batches)
-        out.rejects += [refused(batch, bad, self._describer.seal) for batch, bad in found.rejected]
+        out.rejects += [refused(batch, bad, self._describer.reject_cipher) for batch, bad in found.rejected]
         for batch in batches:
             if batch.topic in INPUT_TOPICS:
                 out.events[batch.topic] += len(batch.values)
@@ -217,7 +217,7 @@ class Parcels:
         return found.uploads, found.movements
 
     def _read_times(self, uploads: Uploads, movements: Movements, now_ms: int) -> set[bytes]:
-        """Note the times of these events; the parcels of those that came late, see `TimerService.read`."""
+        """Note the times of these events. Returns the parcels of late events, see `TimerService.read`."""
         everything: list[tuple[str, Uploads | Movements, NDArray[np.int64], NDArray[np.intp]]] = [
             (SHIPMENTS.topic, uploads, uploads.rows["picked_up_at"], np.arange(len(uploads.rows)))
         ]
@@ -242,7 +242,7 @@ class Parcels:
         event_time: NDArray[np.int64] | None = None,
         late: Collection[bytes] = (),
     ) -> None:
-        """Conclude about these dossiers, save them, and note what they wait for.
+        """Judge these dossiers, save them, and set their timers.
 
         event_time: as of `conclude`; None: no absence is decided. late: parcels with events that came late.
         """
@@ -251,7 +251,7 @@ class Parcels:
         if self.tallies is not None:
             self._count(self.tallies, touched, verdicts)
         if self._orders is not None:
-            out.orders = self._orders.draw(touched)
+            out.orders = self._orders.draw(touched, verdicts.rows, verdicts.journeys)
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.timers.set(
@@ -262,15 +262,15 @@ class Parcels:
         )
 
     def _count(self, tallies: Tallies, touched: dossiers.Dossiers, verdicts: Verdicts) -> None:
-        """Have these dossiers count for what they say now."""
+        """Count these dossiers for what they say now."""
         rows, heads = verdicts.rows, verdicts.journeys.heads
         bits = counted(verdicts.journeys, verdicts.joined, touched.heads["emitted"][rows], touched.heads["sent"][rows])
         tallies.count(touched, rows, bits, heads["picked_up_at"], heads["outlet"])
 
     def conclude(self, touched: dossiers.Dossiers, out: Judged, now_ms: int, event_time: NDArray[np.int64]) -> Verdicts:
-        """Judge these dossiers and put what is news into `out`: alerts, and what the shadow topic is to know.
+        """Judge these dossiers and put messages that have changed into `out`: alerts and shadow messages.
 
-        event_time: how far event time has come for each, epoch ms.
+        event_time: the watermark for each, epoch ms.
         """
         out.touched = touched
         out.verdicts = verdicts = self.judge(touched, event_time)
@@ -299,21 +299,21 @@ class Parcels:
         return verdicts
 
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
-        """The verdicts on these dossiers, `event_time` as above."""
+        """The verdicts on these dossiers; event_time: as for `conclude`."""
         home = self._describer.home_adcodes
         return judge(
             touched, self.catalogue, self.reference, event_time,
-            home=home, rule_set=self.rule_set, tallied=self.tallies is not None,
+            home=home, rule_set=self.rule_set, followed=self.tallies is not None or self._orders is not None,
         )  # fmt: skip
 
 
 class Histories:
-    """Answer for parcels from what is known of their sender, phone, recipient, courier and outlet."""
+    """Answer facts about parcels from the histories of sender, phone, recipient, courier and outlet."""
 
     def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
         self.store = store
         self._bucket_rows_max = bucket_rows_max
-        self.expiry: Expiry | None = None  # None: nothing is ever forgotten
+        self.expiry: Expiry | None = None  # None: nothing expires
 
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
         """Facts to send, by the partition of the parcel."""
@@ -324,7 +324,7 @@ class Histories:
         return pack(facts.rows, facts.partitions)
 
     def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
-        """Facts of the parcels that these OBSERVATION rows concern; partitions: of the histories."""
+        """Facts about the parcels of these OBSERVATION rows. partitions: those of the histories."""
         begun = self.expiry.observed if self.expiry is not None else None
         return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max, begun=begun)
 
@@ -334,8 +334,8 @@ def _answers(batches: Sequence[Batch]) -> Answers:
     return Answers(partitions, rows)
 
 
-def refused(batch: Batch, bad: Rejected, seal: RejectCipher = drop) -> Reject:
-    """What is published of a record that could not be read; `seal` makes what is kept of it."""
+def refused(batch: Batch, bad: Rejected, cipher: RejectCipher = drop) -> Reject:
+    """The reject that is published for a record that could not be read. cipher: makes its `raw`."""
     return Reject(
         topic=batch.topic,
         partition=batch.partition,
@@ -343,5 +343,5 @@ def refused(batch: Batch, bad: Rejected, seal: RejectCipher = drop) -> Reject:
         reason=bad.reason,
         detail=bad.detail,
         received_at=batch.timestamps[bad.index],
-        raw=seal(batch.values[bad.index]),
+        raw=cipher(batch.values[bad.index]),
     )

@@ -1,8 +1,8 @@
-"""Sealing what could not be read, so that whoever holds the key can look at it and nobody else.
+"""Encrypts messages that could not be read, so that only a holder of the key can look at them.
 
-A Fernet token (AES-128-CBC with HMAC-SHA-256) of the message as it came. The key file holds keys as
-`cryptography.fernet.Fernet.generate_key` makes them, one a line: the first one seals, all of them open, so a key is
-rotated by putting a new one on top.
+The result is a Fernet token (AES-128-CBC with HMAC-SHA-256) of the message as it came. The key file holds keys as
+`cryptography.fernet.Fernet.generate_key` makes them, one a line. The first key encrypts, all of them decrypt; to rotate
+the key, put a new one on top.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.errors import WaybillError
 from streams.settings import Settings
 
 RejectCipher = Callable[[bytes | None], str | None]
-RAW_BYTES_MAX = 262_144  # of a message that is kept: sealed, it still fits into one record of Kafka's default size
+RAW_BYTES_MAX = 262_144  # of a message that is kept: encrypted, it still fits into one record of Kafka's default size
 
 
 class CipherError(WaybillError):
@@ -24,17 +24,17 @@ class CipherError(WaybillError):
 
 
 def cipher_of(settings: Settings) -> RejectCipher:
-    """What is kept of a record that cannot be read, by these settings."""
+    """How these settings keep the bytes of a record that cannot be read."""
     path = settings.reject_key_file
-    return Sealer(path).seal if settings.reject_raw == "encrypt" and path else drop
+    return FernetKeys(path).encrypt if settings.reject_raw == "encrypt" and path else drop
 
 
 def drop(raw: bytes | None) -> None:
     """Keep nothing."""
 
 
-class Sealer:
-    """Seals and opens messages. Raises SealError for a file that cannot be read or holds no good key."""
+class FernetKeys:
+    """Encrypts and decrypts messages. Raises CipherError for a file that cannot be read or holds no good key."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -44,12 +44,12 @@ class Sealer:
         try:
             self._keys = MultiFernet([Fernet(line) for line in lines])
         except ValueError:
-            raise CipherError(f"reject_key_file: {path} is to hold Fernet keys, one a line") from None
+            raise CipherError(f"reject_key_file: {path} must hold Fernet keys, one a line") from None
 
-    def seal(self, raw: bytes | None) -> str | None:
-        """The message as text; None for none, or one that is too large to keep."""
+    def encrypt(self, raw: bytes | None) -> str | None:
+        """The message as text; None for no message, or one that is too large to keep."""
         return self._keys.encrypt(raw).decode() if raw and len(raw) <= RAW_BYTES_MAX else None
 
-    def open(self, sealed: str) -> bytes:
-        """The message in a reject's `raw`. Raises cryptography.fernet.InvalidToken where it cannot be opened."""
-        return self._keys.decrypt(sealed)
+    def decrypt(self, raw: str) -> bytes:
+        """The message in a reject's `raw`. Raises cryptography.fernet.InvalidToken if none of the keys decrypts it."""
+        return self._keys.decrypt(raw)

@@ -1,9 +1,9 @@
-"""Sweeps: judging again what is kept, a slice at a time, when what it was judged by has changed.
+"""Sweeps: judge stored dossiers again, a slice at a time, when reference data or rules have changed.
 
-A dossier is judged when its events change. When reference data or rules change it is not there, so all that is kept is
-gone through, slice by slice between other steps, and what the change touches is judged again: of other rules, all of
-it. How far that has come for a partition is kept with its dossiers: a worker that takes it over goes on from there, and
-whichever came first, the reference record or the shipment, the verdict is the same.
+A dossier is judged when its events change. A change of reference data or rules brings no event, so a sweep goes through
+all stored dossiers, slice by slice between other steps, and judges those that the change affects; after a change of
+rules, all of them. The position of a sweep is stored with the dossiers of its partition, so a worker that takes over
+the partition continues there. The verdict is the same whether the reference record or the shipment came first.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from streams.state.format import FORMAT
 from streams.state.store import FIRST
 
 ROWS_MAX = 5_000
-MARK = b"\x00reference"  # before all parcels, which begin with no control character
+MARK = b"\x00reference"  # sorts before all parcels, since none begins with a control character
 _OF_FILES = bytes(8)
-_REJECTS_IN = 0  # the partition with which rejects of reference records are published, once
+_REJECTS_IN = 0  # rejects of reference records are published with this partition, once
 
 
 @dataclass(slots=True)
 class _Run:
-    """A sweep of one partition: dossiers that records after `since` touch, by what is known up to `until`.
+    """A sweep of one partition: dossiers that reference records after `since` touch, judged by those up to `until`.
 
-    rules: fingerprint of the catalogue. all: whatever touches them.
+    rules: fingerprint of the catalogue. all: sweep all dossiers.
     """
 
     since: int
@@ -40,7 +40,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """One slice. `done`: it was the last of its partition."""
+    """One slice of a sweep. `done`: it was the last one of its partition."""
 
     partition: int
     rows: int
@@ -60,15 +60,15 @@ class Sweeper:
         self._rules = rules
 
     def begin(self, partitions: Iterable[int]) -> None:
-        """Sweep these, and no others; one that is under way goes on, and is looked at again after it."""
+        """Sweep these partitions and no others. A sweep that is under way continues, and another may follow it."""
         self._waiting = {partition: self._waiting.get(partition) for partition in partitions}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The partitions are gone."""
         self._waiting = {}
 
     def step(self, now_ms: int) -> Swept | None:
-        """Judge the next slice of what the `Parcels.reference` touches; None: all is done."""
+        """Judge the next slice; None: there is nothing left to sweep."""
         while self._waiting:
             partition = next(iter(self._waiting))
             run = self._waiting[partition] = self._waiting[partition] or self._run(partition)
@@ -90,7 +90,7 @@ class Sweeper:
         return _Run(since, reference.end, rules, other) if changed or rejected else None
 
     def _fingerprint(self) -> bytes:
-        """Of the rules in force. Those of files change with a restart, and are not followed."""
+        """Fingerprint of the rules in force. Rules of files change only with a restart, and start no sweep."""
         parcels = self._parcels
         return bytes.fromhex(parcels.catalogue.fingerprint) if parcels.rule_set else _OF_FILES
 

@@ -3,12 +3,12 @@
     revision = 2 * (8 * (facts + rule_set) + reference + absences) + full
 
 facts: events of the parcel, and what its histories counted for each upload that it had. They only grow.
-rule_set: number of the newest rule set known; 0 for rules of files. It weighs as much as a fact, since other rules may
-decide fewer absences.
-reference: number of the newest reference record that changes what is said of the parcel; see `Reference.touched`.
-absences: how many are decided. One that is decided comes between two facts; one that a late event takes back goes with
-a fact more.
-full: 0 while rules that are held back may add something upon the same facts, else 1.
+rule_set: number of the newest rule set known; 0 for rules of files. It weighs as much as a fact, because other rules
+may decide fewer absences.
+reference: number of the newest reference record that affects the parcel; see `Reference.touched`.
+absences: how many are decided. They weigh less than a fact: a late event that takes an absence back is itself a fact
+more, so the revision rises.
+full: 0 while held rules may still add to the score without a new fact, else 1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What does not count into the verdicts: rules in shadow, and rules that are held back. Upserts by parcel, as alerts.
+"""Shadow messages: rules that do not count into the verdict, in shadow or held back. Upserts by parcel, like alerts.
 
-Apart from alerts that are held back, which depends on what a worker has judged lately, the content is a function of
-the dossier, the catalogue and the settings. `detected_at` takes no part in deciding whether a message is news.
+Which alerts are held back depends on what a worker has judged lately. Apart from that, the content is a function of the
+dossier, the catalogue and the settings. `detected_at` does not count when a message is compared with the last one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def shadow(
     emit_from: int,
     now_ms: int,
 ) -> list[Upsert[Shadow]]:
-    """The messages whose content is news, marked as sent in their dossiers.
+    """The messages whose content has changed; they are marked as sent in their dossiers.
 
     gate: which alerts wait, and for which rules. emit_from: index into TIERS. now_ms: wall clock.
     """
@@ -41,7 +41,7 @@ def shadow(
     if catalogue.shadow:
         holds |= verdicts.answers.select(pl.any_horizontal(catalogue.shadow).fill_null(False)).to_series().to_numpy()
     due = np.flatnonzero(holds | np.isin(heads["shadowed"][verdicts.rows], (OPEN, HELD)))
-    full = ~gate.deferred  # an alert that was held back comes out upon the same facts, and this message goes with it
+    full = ~gate.deferred  # releasing a rule changes both messages without a new fact
 
     def message(verdict: Verdict) -> Shadow:
         held = gate.held if gate.deferred[verdict.row] else ()

@@ -1,4 +1,4 @@
-"""Values that mean what a definition asks for, written in another way: marks in JSON, codes behind marks, 1.0."""
+"""Other spellings of valid values: byte order marks in JSON, codes with invisible marks, 1.0 for 1."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 from schemas.terms import CARRIER_FORM, ID_FORM
 from streams.flow.describe.text import cleaned
 
-# Byte order marks where exports leave them: before the object, and around the name of a member. A quote inside a string
-# is escaped, so a name with a colon behind it is never a part of one.
+# Exports leave byte order marks before the object and around the names of members. A quote inside a string is escaped,
+# so a name followed by a colon is never part of a string.
 _MARK: Final = rb"(?:\xef\xbb\xbf|\\u[fF][eE][fF][fF])"
 _MARKED: Final = re.compile(rb'\A(?:\s*\xef\xbb\xbf)+|"%(m)s+\w+%(m)s*"\s*:|"\w+%(m)s+"\s*:' % {b"m": _MARK})
 _MARKS: Final = re.compile(_MARK)
 
 
 def has_marks(text: bytes) -> bool:
-    """Whether there may be byte order marks in a text, as they are or escaped."""
+    """Whether a text may hold byte order marks, plain or escaped."""
     # A single byte is found ten times as fast as three, and most texts have neither of these two.
     return (b"\xef" in text and b"\xef\xbb\xbf" in text) or (
         b"\\" in text and (b"\\ufeff" in text or b"\\uFEFF" in text)
@@ -26,12 +26,12 @@ def has_marks(text: bytes) -> bool:
 
 
 def unmarked(text: bytes) -> bytes:
-    """A JSON text without the byte order marks before it and around the names of members; itself if there are none."""
+    """A JSON text without the byte order marks before it and around names of members; the same text if it has none."""
     return _MARKED.sub(lambda found: _MARKS.sub(b"", found[0]), text) if _MARKED.search(text) else text
 
 
 def coded(record: type[msgspec.Struct]) -> frozenset[str]:
-    """The required fields of codes: those of a form other than an id's, and those of few words."""
+    """The required fields that hold codes: with a form other than an id's, or one of a few words."""
     properties = msgspec.json.schema(record)["$defs"][record.__name__]["properties"]
     return frozenset(
         name
@@ -41,7 +41,7 @@ def coded(record: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def as_normal(raw: bytes, *, option: bool) -> msgspec.Raw | None:
-    """A string, or an array of strings, in normal form, null for an empty option; None if it is in it, or no string."""
+    """A string or an array of strings in normal form, null for an empty option; None if nothing needs to change."""
     if raw[:1] not in (b'"', b"["):
         return None
     given = msgspec.json.decode(raw)
@@ -55,7 +55,7 @@ def as_normal(raw: bytes, *, option: bool) -> msgspec.Raw | None:
 
 
 def as_integer(raw: msgspec.Raw) -> msgspec.Raw:
-    """A number written with a fraction or an exponent as the integer that it is; all else as it was."""
+    """A whole number that is written with a fraction or an exponent, as an integer; anything else unchanged."""
     text = bytes(raw)
     if text[:1] not in b"-0123456789":
         return raw

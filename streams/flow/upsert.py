@@ -1,4 +1,4 @@
-"""Messages about parcels of which the newest per key holds: one goes out only if its content is news."""
+"""Messages of which the newest per parcel is valid. One goes out only if its content has changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Upsert(Generic[T]):
 class Verdict:
     """One verdict that a message may be about.
 
-    row: its position among the verdicts. i: that of its dossier. answers: by rule. columns: those that rules read or
+    row: its position among the verdicts. i: the position of its dossier. answers: by rule. columns: what rules read or
     show.
     """
 
@@ -62,11 +62,11 @@ def news(
     content: str,
     full: NDArray[np.bool_],
 ) -> Iterator[tuple[Verdict, T]]:
-    """The messages about the verdicts at `due` that say something else than the last one about their parcel.
+    """The messages about the verdicts at `due` that differ from the last message about their parcel.
 
-    make: the message about one verdict, without what may change and is no news (`detected_at`). content: the column of
-    the dossiers that keeps what was said last; it is set here. full: row by row with the verdicts, see
-    `streams.flow.revision`.
+    make: the message about one verdict, without fields that do not count as a change (`detected_at`). content: the
+    column of the dossiers that keeps a hash of the last message; it is set here. full: row by row with the verdicts,
+    see `streams.flow.revision`.
     """
     if len(due) == 0:
         return

@@ -1,1 +1,1 @@
-"""State: what a partition remembers, in memory and in RocksDB."""
+"""State: the stores of partitions, in memory and in RocksDB."""

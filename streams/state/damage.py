@@ -1,4 +1,4 @@
-"""Damage to a state folder: how it is known, and where it is noted."""
+"""Damage to a state folder: how it is recognised, and where it is noted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ MISSING = "No such file or directory"
 
 
 class DamagedError(Exception):
-    """A folder that cannot be used as it is, and may be thrown away."""
+    """A folder that cannot be used and may be deleted."""
 
 
 def note_of(path: Path) -> Path:
-    """Where damage to the folder is noted: beside it."""
+    """The file beside the folder in which damage is noted."""
     return path.with_name(f"{path.name}.damaged")
 
 
 def why_of(error: Exception) -> str:
-    """What RocksDB says, in one line; it holds no data."""
+    """The message of RocksDB on one line; it holds no data."""
     return " ".join(str(error).split())

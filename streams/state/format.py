@@ -1,6 +1,6 @@
-"""The version of everything that is kept: the first byte of each stored value and of each internal message."""
+"""The version of all stored values and internal messages: the first byte of each."""
 
 from typing import Final
 
 FORMAT: Final = 10
-"""Raise it with every change of a layout in `streams.flow.layout`. A reader refuses another version."""
+"""Raise it with every change of a layout in `streams.flow.layout`. Readers refuse other versions."""

@@ -1,12 +1,12 @@
-"""The hot set: newest values in memory, within bounds."""
+"""The hot set: the newest values in memory, with a bound."""
 
 from __future__ import annotations
 
 
 class Hot(dict[bytes, "bytes | None"]):
-    """A bounded map that forgets its older half when the younger, the dict itself, is full; None for what is not there.
+    """A bounded map: when its newer half, the dict itself, is full, the older half is dropped. Missing keys give None.
 
-    It is asked several times an event, so a key that is there costs a dict's own lookup and no more.
+    It is read several times per event, so a key that is present takes no more than a lookup in a dict.
     """
 
     def __init__(self, bytes_max: int = 0) -> None:
@@ -15,26 +15,26 @@ class Hot(dict[bytes, "bytes | None"]):
         self._old: dict[bytes, bytes | None] = {}
 
     def bound(self, bytes_max: int) -> None:
-        """Hold at most so much from the next `put` on."""
+        """Hold at most `bytes_max` from the next `put` on."""
         self._half = bytes_max // 2
 
     def __missing__(self, key: bytes) -> bytes | None:
         return self._old.get(key)
 
     def put(self, key: bytes, value: bytes) -> bool:
-        """Remember a value; True where older ones had to be forgotten."""
+        """Set a value; True if older values had to be dropped."""
         before = self.get(key)
         self[key] = value
         self._size += len(value) - len(before) if before is not None else len(key) + len(value) + _OBJECTS_BYTES
         if self._size < self._half:
             return False
-        forgot = bool(self._old)
+        dropped = bool(self._old)
         self._old, self._size = self.copy(), 0
         self.clear()
-        return forgot
+        return dropped
 
     def drop(self, key: bytes) -> None:
-        """Forget a value."""
+        """Remove a value."""
         self._old.pop(key, None)
         value = self.pop(key, None)
         if value is not None:

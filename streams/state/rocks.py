@@ -1,13 +1,13 @@
-"""The durable store: RocksDB per partition, a hot set in memory in front of it, and the deltas of open epochs.
+"""The durable store: one RocksDB per partition, a hot set in memory before it, and the deltas of open epochs.
 
-A value is written to RocksDB only after the transaction that published it on the changelog has committed, together
-with the changelog offset it stands for, so the folder never runs ahead of Kafka. Until then it lives in a delta.
+A value is written to RocksDB only after the transaction that published it on the changelog has committed, together with
+its changelog offset. So the folder is never ahead of Kafka. Until then the value is in a delta.
 
-RocksDB's own write-ahead log is off: the changelog is one. What a kill takes from the memtables goes together with its
-offset, for both were written in one batch, and is read again from the changelog.
+RocksDB's own write-ahead log is off, because the changelog is one. If a kill loses values of the memtables, it also
+loses their offset, since both were written in one batch; the changelog is then read again from the older offset.
 
-A folder is a copy, so one that is damaged, or of another format, is thrown away when it is opened, and the changelog
-read from its start. Damage that shows only later, in a block that is read, is noted beside it for the next opening.
+A folder is only a copy. If it is damaged or has another format, it is deleted when it is opened, and the changelog is
+read from its start. Damage that is found later, while a block is read, is noted beside the folder for the next opening.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OWN = {_OFFSET, _FORMAT, _ORIGIN}  # of the folder, on no changelog
 
 
 class StateError(WaybillError):
-    """State that cannot be used; the message names the folder and what to do."""
+    """State cannot be used. The message names the folder and says what to do."""
 
 
 class RocksStore:
@@ -58,7 +58,7 @@ class RocksStore:
         self._closing: list[Delta] = []
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
-        """The newest value of each key: hot, of an open epoch, or from RocksDB. keep: it is then hot."""
+        """The newest value of each key: from the hot set, an open epoch, or RocksDB. keep: put it into the hot set."""
         open_ = self._partitions
         hot = {number: partition.hot for number, partition in open_.items()}
         values = [hot[partition][key] for partition, key in zip(partitions, keys, strict=True)]
@@ -72,7 +72,7 @@ class RocksStore:
         return values
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Set values in the epoch that is open."""
+        """Set values in the open epoch."""
         delta = self._open
         open_ = self._partitions
         for partition, key, value in zip(partitions, keys, values, strict=True):
@@ -80,14 +80,14 @@ class RocksStore:
             delta[partition][key] = value
 
     def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
-        """Forget keys in the epoch that is open: a deletion on the changelog, too."""
+        """Delete keys in the open epoch; they are deleted on the changelog, too."""
         for partition, key in zip(partitions, keys, strict=True):
             self._partitions[partition].hot.drop(key)
             self._open[partition][key] = None
 
     def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
-        """Keys between `after` and `before` with their newest values, in order; fewer than `rows_max` where there are
-        no more."""
+        """Keys between `after` and `before` with their newest values, in order; fewer than `rows_max` if there are no
+        more."""
         deltas = (*self._closing, self._open)  # taken first, as in `_cold`
         out: list[tuple[bytes, bytes]] = []
         while True:
@@ -103,21 +103,21 @@ class RocksStore:
             after = last
 
     def close_epoch(self) -> Delta:
-        """The delta of the open epoch, which stays readable until `write` or `forget`."""
+        """Close the open epoch. Returns its delta, which stays readable until `write` or `close`."""
         delta, self._open = self._open, defaultdict(dict)
         self._closing.append(delta)
         return delta
 
     def write(self, delta: Delta, offsets: Mapping[int, int]) -> None:
-        """Write a committed delta with the changelog offsets (next to read) that it stands for."""
+        """Write a committed delta together with its changelog offsets (next to read)."""
         for number, values in delta.items():
             self._partitions[number].write(values.items(), offsets.get(number))
         self._closing.remove(delta)
 
     def open(self, number: int) -> int:
-        """Open a partition; the changelog offset it stands for (next to read), or 0.
+        """Open a partition. Returns its changelog offset (next to read), or 0.
 
-        Raises StateError where the folder cannot be had: another process has it, no space, no permission.
+        Raises StateError if the folder cannot be used: another process has it, no space, no permission.
         """
         path = self._folder / str(number)
         note = note_of(path)
@@ -137,12 +137,12 @@ class RocksStore:
         return partition.offset
 
     def _share(self) -> None:
-        """Divide the bound of the hot set among the partitions that are open."""
+        """Divide the bound of the hot set among the open partitions."""
         for partition in self._partitions.values():
             partition.hot.bound(self._hot_bytes_max // len(self._partitions))
 
     def origin(self, number: int, changelog: bytes) -> bool:
-        """Whether a partition's state came from the changelog of this id; one that has none yet takes it."""
+        """Whether the state of a partition came from the changelog with this id; a state without an id takes it."""
         return self._partitions[number].origin(changelog)
 
     def restore(self, number: int, values: Mapping[bytes, bytes | None], offset: int) -> None:
@@ -151,12 +151,12 @@ class RocksStore:
         self._partitions[number].complete = False
 
     def bulk(self, number: int, begins: bool) -> None:
-        """A partition is about to be filled, or has been: files are merged once, at the end, instead of ever again."""
+        """A partition will be filled (begins), or has been: files are merged only once, at the end."""
         if number in self._partitions:
             self._partitions[number].bulk(begins)
 
     def close(self, number: int) -> None:
-        """Close a partition and forget what was not written; the changelog has it."""
+        """Close a partition and drop what was not written; the changelog has it."""
         partition = self._partitions.pop(number, None)
         if partition is not None:
             partition.close()
@@ -172,7 +172,7 @@ class RocksStore:
         self._closing.clear()
 
     def rebuild(self, number: int) -> None:
-        """Throw a partition's folder away, so that the changelog is read from its start."""
+        """Delete the folder of a partition, so that the changelog is read from its start."""
         self.close(number)
         path = self._folder / str(number)
         shutil.rmtree(path, ignore_errors=True)
@@ -188,7 +188,7 @@ class RocksStore:
         return frozenset(self._partitions)
 
     def _cold(self, number: int, keys: list[bytes], keep: bool) -> list[bytes | None]:
-        deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not be missed
+        deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not missed
         found: list[bytes | None] = self._partitions[number].read(keys)
         for delta in deltas:
             waiting = delta.get(number)
@@ -201,7 +201,7 @@ class RocksStore:
 
 
 class _Partition:
-    """One RocksDB folder with its part of the hot set. `complete`: whatever is not hot does not exist."""
+    """One RocksDB folder with its part of the hot set. `complete`: the hot set holds all keys."""
 
     def __init__(self, path: Path, cache: Shared) -> None:
         self.path = path
@@ -215,7 +215,7 @@ class _Partition:
         try:
             offset = self._begin()
         except Exception:
-            with suppress(Exception):  # of the same damage, which is what is to be told
+            with suppress(Exception):  # the same damage; the first error is reported
                 self._db.close()
             raise
         self.offset = int.from_bytes(offset, "big") if offset else 0
@@ -223,7 +223,7 @@ class _Partition:
         self.hot = Hot()
 
     def _begin(self) -> bytes | None:
-        """Check the format, or set it in a new folder; the offset as it is stored."""
+        """Check the format, or set it in a new folder. Returns the stored offset."""
         try:
             stored, offset = self._db.get([_FORMAT, _OFFSET])
             if stored is None and offset is None:
@@ -272,7 +272,7 @@ class _Partition:
                 if beyond or len(rows) == rows_max:
                     break
                 rows.append(row)
-        # rocksdict ends at a damaged block as if nothing came behind it, so what was the end before is looked for.
+        # At a damaged block rocksdict stops as if it were the end, so the former last key is looked up.
         reached = rows[-1][0] if rows else after
         if len(rows) < rows_max and not beyond and (not last or (last >= start and reached < last)):
             raise self._failed(Exception("Corruption: a block cannot be read"))
@@ -295,7 +295,7 @@ class _Partition:
             raise self._failed(error) from error
 
     def _unusable(self, error: Exception) -> Exception:
-        """What it means that the folder cannot be opened."""
+        """The error for a folder that cannot be opened."""
         why = why_of(error)
         if why.startswith("Corruption") or MISSING in why:
             return DamagedError(why)
@@ -303,7 +303,7 @@ class _Partition:
         return StateError(f"state folder {self.path}: {why}; {hint}")
 
     def _failed(self, error: Exception) -> StateError:
-        """What it means that the open folder cannot be read or written."""
+        """The error for an open folder that cannot be read or written."""
         why = why_of(error)
         if not why.startswith("Corruption"):
             return StateError(
@@ -324,7 +324,7 @@ class _Partition:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def bytes(self) -> int:
-        """Of all its files: those of a log or a manifest take space, too."""
+        """Bytes of all its files, with logs and manifests."""
         total = 0
         for entry in os.scandir(self.path):
             with suppress(FileNotFoundError):  # merged away meanwhile
@@ -339,6 +339,6 @@ class _Partition:
             log.warning(
                 "state folder %s was not brought up to date: %s; the changelog has the rest", self.path, why_of(error)
             )
-            with suppress(Exception):  # it says the same again
+            with suppress(Exception):  # the same error again
                 self._db.close()
-            del self._db  # lets go of the folder
+            del self._db  # releases the folder

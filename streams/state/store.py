@@ -1,4 +1,4 @@
-"""What folding asks of a store, and the store that lives in memory alone."""
+"""The protocol of stores that folding uses, and a store in memory."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 FIRST, END = b"\x01", b"\xff"
-"""All parcels lie between these; notes of our own begin with a zero byte, or with `END`."""
+"""All parcels lie between these; notes of the worker begin with a zero byte or with `END`."""
 
 
 class Store(Protocol):
     """Values by (partition, key). A reader sees every earlier `put`, committed or not."""
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
-        """The value of each key, None where there is none. keep: it will be asked for again soon."""
+        """The value of each key, or None. keep: it will be needed again soon."""
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Set each key's value."""
+        """Set the value of each key."""
 
     def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
-        """Forget keys."""
+        """Delete keys."""
 
     def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
         """Keys between `after` and `before`, by default `END`, with their values, in order; fewer than `rows_max`
-        (at least 1) where there are no more.
+        (at least 1) if there are no more.
 
-        A key that is put while a scan goes on from key to key may be passed over.
+        A key that is put between two calls of a longer scan may be missed.
         """
 
 
 def whole(store: Store, partition: int, rows_max: int) -> Iterator[list[tuple[bytes, bytes]]]:
-    """A scan of a partition to its end, so many rows at a time."""
+    """Scan a partition to its end, `rows_max` rows at a time."""
     after = FIRST
     while rows := store.scan(partition, after, rows_max):
         yield rows
@@ -39,7 +39,7 @@ def whole(store: Store, partition: int, rows_max: int) -> Iterator[list[tuple[by
 
 
 class MemoryStore:
-    """A store for one run: judging files, testing rules."""
+    """A store for one run, to judge files or to test rules."""
 
     def __init__(self) -> None:
         self._values: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)

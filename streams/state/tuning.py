@@ -16,12 +16,12 @@ class Shared:
 
     @staticmethod
     def of(cache_mb: int, buffers_mb: int) -> Shared:
-        """So many MiB for blocks that are read, and for what is not yet in files."""
+        """Sizes in MiB: of the cache for blocks that are read, and of the buffers for data not yet in files."""
         return Shared(Cache(cache_mb << 20), WriteBufferManager(buffers_mb << 20, False))
 
 
 def options(shared: Shared) -> Options:
-    """Of one partition."""
+    """The options of one partition."""
     made = Options(raw_mode=True)
     made.create_if_missing(True)
     table = BlockBasedOptions()
@@ -35,15 +35,15 @@ def options(shared: Shared) -> Options:
     made.set_compression_type(DBCompressionType.lz4())
     made.set_max_background_jobs(2)
     made.set_keep_log_file_num(2)
-    made.set_max_log_file_size(1 << 20)  # RocksDB's own log and manifest: else they grow with every flush
+    made.set_max_log_file_size(1 << 20)  # for RocksDB's own log and manifest, which would grow with every flush
     made.set_max_manifest_file_size(1 << 20)
-    # What is forgotten leaves the disk: a file that is full of deletions, or old, is compacted though nothing grows.
+    # Expired keys must leave the disk: a file with many deletions, or an old file, is compacted even if nothing grows.
     made.add_compact_on_deletion_collector_factory(_DELETIONS_WINDOW, _DELETIONS_MAX, _DELETIONS_SHARE)
     made.set_level_compaction_dynamic_level_bytes(True)
     return made
 
 
-# A file is compacted when so many of so many keys in a row are deletions, or this share of the whole file.
+# A file is compacted when so many of so many consecutive keys are deletions, or this share of all its keys.
 _DELETIONS_WINDOW, _DELETIONS_MAX, _DELETIONS_SHARE = 10_000, 5_000, 0.5
 
 BULK = {

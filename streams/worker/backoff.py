@@ -1,4 +1,4 @@
-"""How long to go on with what fails again and again."""
+"""How long to wait after failures, and when to give up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Backoff:
-    """Waits that grow from failure to failure in a row, until it is enough."""
+    """Waits that grow with each failure in a row, until a time limit."""
 
     def __init__(self, ends_after_s: float) -> None:
         self._ends_after_s = ends_after_s
@@ -14,7 +14,7 @@ class Backoff:
         self._since = 0.0
 
     def after(self, error: Exception) -> float:
-        """Seconds to wait before trying again. Raises `error` where the first of these failures is too long ago."""
+        """Seconds to wait before the next try. Raises `error` if the first of these failures is too long ago."""
         now = time.monotonic()
         if not self._failures:
             self._since = now
@@ -24,7 +24,7 @@ class Backoff:
         return float(min(_WAIT_S * 2 ** (self._failures - 1), _WAIT_S_MAX))
 
     def renew(self) -> None:
-        """It worked."""
+        """Start anew, after a success."""
         self._failures = 0
 
 

@@ -1,17 +1,17 @@
-"""Effects, in one written order.
+"""The order of effects.
 
-Everything that a worker does to the world for a stretch of input is one *epoch*. Its effects happen in this order:
+All that a worker does to the outside world for a stretch of input is one *epoch*. Its effects happen in this order:
 
 1. begin a Kafka transaction
-2. produce observations, facts, alerts, what is in shadow, notices and rejects
-3. produce the changelog: the last value of every key that changed, none of a key that was forgotten
+2. produce observations, facts, alerts, shadow messages, notices and rejects
+3. produce the changelog: the last value of every key that changed, a tombstone for every key that expired
 4. send the source offsets to the transaction, with the group's metadata, so that a worker that has lost its
    partitions is refused
 5. commit the transaction
-6. write the deltas to RocksDB, with the changelog offsets that they stand for
+6. write the deltas to RocksDB, with their changelog offsets
 
-A worker that dies before 5 has done nothing: the next one aborts what it left open and reads the same input again.
-One that dies between 5 and 6 has done everything: on start the changelog is read from the offset in RocksDB.
+If a worker dies before 5, nothing has happened: the next one aborts the open transaction and reads the input again. If
+it dies between 5 and 6, everything has happened: the next start reads the changelog from the offset in RocksDB.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from streams.worker.epoch import Epoch
 
 
 class CommitError(WaybillError):
-    """An epoch that could not be committed. The worker stops; the next one reads the same input again."""
+    """An epoch could not be committed. The worker stops; the next one reads the same input again."""
 
 
 class AbortedError(CommitError):
-    """An epoch that was taken back whole: nothing of it happened, and this worker may read its input again."""
+    """An epoch was aborted as a whole. Nothing of it happened, and this worker may read its input again."""
 
 
 class Committer:
-    """The worker's one producer, and the order above. Calls block; one thread at a time."""
+    """The only producer of a worker, with the order above. Calls block; one thread at a time."""
 
     def __init__(
         self,
@@ -50,15 +50,15 @@ class Committer:
         self._unfinished = False
 
     def start(self) -> None:
-        """Fence any earlier holder of the transactional id and abort what it left open."""
+        """Fence any earlier holder of the transactional id, and abort its open transaction."""
         self._kafka.start()
 
     def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], group_metadata: object) -> None:
         """Steps 1 to 6 for one epoch.
 
-        Raises AbortedError when the transaction failed and was aborted: the state knows of what did not happen, and
-        has to be opened anew. Any other CommitError leaves the outcome open, or says that another worker has this
-        one's place, which must not go on.
+        Raises AbortedError if the transaction failed and was aborted. The state then holds changes that did not happen,
+        and must be opened anew. With any other CommitError the outcome is not known, or another worker has taken this
+        worker's place; the worker must stop.
         """
         if self._unfinished:
             raise CommitError("an earlier epoch was not finished, and this one would pass over it")

@@ -1,4 +1,4 @@
-"""An epoch: what waits to be committed together, and one step's part in it."""
+"""An epoch: everything to commit together, and the part of one step in it."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from streams.metrics import Metrics
 
 @dataclass(slots=True)
 class Epoch:
-    """What waits to be committed together."""
+    """Everything to commit together."""
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # next to read
     messages: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
     dated: defaultdict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
-    alerted_since: list[int] = field(default_factory=list)  # of each alert: newest record behind it, broker's epoch ms
+    alerted_since: list[int] = field(default_factory=list)  # broker's times of the records behind alerts
     rows: int = 0
     opened_at: float = 0.0
-    timed: bool = False  # something came of time that passed or of a sweep, rather than of records
+    timed: bool = False  # something came from timers or a sweep, and not from records
 
     def read(self, batches: Sequence[Batch]) -> None:
-        """Note that these batches are done."""
+        """Note that these batches have been processed."""
         self.opened_at = self.opened_at or time.monotonic()
         for batch in batches:
             self.offsets[batch.topic, batch.partition] = batch.offsets[-1] + 1
             self.rows += len(batch.values)
 
     def stand_at(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Note where partitions stand, with nothing read."""
+        """Note offsets of partitions without reading anything."""
         self.opened_at = self.opened_at or time.monotonic()
         self.offsets.update(offsets)
 
     def passed(self, rows: int) -> None:
-        """Note that so many parcels were judged without a batch: time has passed, or reference data have changed."""
+        """Note that `rows` parcels were judged without a batch: by timers, or by a sweep."""
         self.opened_at = self.opened_at or time.monotonic()
         self.rows += rows
         self.timed = True
 
     def judged(self, judged: Judged, since: int = 0) -> None:
-        """Add what a step of the parcels gave. `since`: the broker's time of the newest record it read, epoch ms."""
+        """Add the result of a step of the parcels. since: the broker's time of the newest record it read, epoch ms."""
         self.send(topics.OBSERVATIONS, judged.observations)
         self.send(topics.FACTS, judged.facts)
         self.alerted_since += [since] * len(judged.alerts)
@@ -70,7 +70,7 @@ class Epoch:
 
 
 class EpochStep:
-    """Takes what a step gives; `fresh` are the batches that are its to read."""
+    """Takes the results of one step. `fresh`: the batches that the step must process."""
 
     def __init__(self, epoch: Epoch, metrics: Metrics, fresh: Sequence[Batch]) -> None:
         self.fresh = fresh
@@ -79,11 +79,11 @@ class EpochStep:
 
     @property
     def sources(self) -> set[int]:
-        """Partitions that brought events; what agents send each other comes from elsewhere."""
+        """Partitions that brought events; messages between agents do not count."""
         return {batch.partition for batch in self.fresh if batch.topic in INPUT_TOPICS}
 
     def judged(self, judged: Judged) -> None:
-        """Add what a step of the parcels gave."""
+        """Add the result of a step of the parcels."""
         self._epoch.judged(judged, since=max((batch.timestamps[-1] for batch in self.fresh), default=0))
         if judged.due:
             self._epoch.passed(judged.due)
@@ -91,13 +91,13 @@ class EpochStep:
         _count(self._metrics, judged)
 
     def passed(self, judged: Judged, rows: int) -> None:
-        """Add what was judged without a batch, out of so many parcels."""
+        """Add the result of judging `rows` parcels without a batch."""
         self._epoch.judged(judged)
         self._epoch.passed(rows)
         _count(self._metrics, judged)
 
-    def forgot(self, store: str, keys: int) -> None:
-        """Add that so many keys of a store were looked at, to be forgotten."""
+    def expired(self, store: str, keys: int) -> None:
+        """Count keys of a store that were looked at because they may expire."""
         if keys:
             self._epoch.passed(keys)
             self._metrics.due.labels(store).inc(keys)

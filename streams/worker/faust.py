@@ -1,4 +1,4 @@
-"""Faust around a worker: its app, its order of starting, how it is run and stopped, and what an agent reads."""
+"""Faust around a worker: its app, its start order, how it runs and stops, and what an agent reads."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 
 class StateDirError(WaybillError):
-    """The folder for state cannot be used; the message names the setting."""
+    """The folder for state cannot be used. The message names the setting."""
 
 
 class Watch(Service):
-    """Ends a worker that gets nowhere, and serves `streams.worker.health`.
+    """Ends a worker that makes no progress, and serves the pages of `streams.worker.health`.
 
-    In the place of Faust's own web server, which would start only after the first assignment.
+    It replaces Faust's own web server, which would start only after the first assignment.
     """
 
     logger = logging.getLogger("mode.watch")
@@ -57,7 +57,7 @@ class Watch(Service):
         self._listener: socket.socket | None = None
 
     def listen(self) -> None:
-        """Take the port of the pages. Raises HealthError."""
+        """Bind the port of the pages. Raises HealthError."""
         if self._pages:
             self._listener = listen(self._settings.web_host, self._settings.web_port)
 
@@ -72,7 +72,7 @@ class Watch(Service):
 
 
 class Boot(BootStrategy):
-    """Faust's order of starting, with our pages."""
+    """Faust's start order, with these pages."""
 
     def web_server(self) -> Iterable[Any]:
         self.app.watch = Watch(self.app, pages=self._should_enable_web(), loop=self.app.loop, beacon=self.app.beacon)
@@ -80,7 +80,7 @@ class Boot(BootStrategy):
 
 
 class Tables(TableManager):
-    """Faust's, without the second that it gives tables to register: there are none."""
+    """Faust's table manager, without the second that it waits for tables: there are none."""
 
     logger = logging.getLogger("faust.tables")
 
@@ -90,11 +90,11 @@ class Tables(TableManager):
 
 
 class App(faust.App):
-    """A Faust app with the worker's own parts: `worker` (states, epochs) and `link` (what its transport needs)."""
+    """A Faust app with the parts of the worker: `worker` (states, epochs) and `link` (for its transport)."""
 
     BootStrategy = Boot
     watch: Watch
-    logger = logging.getLogger("faust.app")  # what Faust says of it; ours is `log`
+    logger = logging.getLogger("faust.app")  # for messages of Faust; this module uses `log`
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         self.settings = settings
@@ -128,12 +128,12 @@ class App(faust.App):
                 "WAYBILL_STATE_DIR"
             ) from error
         self.watch.listen()
-        self.add_future(self.worker.prepare())  # the first that another worker of this name would feel
+        self.add_future(self.worker.prepare())  # the first step that affects another worker of this name
         await super().on_first_start()
 
 
 class Runner(faust.Worker):
-    """Faust's worker, quietly: logging is set up by whoever runs it, and its end does not wait a second."""
+    """Faust's worker, without its own logging setup, and without the wait of a second at its end."""
 
     def __init__(self, app: App) -> None:
         super().__init__(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=app.loop)
@@ -141,7 +141,7 @@ class Runner(faust.Worker):
         self._stop_s = app.settings.stop_s
 
     def run(self) -> None:
-        """Run until SIGTERM, SIGINT or SIGHUP. Raises what the worker crashed of."""
+        """Run until SIGTERM, SIGINT or SIGHUP. Raises the error with which the worker crashed."""
         self._starting_fut = asyncio.ensure_future(self.start(), loop=self.loop)
         try:
             self.loop.run_until_complete(self._starting_fut)
@@ -153,7 +153,7 @@ class Runner(faust.Worker):
             faulthandler.cancel_dump_traceback_later()
 
     def install_signal_handlers(self) -> None:
-        """Those of Faust, and for a terminal that is closed, unless that is ignored."""
+        """Those of Faust, and one for SIGHUP unless that is ignored."""
         super().install_signal_handlers()
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             self.loop.add_signal_handler(signal.SIGHUP, self._on_sigterm)
@@ -166,9 +166,9 @@ class Runner(faust.Worker):
         super()._on_sigterm()
 
     def _end_in_time(self) -> None:
-        """Exit with 1 if stopping takes for ever, having said where each thread stands.
+        """Exit with 1 if stopping takes too long, after a traceback of each thread.
 
-        librdkafka may wait for itself with the interpreter's lock in hand, so that no thread of Python could say so.
+        librdkafka may wait for itself while it holds the interpreter's lock, so no thread of Python could report it.
         """
         faulthandler.dump_traceback_later(self._stop_s, exit=True)
 
@@ -177,7 +177,7 @@ class Runner(faust.Worker):
 
 
 async def together(stream: Any, rows_max: int) -> AsyncIterator[list[Batch]]:
-    """All batches that wait on a stream, up to about `rows_max` rows at a time: a batch grows with the backlog."""
+    """All batches that wait on a stream, up to about `rows_max` rows at a time. So steps grow with the backlog."""
     events = aiter(stream.noack())
     following = asyncio.ensure_future(anext(events))
     try:
@@ -202,4 +202,4 @@ async def _ready(future: asyncio.Future[Batch]) -> bool:
     return future.done()
 
 
-_STEPS = 5  # turns of the event loop that a stream needs to hand over what already waits
+_STEPS = 5  # iterations of the event loop in which a stream hands over what already waits

@@ -1,12 +1,12 @@
-"""A worker's pages over HTTP: /metrics for Prometheus, /live and /ready for whoever keeps it running.
+"""A worker's pages over HTTP: /metrics for Prometheus, /live and /ready for probes.
 
 /ready  200 when partitions are assigned, the state has caught up with the changelog, and a broker answers, else 503.
-/live   200 while the worker makes progress or has nothing to do; 503 when records wait and nothing has been committed,
-        or no broker has answered, for a time (`streams.worker.watchdog`). A worker that is not ready for another
-        reason counts as live: restoring may take long, and a kill starts it anew.
+/live   200 while the worker makes progress or has nothing to do; 503 if for some time (`streams.worker.watchdog`)
+        records have waited and nothing was committed, or no broker has answered. A worker that is not ready for another
+        reason is live: restoring may take long, and a restart would begin it again.
 
-Both answer JSON: {"ok": bool, "why": text, "lag_records": int or null, "partitions": int}; lag is null while it is not
-known, because the worker is not ready.
+Both answer JSON: {"ok": bool, "why": text, "lag_records": int or null, "partitions": int}. The lag is null while it is
+not known because the worker is not ready.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from streams.worker.watchdog import AWAY_S, Watchdog
 
 
 class HealthError(WaybillError):
-    """The pages cannot be served; the message names address and port."""
+    """The pages cannot be served. The message names address and port."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the port, before anything that another worker feels. Port 0 takes any free one. Raises HealthError."""
+    """Bind the port, before anything that affects another worker. Port 0: any free one. Raises HealthError."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -39,7 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Health:
-    """The pages of one worker, served on the event loop that it runs on."""
+    """The pages of one worker, served on its event loop."""
 
     def __init__(self, worker: Host, progress: Watchdog) -> None:
         self._worker = worker
@@ -47,7 +47,7 @@ class Health:
         self._runner: web.AppRunner | None = None
 
     async def start(self, listener: socket.socket) -> str:
-        """Begin to serve; returns the URL."""
+        """Start serving. Returns the URL."""
         pages = web.Application()
         pages.add_routes(
             [web.get("/metrics", self._metrics), web.get("/live", self._live), web.get("/ready", self._ready)]
@@ -59,7 +59,7 @@ class Health:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
-        """End the pages."""
+        """Stop serving."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -69,18 +69,20 @@ class Health:
     async def _live(self, request: web.Request) -> web.Response:
         if wrong := self._watchdog.stalled:
             return self._answer(False, wrong)
-        if not self._worker.ready:
-            return self._answer(True, f"waits for {self._worker.waits_for}")
-        return self._answer(True, "working" if self._watchdog.behind else "nothing to do")
+        return self._answer(True, self._waits() or ("working" if self._watchdog.behind else "nothing to do"))
 
     async def _ready(self, request: web.Request) -> web.Response:
         if fault := self._watchdog.fault:
             return self._answer(False, fault)
+        if waits := self._waits():
+            return self._answer(False, waits)
+        return self._answer(True, "assigned and caught up")
+
+    def _waits(self) -> str:
+        """What it waits for; empty while it can work. Without a broker nothing else can come."""
         if (away_s := self._watchdog.away_s) > AWAY_S:
-            return self._answer(False, f"waits for a broker: none has answered for {away_s:.0f} s")
-        if self._worker.ready:
-            return self._answer(True, "assigned and caught up")
-        return self._answer(False, f"waits for {self._worker.waits_for}")
+            return f"waits for a broker: none has answered for {away_s:.0f} s"
+        return "" if self._worker.ready else f"waits for {self._worker.waits_for}"
 
     def _answer(self, ok: bool, why: str) -> web.Response:
         partitions = len(self._worker.assigned)

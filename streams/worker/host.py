@@ -1,4 +1,4 @@
-"""What the tasks beside the flow need of the worker that they belong to."""
+"""What the tasks beside the flow need from their worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Host(Protocol):
 
     @property
     def waits_for(self) -> str:
-        """Why it is not ready, for people."""
+        """Why it is not ready, as text."""
 
     def sizes(self) -> Mapping[str, tuple[int, int]]:
         """Entries and bytes on disk by store."""
@@ -46,7 +46,7 @@ class Host(Protocol):
         """The open epoch, for one step over these batches."""
 
     async def keep_up(self) -> None:
-        """Commit where idle partitions end."""
+        """Commit the end offsets of idle partitions."""
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker: it cannot go on."""

@@ -1,10 +1,10 @@
-"""Moving the watermark: absences are decided when what waits in the input topics is read, in idle partitions too.
+"""Moves the watermarks, so that absences are decided once the waiting input has been read; also in idle partitions.
 
-Some times a second the broker is asked where the topics end. What has been read since, and what waits there, is all
-that `streams.flow.time.timers` needs to move the watermark. While no broker answers nothing is decided.
+Several times a second this asks the broker where the topics end. What has been read since, and what still waits, is all
+that `streams.flow.time.timers` needs to move the watermarks. While no broker answers, nothing is decided.
 
-Event time comes with the events. In a partition that has been read to its end and brings nothing for long enough it
-moves with the clock instead. Otherwise nobody would ever say what is missing from its last parcels.
+Event time comes with the events. In an idle partition, which has been read to its end and has brought nothing for long,
+it moves with the clock instead. Otherwise the last parcels of a partition would never be judged for what is missing.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ KEEP_UP_EVERY_S = 2.0
 
 
 async def pass_time(worker: Host, ends: Ends, positions: Positions) -> None:
-    """Move the watermarks, and judge the parcels whose deadline they pass, for as long as the worker runs.
+    """Move the watermarks, and judge the parcels whose timers fire, for as long as the worker runs.
 
-    ends        where these partitions end, by what the broker says now; without those that it does not tell of
-    positions   next to read of each assigned partition, given what was read of them
+    ends        where these partitions end, as the broker says now; without those for which it gives no answer
+    positions   the next offset to read of each assigned partition, from what was read of them
     """
     clock, looks = Clock(), Looks(ends, positions)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         read = worker.read
         if not worker.ready or not await worker.run(len, worker.parcels.timers):
-            looks.forget()
+            looks.clear()
             clock.skip()
             continue
         progress = await looks.look(read, worker.assigned, idle(worker), clock.now())
@@ -56,10 +56,10 @@ async def pass_time(worker: Host, ends: Ends, positions: Positions) -> None:
 
 
 async def keep_up(worker: Host) -> None:
-    """Commit where idle partitions end, when only marks of transactions lie before that.
+    """Commit the end offsets of idle partitions, if only transaction markers lie before them.
 
-    The broker deletes those with the records that they belong to. A group that still stood before them would be told
-    that something was deleted before it was read.
+    The broker deletes these markers together with their records. A group with an offset before them would be told that
+    something was deleted before it was read.
     """
     while True:
         await asyncio.sleep(KEEP_UP_EVERY_S)
@@ -74,9 +74,10 @@ def idle(worker: Host) -> frozenset[int]:
 
 
 class Clock:
-    """Milliseconds that the worker has spent in touch with the broker.
+    """Milliseconds for which the worker has been in contact with the broker.
 
-    It stands still while the process is stopped and while no broker answers: what was sent meanwhile is still to come.
+    It stands still while the process is stopped and while no broker answers, because events of that time are still to
+    come.
     """
 
     def __init__(self) -> None:
@@ -84,13 +85,13 @@ class Clock:
         self._last = time.monotonic()
 
     def now(self) -> int:
-        """So much has passed."""
+        """The milliseconds so far."""
         self._ms += min(time.monotonic() - self._last, _STEP_S_MAX) * 1000
         self._last = time.monotonic()
         return int(self._ms)
 
     def skip(self) -> None:
-        """Leave out what has passed since the last call."""
+        """Leave out the time since the last call."""
         self._last = time.monotonic()
 
 
@@ -106,20 +107,20 @@ class _Ends:
 
 
 class Looks:
-    """How far partitions have been read, look by look."""
+    """How far partitions have been read, from one look at the broker to the next."""
 
     def __init__(self, ends: Ends, positions: Positions) -> None:
         self._ends, self._positions = ends, positions
-        self._reading_up_to: dict[int, _Ends] = {}  # ends that are still to be reached, by partition
+        self._reading_up_to: dict[int, _Ends] = {}  # ends that are not reached yet, by partition
         self._read_through: dict[int, int] = {}
 
     async def look(
         self, read: Offsets, assigned: Collection[Partition], idle: Collection[int], now_ms: int
     ) -> dict[int, ReadProgress]:
-        """The progress of each partition all of whose ends the broker tells.
+        """The progress of each partition for which the broker gives the ends of all topics.
 
-        read: next to read of each partition, where anything was; assigned: partitions in hand; idle: those of them that
-        bring nothing; now_ms: the clock that progress is measured by.
+        read: the next offset of each partition of which anything was read. assigned: partitions that are held. idle:
+        those of them that are idle. now_ms: the clock by which progress is measured.
         """
         inputs = [place for place in assigned if place[0] in INPUT_TOPICS]
         ends = await self._ends(inputs)
@@ -136,7 +137,7 @@ class Looks:
         return found
 
     def _read(self, number: int, at: Mapping[str, int], told: _Ends, lagging: bool) -> int:
-        """Up to when everything is read of a partition; `_NEVER` where not even once everything was."""
+        """The time up to which everything in a partition is read; `_NEVER` if it never was read to its end."""
         target = self._reading_up_to.get(number, told)
         if not lagging:
             self._read_through[number] = told.as_of
@@ -148,8 +149,8 @@ class Looks:
             self._reading_up_to[number] = target
         return self._read_through.get(number, _NEVER)
 
-    def forget(self) -> None:
-        """Begin anew: the partitions may be others."""
+    def clear(self) -> None:
+        """Start anew: the partitions may have changed."""
         self._reading_up_to.clear()
         self._read_through.clear()
 

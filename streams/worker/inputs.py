@@ -1,4 +1,4 @@
-"""What a worker judges by besides events: reference data and rules, exchanged between two steps, and swept with."""
+"""The inputs of a worker besides events: reference data and rules. They change between two steps and start sweeps."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _REJECTS_MAX = 10_000
 
 
 class Records:
-    """The records of `waybill.reference`, for a follower."""
+    """The records of `waybill.reference`, for a global table."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._rejects: list[Reject] = []
 
     def add(self, batch: Batch) -> None:
-        """Take records, in their order, each with its key."""
+        """Add records in their order, each with its key."""
         self._rejects += [refused(batch, bad) for bad in self._reader.add(batch.values, batch.offsets, batch.keys)]
         del self._rejects[:-_REJECTS_MAX]
 
     def build(self) -> tuple[Reference, tuple[Reject, ...]]:
-        """What they say, and those that could not be read."""
+        """The reference data, and the records that could not be read."""
         return self._reader.build(), tuple(self._rejects)
 
 
 class Inputs:
-    """Follows both topics for one worker, and sweeps its partitions when there is something new."""
+    """Follows both topics for one worker, and sweeps its partitions when one changes."""
 
     def __init__(self, worker: Host, config: Mapping[str, object]) -> None:
-        """config: of its clients."""
+        """config: of its Kafka clients."""
         self.sweeper = Sweeper(worker.parcels, rules=worker.settings.rejudge == "sweep")
         self.rules = RulesInput(worker, config)
         self._worker = worker
@@ -54,7 +54,7 @@ class Inputs:
         self._news = asyncio.Event()  # there may be something to sweep
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start to follow."""
         loop = asyncio.get_running_loop()
 
         def changed() -> None:
@@ -68,18 +68,18 @@ class Inputs:
         self._news.set()
 
     def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
-        """Wait, on another thread, until all that is on the topics now is known. Raises FollowError."""
+        """Wait until everything on the topics now has been read. Call it on another thread. Raises FollowError."""
         self._table.catch_up(cancelled, timeout_s)
         self.rules.catch_up(cancelled, timeout_s)
 
     def begin(self, partitions: Iterable[int]) -> None:
-        """These partitions are taken over, before the first step on them; none: all are given back."""
+        """Take over these partitions, before the first step on them; none: all are given back."""
         self._exchange()
         self.sweeper.begin(sorted(partitions))
         self._news.set()
 
     async def run(self) -> None:
-        """Whenever reference data or rules have changed, or partitions were taken over: judge again, slice by slice."""
+        """Judge again, slice by slice, whenever reference data, rules or partitions have changed."""
         try:
             while True:
                 await self._news.wait()
@@ -91,10 +91,10 @@ class Inputs:
             self.rules.stop()
 
     async def sweep(self) -> bool:
-        """Take over what is new, and sweep one slice; whether there may be more."""
+        """Apply changes, and sweep one slice. Returns whether there may be more."""
         worker = self._worker
         async with worker.step([]) as step:
-            if not worker.ready:  # one without partitions may need its rules soon, and says that it has them
+            if not worker.ready:  # a worker without partitions also applies and acknowledges rules
                 if not worker.assigned:
                     self.rules.exchange()
                 return False
@@ -109,7 +109,7 @@ class Inputs:
             return True
 
     def _exchange(self) -> None:
-        """Judge by the newest reference data from now on. Between two steps."""
+        """Judge by the newest reference data from now on. Call it between two steps."""
         parcels = self._worker.parcels
         reference, rejects = self._table.latest
         if reference is not parcels.reference:
@@ -131,6 +131,6 @@ class Inputs:
 
 
 def _call(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> None:
-    """Call on the event loop, from another thread; not any more once the loop has ended."""
+    """Call on the event loop from another thread; ignored after the loop has ended."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *args)

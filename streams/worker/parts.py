@@ -26,7 +26,7 @@ Stores = Mapping[str, RocksStore]
 
 
 def stores_of(settings: Settings) -> Stores:
-    """The stores of both states, in a folder of this worker's own; nothing is opened yet."""
+    """The stores of both states, in the folder of this worker; none is opened yet."""
     folder = settings.state_dir / settings.group / settings.instance
     cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
     names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
@@ -35,7 +35,7 @@ def stores_of(settings: Settings) -> Stores:
 
 
 def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple[Parcels, Histories]:
-    """What both agents do, over these stores."""
+    """The flow of both agents, on these stores."""
     rows_max = settings.observations_per_bucket_max
     histories = Histories(stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max)
     parcels = Parcels(
@@ -47,7 +47,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
         emit_from=settings.emit_from,
         event_bytes_max=settings.event_bytes_max,
         flood=Flood.of(settings),
-        kept=Retention.of(settings),
+        retention=Retention.of(settings),
         settle_ms=int(settings.settle_s * 1000),
         orders=Orders.of(settings),
         tally_ms=int(settings.tally_every_s * 1000),
@@ -56,7 +56,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
 
 
 def committer_of(settings: Settings) -> Callable[[Stores], Committer]:
-    """What makes the committer of a worker with these settings."""
+    """A function that makes the committer for these settings."""
     return partial(Committer, {**client(settings), **producing(settings)}, slot(settings), native=settings.native)
 
 
@@ -66,7 +66,7 @@ def link_of(
     before_revoke: Callable[[bool], Awaitable[None]],
     after_assign: Callable[[set[Partition], int], None],
 ) -> Link:
-    """What the transport needs."""
+    """What the transport needs from the worker."""
     return Link(
         config={**client(settings), **membership(settings)},
         partitions=settings.partitions,
@@ -74,7 +74,7 @@ def link_of(
         timeout_s=settings.fetch_timeout_ms / 1000,
         waiting_rows_max=2 * settings.batch_rows_max,
         read_ahead=read_ahead,
-        # A commit may be under way, which has to fail and be aborted first; heartbeats go on meanwhile.
+        # A commit that is under way must fail and be aborted first; heartbeats continue meanwhile.
         rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
         before_revoke=before_revoke,
         after_assign=after_assign,

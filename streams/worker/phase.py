@@ -1,4 +1,4 @@
-"""The life of a worker: one phase at a time, and the ways between them.
+"""The life of a worker: its phases, and the transitions between them.
 
               ┌──────────────────────────────────────────────────────────────┐
               ▼                                                              │
@@ -9,9 +9,9 @@
 
     every phase ─▶ BROKEN, which is the last
 
-A worker steps only while RUNNING. It commits while RUNNING, and once more while REVOKING. After a transaction that
-failed (ABORTED) its state knows of what did not happen, so nothing may be committed before the partitions are taken
-back and opened anew. After a step that was cut short (BROKEN) nothing may be committed at all: the worker ends.
+A worker steps only while RUNNING. It commits while RUNNING, and once more while REVOKING. After a failed transaction
+(ABORTED) its state holds changes that did not happen, so it must not commit until the partitions are given back and
+opened anew. After a step that was cut short (BROKEN) it must not commit at all: the worker ends.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """Where a worker stands. The values name the states of the metric `waybill_worker_state`."""
+    """The phase of a worker. The values are the states of the metric `waybill_worker_state`."""
 
     JOINING = "joining"
-    """Without partitions: it joins the group, or has given its partitions back."""
+    """It has no partitions: it joins the group, or has given its partitions back."""
     SPARE = "spare"
-    """In the group without partitions: there are more workers than partitions."""
+    """It is in the group without partitions: there are more workers than partitions."""
     RESTORING = "restoring"
-    """Reads the changelog of its partitions."""
+    """It reads the changelog of its partitions."""
     CATCHING_UP = "catching_up"
-    """Reads reference data, rules, and what its parcels wait for."""
+    """It reads reference data and rules, and restores timers."""
     RUNNING = "running"
-    """Assigned and caught up."""
+    """It has partitions and has caught up."""
     ABORTED = "aborted"
-    """A transaction failed and was taken back; its input is read again."""
+    """A transaction failed and was aborted; its input is read again."""
     REVOKING = "revoking"
-    """Gives its partitions back."""
+    """It gives its partitions back."""
     BROKEN = "broken"
-    """A step was cut short, or a commit never came back."""
+    """A step was cut short, or a commit did not return."""
 
 
 WAITS_FOR: Final = {
@@ -52,7 +52,7 @@ WAITS_FOR: Final = {
     Phase.REVOKING: "partitions: a rebalance is under way",
     Phase.BROKEN: "nothing: it ends, for a step was cut short",
 }
-"""What a worker in this phase waits for before it is ready, for people."""
+"""What a worker in this phase waits for before it is ready, as text."""
 
 ALLOWED: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.JOINING: frozenset({Phase.SPARE, Phase.RESTORING, Phase.REVOKING}),
@@ -67,19 +67,19 @@ ALLOWED: Final[dict[Phase, frozenset[Phase]]] = {
 
 
 class PhaseError(AssertionError):
-    """A way between two phases that does not exist."""
+    """A transition that does not exist."""
 
 
 class Life:
-    """The phase of one worker. For its event loop; threads may look at it."""
+    """The phase of one worker. For its event loop; other threads may read it."""
 
     def __init__(self, entered: Callable[[Phase], None]) -> None:
-        """entered: told of each new phase."""
+        """entered: called with each new phase."""
         self.phase = Phase.JOINING
         self._entered = entered
 
     def to(self, phase: Phase) -> None:
-        """Enter a phase. A broken worker stays broken on its way out. Raises PhaseError for a way that is not there."""
+        """Enter a phase. A broken worker stays broken. Raises PhaseError for a transition that does not exist."""
         if phase is self.phase or self.phase is Phase.BROKEN:
             return
         if phase is not Phase.BROKEN and phase not in ALLOWED[self.phase]:
@@ -89,20 +89,20 @@ class Life:
 
     @property
     def ready(self) -> bool:
-        """Whether it may step: it has its partitions, and their state is there."""
+        """Whether it may step: it has partitions, and their state is restored."""
         return self.phase is Phase.RUNNING
 
     @property
     def may_commit(self) -> bool:
-        """Whether what was done may be committed."""
+        """Whether it may commit."""
         return self.phase in (Phase.RUNNING, Phase.REVOKING)
 
     @property
     def held(self) -> bool:
-        """Whether it has partitions, and is not about to lose them."""
+        """Whether it has partitions and is not about to lose them."""
         return self.phase in (Phase.RESTORING, Phase.CATCHING_UP, Phase.RUNNING)
 
     @property
     def waits_for(self) -> str:
-        """Why it is not ready, for people; empty while it is."""
+        """Why it is not ready, as text; empty while it is."""
         return WAITS_FOR[self.phase]

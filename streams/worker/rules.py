@@ -1,4 +1,4 @@
-"""A worker's rules: followed on a thread of their own, exchanged between two steps, acknowledged."""
+"""The rules of a worker: follows their topic on a thread, applies new sets between two steps, acknowledges them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FILES = Standing()
 
 
 class RuleSetError(WaybillError):
-    """No set on the topic can be used, and none is in force; names the rule file and field."""
+    """No set on the topic can be used, and none is in force. The message names rule file and field."""
 
 
 class RulesInput:
-    """Follows `waybill.rules` for one worker, unless its rules are those of files whatever is pushed."""
+    """Follows `waybill.rules` for one worker, unless the setting rules_from says files."""
 
     def __init__(self, worker: Host, config: Mapping[str, object]) -> None:
         self._worker = worker
@@ -37,46 +37,46 @@ class RulesInput:
         if worker.settings.rules_from == "topic":
             self._table = GlobalTable(config, topics.RULES, Source(worker.settings), None)
         self._acker: Acker | None = None
-        self._began = False  # partitions were taken over once
+        self._began = False  # partitions were taken over at least once
         self._seen: Standing | None = None
-        self._taken = Standing()  # what is in force
+        self._taken = Standing()  # the set in force
         self._said: Ack | None = None
         worker.metrics.catalogue.labels(worker.parcels.catalogue.fingerprint).set(1)
 
     def start(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
-        """Begin to follow."""
+        """Start to follow."""
         self._acker = Acker(self._config)
         if self._table is not None:
             self._table.start(changed, failed)
 
     def stop(self) -> None:
-        """End the thread, soon."""
+        """Tell the thread to end."""
         if self._table is not None:
             self._table.stop()
 
     def catch_up(self, cancelled: Callable[[], bool], timeout_s: float) -> None:
-        """Wait, on another thread, until all that is on the topic now is known. Raises FollowError."""
+        """Wait until everything on the topic now has been read. Call it on another thread. Raises FollowError."""
         if self._table is not None:
             self._table.catch_up(cancelled, timeout_s)
 
     async def take_over(self) -> None:
-        """Exchange before partitions are taken over: what parcels wait for depends on the rules."""
+        """Apply the newest set before partitions are taken over, because timers depend on the rules."""
         async with self._worker.step([]):
             self.exchange(assigned=True)
 
     def exchange(self, *, assigned: bool = False) -> bool:
-        """Judge by the newest set that can be used from now on, between two steps; whether the rules are others.
+        """Judge by the newest usable set from now on, between two steps. Returns whether the rules have changed.
 
-        assigned: all was read, and partitions are taken over. Raises RuleSetError if that is so for the first time, and
-        there are sets of which none can be used.
+        assigned: the topic has been read and partitions are taken over. The first time, this raises RuleSetError if
+        there are sets and none of them can be used.
         """
         standing = self._table.latest if self._table is not None else _FILES
-        if standing is None:  # nothing is read yet, or there is nothing to read
+        if standing is None:  # nothing has been read yet, or the topic is empty
             if not assigned:
                 return False
             standing = _FILES
         first = assigned and not self._began
-        if standing == self._seen and not first:  # the same catalogue, not one like it
+        if standing == self._seen and not first:  # the same catalogue object
             return False
         self._began, self._seen = self._began or assigned, standing
         if standing.catalogue is not None:
@@ -85,7 +85,7 @@ class RulesInput:
             raise RuleSetError(f"{standing.reason}; push a set that can be used, or set rules_from to files")
         worker, parcels = self._worker, self._worker.parcels
         kinds, joins = parcels.kinds, parcels.joins
-        new = standing.catalogue or parcels.catalogue  # what is in force stays when nothing can take its place
+        new = standing.catalogue or parcels.catalogue  # the set in force stays when nothing can take its place
         other = new.fingerprint != parcels.catalogue.fingerprint
         parcels.adopt(new, max(standing.newest, parcels.rule_set))
         self._tell(standing, () if first else begins(parcels, kinds, joins))
@@ -95,7 +95,7 @@ class RulesInput:
         return other
 
     def _tell(self, standing: Standing, warnings: tuple[str, ...]) -> None:
-        """Say in the log, and to those who push, what became of the newest set."""
+        """Report in the log and in the acknowledgement what became of the newest set."""
         settings, metrics, fingerprint = (
             self._worker.settings,
             self._worker.metrics,
@@ -129,7 +129,7 @@ class RulesInput:
         )
 
     def tell_held(self) -> None:
-        """Say so if other rules are held back than those said last. After a step."""
+        """Acknowledge again if the held rules have changed. Call it after a step."""
         held, said = self._worker.parcels.held, self._said
         if said is not None and {each.rule for each in held} != {each.rule for each in said.held}:
             self._acknowledge(msgspec.structs.replace(said, held=held, at=int(time.time() * 1000)))
@@ -141,7 +141,7 @@ class RulesInput:
 
 
 def begins(parcels: Parcels, kinds: frozenset[int], joins: bool) -> tuple[str, ...]:
-    """What the rules in force read that was not kept so far, when these kinds were, and reference data if `joins`."""
+    """Warnings about what the rules in force read and was not kept before. kinds, joins: what was kept before."""
     found = []
     for kind in sorted(parcels.kinds - kinds):
         names = parcels.catalogue.columns.intersection(READ[kind])

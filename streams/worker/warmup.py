@@ -1,4 +1,4 @@
-"""What the first event would have to wait for: word lists, tables of sounds and places, queries made ready."""
+"""Warms up what the first event would wait for: word lists, tables of sounds and places, prepared queries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.records import Shipment, encode
 from streams.files.driver import Offline, raw
 from streams.settings import Settings
 
-# A parcel that nobody sent. Its goods hold a term that the words around it undo, so that all lists are read.
+# An invented parcel. Its goods name holds a term that its context excludes, so that all lists are loaded.
 _SHIPMENT: Final = Shipment(
     event_id="warm",
     schema_version=1,
@@ -40,7 +40,7 @@ _SHIPMENT: Final = Shipment(
 
 
 def warm(settings: Settings, catalogue: Catalogue) -> Offline:
-    """Take a made-up parcel all the way, to no effect but that the next one goes faster."""
+    """Judge an invented parcel, so that the next one is faster. It has no other effect."""
     judged = Offline(settings, catalogue, co_located=(0,))
     judged.feed([raw(topics.SHIPMENTS, 0, [encode(_SHIPMENT)])])
     return judged

@@ -1,7 +1,7 @@
-"""Whether a worker gets anywhere. One that does not says so on its pages first, and then ends.
+"""Ends a worker that makes no progress. Its pages report that first.
 
-It gets nowhere when records wait and nothing is committed, or when no broker answers. Times are counted on a clock that
-stands still while the process does: one that was stopped for an hour is given time to find its feet.
+A worker makes no progress while records wait and nothing is committed, or while no broker answers. Times are counted on
+a clock that stands still while the process is stopped, so a process that was stopped for an hour gets time to recover.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Answers = Callable[[], Awaitable[bool]]
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
-AWAY_S = 10.0  # without an answer of a broker, after which a worker is not ready
+AWAY_S = 10.0  # after so long without an answer of a broker, a worker is not ready
 
 
 class StuckError(WaybillError):
-    """A worker that got nowhere for too long; the message says for how long, and what it waited for."""
+    """A worker has made no progress for too long. The message says for how long, and what it waited for."""
 
 
 class Watchdog:
-    """Looks at one worker, and keeps its gauges.
+    """Watches one worker, and keeps its gauges.
 
-    lag         records not yet committed, by (topic, partition)
+    lag         records that are not committed, by (topic, partition)
     answers     whether a broker answers now
     stalled_s   longest time without progress before `stalled` says so
     give_up_s   longest time before `run` raises StuckError
-    fault       what is wrong and does not get better; empty while all is well
+    fault       an error that cannot be recovered from; empty if there is none
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Watchdog:
         self._answered_at = 0.0
 
     async def run(self) -> None:
-        """Look until cancelled. Raises StuckError."""
+        """Watch until cancelled. Raises StuckError."""
         looks = [asyncio.create_task(self._often(look)) for look in (self._look, self._ask)]
         try:
             await self._tick()
@@ -77,16 +77,16 @@ class Watchdog:
 
     @property
     def fault(self) -> str:
-        """Why it ends in a moment; empty while it does not."""
+        """Why the worker is about to end; empty if it is not."""
         return self._fault()
 
     @property
     def stalled(self) -> str:
-        """Why it counts as dead; empty while it does not."""
+        """Why it does not count as live; empty if it does."""
         return self._wrong(self._stalled_s)
 
     def _wrong(self, longest_s: float) -> str:
-        # A look that hangs, because the polling thread does, leaves the time of the last progress behind as well.
+        # If a look hangs because the polling thread does, the time of the last progress also grows old.
         silent_s = self._clock - self._progress_at
         if self.away_s > longest_s:
             return f"no broker has answered for {self.away_s:.0f} s"
@@ -103,7 +103,7 @@ class Watchdog:
                 if said:
                     raise StuckError(fault)
                 log.error("%s; ending", fault)
-                said = True  # and first on the pages, for a look
+                said = True  # shown on the pages first
             now = time.monotonic()
             self._clock += min(now - last, 2 * self._look_every_s)
             last = now
@@ -114,7 +114,7 @@ class Watchdog:
         while True:
             try:
                 await look()
-            except Exception as error:  # a look that fails is no reason to stop a worker; what follows from it is
+            except Exception as error:  # a look that fails does not stop the worker; too many of them do
                 log.warning("lag or broker unknown: %s", type(error).__name__)
             await asyncio.sleep(self._look_every_s)
 
@@ -123,11 +123,11 @@ class Watchdog:
             self._answered_at = self._clock
 
     async def _look(self) -> None:
-        """Bring the gauges up to date, and note progress."""
+        """Update the gauges, and note progress."""
         worker, metrics = self._worker, self._worker.metrics
         lags = await self._lag() if worker.ready else {}
         self.behind = sum(lags.values())
-        if worker.ready:  # meanwhile the last that was known stays: an alarm on lag must not end with a rebalance
+        if worker.ready:  # else the last value stays: an alarm on lag must not end with a rebalance
             metrics.lag.clear()
         for (topic, partition), records in lags.items():
             metrics.lag.labels(topic, str(partition)).set(records)

@@ -1,7 +1,7 @@
-"""The worker's parts apart from Faust: states, the open epoch, commits, rebalances.
+"""The parts of a worker without Faust: states, the open epoch, commits, rebalances.
 
-Steps run one at a time on a thread of their own, commits on another: while an epoch is committed the next one already
-grows. An epoch is closed between two steps, so it holds whole batches only.
+Steps run one at a time on their own thread, commits on another. While one epoch is committed, the next one grows. An
+epoch is closed between two steps, so it always holds whole batches.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """One worker's states and epochs."""
+    """The states and epochs of one worker."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Worker:
         consumer: Callable[[], Consumer],
         committer: Callable[[Stores], Committer],
     ) -> None:
-        """consumer: gives the transport's, which Faust makes on first use. committer: makes one for these stores."""
+        """consumer: returns that of the transport, which Faust makes on first use. committer: makes the committer."""
         self.settings = settings
         self.metrics = Metrics(states=[*Phase])
         self._stores = stores_of(settings)
@@ -69,24 +69,24 @@ class Worker:
         self._committing = asyncio.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._effects = ThreadPoolExecutor(1, thread_name_prefix="commit")
-        self._generation = 0  # of the assignment that is held
+        self._generation = 0  # of the present assignment
         self._restoring: set[asyncio.Task[None]] = set()  # one at most
         self.assigned: frozenset[Partition] = frozenset()
         self.commits = 0
-        self.committed: dict[Partition, int] = {}  # next to read, of what was committed under this assignment
-        self.read: dict[Partition, int] = {}  # next to read, of what steps have read; a new dict for each assignment
-        self.arrived_at: dict[int, float] = {}  # when a partition brought an event last, by the monotonic clock
+        self.committed: dict[Partition, int] = {}  # offsets committed under this assignment (next to read)
+        self.read: dict[Partition, int] = {}  # where steps have read to; a new dict for each assignment
+        self.arrived_at: dict[int, float] = {}  # when each partition last brought an event, by the monotonic clock
         self._commit_s = _COMMIT_TIMEOUTS * settings.transaction_timeout_ms / 1000
         self._backoff = Backoff(settings.give_up_after_ms / 1000)
 
     @property
     def ready(self) -> bool:
-        """Assigned, and caught up with the changelog."""
+        """Whether it is assigned and has caught up with the changelog."""
         return self._life.ready
 
     @property
     def waits_for(self) -> str:
-        """Why it is not ready, for people; empty while it is."""
+        """Why it is not ready, as text; empty while it is."""
         return self._life.waits_for
 
     def _entered(self, phase: Phase) -> None:
@@ -97,7 +97,7 @@ class Worker:
         self._consumer().fail(error)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """Entries (estimated) and bytes on disk by store; for when the worker is ready."""
+        """Entries (estimated) and bytes on disk by store. Only while the worker is ready."""
         return {store.name: store.sizes() for store in self._stores.values()}
 
     # Steps
@@ -116,7 +116,7 @@ class Worker:
             try:
                 yield step
             except BaseException:
-                # Failed, or cancelled while its thread goes on: state has changed, and what follows from it is lost.
+                # It failed, or was cancelled while its thread runs on: state has changed, and its results are lost.
                 self._life.to(Phase.BROKEN)
                 raise
             if step.fresh:
@@ -132,14 +132,14 @@ class Worker:
                 self._filled.set()
 
     async def _room(self) -> None:
-        """Wait while commits lag behind steps by more than a few batches; not for those that will never come."""
+        """Wait while commits lag behind steps by more than a few batches; not for commits that will never come."""
         while self.ready and self._epoch.rows > _EPOCH_BATCHES_MAX * self.settings.batch_rows_max:
             await asyncio.sleep(0.005)
 
     # Commits
 
     async def commit_loop(self) -> None:
-        """Commit whatever is done, one epoch after the other; under load at most every `epoch_ms_max`."""
+        """Commit one epoch after the other; under load every `epoch_ms_max` at most."""
         while True:
             await self._filled.wait()
             self._filled.clear()
@@ -152,7 +152,7 @@ class Worker:
                 await self._read_again(error)
 
     async def keep_up(self) -> None:
-        """Commit where idle partitions end; for when the worker is ready."""
+        """Commit the end offsets of idle partitions. Only while the worker is ready."""
         generation, known = self._generation, dict(self.committed)
         ends = await self._consumer().passed(known)
         async with self._committing, self._stepping:
@@ -163,11 +163,11 @@ class Worker:
                 self._filled.set()
 
     async def _read_again(self, error: AbortedError) -> None:
-        """Begin anew at the committed offsets, after a while."""
+        """Start again at the committed offsets, after a wait."""
         wait = self._backoff.after(error)
         log.warning("%s; aborted, and read again in %.1f s", error, wait)
         await asyncio.sleep(wait)
-        if self._life.phase is Phase.ABORTED:  # else a rebalance has done it meanwhile
+        if self._life.phase is Phase.ABORTED:  # else a rebalance has already done it
             self._consumer().read_again()
 
     async def _commit(self) -> None:
@@ -176,7 +176,7 @@ class Worker:
                 if not self._life.may_commit or not (self._epoch.offsets or self._epoch.timed):
                     return
                 epoch, self._epoch = self._epoch, Epoch()
-                if not epoch.offsets:  # of time alone; without any offset nobody would ask who owns the partitions
+                if not epoch.offsets:  # without any offset the broker would not check the owner
                     epoch.offsets = dict(self.committed or self._consumer().starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
             started = time.monotonic()
@@ -185,7 +185,7 @@ class Worker:
             )
             try:
                 await asyncio.wait_for(committing, self._commit_s)
-            except TimeoutError:  # sending offsets heeds no time-out while the coordinator is away: librdkafka#5456
+            except TimeoutError:  # sending offsets ignores its time-out while the coordinator is away: librdkafka#5456
                 self._life.to(Phase.BROKEN)
                 raise CommitError(f"a commit has not returned after {self._commit_s:.0f} s") from None
             except AbortedError:
@@ -197,18 +197,18 @@ class Worker:
             self.committed.update(epoch.offsets)
             self.metrics.commit_seconds.observe(time.monotonic() - started)
             for since in epoch.alerted_since:
-                if since > 0:  # the broker gave it a time
+                if since > 0:  # the broker gave the record a time
                     self.metrics.alert_latency.observe(max(time.time() - since / 1000, 0.0))
             self.metrics.epoch_seconds.observe(time.monotonic() - epoch.opened_at)
 
     # Rebalances
 
     def link(self) -> Link:
-        """What the transport needs; see `streams.kafka.transport`."""
+        """What the transport needs from the worker; see `streams.kafka.transport`."""
         return link_of(self.settings, self.parcels.read_ahead, self._before_revoke, self._after_assign)
 
     async def prepare(self) -> None:
-        """While the group is joined: abort what an earlier worker of this name left open, and read word lists."""
+        """While the group is joined: abort the transaction of an earlier worker of this name, and load word lists."""
         loop = asyncio.get_running_loop()
         await asyncio.gather(
             loop.run_in_executor(self._effects, self._committer.start),
@@ -217,19 +217,19 @@ class Worker:
         self._prepared.set()
 
     async def start(self) -> None:
-        """Follow what concerns all partitions, and let those be restored that were assigned."""
+        """Follow reference data and rules, and allow assigned partitions to be restored."""
         self.inputs.start()
         await self._prepared.wait()
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
-        aborted = self._life.phase is Phase.ABORTED  # nothing may be committed any more
+        aborted = self._life.phase is Phase.ABORTED  # nothing may be committed
         if not aborted:
             self._life.to(Phase.REVOKING)
         for task in self._restoring:
-            if not self._started.is_set():  # and never will be, where the worker is stopped while it starts
+            if not self._started.is_set():  # and never will be if the worker is stopped while it starts
                 task.cancel()
-        await asyncio.gather(*self._restoring, return_exceptions=True)  # `_restored` tells of its error
+        await asyncio.gather(*self._restoring, return_exceptions=True)  # `_restored` reports its error
         if not lost:
             try:
                 await self._commit()
@@ -251,7 +251,7 @@ class Worker:
         self._life.to(Phase.JOINING)
 
     async def _drain(self) -> None:
-        """Wait for both threads: a task that was cancelled leaves its thread at work."""
+        """Wait for both threads: after a task is cancelled, its thread still runs."""
         for threads in (self._steps, self._effects):
             await asyncio.get_running_loop().run_in_executor(threads, int)
 
@@ -269,7 +269,7 @@ class Worker:
         task.add_done_callback(self._restored)
 
     async def _restore(self, numbers: set[int], generation: int) -> None:
-        """Bring what these partitions hold up to date, then read on."""
+        """Restore the state of these partitions, then resume reading."""
         await self._started.wait()
         started = time.monotonic()
         timeout_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
@@ -303,11 +303,11 @@ class Worker:
         self._consumer().release()
 
     def _cancelled(self) -> bool:
-        """Whether the partitions that are being opened are taken back already."""
+        """Whether the partitions that are being opened have been revoked."""
         return not self._life.held
 
     def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
-        """What the parcels of these partitions wait for; what they count for is noted on the way."""
+        """The timers of these partitions; also notes what their parcels count for."""
         store = self._stores[topics.PARCELS_CHANGELOG]
         return {
             number: self.parcels.restore(number, whole(store, number, _SCAN_ROWS), self._cancelled)
@@ -321,5 +321,5 @@ class Worker:
 
 
 _EPOCH_BATCHES_MAX, _SCAN_ROWS = 4, 10_000
-_COMMIT_TIMEOUTS = 4  # `Committer.commit` gives up by itself after fewer time-outs of the transaction than these
-_BROKER_AWAY_S = 60.0  # that a restore sits out
+_COMMIT_TIMEOUTS = 4  # in transaction time-outs; `Committer.commit` gives up by itself before
+_BROKER_AWAY_S = 60.0  # how long a restore waits for a broker

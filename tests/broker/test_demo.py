@@ -131,7 +131,7 @@ def test_on_a_kafka_that_is_there_it_ends_when_all_is_judged(
     assert (code, err) == (0, "")
     assert demo.left() == ([], [])
     assert not any(state.partitions for state in admin.show(fresh_kafka))  # it made the topics, and took them away
-    assert re.search(r"\d+ s: [\d,]+ events judged, [1-9]\d* alerts open, first alert after [\d.]+ s\n$", out)
+    assert re.search(r"\d+ s: [\d,]+ events judged, [1-9]\d* alerts open, first alert [\d.]+ s after the start\n$", out)
     assert "event to alert, p50 " in out
     assert ET.parse(tmp_path / "demo.svg").getroot().tag.endswith("svg")
 

@@ -17,7 +17,7 @@ from tests.broker.test_cli_clues import Station
 from tests.broker.test_desk import STATIONS, do, now_ms, publish
 from tests.ordering import ORDER_KEY, drawn
 from tests.schemas.samples import SCAN, SHIPMENT
-from tests.workers import Publisher, Reader, Worker, expect_orders
+from tests.workers import Publisher, Reader, Worker, expect_orders, expect_tallies
 from tests.worlds import MINUTE, Record
 
 pytestmark = pytest.mark.broker
@@ -54,6 +54,7 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
         expect_orders(fresh_kafka, records, worker)
         alerts = Reader(fresh_kafka)
         assert alerts.until(lambda: len(alerts.open()) == PARCELS // 3), worker.told()
+        expect_tallies(fresh_kafka, records, alerts.open(), worker)
     with Dispatcher(fresh_kafka, {}, 40) as dispatcher, ClueLog(fresh_kafka, {}) as log:
         dispatcher.start()
         log.catch_up()
@@ -75,6 +76,9 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
     assert found.lift is not None
     assert found.lift.low > 0
     assert (arm.missed, arm.recall) == (0, 1), "whatever chance found had an alert as well"
+    (day,) = Station(fresh_kafka).json("tallies", "--since", "7d", "--outlet", SHIPMENT["outlet_id"])
+    assert sum(day["parcels"].values()) == PARCELS
+    assert sum(day["alerts"].values()) == PARCELS // 3
     code, out, _ = Station(fresh_kafka)("measures", "--lang", "en")
     assert code == 0
     assert "lift" in out

@@ -45,7 +45,13 @@ def withdrawn_absences(reader: Reader) -> tuple[int, list[str]]:
     return len(messages), lost
 
 
-ABSENCES = {"journey.departed_uninspected", "journey.unregistered", "journey.ghost", "journey.second_xray_missing"}
+ABSENCES = {
+    "journey.departed_uninspected",
+    "journey.unregistered",
+    "journey.ghost",
+    "journey.second_xray_missing",
+    "journey.unresolved_departed",
+}
 
 
 @pytest.mark.parametrize("first", ["worker", "replay"])

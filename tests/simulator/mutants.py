@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
            "if self._unfinished:", "if False:"),
     Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
-           'note_of(self.path).write_text(why, encoding="utf-8")', "pass"),
+           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 150),
     Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_changes",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
@@ -84,8 +84,8 @@ MUTANTS = (
            "        batch.put(_OFFSET, offset.to_bytes(8, 'big'))\n"
            "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
-           "deltas = (*self._closing, self._open)  # taken first: a delta that is written meanwhile must not"
-           " be missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
+           "deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not"
+           " missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
            "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 50),
 )  # fmt: skip
 

@@ -160,7 +160,7 @@ async def live(
         lambda: idle.keep_up(made),
         lambda: idle.pass_time(made, ends, consumer.positions),
         lambda: tallies.publish(made),
-        *((lambda: expire.forget(made, consumer.lag),) if made.parcels.expiry else ()),
+        *((lambda: expire.expire(made, consumer.lag),) if made.parcels.expiry else ()),
     )
     tasks = [node.start(guarded(part)) for part in parts]
     await consumer.subscribe([*PARCEL_TOPICS, topics.OBSERVATIONS])

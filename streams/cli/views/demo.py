@@ -23,11 +23,13 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from rules.pages.words import word
 from schemas.records import Alert
 from schemas.terms import Tier
 from streams.cli.views import alert as view
 from streams.cli.views.titles import Language
 from streams.demo.figures import Figures
+from streams.demo.stage import Step
 from streams.kafka.alerts import Change, Newest, same_verdict
 
 REFRESHES_PER_S = 5.0
@@ -43,7 +45,28 @@ _WORDS: Final = {
         "usually within 15 s of the start.",
     ),
     "first": ("首条预警在启动后 {:.1f} 秒", "first alert {:.1f} s after the start"),
+    "none": ("尚无预警", "no alert yet"),
+    "kafka": (
+        "正在启动 Apache Kafka（首次使用需下载约 45 MB）",
+        "starting Apache Kafka (the first time fetches it, about 45 MB)",
+    ),
+    "topics": ("正在 {} 上创建主题", "creating topics on {}"),
+    "worker": ("正在启动 worker", "starting a worker"),
+    "running": ("运行中，按 Ctrl-C 结束；指标见 {}", "running, Ctrl-C ends; figures at {}"),
+    "ending": ("正在结束", "ending"),
+    "events": ("事件", "events"),
+    "counts": ("已判定 {:,}  无法读取 {:,}  待处理 {:,}", "{:,} judged  {:,} rejected  {:,} waiting"),
+    "alerts": ("预警", "alerts"),
+    "open": ("未撤回 {:,}：", "{:,} open:"),
+    "withdrawn": ("已撤回 {:,}", "{:,} withdrawn"),
+    "latency": ("时延", "latency"),
+    "to_alert": ("从事件到预警，", "event to alert, "),
+    "ended": (
+        "{:.0f} 秒：已判定事件 {:,} 条，未撤回预警 {:,} 个，{}",
+        "{:.0f} s: {:,} events judged, {:,} alerts open, {}",
+    ),
 }
+_LABEL_CELLS = 9
 
 
 def terminal() -> Console:
@@ -85,7 +108,7 @@ class View:
         if self._live is not None:
             self._live.start(refresh=True)
         else:
-            self._line(_said("waiting", self._lang))
+            self._line(self._said("waiting"))
         return self
 
     def __exit__(
@@ -95,8 +118,9 @@ class View:
             self._live.stop()
             self._console.print(self._render(self._console.size.height))  # the ordinary screen keeps the last view
 
-    def say(self, status: str) -> None:
-        """What the demo is at."""
+    def say(self, step: Step, where: str = "") -> None:
+        """What the demo is at, and where that is."""
+        status = self._said(step, where)
         with self._lock:
             self._steps.append((time.monotonic() - self.began, status))
         if self._live is not None:
@@ -137,11 +161,9 @@ class View:
 
     def summary(self) -> None:
         """The last word: how it went."""
-        first = f"first alert after {self.first_alert_s:.1f} s" if self.first_alert_s is not None else "no alert yet"
+        first = self._said("none") if self.first_alert_s is None else self._said("first", self.first_alert_s)
         took = time.monotonic() - self.began
-        self._console.print(
-            f"{took:.0f} s: {self.figures.events:,} events judged, {len(self._newest.open):,} alerts open, {first}"
-        )
+        self._console.print(self._said("ended", took, self.figures.events, len(self._newest.open), first))
 
     def take_picture(self) -> None:
         """Keep the view as it is now, as SVG in `picture`, if it shows as many different rules as any before."""
@@ -173,7 +195,7 @@ class View:
         """As many of the newest alerts as fit; before the first, what is done and what it waits for."""
         if not self._recent:
             steps = [Text(f"{at:5.1f} s  {step}", style="dim") for at, step in self._steps]
-            return Group(Text(_said("waiting", self._lang)), *steps)
+            return Group(Text(self._said("waiting")), *steps)
         sheet = self._sheet()
         for alert in self._visible(rows):
             sheet.add(alert, lines_max=LINES_MAX)
@@ -196,36 +218,40 @@ class View:
     def _numbers(self) -> list[Text]:
         figures = self.figures
         tiers = Counter(change.alert.tier for change in self._newest.open.values() if change.alert is not None)
-        alerts = Text.assemble(("alerts   ", "dim"), f"{len(self._newest.open):,} open:")
+        alerts = Text.assemble(self._label("alerts"), self._said("open", len(self._newest.open)))
         for tier in reversed(get_args(Tier)):
             if tiers[tier]:
                 alerts.append(f" {tiers[tier]:,} ")
-                alerts.append(tier, style=view.TIER_STYLES[tier])
-        alerts.append(f"  {self._withdrawn:,} withdrawn")
+                alerts.append(word(tier, self._lang), style=view.TIER_STYLES[tier])
+        alerts.append(f"  {self._said('withdrawn', self._withdrawn)}")
         if self.first_alert_s is not None:
-            alerts.append(f"  {_said('first', self._lang).format(self.first_alert_s)}", style="dim")
+            alerts.append(f"  {self._said('first', self.first_alert_s)}", style="dim")
         rate = "" if math.isnan(figures.events_per_s) else f"{figures.events_per_s:,.0f}/s"
         lines = [
             Text.assemble(
-                ("events   ", "dim"), (f"{rate:9}", "bold"), f"{figures.events:,} judged  ",
-                f"{figures.rejects:,} rejected  {figures.lag:,} waiting",
+                self._label("events"), (f"{rate:9}", "bold"),
+                self._said("counts", figures.events, figures.rejects, figures.lag),
             ),
             alerts,
             Text.assemble(
-                ("latency  ", "dim"), "event to alert, p50 ", (_seconds(figures.latency_p50_s), "bold"), "  p99 ",
-                (_seconds(figures.latency_p99_s), "bold"),
+                self._label("latency"), self._said("to_alert"), "p50 ", (_seconds(figures.latency_p50_s), "bold"),
+                "  p99 ", (_seconds(figures.latency_p99_s), "bold"),
             ),
         ]  # fmt: skip
         for line in lines:  # one row each, however narrow
             line.no_wrap, line.overflow = True, "ellipsis"
         return lines
 
+    def _label(self, key: str) -> tuple[str, str]:
+        """The name of a row of figures, as wide as the others."""
+        name = self._said(key)
+        return name + " " * (_LABEL_CELLS - cell_len(name)), "dim"
+
+    def _said(self, key: str, *values: object) -> str:
+        return _WORDS[key][self._lang == "en"].format(*values)
+
     def _line(self, text: str) -> None:
         print(f"{time.monotonic() - self.began:6.1f} s  {text}", file=self._console.file, flush=True)
-
-
-def _said(key: str, lang: Language) -> str:
-    return _WORDS[key][lang == "en"]
 
 
 def _mended(svg: str) -> str:

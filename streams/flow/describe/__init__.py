@@ -1,1 +1,1 @@
-"""Records become rows: what needs no memory. Nobody is named past this point."""
+"""Turns records into rows, without any state. Past this point nobody is named."""

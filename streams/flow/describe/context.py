@@ -1,8 +1,8 @@
-"""What stands around a term in a goods name, and what that makes of the term.
+"""The context of a term in a goods name: whether the term is meant.
 
-A term is not meant where a longer ordinary word has it inside, where the likeliest division of the name into words
-cuts it (大|麻烦), where the name is of another substance (硫酸铜), or where the goods are about it or against it: test
-kits, leaflets. A word for powder or liquid is not meant where the goods are a thing for it or free of it (酒杯, 无糖).
+A term is not meant if a longer ordinary word contains it, if the likeliest division of the name into words cuts it
+(大|麻烦), if it is part of the name of another substance (硫酸铜), or if the goods are about it or against it, like
+test kits and leaflets. A word for powder or liquid is not meant if the goods are for it or free of it (酒杯, 无糖).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from streams.flow.describe.words import count_of, stands
 POWDER, LIQUID, CONTROLLED, EXCEPTION, ORDINARY = "powder", "liquid", "controlled", "exception", "ordinary"
 CLASSES = (POWDER, LIQUID)
 
-BETWEEN_CHARS_MAX = 6  # between a term and what says that the goods are about it
-# As how common a word a term is taken, to weigh it against the words around it: see `words`.
+BETWEEN_CHARS_MAX = 6  # between a term and words that say the goods are about it
+# How common a term is assumed to be as a word, to weigh it against the words around it; see `words`.
 COUNT_OF_TERM, COUNT_OF_DISGUISE = 500, 50
-CHARS_WEIGHED_MAX = 4  # of a term: no words cut a longer one
-LIKE_MAX = 16  # disguised terms of a name that are looked at: to weigh one costs some 50 µs
+CHARS_WEIGHED_MAX = 4  # of a term: words never cut a longer one
+LIKE_MAX = 16  # disguised terms of a name that are weighed; each takes about 50 µs
 
 
 _ALONE = (Use.ALONE, Use.HINT_ALONE)
@@ -33,12 +33,12 @@ _NO_CODE = re.compile(r"[^\W\d]{2,}(?<!号)")
 
 
 def found_in(norm: str, breaks: frozenset[int]) -> list[Hit]:
-    """Every term of the lists in compact text, and the ordinary words that hold one."""
+    """Every term of the lists in compact text, and the ordinary words that contain one."""
     return list(_lexicon().hits(norm, breaks))
 
 
 def is_alone(norm: str, hit: Hit, use: Use = Use.ALONE) -> bool:
-    """Whether a name says nothing else, amounts and praise aside; of an everyday word, amounts in digits aside."""
+    """Whether a name says nothing else, apart from amounts and praise; for an everyday word, from amounts in digits."""
     follows = norm[hit.end : hit.end + 1]
     if use is Use.HINT_ALONE and (hit.start or (follows and not follows.isdigit())):
         return False
@@ -46,7 +46,7 @@ def is_alone(norm: str, hit: Hit, use: Use = Use.ALONE) -> bool:
 
 
 class Context:
-    """A name in its compact form, with what the lists found in it."""
+    """A name in its compact form, with the hits of the lists in it."""
 
     def __init__(self, norm: str, hits: list[Hit]) -> None:
         self.norm = norm
@@ -65,7 +65,7 @@ class Context:
                 yield hit._replace(kind=HINTED) if hint else hit
 
     def standing_like(self, hits: Iterable[Hit]) -> Iterator[Hit]:
-        """Disguised terms that are meant, DISGUISED or HINTED. What is all there is to the name is worth more."""
+        """Disguised terms that are meant, DISGUISED or HINTED. A term that is the whole name counts more."""
         for hit in islice(hits, LIKE_MAX):
             if self._is_ordinary(hit) or self._is_undone(hit) or not self._is_a_word(hit):
                 continue
@@ -75,13 +75,13 @@ class Context:
                 yield hit
 
     def is_no_more_than(self, hit: Hit) -> bool:
-        """Whether a term is all there is to the name, and no number or code that others share (四号, 2cc)."""
+        """Whether a term is the whole name, and not a number or code that other goods share (四号, 2cc)."""
         if controlled_terms()[hit.term].use in _ALONE and not _NO_CODE.fullmatch(hit.term):
             return False
         return is_alone(self.norm, hit)
 
     def is_about_terms(self) -> bool:
-        """Whether it holds a term that the goods are only about."""
+        """Whether it holds a term that the goods are only about, and do not contain."""
         return any(hit.kind == CONTROLLED and self._is_mentioned(hit.end) for hit in self._hits)
 
     def class_by_words(self) -> str:
@@ -89,7 +89,7 @@ class Context:
         words = [hit for hit in self._hits if hit.kind in CLASSES]
         if not words:
             return "unknown"
-        # A longer word hides a term inside it. A term that is an exception too (硫酸铜) is powder, but not controlled.
+        # A longer word hides a term inside it. A term that is also an exception (硫酸铜) is powder, but not controlled.
         masks = Cover(self.norm, (hit for hit in self._hits if hit.kind in (POWDER, LIQUID, EXCEPTION)))
         counting = [
             hit
@@ -112,7 +112,7 @@ class Context:
         return form is not None and is_alone(self.norm, hit._replace(end=form.end()))
 
     def _is_itself(self, hit: Hit) -> bool:
-        """Not the beginning or the end of the name of another substance."""
+        """Whether it is not the start or the end of the name of another substance."""
         before, after = _stems()
         follows = self.norm[hit.end : hit.end + 1]
         if follows and follows not in LATIN and not self.norm.startswith(after, hit.end):
@@ -129,7 +129,7 @@ class Context:
         return self._ordinary.meets(hit)
 
     def _is_a_word(self, hit: Hit) -> bool:
-        """No likelier division of the name into words cuts it."""
+        """Whether no likelier division of the name into words cuts it."""
         written = self.norm[hit.start : hit.end]
         if len(written) > CHARS_WEIGHED_MAX or written.isascii():
             return True
@@ -139,7 +139,7 @@ class Context:
         return stands(self.norm, hit.start, hit.end, count)
 
     def _is_mentioned(self, end: int) -> bool:
-        """Whether what follows says that the goods are about it: 大麻叶图案, 吗啡和冰毒联合检测."""
+        """Whether the words that follow say that the goods are about it: 大麻叶图案, 吗啡和冰毒联合检测."""
         known, passed = self._mentioned, []
         while end not in known:
             passed.append(end)
@@ -147,12 +147,12 @@ class Context:
             if not known[end] and (after := self._terms_at.get(end)):
                 del known[end]
                 end = after
-        known.update(dict.fromkeys(passed, known[end]))  # of many terms in a row each is passed once
+        known.update(dict.fromkeys(passed, known[end]))  # so each of many terms in a row is looked at once
         return known[end]
 
     @cached_property
     def _terms_at(self) -> dict[int, int]:
-        """Where the longest term ends that begins at a place, or one character after it."""
+        """By place: the end of the longest term that begins there or one character later."""
         ends: dict[int, int] = {}
         for hit in self._hits:
             if hit.kind == CONTROLLED:
@@ -170,31 +170,31 @@ class Context:
 
 
 def gravity(hit: Hit) -> tuple[bool, int, int, int]:
-    """Of several terms, the least is shown: the term before a hint, the graver kind, the first, the longest."""
+    """Sorts terms; the least is shown: a term before a hint, then the graver kind, the first, the longest."""
     term = controlled_terms()[hit.term]
     hint = hit.kind == HINTED or term.use is Use.HINT_ALONE
     return hint, KINDS.index(term.kind), hit.start, -hit.end
 
 
 class Cover:
-    """How far hits reach. Names made of hundreds of terms are no reason to hold each against each."""
+    """How far hits reach, so that hits in a name of hundreds of terms need not be compared pairwise."""
 
     def __init__(self, norm: str, hits: Iterable[Hit]) -> None:
         ends = [0] * (len(norm) + 1)
         for hit in hits:
             ends[hit.start] = max(ends[hit.start], hit.end)
-        self._reach = list(accumulate(ends, max))  # by place: the furthest end of those that begin up to there
+        self._reach = list(accumulate(ends, max))  # by place: the furthest end of hits that begin up to there
 
     def holds(self, hit: Hit) -> bool:
-        """One of them has `hit` inside it, or is the same piece of text."""
+        """Whether one of them contains `hit` or is the same piece of text."""
         return self._reach[hit.start] >= hit.end
 
     def meets(self, hit: Hit) -> bool:
-        """One of them has a character in common with `hit`."""
+        """Whether one of them overlaps `hit`."""
         return self._reach[hit.end - 1] > hit.start
 
     def outreaches(self, hit: Hit) -> bool:
-        """One of them is longer, and has `hit` inside it."""
+        """Whether one of them is longer than `hit` and contains it."""
         return self._reach[hit.start] > hit.end or (hit.start > 0 and self._reach[hit.start - 1] >= hit.end)
 
 
@@ -229,7 +229,7 @@ def _forms() -> re.Pattern[str]:
 
 @cache
 def _stems() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What, before and after a chemical's name, is part of another's, and is not."""
+    """Affixes of a chemical's name that make it another one's name, and affixes that do not."""
     words = read_terms("goods/stems.txt")
     before = [word[1:] for word in words if word.startswith("-")]
     return tuple(compact(before)), tuple(compact(word for word in words if not word.startswith("-")))

@@ -1,4 +1,4 @@
-"""Surnames with a form of address in place of a name: 王先生, 陈总, 小李, 王某某, Miss Li."""
+"""Surnames with a form of address, used in place of a name: 王先生, 陈总, 小李, 王某某, Miss Li."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 
 from streams.flow.describe.text import cleaned
 
-_COMMON = 100  # of the surnames, which begin with the commonest: a rare one and 哥 may be a name in full
-_JOINED = ("mr", "mrs", "miss", "mister")  # those that no other word begins with and a surname follows
+_COMMON = 100  # so many of the surnames, the most common first; a rare surname and 哥 may be a full name
+_JOINED = ("mr", "mrs", "miss", "mister")  # titles with which no other word begins, and which a surname follows
 _WORD = re.compile(r"[^\W\d_]+")
 _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
 
 
 class Courtesy:
-    """Tells such names. maybe: what all of them match, and few others do (an expression of polars and of Python).
+    """Recognises such names.
 
-    starts, ends: with what those begin or end that have no Latin letter.
+    maybe: a pattern, for polars and Python, that all of them match, and few other names. starts, ends: the first and
+    last characters of those without Latin letters.
     """
 
     def __init__(self, surnames: list[str], titles: list[str], placeholders: list[str]) -> None:
@@ -38,11 +39,11 @@ class Courtesy:
         self.maybe = f"[a-z]|[{self.ends}]$|^[{self.starts}]"
 
     def says(self, norm: str, name: str) -> bool:
-        """Whether a name is such a one. norm: its normal form; name: as it was given."""
+        """Whether a name is one of these. norm: its normal form. name: as it was given."""
         return self._chinese.fullmatch(norm) is not None or (norm[0].isascii() and self._latin(name))
 
     def _latin(self, name: str) -> bool:
-        """One word and a title: Mr. Wang, mrwang; not Mr Wang Wei. The normal form has no words any more."""
+        """One word and a title: Mr. Wang, mrwang; not Mr Wang Wei. The normal form has no word boundaries."""
         words = _WORD.findall(cleaned(name).casefold())
         if len(words) == 2:
             return (words[0] in self._titles) != (words[1] in self._titles)

@@ -1,6 +1,6 @@
-"""Describe: columns that need no memory. Past this point nobody is named.
+"""Describes shipment records without any state. Past this point nobody is named.
 
-Each record becomes one packed row; names, numbers and phones become tokens or flags here and go no further.
+Each record becomes one packed row. Names, numbers and phones become tokens or flags here and go no further.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from streams.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """What describing depends on besides the record: keys, and the deployment's lists of places."""
+    """Describes records. Beside the record this depends on keys and on the deployment's lists of places."""
 
     tokens: Tokeniser
     priority_origins: tuple[str, ...]
     priority_countries: tuple[str, ...]
     home_adcodes: tuple[str, ...]
-    kinds: frozenset[int]  # of history that are kept
+    kinds: frozenset[int]  # kinds of history that are kept
     joins: bool  # reference data are looked up
-    seal: RejectCipher  # what is kept of a record that cannot be read
+    reject_cipher: RejectCipher  # how the bytes of a record that cannot be read are kept
     native: Switch  # whether the native front end is used
 
     @classmethod
     def of(cls, settings: Settings, columns: Container[str]) -> Describer:
-        """The describer that these settings ask for; without keys it has the well-known development keys.
+        """The describer for these settings. Without keys it uses the well-known development keys.
 
-        columns: those that the rules in force read. History that none of them reads is not kept.
+        columns: those that the rules in force read. History that none of them needs is not kept.
         """
         tokens = load_keys(
             token_key_file=settings.token_key_file,
@@ -73,7 +73,7 @@ class Describer:
         _plain(rows, raw)
         self._flags_and_persons(rows, raw)
         tails = list(map(tail, *(raw[name] for name in TAIL)))
-        # All that an upload says makes it the event that it is, so that of two with one id none is taken for the other.
+        # The hash covers all content of an upload, so two different uploads with one event id stay different.
         said, size = rows.tobytes(), SHIPMENT.itemsize
         rows["event"] = [
             xxhash.xxh3_64_intdigest(said[size * i : size * (i + 1)] + strings) for i, strings in enumerate(tails)
@@ -83,7 +83,7 @@ class Describer:
 
     def _flags_and_persons(self, rows: Rows, raw: Fields) -> None:
         text = {name: pl.Series(raw[name], dtype=pl.String) for name in _TEXTS}
-        # As written they are half of the parcel's key and shown in alerts; they are compared in their normal form.
+        # Keys and alerts have them as written; comparisons use their normal form.
         text.update({name: normal_codes(text[name]) for name in _CODES})
         ids = describe_ids(text["sender_id_no"], text["sender_id_type"], pl.Series(rows["picked_up_at"]))
         names = describe_names(text["sender_name"])
@@ -124,7 +124,7 @@ class Describer:
         names: pl.DataFrame,
         goods: pl.Series,
     ) -> None:
-        """Who and what this upload is an observation of. History counts retail parcels only."""
+        """The entities that this upload is an observation of. Histories count retail parcels only."""
         if self.joins or layout.SENDER in self.kinds:
             rows["carrier"] = _hashes(text["carrier_code"]).astype(np.uint32)
             rows["outlet"] = _hashes(text["outlet_id"])
@@ -159,7 +159,7 @@ class Describer:
 _RETAIL = layout.CUSTOMERS.index("retail")
 _EXPORT = layout.DIRECTIONS.index("export")
 
-# Numbers and codes go straight into rows; only what is matched or normalised becomes a column of text.
+# Numbers and codes go straight into rows; only values to match or normalise become columns of text.
 _NUMBERS = ("picked_up_at", "weight_g", "pieces")
 _OPTIONAL = ("declared_value_fen", "freight_fen")
 _ADCODES = ("pickup_adcode", "dest_adcode")
@@ -210,13 +210,13 @@ def _where(series: pl.Series, mask: pl.Series, rows: NDArray[np.int64] | None = 
 
 
 def _joined(*parts: pl.Series) -> pl.Series:
-    """`a:b:c`; null where any part is."""
+    """`a:b:c`; null if any part is null."""
     frame = pl.DataFrame([part.alias(str(position)) for position, part in enumerate(parts)])
     return frame.select(pl.concat_str(pl.all(), separator=":")).to_series()
 
 
 def _hashes(series: pl.Series) -> NDArray[np.uint64]:
-    """A stable hash of each text, none of which names a person; never 0. Texts repeat, so each is hashed once."""
+    """A stable hash of each text; never 0. Not for names of persons. Texts repeat, so each is hashed once."""
     distinct = series.unique()
     hashes = [text_ref(text) for text in distinct.to_list()]
     return series.replace_strict(distinct, pl.Series(hashes, dtype=pl.UInt64), return_dtype=pl.UInt64).to_numpy()

@@ -1,7 +1,7 @@
-"""Controlled terms written so as not to be found as they are: by sound, in another order, in parts, misspelt.
+"""Disguised controlled terms: written by sound, in another order, in parts, or misspelt.
 
-Only for names in which the plain search finds no term. Spellings of the same characters (width, variants, letters that
-look Latin, separators) are no matter of this module: `spelling` takes them out before.
+Used only for names in which the plain search finds no term. Other spellings of the same characters (width, variants,
+letters that look Latin, separators) are removed before, by `spelling`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rapidfuzz.distance import OSA
 from streams.flow.describe.lexicon import Hit, Lexicon
 from streams.flow.describe.sounds import CHARS_SURE, DISGUISED, Sounds, strength
 
-LETTERS_ONE_OFF_MIN = 7  # of a Latin name: shorter ones have ordinary words one letter away (heroin, heron)
+LETTERS_ONE_OFF_MIN = 7  # of a Latin name: a shorter one may differ from an ordinary word by one letter (heroin, heron)
 LETTERS_SWAPPED_MIN = 5
 WORDS_MAX = 12  # of a name, searched for misspellings
 WORDS_CACHED_MAX = 8_192
@@ -37,7 +37,7 @@ _LEET = str.maketrans("0134578", "oieastb")
 
 
 class Disguises:
-    """The terms of `names` as they may be disguised."""
+    """Finds the terms of `names` in disguise."""
 
     def __init__(
         self, names: Iterable[str], initialled: frozenset[str], *, shapes: dict[int, str], parts: dict[str, str]
@@ -54,14 +54,14 @@ class Disguises:
         self._misspelt = Misspelt(term for term in terms if term.isascii() and term.isalpha())
 
     def hits(self, text: str, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
-        """Places in `norm` that stand for a term. `text`: the same with its spaces, which are at `spaces`."""
+        """Places in `norm` that mean a term. `text`: the same text with its spaces, which are at `spaces`."""
         if not norm.isascii():
             yield from self._alike.hits(norm)
         yield from self._sounds.hits(text, norm, spaces)
         yield from self._misspelt.hits(text)
 
     def readings(self, norm: str) -> Iterator[tuple[str, str]]:
-        """What else a name may read, and by which trick: parts put together (月安 for 胺), fillers left out (大x麻),
+        """Other readings of a name, and by which trick: parts put together (月安 for 胺), fillers left out (大x麻),
         doubles made one."""
         if norm.isascii():
             return
@@ -82,7 +82,7 @@ class Disguises:
 
 
 class _Alike:
-    """Chinese terms with a character replaced by one that looks like it, or in another order."""
+    """Finds Chinese terms with a look-alike character, or with their characters in another order."""
 
     def __init__(self, terms: Iterable[str], shapes: dict[int, str]) -> None:
         self._term_of: dict[str, tuple[str, str]] = {}
@@ -118,17 +118,17 @@ class Misspelt:
         for name in names:
             if len(name) >= LETTERS_ONE_OFF_MIN:
                 self._spoken.setdefault(_spoken(name), name)
-                # Whoever misspells begins with the right letter, or the first two are swapped.
+                # A misspelt word begins with the right letter, or its first two letters are swapped.
                 for first, length in ((0, -1), (0, 0), (0, 1), (1, 0)):
                     self._near.setdefault((name[first], len(name) + length), []).append(name)
             elif len(name) >= LETTERS_SWAPPED_MIN:
                 self._swapped |= dict.fromkeys(_swapped(name), name)
             if len(name) >= LETTERS_SWAPPED_MIN:
                 self._swapped[name[::-1]] = name
-        self._nearest = lru_cache(maxsize=WORDS_CACHED_MAX)(self._find_nearest)  # words repeat more than names do
+        self._nearest = lru_cache(maxsize=WORDS_CACHED_MAX)(self._find_nearest)  # words repeat more often than names
 
     def hits(self, text: str) -> Iterator[Hit]:
-        """Places in the compact form of `text` of what is nearly a name."""
+        """Places in the compact form of `text` of words that are almost a name."""
         words = [*islice(_WORD.finditer(text), WORDS_MAX)]
         pieces = [(word.start(), word.end()) for word in words]
         pieces += [(one.start(), other.end()) for one, other in pairwise(words) if text[one.end()] == " "]
@@ -156,14 +156,14 @@ class Misspelt:
 
 
 def _swapped(name: str) -> Iterator[str]:
-    """With two neighbours swapped."""
+    """The name with two neighbouring letters swapped, in all ways."""
     for place in range(len(name) - 1):
         if name[place] != name[place + 1]:
             yield name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
 
 def _spoken(word: str) -> str:
-    """A Latin word as one who writes by ear has it: phentanyl and fentanil are one."""
+    """A Latin word by its sound: phentanyl and fentanil are the same."""
     for written, heard in _HEARD:
         word = written.sub(heard, word)
     return word
@@ -179,13 +179,13 @@ _HEARD = [
 
 
 def _reordered(term: str) -> Iterator[str]:
-    """Read backwards, or with two neighbours swapped."""
+    """The term backwards, and with two neighbouring characters swapped."""
     yield term[::-1]
     yield from _swapped(term)
 
 
 def _one_similar(term: str, shapes: dict[int, str]) -> Iterator[str]:
-    """With one character replaced by one that looks like it."""
+    """The term with one character replaced by a look-alike."""
     for place, char in enumerate(term):
         for similar in (chr(code) for code, whole in shapes.items() if whole == char):
             yield term[:place] + similar + term[place + 1 :]

@@ -1,7 +1,7 @@
-"""Identity documents: which numbers they have, and of which regions a number can be.
+"""Identity documents: the forms of their numbers, and the regions that a number can name.
 
-Each form is a dated line of `data/documents.csv`. Only the kinds of document that have lines there are judged: the
-numbers of passports, military and other documents have no form that all issuers keep to.
+Each form is a dated line of `data/documents.csv`. Only kinds of document with lines there are judged: numbers of
+passports, military and other documents have no form that all issuers follow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from streams.flow.describe.place import CODES, assigned_regions
 
 JUDGED = ("resident_id", "hmt_permit")
-# What a region may be.
+# States of a region.
 IMPOSSIBLE, UNKNOWN, ASSIGNED = 0, 1, 2
 
 _CHINA = timezone(timedelta(hours=8))
@@ -27,7 +27,7 @@ _CHINA = timezone(timedelta(hours=8))
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """One line: documents of these sender_id_types, and the numbers they have from `since` until before `until`.
+    """One line: documents of these sender_id_types, and their numbers from `since` until before `until`.
 
     check: `form`, the whole number has the form `number`; `gb11643`, it is of 18 characters with a check character, and
     its first six have that form; `adcodes`, these are a code of `adcodes.csv`.
@@ -36,15 +36,15 @@ class _Document:
     kinds: frozenset[str]
     check: str
     number: re.Pattern[str]
-    lengths: frozenset[int]  # a number of another form and of none of these is said to be of the wrong length
+    lengths: frozenset[int]  # a number of another form and another length has the wrong length
     since: float  # epoch ms
     until: float
 
 
 def form_of(number: str, kind: str | None, at: int | None = None) -> bool:
-    """Whether documents of this sender_id_type have numbers of this form, at `at` (epoch ms; None: at any time).
+    """Whether documents of this sender_id_type have such numbers at `at` (epoch ms; None: at any time).
 
-    Numbers after GB 11643 are not looked at.
+    Numbers by GB 11643 are not checked here.
     """
     return any(
         kind in document.kinds
@@ -57,7 +57,7 @@ def form_of(number: str, kind: str | None, at: int | None = None) -> bool:
 
 @cache
 def known_lengths(kind: str) -> frozenset[int]:
-    """How many characters are expected of the numbers of documents of this sender_id_type."""
+    """Possible numbers of characters in the numbers of documents of this sender_id_type."""
     return frozenset().union(*(document.lengths for document in _documents() if kind in document.kinds))
 
 
@@ -65,7 +65,7 @@ def known_lengths(kind: str) -> frozenset[int]:
 def regions() -> NDArray[np.uint8]:
     """By six-digit code whether a number may begin with it: IMPOSSIBLE, UNKNOWN or ASSIGNED.
 
-    A code that the tables lack is unknown if its province exists.
+    A code that is not in the tables is UNKNOWN if its province exists.
     """
     assigned = assigned_regions()
     provinces = np.unique(assigned[assigned < 900_000] // 10_000)
@@ -74,7 +74,7 @@ def regions() -> NDArray[np.uint8]:
     for document in _documents():
         if document.check == "gb11643":
             table[[number for number in range(800_000, CODES) if document.number.fullmatch(str(number))]] = ASSIGNED
-    # 9 and the province; nationalities are not checked against today's list: countries end, and a card outlives them.
+    # 9 and the province. Nationalities are not checked: a card may outlive its country.
     table[(code >= 900_000) & ~np.isin(code // 1_000 - 900, provinces)] = IMPOSSIBLE
     table[assigned] = ASSIGNED
     return table
@@ -97,5 +97,5 @@ def _documents() -> tuple[_Document, ...]:
 
 
 def _ms(day: str, otherwise: float) -> float:
-    """The midnight in China with which a day begins, epoch ms; `otherwise` for none."""
+    """The midnight in China at which a day begins, epoch ms; `otherwise` if there is no day."""
     return datetime.fromisoformat(day).replace(tzinfo=_CHINA).timestamp() * 1000 if day else otherwise

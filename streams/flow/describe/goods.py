@@ -1,10 +1,10 @@
 """Goods names: normal form, powder or liquid, controlled terms, names that say nothing.
 
-A name is brought to one form first (`spelling`), so that 白 糖, 白·糖 and Ｋ粉, k粉 are one word each, and the word
-lists (`data/goods/`) need no spellings. Then all lists are searched in one pass, and what is found is weighed against
-what stands around it (`context`). Only a name in which this finds no controlled term is searched for one in disguise
-(`disguise`): by sound, in another order, misspelt; and then each entry of a list (大麻、袜子) is read by itself.
-docs/goods.md has the rules in words.
+First a name gets one normal form (`spelling`): 白 糖 and 白·糖 become the same word, and so do Ｋ粉 and k粉. So the
+word lists (`data/goods/`) need no other spellings. Then all lists are searched in one pass, and hits are weighed by
+their context (`context`). If no controlled term is found, the name is searched for a disguised one (`disguise`): by
+sound, in another order, misspelt. At last each entry of a list (大麻、袜子) is read by itself. docs/goods.md has the
+rules.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from streams.flow.layout import GOODS_TRICKS
 DECLARABLE = ("powder", "liquid", "solid", "gas", "mixed")
 NAMES_CACHED_MAX = 65_536
 
-LOOKED_FOR_CHARS_MIN = 4  # of a Chinese name in the catalogues: it is looked for in disguise without being in names.txt
+LOOKED_FOR_CHARS_MIN = 4  # of a Chinese name in the catalogues: searched in disguise without being in names.txt
 LOOKED_FOR_LETTERS_MIN = 8
 
 _ENTRIES = re.compile(r"[、，,；;。|｜/／+＋&＆·・•—～\t\r\n]+")
@@ -44,7 +44,7 @@ class Goods(NamedTuple):
     hinted: bool
     vague: bool
     term: int  # `Term.ref` of the gravest term found or hinted at; 0: none
-    trick: int  # how it is written, in GOODS_TRICKS
+    trick: int  # how it is written: a position in GOODS_TRICKS
 
 
 def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame:
@@ -53,10 +53,10 @@ def describe_goods(goods_name: pl.Series, goods_form: pl.Series) -> pl.DataFrame
     goods_norm (String): the name in its normal form (`normal_form`); empty if nothing is left.
     goods_class (String): powder, liquid, solid, gas, mixed or unknown: `goods_form` if declared, else by words.
     goods_controlled (Boolean): holds a term for a drug, a listed precursor, or a reported disguise, plain or disguised.
-    goods_hinted (Boolean): holds none, but what may be one: its initials, a short one's homophone.
-    goods_vague (Boolean): the name as a whole says nothing (样品, 其他, test), or has no letter in it.
+    goods_hinted (Boolean): holds no term, but hints at one: by its initials, or a homophone of a short one.
+    goods_vague (Boolean): the whole name says nothing (样品, 其他, test), or has no letter.
     goods_term (UInt32): the term that it holds or hints at (`terms.term_of`); 0 for none.
-    goods_trick (UInt8): how that is written, in GOODS_TRICKS.
+    goods_trick (UInt8): how the term is written, as a position in GOODS_TRICKS.
     """
     names = goods_name.cast(pl.String).fill_null("")
     distinct = names.unique()  # names repeat, so each is read once
@@ -81,7 +81,7 @@ _SAID = {
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)
 def read(name: str) -> Goods:
-    """What a name says. Kept for the names met most lately: goods names repeat."""
+    """What a name says. Cached for the latest names, because goods names repeat."""
     text = spaced(name)
     norm = text.replace(" ", "")
     vague = norm in _vague() or not any(map(str.isalpha, norm))
@@ -100,9 +100,9 @@ def read(name: str) -> Goods:
 
 
 def _entered(name: str) -> Hit | None:
-    """The gravest of the terms that are all there is to an entry of a list: what comes after them is other goods.
+    """The gravest term that is a whole entry of a list; the other entries are other goods.
 
-    Unless that is a test, or about such a term: 大麻、吗啡、冰毒三合一检测试纸.
+    Not if the goods are a test or are about such a term: 大麻、吗啡、冰毒三合一检测试纸.
     """
     entries = [entry for entry in _ENTRIES.split(name) if entry.strip()]
     found: list[Hit] = []
@@ -124,13 +124,13 @@ def _entered(name: str) -> Hit | None:
 
 
 def _in_disguise(text: str, context: Context, spaces: frozenset[int]) -> Hit | None:
-    """The gravest of the terms that a name without a plain one holds in a form that is meant to be missed."""
+    """The gravest disguised term of a name without a plain one."""
     like = [*context.standing_like(_disguises().hits(text, context.norm, spaces)), *_otherwise_read(context.norm)]
     return min(like, key=gravity) if like else None
 
 
 def _otherwise_read(norm: str) -> Iterator[Hit]:
-    """Terms that stand in a name once it is put together: 氯月安酮, 大x麻, 冰冰毒毒."""
+    """Terms in a name after its parts are put together: 氯月安酮, 大x麻, 冰冰毒毒."""
     for other, trick in _disguises().readings(norm):
         for hit in Context(other, found_in(other, frozenset())).standing():
             if hit.term in _looked_for() and hit.term not in norm:
@@ -140,7 +140,7 @@ def _otherwise_read(norm: str) -> Iterator[Hit]:
 
 
 def _spelling(name: str, term: str) -> str:
-    """How a term that is all there in its normal form was written."""
+    """How a term that the normal form holds was written."""
     written, listed = name.casefold(), controlled_terms()[term].name
     if listed in written or term in written:
         return "plain"
@@ -164,7 +164,7 @@ def _listed_names() -> frozenset[str]:
 
 @cache
 def _looked_for() -> frozenset[str]:
-    """Terms looked for in disguise: those of names.txt, and the long official names of drugs."""
+    """Terms that are searched in disguise: those of names.txt, and the long official names of drugs."""
     long = (norm for norm, term in controlled_terms().items() if _is_long_name(norm, term))
     return _listed_names() | frozenset(long)
 

@@ -1,9 +1,9 @@
 """Identity numbers: normal form, masking, and whether a number can exist.
 
 Resident ID (GB 11643): 6 region + 8 birth date + 3 order + check (ISO 7064 MOD 11-2). The forms of other documents are
-lines of `data/documents.csv`, see `streams.flow.describe.documents`. A region that was ever assigned is assigned:
-people keep the number of a county that was dissolved, and are renumbered into one that is younger than they are. A
-region that the table lacks may exist all the same: whether such a number is valid is not known.
+lines of `data/documents.csv`, see `streams.flow.describe.documents`. A region counts as assigned if it ever was: people
+keep the number of a county that was dissolved, and may get the number of a county that is younger than they are. A
+region that is not in the table may exist; whether such a number is valid is not known.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ from streams.flow.describe.text import BULLET, STARS, clean, strange
 from streams.flow.layout import ID_FAULTS
 
 LENGTH = 18
-PREFIX = "^([0-9]{14})"  # region and birth date: what numbers made up in one sitting share
+PREFIX = "^([0-9]{14})"  # region and birth date: numbers that are made up together share them
 AGE_YEARS_MAX = 110
 CHINA_TIME_MS = 8 * 3_600_000  # UTC+8 all year
 
 _FAULT = {name: code for code, name in enumerate(ID_FAULTS)}
 _NO_FAULT: Final = len(ID_FAULTS)
 
-# Numbers in normal form, masked or not; all others are read one by one.
+# Matches numbers in normal form, masked or not; all others are read one by one.
 _PLAIN = r"^(?:[0-9]+X?|[HM][0-9]+|[0-9]{1,16}\*[0-9*]*X?)$"
 _SEPARATORS = r"[\s\p{Pd}\x{2043}\x{2212}]+"
+_DASH_RUN = r"[\p{Pd}\x{2043}\x{2212}]{2,}"  # one parts, more hide
+# A spreadsheet that took it for a number has lost digits: 3.70102E+17, 370102199001012000.0.
+_ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]{1,2}|[0-9]{15,}\.0+")
 # Crosses for a final X; and letters of other scripts for those that numbers of documents begin or end with.
 _CROSSED = re.compile(r"([0-9]{17})[×✕✖✗✘❌❎╳⨉⨯]")
 _LETTERS = str.maketrans("ХΧНΗМΜ", "XXHHMM")
 _STAR = re.compile(f"[{STARS}{BULLET}]")
-_SIGN_RUN = re.compile(r"([^\w]|[_〇])\1+")
+_SIGN_RUN = re.compile(r"([^\dA-Z])\1+")
 _LETTER_RUN = re.compile(r"([A-Z])\1+")
-_X_RUN_MIN = 4  # of a number that may hold the letter: shorter runs occur in numbers of passports and enterprises
+_X_RUN_MIN = 4  # of a number that may hold an X: shorter runs occur in numbers of passports and enterprises
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)  # by weighted sum modulo 11
@@ -46,19 +49,19 @@ _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 def describe_ids(id_no: pl.Series, id_type: pl.Series, picked_up_at: pl.Series) -> pl.DataFrame:
     """Columns of identity numbers, row by row. `picked_up_at` is epoch ms UTC.
 
-    id_norm (String): NFKC, nothing invisible, spaces and hyphens removed, upper case; stars for what hides a part; null
-    if nothing is left.
+    id_norm (String): NFKC, without invisible characters, spaces and hyphens, upper case; stars where a part is hidden;
+    null if nothing is left.
     id_masked (Boolean): part of it is hidden: a star or what looks like one, or one character repeated that such a
     number cannot hold.
     id_valid (Boolean): the number can exist. Null unless it is given in full and `id_type` is resident_id or
-    hmt_permit; also null if nothing is wrong with it but that its region is unknown, or `picked_up_at` is null.
+    hmt_permit; also null if its only fault is an unknown region, or if `picked_up_at` is null.
     id_fault (UInt8): what is wrong with a number that cannot exist, as a position of `ID_FAULTS`; null where id_valid
     is not false.
     id_prefix14 (String): region and birth date of a resident ID, valid or not, that begins with 14 digits; else null.
     """
     kind = id_type.cast(pl.String)
     norm = _normal(id_no, kind)
-    # One query for all that polars does: at batches of some thousand rows each further one costs as much as its rows.
+    # One query for everything: at some thousand rows a further query takes as long as its rows.
     frame = pl.DataFrame({"norm": norm, "type": kind}).select_seq(
         "norm",
         masked=pl.col("norm").str.contains("*", literal=True).fill_null(False),
@@ -93,14 +96,17 @@ def _normal(id_no: pl.Series, kind: pl.Series) -> pl.Series:
     rows = strange(id_no, _PLAIN)
     if len(rows) == 0:
         return id_no
-    bare = clean(id_no.gather(rows)).str.replace_all(_SEPARATORS, "").str.to_uppercase()
+    bare = clean(id_no.gather(rows)).str.replace_all(_DASH_RUN, "**").str.replace_all(_SEPARATORS, "")
+    bare = bare.str.to_uppercase()
     read = [_read(number, its) if number else None for number, its in zip(bare, kind.gather(rows), strict=True)]
     return id_no.clone().scatter(rows, pl.Series(read, dtype=pl.String))
 
 
 def _read(number: str, kind: str | None) -> str:
-    """A number without separators in its last form."""
+    """The normal form of a number without separators."""
     number = number.translate(_LETTERS)
+    if _ROUNDED.fullmatch(number):
+        return "*" * len(number)
     if crossed := _CROSSED.fullmatch(number):
         return crossed[1] + "X"
     number = _SIGN_RUN.sub(_stars, _STAR.sub("*", number))
@@ -126,9 +132,9 @@ def _matrix(numbers: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def _faults(
     digits: NDArray[np.uint8], check: NDArray[np.uint8], picked_up_at: NDArray[np.int64], dated: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The first fault of each number of 18 characters, and where none is found but not all is known.
+    """The first fault of each number of 18 characters, and which have no known fault but are not fully known.
 
-    picked_up_at: epoch ms, where `dated`; elsewhere nothing is said of age.
+    picked_up_at: epoch ms where `dated`; elsewhere the age is not checked.
     """
     numeric = np.all(digits <= 9, axis=1)
     safe = np.where(numeric[:, None], digits, 0)
@@ -136,7 +142,7 @@ def _faults(
     year, month, day = _birth(safe)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = _MONTH_DAYS[np.where(month <= 12, month, 0)] + (leap & (month == 2))
-    # Dates as the number YYYYMMDD: their order is that of time, and 110 years are 1,100,000.
+    # Dates as the number YYYYMMDD: they sort by time, and 110 years are 1,100,000.
     birth, pickup = year * 10_000 + month * 100 + day, _china_date(picked_up_at)
     region = regions()[_value(safe[:, :6])]
     wrong = {
@@ -152,7 +158,7 @@ def _faults(
 
 
 def _faults_of_forms(numbers: pl.Series, kinds: pl.Series, picked_up_at: pl.Series) -> list[int]:
-    """The faults of numbers of other lengths than 18, by the forms that documents of their kind have at pickup."""
+    """The faults of numbers with another length than 18, by the forms of their kind of document at pickup."""
     faults = []
     for number, kind, at in zip(numbers, kinds, picked_up_at, strict=True):
         if form_of(number, kind, at):
@@ -163,7 +169,7 @@ def _faults_of_forms(numbers: pl.Series, kinds: pl.Series, picked_up_at: pl.Seri
 
 
 def _china_date(at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The date in China of epoch ms, as the number YYYYMMDD."""
+    """The date in China at these times (epoch ms), as the number YYYYMMDD."""
     date = (at + CHINA_TIME_MS).astype("datetime64[ms]").astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     months = month.astype(np.int64)

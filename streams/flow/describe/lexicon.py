@@ -1,6 +1,6 @@
 """Word lists: how their files are read, and how their terms are found in a text.
 
-A file is UTF-8, one term a line; `#` starts a comment, and its first lines say where the list is from and of what date.
+A file is UTF-8 with one term a line. `#` starts a comment; the first lines state source and date of the list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DIGITS = frozenset("0123456789")
 
 
 class Hit(NamedTuple):
-    """Something of this kind found at text[start:end]: the term, compact, and by which trick it is written."""
+    """A hit of this kind at text[start:end]: the compact term, and the trick by which it is written."""
 
     start: int
     end: int
@@ -28,8 +28,8 @@ class Hit(NamedTuple):
 class Lexicon:
     """Finds terms of several kinds in compact text: lower case, nothing but letters and digits.
 
-    Chinese needs no word boundaries; a Latin word or a number is found only whole (ink not in pink, 0号 not in 10号), a
-    plural s aside.
+    Chinese needs no word boundaries. A Latin word or a number is found only as a whole (ink not in pink, 0号 not in
+    10号), except for a plural s.
     """
 
     def __init__(self, terms: Mapping[str, Iterable[str]]) -> None:
@@ -44,7 +44,7 @@ class Lexicon:
         self._automaton.make_automaton()
 
     def hits(self, text: str, breaks: frozenset[int] = frozenset()) -> Iterator[Hit]:
-        """Every occurrence, overlapping ones too. `breaks`: places in `text` where a space between Latin words was."""
+        """Every occurrence, also overlapping ones. `breaks`: places in `text` where a space between Latin words was."""
         for last, (length, kinds) in self._automaton.iter(text):
             start, end = last + 1 - length, last + 1
             if not cuts(text, start, end, breaks):

@@ -1,4 +1,4 @@
-"""What happens to a parcel on its way, as MOVEMENT rows. Nothing here names a person."""
+"""Describes movements, the events on a parcel's way, as MOVEMENT rows. Nothing here names a person."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ def _inspections(rows: Rows, raw: Fields) -> None:
 _SCAN, _INSPECTION, _RESULT = map(codes_of, (layout.SCAN_TYPES, layout.INSPECTION_TYPES, layout.RESULTS))
 
 _FILL: Final[dict[type, Callable[[Rows, Fields], None]]] = {Scan: _scans, Inspection: _inspections}
-"""By record, what fills the columns that other records fill differently or not at all: value, kind, and result."""
+"""By record, the function that fills the columns which differ between records: value, kind and result."""

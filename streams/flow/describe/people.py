@@ -14,9 +14,9 @@ from streams.flow.describe.courtesy import Courtesy
 from streams.flow.describe.lexicon import read_terms
 from streams.flow.describe.text import BULLET, STARS, clean, normalised, strange
 
-# A mobile in digits and plus signs. One with another country's code (+1 380…, 00852…) is none, whatever follows.
+# A mobile in digits and plus signs. A number with another country's code (+1 380…, 00852…) is not a mobile here.
 _MOBILE = r"^(?:\+?(?:00)?86)?(1[3-9][0-9]{9})$"
-# North American numbers without their plus sign; nobody groups a Chinese mobile so.
+# North American numbers without a plus sign; Chinese mobiles are not grouped like this.
 _NANP = r"(?:^|[^0-9])1[^0-9+]+[2-9][0-9]{2}[^0-9+]+[0-9]{3}[^0-9+]+[0-9]{4}(?:[^0-9]|$)"
 _MASKED_PHONE = re.compile(rf"[{STARS}{BULLET}]|([^\s0-9()+./-])\1+(?=[0-9])|(?<=[0-9])([^\s0-9()+./-])\2+")
 
@@ -24,10 +24,10 @@ _MASKED_PHONE = re.compile(rf"[{STARS}{BULLET}]|([^\s0-9()+./-])\1+(?=[0-9])|(?<
 def describe_names(name: pl.Series) -> pl.DataFrame:
     """Columns of names, row by row.
 
-    name_norm (String): NFKC, nothing invisible, white space removed, casefold, simplified characters, one dot between
-    its parts, without the number that a marketplace appends; stars for what hides a part; null if nothing is left.
+    name_norm (String): NFKC, without invisible characters and white space, casefold, simplified characters, one dot
+    between its parts, without a number that a marketplace appends; stars where a part is hidden; null if empty.
     name_masked (Boolean): part of it is hidden (王*, 王XX). False without a name.
-    name_placeholder (Boolean): a name in full that names nobody: a word of `data/names/placeholder.txt` (digits and
+    name_placeholder (Boolean): a full name that names nobody: a word of `data/names/placeholder.txt` (digits and
     punctuation around it do not count), a surname with a form of address, one character repeated, or no letter at all.
     False without a name.
     """
@@ -38,9 +38,9 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
         "norm",
         masked=text.str.contains("*", literal=True).fill_null(False),
         word=text.is_in(list(placeholders())),
-        # Few names are looked at one by one: those that are not letters alone, or may have a form of address.
+        # Few names are checked one by one: those with other characters than letters, or a form of address.
         odd=text.str.contains(rf"[^\p{{L}}*]|{address.maybe}").fill_null(False),
-        # One character repeated has equal ends.
+        # A repeated character has equal ends.
         ends=((text.str.head(1) == text.str.tail(1)) & (text.str.len_chars() > 1)).fill_null(False),
     )
     placeholder = frame["word"].fill_null(False).to_numpy().copy()
@@ -61,8 +61,8 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
 def mobiles(phone: pl.Series) -> pl.Series:
     """Mobile numbers in one form, row by row (String): 11 digits, without +86 or 0086; null for anything else.
 
-    That is a masked number (131****1907), a landline, one with another country's code, or a virtual number (mobile and
-    extension), which stands for many people. The shape 1[3-9] and 9 digits is deliberately wider than the ranges
+    Null are masked numbers (131****1907), landlines, numbers with another country's code, and virtual numbers (mobile
+    and extension), which many people share. The shape 1[3-9] and 9 digits is deliberately wider than the ranges
     assigned today: new ones open every year, and history should link them from the first day.
     """
     rows = strange(phone, r"^[0-9]*$")
@@ -76,7 +76,7 @@ def mobiles(phone: pl.Series) -> pl.Series:
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
-# Between the parts of Uyghur, Kazakh and foreign names: whatever dot the keyboard has.
+# Dots between the parts of Uyghur, Kazakh and foreign names, as keyboards have them.
 _DOTS = ".·•‧∘∙⋅⁃◦⦁⸰⸱⸳・。ꞏ᛫ᐧ𐄁"
 _DOT = "·"
 _DASHES = "‐-―−-"
@@ -87,28 +87,29 @@ _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
 _BEFORE_NUMBER = r"(?:(?:转|轉|ext\.?|分机|分機|尾号|尾號|虚拟号|[#:-])\s*)"
 _APPENDED = re.compile(
     rf"(?<={_LETTER})[\s,;:]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}?[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
-    rf"|(?:{_BEFORE_NUMBER}|[_,/])\s*[0-9]{{3,6}})+$",
+    rf"|(?:{_BEFORE_NUMBER}|[_,/]|(?<=\s))\s*[0-9]{{3,6}})+$",
     re.IGNORECASE,
 )
 _MASKS = frozenset("*#?_")
 _STAR = re.compile(f"[{STARS}]")
 _DOT_RUN = re.compile(f"[{re.escape(_DOTS)}]+")
-# What hides a part of a name: a bullet at an end, two other dots or dashes there, any other sign twice, a word of x in
-# a Latin name, one Latin letter repeated in a Chinese one (王xx).
+# Signs that hide a part of a name: a bullet at an end, two other dots or dashes there, any other sign twice, a word of
+# x in a Latin name, a repeated Latin letter in a Chinese name (王xx).
 _HIDDEN = [
     re.compile(pattern)
     for pattern in (
         rf"^(?:•|[{re.escape(_DOTS)}]{{2,}}|[{_DASHES}]{{2,}})(?=.)|(?<=.)(?:•|[{re.escape(_DOTS)}]{{2,}}|[{_DASHES}]{{2,}})$",
         rf"([^\w\s'{re.escape(_DOTS)}{_DASHES}]|[_〇])\1+",
-        rf"(?<={_LETTER}\s)xx+(?!{_LETTER})|(?<!{_LETTER})xx+(?=\s{_LETTER})",
-        rf"(?<={_HAN})\s?([a-z])\1+(?![a-z])|(?<![a-z])([a-z])\2+\s?(?={_HAN})",
+        rf"(?<={_LETTER}\s)xx+(?!{_LETTER})|(?<!{_LETTER})xx+(?=\s{_LETTER})|(?<=\b[a-z])xxx+(?!{_LETTER})",
+        rf"(?<=[a-z])[{re.escape(_DOTS)}]{{2,}}(?=\s)",
+        rf"(?<={_HAN})\s?([a-z])(?:\s?\1)+(?![a-z])|(?<![a-z])([a-z])(?:\s?\2)+\s?(?={_HAN})",
     )
 ]
 
 
 @cache
 def _plain_name() -> str:
-    """The names that are their own normal form: simplified characters, a dot between parts, stars behind."""
+    """Matches names in normal form: simplified characters, a dot between parts, stars at the end."""
     cuts = [0x4DFF, *sorted(code for code in simplified() if 0x4E00 <= code < 0xA000), 0xA000]
     runs = ((before + 1, after - 1) for before, after in pairwise(cuts) if after - before > 1)
     plain = "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
@@ -117,7 +118,7 @@ def _plain_name() -> str:
 
 @cache
 def simplified() -> dict[int, str]:
-    """Each traditional character to its simplified form, one by one: in a name no phrase says which is meant."""
+    """From traditional to simplified characters, one by one, because a name gives no phrase to choose a form."""
     han = [chr(code) for code in (*range(0x3400, 0xA000), *range(0x20000, 0x2A6E0))]
     folded = opencc.OpenCC("t2s").convert("\n".join(han)).split("\n")
     return {ord(before): after for before, after in zip(han, folded, strict=True) if before != after}
@@ -128,13 +129,21 @@ def _fold_all(names: pl.Series) -> pl.Series:
 
 
 def _fold(name: str) -> str:
-    """The normal form of a name that is `clean`."""
+    """The normal form of a name in the form of `clean`."""
     name = _STAR.sub("*", _APPENDED.sub("", name).casefold().translate(_ALIKE))
     if any(map(str.isalpha, name)) or not _MASKS.isdisjoint(name):  # dots alone hide nothing
         for hidden in _HIDDEN:
             name = hidden.sub(_stars, name)
+    name = _PARTED.sub(_DOT, _ENDS.sub("", name) or name)
     folded = "".join(_DOT_RUN.sub(_DOT, name).split())
     return (folded.strip(_DOT) or folded).translate(simplified())
+
+
+# Between the parts of a name that is longer than Chinese ones are: a space or a dash, where others write a dot.
+_PARTED = re.compile(
+    rf"(?<={_HAN}{{2}})(?:\s|\s?[{_DASHES}]\s?)(?={_HAN}{{3}})|(?<={_HAN}{{3}})(?:\s|\s?[{_DASHES}]\s?)(?={_HAN}{{2}})"
+)
+_ENDS = re.compile(r"^[\s,;:!、]+|[\s,;:!、]+$")
 
 
 def _stars(run: re.Match[str]) -> str:
@@ -145,19 +154,19 @@ def _repeated(name: str) -> bool:
     return len(name) > 1 and len(set(name)) == 1
 
 
-# Rare characters of names are written with private-use codes where no font has them.
+# Rare characters of names are written with private-use codes if fonts lack them.
 _NOT_LETTERS = re.compile(r"[^\w\ue000-\uf8ff]|[\d_]")
 
 
 def _bare(name: str) -> bool:
-    """Without digits and punctuation nothing is left, or a placeholder word is (测试01, N/A)."""
+    """Whether nothing, or only a placeholder word, is left without digits and punctuation (测试01, N/A)."""
     letters = _NOT_LETTERS.sub("", name)
     return not letters or letters in placeholders()
 
 
 @cache
 def placeholders() -> frozenset[str]:
-    """Words that name nobody, without what is not a letter."""
+    """Words that name nobody; only their letters."""
     return frozenset(_NOT_LETTERS.sub("", _fold(word)) for word in read_terms("names/placeholder.txt"))
 
 

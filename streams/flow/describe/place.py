@@ -26,15 +26,15 @@ def starts_with_any(adcode: pl.Series, prefixes: tuple[str, ...]) -> pl.Series:
 
 
 def distance_km(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Great-circle distance (haversine) between the centroids of codes, pair by pair, in km; NaN where one is unknown.
+    """Great-circle distance (haversine) between the centroids of codes, pair by pair, in km; NaN if one is unknown.
 
-    A code without a centroid of its own takes that of its four-digit, else of its two-digit parent. 0 is no code.
+    A code without a centroid takes the centroid of its four-digit parent, else of its two-digit parent. 0 is no code.
     """
     places = _centroids()
     lon_a, lat_a = places.of(a)
     lon_b, lat_b = places.of(b)
     half = np.sin((lat_b - lat_a) / 2) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_b - lon_a) / 2) ** 2
-    # Rounding can carry the argument of arcsin past 1 for antipodes.
+    # For antipodes, rounding can push the argument of arcsin above 1.
     km: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(half)))
     return km
 
@@ -49,7 +49,7 @@ def assigned_regions() -> NDArray[np.int32]:
 
 @dataclass(frozen=True, slots=True)
 class _Centroids:
-    """Radians of each known centroid, and for each possible code which of them is its own; the last one is NaN."""
+    """Radians of each known centroid, and for each possible code the position of its own. The last centroid is NaN."""
 
     row: NDArray[np.int16]
     lon: NDArray[np.float64]
@@ -66,7 +66,7 @@ def _centroids() -> _Centroids:
     own = np.full(CODES, -1, dtype=np.int16)
     own[known["adcode"].to_numpy()] = np.arange(len(known), dtype=np.int16)
     code = np.arange(CODES)
-    # Top down, so that a four-digit parent that is itself unknown passes on its province's centroid.
+    # Top down, so that a four-digit parent without a centroid passes on that of its province.
     row = own
     for step in (10_000, 100):
         parent = row[code // step * step]

@@ -1,8 +1,8 @@
 """Terms by their sound: homophones, pinyin, and both mixed with the characters of the term (氯按铜, lv an tong, 冰du).
 
-A name is rewritten in letters, each Chinese character by its most common reading without tone and each Latin letter as
-it is, and searched for the pinyin of the terms. A sound alone is weak evidence, for syllables are few (冰毒 and 病毒
-are one): what it is worth is said at `_worth`.
+A name is rewritten in letters: each Chinese character as its most common reading without tone, each Latin letter as it
+is. Then it is searched for the pinyin of the terms. Sound alone is weak evidence, because there are few syllables (冰毒
+and 病毒 sound alike); `_worth` says how much it counts.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _TONES = re.compile(r"(?<=[aeiouvng])[1-5](?=[a-z ]|$)")  # bing4du2
 _WORD = re.compile(r"[a-z]+")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _TELLING = frozenset("氯胺酮咪酯唑仑羟哌啶啡")  # of the names of drugs; hardly ever of anything else's
-# Sounds that speakers of southern dialects, and input methods set for them, do not tell apart. One per term.
+# Sounds that southern dialects, and input methods for them, do not distinguish. One per term.
 _NEAR = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
 _NEAR_ENDS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
-INITIALS_MIN = 4  # shorter ones are too often something else's (LAT, MST)
+INITIALS_MIN = 4  # shorter ones often mean something else (LAT, MST)
 _CHINESE_FROM = "\u3007"  # nothing before it has a reading, and looking for one costs more than all else
 CHARS_SURE = 3  # of a term: a disguise of a shorter one is only a hint
 NEAR_SHARED_MIN = 2
 
 
 def strength(size: int) -> str:
-    """What finding a disguise of a term of `size` characters is worth."""
+    """How much a disguise of a term of `size` characters counts."""
     return DISGUISED if size >= CHARS_SURE else ALONE
 
 
@@ -49,10 +49,10 @@ class Spoken(NamedTuple):
 
 
 class Sounds:
-    """Finds what sounds like a term of Chinese characters."""
+    """Finds text that sounds like a term of Chinese characters."""
 
     def __init__(self, terms: Iterable[str], initialled: frozenset[str]) -> None:
-        """`terms`: compact. `initialled`: those whose initials are looked for."""
+        """`terms`: compact. `initialled`: those that are also searched by their initials."""
         self._syllables = _Syllables()
         spoken: dict[str, list[Spoken]] = {}
         for term in terms:
@@ -71,11 +71,11 @@ class Sounds:
         self._initials = {letters: term for letters, term in first if len(letters) >= INITIALS_MIN}
 
     def hits(self, text: str, norm: str, spaces: frozenset[int]) -> Iterator[Hit]:
-        """Places in `norm` that sound like a term. `text`: the same with its spaces, which are at `spaces`."""
+        """Places in `norm` that sound like a term. `text`: the same text with its spaces, which are at `spaces`."""
         yield from self._heard(norm, spaces)
         if (toneless := _TONES.sub("", text)) != text:
             for hit in self._heard(toneless.replace(" ", ""), breaks(toneless)):
-                yield hit._replace(start=0, end=len(norm))  # where it stands in `norm` is not known
+                yield hit._replace(start=0, end=len(norm))  # its place in `norm` is not known
         if (word := _WORD.search(norm)) and (term := self._initials.get(word[0])):
             yield Hit(*word.span(), FAINT, term, "initials")
 
@@ -126,7 +126,7 @@ class Sounds:
         return ALONE if beside and any(start < space < end for space in spaces) else DISGUISED
 
     def _ways(self, term: str) -> Iterator[Spoken]:
-        """The term itself; with a syllable that sounds near it; with the first letter for a syllable (氯a酮)."""
+        """The term itself, with a syllable of similar sound, and with a first letter for a syllable (氯a酮)."""
         size = len(term)
         for reading in {tuple(_pinyin(term)), tuple(self._syllables[char] for char in term)}:
             if len(reading) != size:  # Latin letters and digits came in one piece.
@@ -149,7 +149,7 @@ def _trick(written: str) -> str:
 
 
 def _shared(written: str, spoken: Spoken, syllables: Mapping[str, str]) -> int | None:
-    """How many characters of the term are written as they are; None where a character is not one of its syllables."""
+    """How many characters of the term are written as such; None if a character is none of its syllables."""
     starts = {at: place for place, at in enumerate(accumulate(map(len, spoken.syllables), initial=0))}
     shared = at = 0
     for char in written:
@@ -181,19 +181,19 @@ def _with(reading: Sequence[str], place: int, syllable: str) -> tuple[str, ...]:
 
 
 def _pinyin(text: str) -> list[str]:
-    # Loading it takes a fifth of a second, which only those who read goods names should wait.
+    # Loading takes a fifth of a second, so it is loaded only when goods names are read.
     from pypinyin import lazy_pinyin
 
     return lazy_pinyin(text)
 
 
 class _Syllables(dict[str, str]):
-    """Each character's most common reading, no tone; a character that has none stands for itself."""
+    """The most common reading of each character, without tone; a character without a reading is kept."""
 
     def __missing__(self, char: str) -> str:
         if char in LATIN or char < _CHINESE_FROM:
             return char
         syllable = _pinyin(char)[0].replace("ü", "v")
-        if syllable != char:  # Only Chinese characters are kept: they are not many.
+        if syllable != char:  # Only Chinese characters are cached: there are not many.
             self[char] = syllable
         return syllable

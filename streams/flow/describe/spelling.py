@@ -1,7 +1,7 @@
-"""One spelling for goods names: what is left of a name when the ways to write the same letters are taken out.
+"""One spelling for goods names: their normal form, without the different ways to write the same letters.
 
-Width, case, traditional and variant characters, letters of other scripts that look Latin, marks on letters, and
-whatever is written between characters: none of it survives, so that the word lists need no spellings.
+It removes width, case, traditional and variant characters, letters of other scripts that look Latin, marks on letters,
+and anything written between characters. So the word lists need only one spelling.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from streams.flow.describe.text import nfkc
 LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
 _SEPARATORS = re.compile(r"(?:[^\w]|_)+")  # what is neither letter nor digit
-_HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by class, but nothing is to be seen
+_HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by class, but invisible
 _UNSEEN = ("Cf", "Mn", "Me")
 _NAMED = re.compile(r"LATIN (?:SMALL LETTER|CAPITAL LETTER|LETTER SMALL CAPITAL) ([A-Z])(?: WITH .*)?")
 _ENCLOSED_A = (0x1F150, 0x1F170, 0x1F1E6)  # white on a black disc, on a black square, and the halves of flags
-_PLANES = (range(0x80, 0x11000), range(0x1F100, 0x1F200), range(0xE0000, 0xE01F0))  # where unseen and odd letters are
+_PLANES = (range(0x80, 0x11000), range(0x1F100, 0x1F200), range(0xE0000, 0xE01F0))  # of odd letters
 
 
 def spaced(name: str) -> str:
-    """The normal form, but with one space where Latin words or numbers met."""
+    """The normal form, with one space between Latin words or numbers."""
     text = nfkc(name)
     if not text.isascii():
         text = text.translate(_alike())
@@ -43,7 +43,7 @@ def normal_form(name: str) -> str:
 
 
 def breaks(text: str) -> frozenset[int]:
-    """Where the spaces of `spaced` text were, as places in the text without them."""
+    """The places of the spaces of `spaced` text, in the text without them."""
     if " " not in text:
         return frozenset()
     places = (place for place, char in enumerate(text) if char == " ")
@@ -79,7 +79,7 @@ def _alike() -> dict[int, str]:
 
 
 def _by_unicode() -> Iterator[tuple[int, str]]:
-    """What its class or name tells of a character: not to be seen, a digit, a Latin letter with something on it."""
+    """Replacements by Unicode class or name: invisible characters, digits, Latin letters with marks."""
     for code in (code for plane in _PLANES for code in plane):
         char = chr(code)
         digit = unicodedata.digit(char, None)

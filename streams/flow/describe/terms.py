@@ -1,7 +1,7 @@
 """Controlled terms: the catalogues and street names of `data/goods/controlled/`, one file a kind.
 
-A line of a file is one substance: its names, with ` | ` between them. A mark says how a name counts (`Use`); without
-one it counts wherever it stands as a word.
+A line of a file is one substance: its names, separated by ` | `. A mark says how a name counts (`Use`); without a mark
+it counts wherever it is a word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from streams.flow.describe.lexicon import read_terms
 from streams.flow.describe.spelling import normal_form
 from streams.flow.layout import text_ref
 
-# The gravest first: of several terms in a name, that of the first kind is the one that is shown.
+# The gravest kind first: if a name holds several terms, the one of the first kind is shown.
 KINDS: Final = ("narcotic", "psychotropic", "non_medical", "street_name", "precursor")
 
 
@@ -23,22 +23,22 @@ class Use(Enum):
     """How a name counts, by its mark in the file."""
 
     ANYWHERE = ""
-    ALONE = "="  # only if it is the whole name of the goods, amounts and forms aside
-    HINT_ALONE = "~"  # likewise, and then as a hint: an everyday word
-    STEM = "+"  # other substances have it in their names: only where stems.txt lets it
+    ALONE = "="  # only if it is the whole name, apart from amounts and forms
+    HINT_ALONE = "~"  # the same, and only as a hint: an everyday word
+    STEM = "+"  # part of the names of other substances: only if stems.txt allows it
 
 
 class Term(NamedTuple):
-    """A name of a controlled substance or of a known disguise, as its list has it."""
+    """A name of a controlled substance or of a known disguise, as in its list."""
 
     name: str
     kind: str
     use: Use
-    first: bool  # of its script in its line: the name by which the catalogue has the substance
+    first: bool  # the first of its script in its line: the name of the substance in the catalogue
 
     @property
     def ref(self) -> int:
-        """What stands for it in a row: 32 bits that stay the same however the lists change; never 0."""
+        """Its number in rows: 32 bits that stay the same when the lists change; never 0."""
         return text_ref(self.name) & 0xFFFF_FFFF or 1
 
 
@@ -53,7 +53,7 @@ def controlled_terms() -> dict[str, Term]:
 
 
 def term_of(ref: int) -> Term | None:
-    """The term that `ref` stands for; None for 0, or when the lists of this version have it no more."""
+    """The term with this `ref`; None for 0, and if the lists of this version no longer have it."""
     return _by_ref().get(ref)
 
 

@@ -1,6 +1,7 @@
-"""Text normalisation shared by the columns on persons and by codes.
+"""Text normalisation for codes and for the columns on persons.
 
-Nearly all values of a stream are already in normal form. One pattern finds those that are not; only they are rebuilt.
+Nearly all values of a stream are in normal form already. One pattern finds those that are not, and only they are
+rebuilt.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-# Not seen: Unicode's default-ignorable characters (variation selectors, fillers, tags among them), formats, controls.
+# Invisible: Unicode's default-ignorable characters (variation selectors, fillers, tags among them), formats, controls.
 _INVISIBLE = r"[[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}]--\s]"
-# U+2800 is blank to the eye and a symbol by its class.
+# U+2800 looks blank, and its class is symbol.
 _SPACE = r"[\s\x{2800}]+"
-# What exports put around a value so that a spreadsheet takes it for text: '440…, "440…", ="440…".
+# Exports put this around a value so that spreadsheets treat it as text: '440…, "440…", ="440…".
 _QUOTES = r"[\s\p{Quotation_Mark}`´′‵ʹʻʼˈ｀]+"
 _EXPORT = rf"^{_QUOTES[:-2]}=＝]+|{_QUOTES}$"
 
-# The star and what carriers and keyboards put in its place: asterisks, crosses, stars, circles, squares, blocks. The
-# inside of a character class.
+# The star and its replacements by carriers and keyboards: asterisks, crosses, stars, circles, squares, blocks. Used
+# inside a character class.
 STARS = (
     "*∗⁎⁑⁂٭꙳※⊛⋆"
     "✢✣✤✥✱✲✳✴✵✶✷✸✹✺✻✼✽❂❃❇❈❉❊❋⚹🞯🞰🞱🞲🞳🞴🞵🞶🞷🞸🞹🞺🞻🞼🞽🞾🞿"
@@ -31,14 +32,14 @@ STARS = (
 )
 
 
-BULLET = "•"  # a star too, but in names, where it is also a dot
+BULLET = "•"  # also a star, except in names, where it may be a dot
 
 
 def clean(text: pl.Series) -> pl.Series:
-    """The one normal form that all others start from, row by row.
+    """The normal form that all others start from, row by row.
 
-    NFKC, without characters that nobody sees, without the quotes of an export around it, white space as single spaces
-    and none at the ends. Empty becomes null.
+    NFKC, without invisible characters and without the quotes of an export; single spaces, and none at the ends. Empty
+    becomes null.
     """
     return (
         text.str.replace_all(_INVISIBLE, "")
@@ -61,8 +62,8 @@ _PLAIN_CODE = re.compile(r"^[!#-&(-<>-_a-~]+\Z")  # printable ASCII without spac
 
 
 def codes(text: pl.Series) -> pl.Series:
-    """`clean` of codes such as outlet_id, nearly all of which are in their normal form; one of which nothing is left
-    stays as it is."""
+    """`clean` for codes such as outlet_id, nearly all of which are in normal form already. A code that would become
+    empty stays as it is."""
     return normalised(text, r"^[!#-&(-<>-_a-~]+$", lambda dirty: dirty).fill_null(text)
 
 

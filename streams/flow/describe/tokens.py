@@ -1,10 +1,10 @@
-"""Tokens: what stands for a person in state and in alerts.
+"""Tokens: they stand for persons in state and in alerts.
 
-Two keys, so that rotation loses no history. A *state token* is 8 bytes of keyed BLAKE2s (RFC 7693) under the state key,
-which never changes; it links events and never leaves the worker, and costs less than half of an HMAC. A *published
-token* is HMAC-SHA-256 of the state token under the current publish key, with that key's id in front; rotating this key
-changes what analysts see from then on and nothing in state. A bare hash would not do: ID and phone numbers are few
-enough to try them all.
+There are two keys, so that rotation loses no history. A *state token* is 8 bytes of keyed BLAKE2s (RFC 7693) under the
+state key, which never changes. It links events, never leaves the worker, and takes less than half the time of an HMAC.
+A *published token* is HMAC-SHA-256 of the state token under the present publish key, after the id of that key. Rotating
+the publish key changes what analysts see from then on, and nothing in state. A plain hash would not protect anyone:
+there are so few ID and phone numbers that all can be tried.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEY_BYTES_MIN = 32
 _NOBODY = bytes(8)
 
 DEVELOPMENT_KEY_ID = "dev"
-# Well known, therefore worthless as protection: `doctor` says so, and alerts show it by the key id.
+# Well known, so no protection: `doctor` warns about them, and the key id shows them in alerts.
 DEVELOPMENT_KEYS: Mapping[str, bytes] = {
     "state": hashlib.sha256(b"waybill-sentinel development state key").digest(),
     DEVELOPMENT_KEY_ID: hashlib.sha256(b"waybill-sentinel development publish key").digest(),
@@ -34,7 +34,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
 class KeyFileError(WaybillError):
-    """Keys that cannot be used. The message says which setting, never any part of a key."""
+    """Keys that cannot be used. The message names the setting and never shows a part of a key."""
 
 
 class Tokeniser:
@@ -50,17 +50,17 @@ class Tokeniser:
         self.publish_key_id = publish_key_id
         self._publish_keys = dict(publish_keys)
         self.state_key = hashlib.sha256(state_key).digest()
-        """As BLAKE2s takes it; for those who make the same tokens elsewhere."""
+        """The key as BLAKE2s takes it, for code that makes the same tokens elsewhere."""
         # Keyed once here, and copied for every value.
         self._keyed = hashlib.blake2s(key=self.state_key, digest_size=8)
 
     @property
     def development(self) -> bool:
-        """The well-known keys are in use: fine for a demo, no protection for persons."""
+        """Whether the well-known keys are in use: good enough for a demo, no protection for persons."""
         return self._publish_keys[self.publish_key_id] == DEVELOPMENT_KEYS[DEVELOPMENT_KEY_ID]
 
     def tokens(self, domain: str, values: Sequence[str | None]) -> NDArray[np.uint64]:
-        """State token of each value; 0 for None and never otherwise.
+        """The state token of each value; 0 only for None.
 
         `domain` separates kinds of value (an ID and a phone of the same digits differ); it holds no control character.
         """
@@ -90,7 +90,7 @@ class Tokeniser:
     def publish(self, token: int, key_id: str | None = None) -> str:
         """`key_id:32 hex` of a state token, under the current publish key or an older one that is still held.
 
-        ValueError for 0, which stands for nobody; KeyError for an unknown key id.
+        Raises ValueError for 0, which is nobody, and KeyError for an unknown key id.
         """
         if not token:
             raise ValueError("0 is not a token")
@@ -114,11 +114,11 @@ def load_keys(
     token_key: str | None = None,
     token_state_key: str | None = None,
 ) -> Tokeniser:
-    """The tokeniser that the settings of these names ask for; the development keys if none is given.
+    """The tokeniser for the settings of these names; with the development keys if none is given.
 
     State key: at least 32 bytes as hex digits. Publish keys: `id:hex`, one per line or separated by commas, the current
     one first, older ones after it for as long as their tokens must be found. `#` starts a comment.
-    KeyFileError for a file that cannot be read, a malformed key, or one of the two kinds without the other.
+    Raises KeyFileError for a file that cannot be read, a malformed key, or one kind of key without the other.
     """
     state = _text("token_state_key", token_state_key, token_state_key_file)
     publish = _text("token_key", token_key, token_key_file)

@@ -1,7 +1,7 @@
-"""Where one word ends and the next begins: the likeliest division of a Chinese text by a general dictionary.
+"""Word boundaries: the likeliest division of a Chinese text by a general dictionary.
 
-大麻烦 is 大 + 麻烦, not 大麻 + 烦; 摇头玩具 is 摇头 + 玩具. A piece of text counts as a word of its own only if it
-stands in the likeliest division of what is around it (a unigram model: the product of the words' shares is greatest).
+大麻烦 is 大 + 麻烦, not 大麻 + 烦; 摇头玩具 is 摇头 + 玩具. A piece of text counts as a word only if it is a word
+in the likeliest division of the text around it (a unigram model: the product of the words' shares is greatest).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from functools import cache, lru_cache
 
 from streams.flow.describe.lexicon import read_terms
 
-AROUND = 6  # characters looked at on either side: no word of the dictionary is longer than four
+AROUND = 6  # characters considered on either side: no word of the dictionary is longer than four
 WORD_MAX = 4
 
-_ALL_WORDS = math.log(2) * 26  # about how many words the dictionary's counts were taken from
+_ALL_WORDS = math.log(2) * 26  # about the number of words from which the counts of the dictionary come
 _TRADE = 9  # words of trade are as common as the dictionary's words of this class
-_UNKNOWN = -_ALL_WORDS  # a single character that the dictionary does not have: met once
+_UNKNOWN = -_ALL_WORDS  # a single character that is not in the dictionary counts as seen once
 
 
 def stands(text: str, start: int, end: int, count: float) -> bool:
-    """Whether text[start:end], a word met `count` times as others are, stands in the likeliest division."""
+    """Whether text[start:end], a word seen `count` times, is a word in the likeliest division."""
     return _is_likelier(_run_before(text, start), text[start:end], _run_after(text, end), count)
 
 
@@ -32,13 +32,13 @@ def _is_likelier(left: str, word: str, right: str, count: float) -> bool:
 
 
 def count_of(word: str) -> float:
-    """How often a word was met; 0 if the dictionary does not have it."""
+    """How often a word was seen; 0 if it is not in the dictionary."""
     share = _words().get(word)
     return 0 if share is None else math.exp(share + _ALL_WORDS)
 
 
 def _best(text: str) -> float:
-    """Logarithm of how likely the likeliest division of a text is."""
+    """Logarithm of the probability of the likeliest division of a text."""
     words = _words()
     best = [0.0]
     for end in range(1, len(text) + 1):

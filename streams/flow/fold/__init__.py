@@ -1,1 +1,1 @@
-"""Folding: what is known of a parcel or an entity, as the set of its facts."""
+"""Folding: the state of a parcel or an entity, as a set of facts."""

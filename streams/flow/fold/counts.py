@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,18 +57,21 @@ class Counts:
         partitions: NDArray[np.integer],
         outlets: NDArray[np.uint64],
         days: NDArray[np.integer],
-        tails: Sequence[bytes],
+        tail: Callable[[int], bytes],
     ) -> Ints:
-        """The row of each of these places, begun where there is none. tails: of dossiers that have the outlet's id."""
+        """The row of each of these places, begun where there is none. tail: of the dossier at a position."""
         keys = (
             outlets
             ^ (days.astype(np.uint64) * np.uint64(_DAY))
             ^ (partitions.astype(np.uint64) * np.uint64(_PARTITION))
         )
-        rows = np.array([self._rows.get(key, -1) for key in keys.tolist()], dtype=np.int64)
-        for i in np.flatnonzero(rows < 0).tolist():
-            rows[i] = self.begin(Place(int(partitions[i]), int(outlets[i]), int(days[i]), code(untail(tails[i])[3])))
-        return rows
+        once, first, where = np.unique(keys, return_index=True, return_inverse=True)
+        rows = np.array([self._rows.get(key, -1) for key in once.tolist()], dtype=np.int64)
+        for position in np.flatnonzero(rows < 0).tolist():
+            i = int(first[position])
+            outlet_id = code(untail(tail(i))[3])
+            rows[position] = self.begin(Place(int(partitions[i]), int(outlets[i]), int(days[i]), outlet_id))
+        return rows[where]
 
     def begin(self, place: Place) -> int:
         """The row of a place, which may be new."""

@@ -1,8 +1,8 @@
-"""Dossiers: what is known of one parcel: its uploads, its movements, and what history answered.
+"""Dossiers: all that is known about one parcel: its uploads, its movements, and the answers of histories.
 
-A dossier is the set of its events. The upload that stands is the newest by (version_at, event_id); the ones it
-superseded are remembered, and taken back from the histories. Movements are a set by event id. Facts stand on ever more
-observations, so of two answers about one event the one that stands on more is the newer.
+A dossier is the set of its events. The newest upload by (version_at, event_id) is valid; superseded uploads are
+remembered and taken back from the histories. Movements are a set by event id. Answers count ever more observations, so
+of two answers about an event the one that counts more is newer.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Dossiers:
     judge: Mask  # the verdict may have changed
     moved: Mask  # movements are new
     changed: Mask
-    fresh: Mask  # nothing was kept
+    fresh: Mask  # nothing was stored
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
 
     def extend(self, more: Dossiers) -> None:
-        """Take in dossiers that no event has touched yet."""
+        """Add dossiers that no event has touched yet."""
         for name in ("partitions", "parcels", "versions", "movements", "tails"):
             getattr(self, name).extend(getattr(more, name))
         for name in ("heads", "numbers", "judge", "moved", "changed", "fresh"):
@@ -65,7 +65,7 @@ class Dossiers:
         self.changed[rows[news]] = True
 
     def touched(self, reference: Reference, rows: Ints) -> Ints:
-        """How far reference data speak of each dossier, by any upload that it had; see `Reference.touched`."""
+        """The newest reference record that affects each dossier by any of its uploads; see `Reference.touched`."""
         if not reference.changed:
             return np.zeros(len(rows), dtype=np.int64)
         heads = self.heads[rows]
@@ -87,7 +87,7 @@ class Dossiers:
 
 
 def load(store: Store, number: Numbers) -> Dossiers:
-    """These dossiers as the store has them, empty where it has none."""
+    """These dossiers from the store; empty ones for parcels that it does not have."""
     values = store.get([partition for partition, _ in number], [parcel for _, parcel in number])
     found = read(number, [value or _EMPTY_BYTES for value in values])
     found.fresh[:] = [value is None for value in values]
@@ -95,7 +95,7 @@ def load(store: Store, number: Numbers) -> Dossiers:
 
 
 def read(number: Numbers, values: Sequence[bytes]) -> Dossiers:
-    """Dossiers as they were saved, one value each; none of them is to be judged."""
+    """Dossiers from stored values, one each. None is marked to be judged."""
     partitions, parcels = [partition for partition, _ in number], [parcel for _, parcel in number]
     size = HEAD.itemsize
     heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)

@@ -1,7 +1,7 @@
 """Histories: observations by entity, and the facts that they answer about each parcel.
 
-A history is the set of its observations. Merging one in again, late or in another order leaves the same set, and the
-facts of an observation depend on nothing but the set's part at or before it, so they come out the same too.
+A history is the set of its observations: repeated, late or reordered observations give the same set. The facts about an
+observation depend only on the observations at or before its time, so they are the same, too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Facts:
 
 
 Begun = Callable[[list[int], list[bytes], Ints, Ints], None]
-"""Told of buckets that are new: partition, key, kind, and end of the time that each is for, epoch ms."""
+"""Called with new buckets: partition, key, kind, and end of the time span of each, epoch ms."""
 
 
 def fold(
@@ -44,7 +44,7 @@ def fold(
 ) -> Facts:
     """Merge observations into their histories and answer for every parcel whose facts may have changed.
 
-    observations: OBSERVATION rows; partitions: the partition of the history that each belongs to.
+    observations: OBSERVATION rows. partitions: the partition of the history of each row.
     """
     if len(observations) == 0:
         return Facts(np.empty(0, dtype=FACT), np.empty(0, dtype=np.uint16))
@@ -92,7 +92,7 @@ class _Buckets:
         self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
 
     def reached(self, full: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The buckets whose rows' windows may reach what a full bucket has lost: itself and the one after it."""
+        """Buckets with windows that may reach rows which a full bucket has lost: the full bucket and the next one."""
         before = np.zeros_like(full)
         before[1:] = full[:-1]
         return full | (before & self._follows)
@@ -113,7 +113,7 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     history[by] = np.cumsum(new_history) - 1
     first = by[new_history]
 
-    # Each row's bucket with the ones before and after it, once each.
+    # The bucket of each row, with the buckets before and after it, without repetition.
     wanted = np.concatenate([history * 2**32 + number + step for step in (-1, 0, 1)])
     wanted, position = np.unique(wanted, return_inverse=True)
     of_history = wanted >> 32
@@ -128,7 +128,7 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
 def _merge(
     rows: Rows, group: Ints, place: Ints, changed: NDArray[np.bool_]
 ) -> tuple[Rows, Ints, Ints, NDArray[np.bool_]]:
-    """Sort by (history, time, parcel), one row per event; an event once superseded stays so."""
+    """Sort by (history, time, parcel), one row per event. A superseded event stays superseded."""
     by = windows.order(group, rows["at"], rows["parcel"], rows["event"], rows["live"], changed)
     rows, group, place, changed = rows[by], group[by], place[by], changed[by]
     same = np.zeros(len(rows), dtype=np.bool_)
@@ -140,14 +140,14 @@ def _merge(
     )
     if not same.any():
         return rows, group, place, changed
-    # Of equal events the first row stands: superseded before live, kept before new. It is no change if it was kept.
+    # Of equal events the first row stays: superseded before live, stored before new. A stored one is no change.
     return rows[~same], group[~same], place[~same], changed[~same]
 
 
 def _store(
     store: Store, bucket: _Buckets, rows: Rows, place: Ints, changed: NDArray[np.bool_], rows_max: int
 ) -> NDArray[np.bool_]:
-    """Put the buckets that changed, the newest `rows_max` of each; returns which buckets are full."""
+    """Store the newest `rows_max` rows of each changed bucket. Returns which buckets are full."""
     sizes = np.bincount(place, minlength=len(bucket.keys))
     full = sizes >= rows_max
     touched = np.zeros(len(sizes), dtype=np.bool_)
@@ -166,7 +166,7 @@ def _store(
 
 
 def _lost(place: Ints, rows_max: int) -> NDArray[np.bool_]:
-    """Rows that their bucket has no room for: all but the newest; the rows of a bucket lie together, in order."""
+    """Rows that do not fit into their bucket: all but the newest. Rows of a bucket lie together, in order."""
     sizes = np.bincount(place)
     last = np.maximum.reduceat(np.arange(len(place)), np.flatnonzero(np.diff(place, prepend=-1)))
     ends = np.zeros(len(sizes), dtype=np.int64)
@@ -183,11 +183,11 @@ def _answer(
     full: NDArray[np.bool_],
     again: NDArray[np.bool_],
 ) -> Facts:
-    """The facts of every row that has changed, and of every row whose window holds a change that stays.
+    """The facts of every row that has changed, and of every row whose window holds a stored change.
 
-    What a full bucket has no room for is answered, and moves nothing else: or each latecomer of an entity with very
-    many observations would bring up all that is kept of it. So all that it holds is told once more when it gets full
-    (`again`): from then on counts are lower bounds.
+    A row that does not fit into a full bucket is answered, and changes no other answer. Otherwise each late observation
+    of a very large entity would answer all its rows again. When a bucket becomes full, all its rows are answered once
+    more (`again`), because from then on their counts are lower bounds.
     """
     at = rows["at"]
     live = rows["live"].astype(np.bool_)
@@ -250,7 +250,7 @@ def _recipient(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> di
 def _courier(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
     counted = live & (rows["a"] != 0)
     minute = windows.starts(group, rows["at"], MINUTE_MS)
-    # Clones are a courier's parcels of one class: the same windows over finer groups.
+    # Clones are parcels of one courier and class: the same windows over smaller groups.
     by = np.lexsort((rows["b"], group))
     finer = np.concatenate(
         ([0], np.cumsum((group[by][1:] != group[by][:-1]) | (rows["b"][by][1:] != rows["b"][by][:-1])))

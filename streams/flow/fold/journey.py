@@ -1,12 +1,12 @@
-"""Journeys: what the movements of parcels say, and what has been missing from them for long enough.
+"""Journeys: columns from the movements of parcels, and absences: what is missing after its deadline.
 
-All of it is computed from the movements themselves each time a parcel is judged, in columns, so nothing of it is kept.
-The one exception is how far event time had come when an absence was decided (`decided_at`): a decision outlives the
-worker that made it, and falls only when the facts change.
+Columns are computed from the movements each time a parcel is judged, so they are not stored. One thing is stored: the
+event time at which absences were decided (`decided_at`). A decision outlives the worker that made it, and is revoked
+only when the facts change.
 
-An absence has a deadline in event time. Until event time has passed it, the answer is null; from then on it is true.
-What is there already, or cannot be missing, is false at once. Of a parcel that may have been forgotten in part nothing
-is ever said to be missing.
+An absence has a deadline in event time. The answer is null until event time has passed the deadline, and true after it.
+If nothing is missing, or nothing can be, it is false at once. For a parcel that may have expired before, nothing ever
+counts as missing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan
 from streams.flow import layout
+from streams.flow.fold.runs import latest, runs
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
 Rows = NDArray[np.void]
@@ -28,7 +29,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 NEVER: Final = np.iinfo(np.int64).max
-"""A time that does not come."""
+"""A time that never comes."""
 END: Final = NEVER - 1
 """Event time when no more events come."""
 
@@ -36,8 +37,9 @@ SECOND_XRAY_LATE_MS: Final = 10 * MINUTE_MS
 INSPECTION_LATE_MS: Final = 10 * MINUTE_MS
 RECORD_LATE_MS: Final = 24 * HOUR_MS
 UNMOVED_MS: Final = 48 * HOUR_MS
-DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS)
-"""No deadline comes sooner than so long after the event that it begins with."""
+PASS_LATE_MS: Final = MINUTE_MS
+DEADLINE_MS_MIN: Final = min(SECOND_XRAY_LATE_MS, INSPECTION_LATE_MS, RECORD_LATE_MS, UNMOVED_MS, PASS_LATE_MS)
+"""The shortest time from an event to a deadline that begins with it."""
 
 
 def _scan(name: str) -> int:
@@ -55,10 +57,10 @@ _PASS = layout.RESULTS.index("pass")
 
 
 class Journeys:
-    """The journeys of some dossiers, as columns in step with them.
+    """The journeys of some dossiers, as columns row by row with them.
 
-    heads: HEAD rows; movements: of each its MOVEMENT rows, in order of time, as bytes; event_time: how far event time
-    has come for each, epoch ms; home: prefixes of the deployment's home places; wanted: names of the columns asked for.
+    heads: HEAD rows. movements: for each, its MOVEMENT rows in order of time, as bytes. event_time: the watermark for
+    each, epoch ms. home: prefixes of the deployment's home places. wanted: names of the columns that are needed.
     """
 
     def __init__(
@@ -71,8 +73,8 @@ class Journeys:
         wanted: frozenset[str],
     ) -> None:
         self.heads = heads  # as they were when this was made
-        self._rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
-        self._of = np.repeat(np.arange(len(heads)), heads["movements"])
+        self.movements = np.frombuffer(b"".join(movements), dtype=MOVEMENT)
+        self.owners = np.repeat(np.arange(len(heads)), heads["movements"])  # whose each of them is
         self._partly = np.asarray(heads["decided_at"] == layout.PARTLY_KNOWN)
         self._now = np.where(self._partly, 0, np.maximum(event_time, heads["decided_at"]))
         self._home = home
@@ -84,14 +86,14 @@ class Journeys:
 
     @property
     def newest(self) -> int:
-        """Time of the newest of all events, epoch ms; 0 where there are none."""
-        return int(max(self._rows["at"].max(initial=0), self.heads["picked_up_at"].max(initial=0)))
+        """Time of the newest of all events, epoch ms; 0 if there are none."""
+        return int(max(self.movements["at"].max(initial=0), self.heads["picked_up_at"].max(initial=0)))
 
     # Absences
 
     @cached_property
     def absent(self) -> Ints:
-        """How many of the absences asked for are decided, and so."""
+        """How many of the wanted absences are decided as missing, for each dossier."""
         found = np.zeros(len(self.heads), dtype=np.int64)
         for name in self._asked:
             found += self.decided(name)
@@ -99,7 +101,7 @@ class Journeys:
 
     @cached_property
     def decided_at(self) -> Ints:
-        """The least event time at which all that is decided would be decided again."""
+        """The least event time at which the same absences would be decided again."""
         found = self.heads["decided_at"].copy()
         for name in self._asked:
             np.maximum(found, np.where(self.decided(name), self._timers[name] + 1, layout.PARTLY_KNOWN), out=found)
@@ -107,7 +109,7 @@ class Journeys:
 
     @cached_property
     def due_at(self) -> Ints:
-        """The next deadline of each that is still to pass, NEVER where none is."""
+        """The next deadline of each that has not passed; NEVER if there is none."""
         found = np.full(len(self.heads), NEVER)
         for name in self._asked:
             np.minimum(found, np.where(self.decided(name) | self._partly, NEVER, self._timers[name]), out=found)
@@ -125,16 +127,16 @@ class Journeys:
         return decided
 
     def answer(self, name: str, valid: Mask | None = None) -> pl.Series:
-        """The absence of this name: true once its deadline has passed, null until then, false where there is none."""
+        """The absence of this name: true after its deadline, null before it, false if there is no deadline."""
         missing = self._timers[name] != NEVER
         known = ~missing | self.decided(name)
         return _column(missing, known if valid is None else known & valid)
 
-    # What there is, as times per dossier; NEVER where there is none
+    # Times of what there is, by dossier; NEVER if there is none
 
     @cached_property
     def present(self) -> Mask:
-        """A shipment record is there."""
+        """Whether there is a shipment record."""
         return np.asarray(self.heads["present"] == 1)
 
     @cached_property
@@ -151,16 +153,16 @@ class Journeys:
     def home_delivery_at(self) -> Ints:
         """First out_for_delivery scan in a home place."""
         out = self._kind == _OUT_FOR_DELIVERY
-        out[out] = starts(self._rows["adcode"][out], self._home)
+        out[out] = starts(self.movements["adcode"][out], self._home)
         return self._first(out)
 
     @cached_property
     def delivered_elsewhere_at(self) -> Ints:
         """First delivered scan in another province than the place of acceptance."""
         rows = np.flatnonzero(self._kind == _DELIVERED)
-        origin = self.heads["pickup_adcode"][self._of[rows]]
-        there = np.zeros(len(self._rows), dtype=np.bool_)
-        there[rows] = self._rows["adcode"][rows] // 10_000 != origin // 10_000
+        origin = self.heads["pickup_adcode"][self.owners[rows]]
+        there = np.zeros(len(self.movements), dtype=np.bool_)
+        there[rows] = self.movements["adcode"][rows] // 10_000 != origin // 10_000
         return self._first(there)
 
     @cached_property
@@ -175,15 +177,15 @@ class Journeys:
 
     def opened_at(self, ms_min: int) -> Ints:
         """First open_box inspection that took so long."""
-        return self._first((self._kind == _OPEN_BOX) & (self._rows["value"] >= ms_min))
+        return self._first((self._kind == _OPEN_BOX) & (self.movements["value"] >= ms_min))
 
     def opened_within(self, ms: int) -> Mask:
         """Some open_box inspection took less than so long."""
-        return np.asarray(self._first((self._kind == _OPEN_BOX) & (self._rows["value"] < ms)) != NEVER)
+        return np.asarray(self._first((self._kind == _OPEN_BOX) & (self.movements["value"] < ms)) != NEVER)
 
     @cached_property
     def _kind(self) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(self._rows["kind"])
+        return np.ascontiguousarray(self.movements["kind"])
 
     @cached_property
     def _scanned(self) -> Mask:
@@ -195,76 +197,93 @@ class Journeys:
 
     def _first(self, which: Mask) -> Ints:
         rows = np.flatnonzero(which)
-        first, _ = _runs(self._of[rows])
+        first, _ = runs(self.owners[rows])
         out = np.full(len(self.heads), NEVER)
-        out[self._of[rows[first]]] = self._rows["at"][rows[first]]
+        out[self.owners[rows[first]]] = self.movements["at"][rows[first]]
         return out
 
     def counted(self, scans: bool) -> pl.Series:
         """How many scans, or how many inspections, each has."""
         which = self._scanned if scans else self._inspected
-        return pl.Series(np.bincount(self._of[which], minlength=len(self.heads)).astype(np.int64))
+        return pl.Series(np.bincount(self.owners[which], minlength=len(self.heads)).astype(np.int64))
 
     def doubtful_departures(self) -> pl.Series:
-        """Departed scans with a doubtful result at or before them, and no pass since it, up to them."""
-        doubtful = self._inspected & (self._rows["result"] != _PASS)
-        out = np.zeros(len(self.heads), dtype=np.int64)
+        """Departed scans with a doubtful result at or before them, and no pass between the two.
+
+        Null until the deadline for a pass before the first of them. For a partly known parcel it stays null, because
+        the pass may have expired.
+        """
+        count = np.bincount(self.owners[self._doubted], minlength=len(self.heads)).astype(np.int64)
+        known = (count == 0) | self.decided("doubtful_departures")
+        return _column(count, known)
+
+    @cached_property
+    def _doubted(self) -> NDArray[np.intp]:
+        """The rows of these scans, by dossier and time."""
+        doubtful = self._inspected & (self.movements["result"] != _PASS)
         if doubtful.any():
             concerned = np.zeros(len(self.heads), dtype=np.bool_)
-            concerned[self._of[doubtful]] = True
-            rows = np.flatnonzero(concerned[self._of] & (self._inspected | (self._kind == _DEPARTED)))
-            # Inspections that started in the very moment of a departure count as before it.
-            rows = rows[np.lexsort((self._scanned[rows], self._rows["at"][rows], self._of[rows]))]
-            of, at = self._of[rows], self._rows["at"][rows]
-            latest_doubt = _latest(of, np.where(doubtful[rows], at, -1))
-            latest_pass = _latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
+            concerned[self.owners[doubtful]] = True
+            rows = np.flatnonzero(concerned[self.owners] & (self._inspected | (self._kind == _DEPARTED)))
+            # An inspection that starts at the moment of a departure counts as before it.
+            rows = rows[np.lexsort((self._scanned[rows], self.movements["at"][rows], self.owners[rows]))]
+            of, at = self.owners[rows], self.movements["at"][rows]
+            latest_doubt = latest(of, np.where(doubtful[rows], at, -1))
+            latest_pass = latest(of, np.where(self._scanned[rows] | doubtful[rows], -1, at))
             left = self._scanned[rows] & (latest_doubt >= 0) & (latest_pass <= latest_doubt)
-            out += np.bincount(of[left], minlength=len(out))
-        return _column(out, ~self._partly | (out == 0))  # the pass may be what was forgotten
+            return np.asarray(rows[left])
+        return np.empty(0, dtype=np.intp)
 
     def weight_change_g(self) -> pl.Series:
         """The scanned weight furthest from the accepted one."""
-        rows = np.flatnonzero(self._scanned & (self._rows["value"] >= 0))
-        of = self._of[rows]
-        change = np.abs(self._rows["value"][rows].astype(np.int64) - self.heads["weight_g"][of])
+        rows = np.flatnonzero(self._scanned & (self.movements["value"] >= 0))
+        of = self.owners[rows]
+        change = np.abs(self.movements["value"][rows].astype(np.int64) - self.heads["weight_g"][of])
         _, out = self._reduced(np.maximum, of, change)
         return _column(out, self.present)
 
     def open_box_s(self) -> pl.Series:
         """The shortest open_box inspection."""
         rows = np.flatnonzero(self._kind == _OPEN_BOX)
-        found, out = self._reduced(np.minimum, self._of[rows], self._rows["value"][rows].astype(np.int64))
+        found, out = self._reduced(np.minimum, self.owners[rows], self.movements["value"][rows].astype(np.int64))
         return _column(out / 1_000, found)
 
     def _reduced(self, by: np.ufunc, of: Ints, values: Ints) -> tuple[Mask, Ints]:
-        """Values reduced per dossier, and which dossiers have any."""
+        """Which dossiers have values, and the values reduced by dossier."""
         found = np.zeros(len(self.heads), dtype=np.bool_)
         out = np.zeros(len(self.heads), dtype=np.int64)
-        first, starts = _runs(of)
+        first, starts = runs(of)
         if len(starts):
             found[of[first]] = True
             out[of[first]] = by.reduceat(values, starts)
         return found, out
 
-    # Deadlines of what is missing, NEVER where nothing is
+    # Deadlines of absences; NEVER if nothing is missing
 
     def uninspected_until(self) -> Ints:
-        """Of a departure that no inspection preceded."""
+        """For a departure that no inspection preceded."""
         checked = np.minimum(self._first(self._kind == _OPEN_BOX), self.xray_at) <= self.departed_at
         return _later(self.departed_at, INSPECTION_LATE_MS, unless=checked)
 
+    def passed_until(self) -> Ints:
+        """For a departure with a doubt that no pass has settled."""
+        which = np.zeros(len(self.movements), dtype=np.bool_)
+        which[self._doubted] = True
+        left_at = self._first(which)
+        return _later(left_at, PASS_LATE_MS, unless=left_at == NEVER)
+
     def second_xray_until(self) -> Ints:
-        """Of a delivery at home, from a priority origin, that no second X-ray preceded."""
+        """For a delivery in a home place, from a priority origin, that no second X-ray preceded."""
         origin = (self.heads["flags"] & layout.FLAGS["priority_origin"]) != 0
         checked = self.second_xray_at < self.home_delivery_at
         return _later(self.home_delivery_at, SECOND_XRAY_LATE_MS, unless=checked | ~origin | ~self.present)
 
     def unregistered_until(self) -> Ints:
-        """Of scans without a shipment record."""
+        """For scans without a shipment record."""
         return _later(self.first_scan_at, RECORD_LATE_MS, unless=self.present)
 
     def unmoved_until(self) -> Ints:
-        """Of a parcel that has not moved since it was accepted."""
+        """For a parcel that has not moved since it was accepted."""
         picked_up_at = self.heads["picked_up_at"]
         moved = self._first(self._scanned & (self._kind != _PICKED_UP)) <= picked_up_at + UNMOVED_MS
         return _later(picked_up_at, UNMOVED_MS, unless=moved | ~self.present)
@@ -276,26 +295,8 @@ class Journeys:
         return _column(hours, there & self.present)
 
 
-def _runs(of: Ints) -> tuple[Mask, Ints]:
-    """Of numbers in order: which is the first of its kind, as a mask and as positions."""
-    first = np.ones(len(of), dtype=np.bool_)
-    first[1:] = of[1:] != of[:-1]
-    return first, np.flatnonzero(first)
-
-
-def _latest(of: Ints, at: Ints) -> Ints:
-    """The largest value up to each row, of the rows of its dossier; -1 where there is none."""
-    first, _ = _runs(of)
-    base = np.cumsum(first) * _SPAN
-    out: Ints = np.maximum.accumulate(at + base) - base
-    return out
-
-
-_SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
-
-
 def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
-    """These times, later by so much; NEVER where they are NEVER, and where `unless` holds."""
+    """These times plus `by_ms`; NEVER if they are NEVER or `unless` holds."""
     none = unless | (times == NEVER)
     out: Ints = np.where(none, NEVER, np.where(none, 0, times) + by_ms)
     return out
@@ -321,6 +322,7 @@ def _time(times: Ints) -> pl.Series:
 
 _DEADLINES: Final[dict[str, Callable[[Journeys], Ints]]] = {
     "departed_uninspected": Journeys.uninspected_until,
+    "doubtful_departures": Journeys.passed_until,
     "second_xray_missing": Journeys.second_xray_until,
     "unregistered_24h": Journeys.unregistered_until,
     "unmoved_48h": Journeys.unmoved_until,

@@ -1,4 +1,4 @@
-"""Scans and inspections into dossiers: a set by event id, in the order of time."""
+"""Folds movements into dossiers: a set by event id, in order of time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOVEMENTS_MAX = 256
 
 
 def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
-    """A movement newer than all that a dossier has is appended; a late or repeated one takes the careful way."""
+    """Append movements that are newer than all others of their dossier; merge late or repeated ones carefully."""
     if len(rows) == 0:
         return
     by = np.lexsort((rows["at"], owner))
@@ -25,10 +25,10 @@ def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
     careful = set()
     for k, i in enumerate(owner.tolist()):
         kept = movements[i]
-        # An id found across the border of two fields is no repetition; the careful way will see.
+        # The bytes of an id may also match across two fields; the careful way finds out.
         if kept and (
             ids[8 * k : 8 * k + 8] in kept
-            or times[k] <= from_bytes(kept[-size : 8 - size], "little")  # of the last one, whose time comes first
+            or times[k] <= from_bytes(kept[-size : 8 - size], "little")  # time of the last movement, its first field
             or len(kept) >= full
         ):
             careful.add(i)
@@ -44,7 +44,7 @@ def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
 
 
 def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[int]) -> None:
-    """Sort by time and id, one row per id, the earliest MOVEMENTS_MAX of each dossier."""
+    """Sort by time and id, one row per id; keep the earliest MOVEMENTS_MAX of each dossier."""
     touched = np.array(sorted(careful), dtype=np.int64)
     mine = np.isin(owner, touched)
     own = np.searchsorted(touched, owner[mine])

@@ -1,7 +1,7 @@
-"""Events into the dossiers of their parcels.
+"""Folds events into the dossiers of their parcels.
 
-A dossier is the set of its events, so the order of events does not matter. Movements are a set by event id. Facts stand
-on ever more observations: of two answers about one event, the one that stands on more is the newer.
+A dossier is the set of its events, so the order of events does not matter. Movements are a set by event id. Answers
+count ever more observations: of two answers about one event, the one that counts more is newer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def fold(
 ) -> Dossiers:
     """Load the dossiers of these events and fold the events in.
 
-    due: partition and parcel of dossiers that are to be judged anew though nothing may have come for them.
+    due: partition and parcel of dossiers to judge again, also without a new event.
     """
     number: Numbers = {}
     of_upload = _number(number, uploads.partitions, uploads.parcels)
@@ -49,7 +49,7 @@ def fold(
 
 
 def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
-    """Fold answers into these dossiers, and into others of the store, which then come along."""
+    """Fold answers into these dossiers; dossiers that are not among them are loaded and added."""
     here = len(dossiers.number)
     of_answer = _number(dossiers.number, answers.partitions, answers.rows["parcel"].tolist())
     if len(dossiers.number) > here:
@@ -58,7 +58,7 @@ def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
 
 
 def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
-    """Give dossiers that only movements have begun a tail of their own, for an alert has to name the parcel."""
+    """Give dossiers without a shipment record a tail, because an alert must name the parcel."""
     for i in np.flatnonzero(dossiers.moved & (dossiers.heads["present"] == 0)).tolist():
         if not dossiers.tails[i]:
             reference = dossiers.parcels[i]
@@ -67,7 +67,7 @@ def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
 
 
 def _number(number: Numbers, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
-    """Number each (partition, parcel) in order of first sight."""
+    """Number each (partition, parcel) in order of first occurrence."""
     return np.array(
         [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
     )

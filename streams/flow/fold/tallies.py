@@ -107,11 +107,14 @@ class Tallies:
         days, outlets = days[news], outlets[news]
         gained, lost = np.where(moved, bits, bits & ~before), np.where(moved, before, before & ~bits)
         counts = self._counts
-        counts.add(counts.find(numbers, outlets, days, [dossiers.tails[row] for row in rows.tolist()]), gained, 1)
-        some = np.flatnonzero(lost)
-        there = counts.find(numbers[some], outlet[news][some], day[news][some], ())
-        counts.add(there, lost[some], -1)
-        self._owe(np.unique(there[moved[some]]).tolist())
+        here = counts.find(numbers, outlets, days, lambda i: dossiers.tails[rows[i]])
+        counts.add(here, gained, 1)
+        there, left = here, np.flatnonzero(moved & (lost != 0))
+        if len(left):
+            there = here.copy()
+            there[left] = counts.find(numbers[left], outlet[news][left], day[news][left], _nobody)
+            self._owe(np.unique(there[left]).tolist())
+        counts.add(there, lost, -1)
         heads["tallied"][rows], heads["tallied_day"][rows], heads["tallied_outlet"][rows] = bits, days, outlets
         dossiers.changed[rows] = True
 
@@ -137,7 +140,7 @@ class Tallies:
             kept = read(number, [value for _, value in piece])
             some = np.flatnonzero(kept.heads["tallied"])
             heads = kept.heads[some]
-            at = self._find(partition, heads, [kept.tails[row] for row in some.tolist()])
+            at = self._find(partition, heads, some, kept.tails)
             self._counts.add(at, heads["tallied"], 1)
             yield piece
 
@@ -159,10 +162,10 @@ class Tallies:
         self._counts.changed[rows] = True
         return rows
 
-    def _find(self, partition: int, heads: Rows, tails: Sequence[bytes]) -> Ints:
-        """The rows for which these dossiers count."""
+    def _find(self, partition: int, heads: Rows, at: Ints, tails: Sequence[bytes]) -> Ints:
+        """The rows for which these dossiers count; at: where their tails are."""
         numbers = np.full(len(heads), partition, dtype=np.int64)
-        return self._counts.find(numbers, heads["tallied_outlet"], heads["tallied_day"], tails)
+        return self._counts.find(numbers, heads["tallied_outlet"], heads["tallied_day"], lambda i: tails[at[i]])
 
     # What is forgotten
 
@@ -175,9 +178,7 @@ class Tallies:
         if len(some) == 0:
             return
         heads, counts = heads[some], self._counts
-        found, where = np.unique(
-            self._find(partition, heads, [tails[row] for row in some.tolist()]), return_inverse=True
-        )
+        found, where = np.unique(self._find(partition, heads, some, tails), return_inverse=True)
         gone = np.zeros((len(found), BITS), dtype=np.int64)
         add_bits(gone, where, heads["tallied"], 1)
         rows = found.tolist()
@@ -284,6 +285,10 @@ def owe(store: Store, partition: int, heads: Rows, tails: Sequence[bytes]) -> No
     }
     found = sorted((_key(OWED, place), _HEAD + place.outlet_id.encode()) for place in places)
     store.put([partition] * len(found), [key for key, _ in found], [value for _, value in found])
+
+
+def _nobody(i: int) -> bytes:
+    raise AssertionError("a place for which a dossier counts has a row")
 
 
 def _key(kind: bytes, place: Place) -> bytes:

@@ -1,4 +1,4 @@
-"""Uploads into dossiers: the one that stands, those that it superseded, and what the histories are told of either."""
+"""Folds uploads into dossiers: the valid one and those that it superseded; and the observations for the histories."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Ints = NDArray[np.int64]
 
 VERSIONS_MAX = 64
 _SHIPMENT_NAMES = list(SHIPMENT.names or ())
-_SHIPMENT_AT = HEAD.itemsize - SHIPMENT.itemsize  # a HEAD ends with the shipment that stands, field by field
+_SHIPMENT_AT = HEAD.itemsize - SHIPMENT.itemsize  # a HEAD ends with the fields of the valid upload
 
 
 def fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
-    """First sight of a parcel goes in columns, a repetition falls out, anything else takes the careful way."""
+    """Fold first uploads of parcels in columns, drop repetitions, and fold all others one by one."""
     if len(owner) == 0:
         return
     heads = dossiers.heads
     present = heads["present"][owner] == 1
     repeated = present & (heads["event"][owner] == uploads.rows["event"])
     first = np.zeros(len(owner), dtype=np.bool_)
-    once = uploads.rows["event"] ^ (owner.astype(np.uint64) << np.uint64(40))  # an event by itself has one parcel
+    once = uploads.rows["event"] ^ (owner.astype(np.uint64) << np.uint64(40))  # event and parcel in one
     first[np.unique(once, return_index=True)[1]] = True
     fresh = first & ~repeated
     careful = fresh & (present | (np.bincount(owner[fresh], minlength=len(heads))[owner] > 1))
@@ -43,7 +43,7 @@ def fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
 
 
 def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None:
-    """Let the uploads of `rows` stand for the dossiers `into`, and tell the histories."""
+    """Make the uploads of `rows` the valid ones of the dossiers `into`, and observe them for the histories."""
     heads = dossiers.heads
     _raw(heads)[into, _SHIPMENT_AT:] = _raw(uploads.rows)[rows]
     for i, row in zip(into.tolist(), rows.tolist(), strict=True):
@@ -54,12 +54,12 @@ def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None
 
 
 def _raw(rows: Rows) -> NDArray[np.uint8]:
-    """The bytes of packed rows, a row each."""
+    """The bytes of packed rows, one row each."""
     return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
 
 
 def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[int]) -> None:
-    """Fold several uploads of one parcel, or one into a parcel already there; repetitions fall out."""
+    """Fold several uploads of one parcel, or one into a stored parcel; drop repetitions."""
     head = dossiers.heads[i]
     versions = np.frombuffer(dossiers.versions[i], dtype=VERSION)
     seen = set(versions["event"].tolist())
@@ -94,7 +94,7 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
 
 
 def bounded(versions: Rows) -> Rows:
-    """As many as are kept; the last of them goes on for those that are not, so that the revision never falls."""
+    """At most VERSIONS_MAX of them; the last one also counts for those dropped, so that the revision never falls."""
     kept, lost = versions[:VERSIONS_MAX], versions[VERSIONS_MAX:]
     if len(lost):
         kept["known"][-1, 0] += lost["known"].sum() + len(lost)
@@ -106,7 +106,7 @@ _COUNT_NAMES = [name for columns in FACT_COLUMNS.values() for name in columns]
 
 
 def rank(row: Any, raw_tail: bytes) -> tuple[int, str, int]:
-    """Which upload stands: the newest, by the time of its record, its event id, and then by what else it says."""
+    """The order of uploads, the valid one last: by time of the record, event id, then all other content."""
     return int(row["version_at"]), untail(raw_tail)[0], int(row["event"])
 
 
@@ -115,7 +115,7 @@ def _parcels(dossiers: Dossiers, rows: Ints) -> NDArray[np.bytes_]:
 
 
 def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.bytes_], *, live: bool) -> Rows:
-    """OBSERVATION rows: one for each entity that an upload has. A superseded one only says so."""
+    """OBSERVATION rows: one for each entity of an upload. live=False: the upload is superseded."""
     found = []
     for kind in range(len(KINDS)):
         has = np.flatnonzero(rows["entity"][:, kind] != 0)
@@ -132,7 +132,7 @@ def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.byte
             if kind == layout.RECIPIENT:
                 out["a"] *= (rows["flags"][has] & layout.FLAGS["priority_origin"]) != 0
             if kind == SENDER:
-                out["b"] = rows["outlet"][has] ^ (rows["carrier"][has] * _APART)  # outlets of two carriers are two
+                out["b"] = rows["outlet"][has] ^ (rows["carrier"][has] * _APART)  # per carrier
             elif kind == layout.COURIER:
                 out["b"] = rows["clone"][has]
             out["place"] = rows["pickup_adcode"][has]

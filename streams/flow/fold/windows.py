@@ -1,8 +1,8 @@
 """Trailing windows over many groups at once, without a loop.
 
-Rows are sorted by (group, time). Row `i` sees the rows `lo[i] .. i` of its group, those with `t[i] - span < t <= t[i]`.
-As `lo` never falls, every row is seen by one unbroken run of rows, so a count over all windows is a difference array
-and a running sum.
+Rows are sorted by (group, time). The window of row `i` holds the rows `lo[i] .. i` of its group: those with
+`t[i] - span < t <= t[i]`. `lo` never falls, so each row lies in the windows of one contiguous run of rows, and a count
+over all windows is a difference array and a running sum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 
 def order(group: Ints, at: Ints, *ties: NDArray[np.generic]) -> Ints:
-    """Indices that sort rows by (group, at, *ties); ties are looked at only where they decide."""
+    """Indices that sort rows by (group, at, *ties); ties are compared only if needed."""
     key = combined(group, at)
     by = np.argsort(key, kind="stable")
     ranked = key[by]
@@ -32,7 +32,7 @@ def order(group: Ints, at: Ints, *ties: NDArray[np.generic]) -> Ints:
 def combined(group: Ints, at: Ints, span: int = 0) -> Ints:
     """One integer that sorts as (group, at) does, with more than `span` between the groups.
 
-    Raises OverflowError where groups times the range of time do not fit (2**20 groups over a hundred years do).
+    Raises OverflowError if groups times the range of time do not fit (2**20 groups over a hundred years fit).
     """
     if len(at) == 0:
         return np.empty(0, dtype=np.int64)
@@ -50,15 +50,15 @@ def starts(group: Ints, at: Ints, span: int) -> Ints:
 
 
 def count(lo: Ints, mask: Mask) -> Ints:
-    """How many rows of `mask` each window holds."""
+    """Number of rows of `mask` in each window."""
     total = np.concatenate(([0], np.cumsum(mask)))
     return total[1:] - total[lo]
 
 
 def distinct(group: Ints, lo: Ints, value: NDArray[np.uint64], mask: Mask) -> Ints:
-    """How many different values each window holds, among the rows of `mask`.
+    """Number of different values in each window, among the rows of `mask`.
 
-    A row stands for its value until the next row of that value, or until it leaves the windows.
+    A row counts for its value until the next row with that value, or until it leaves the windows.
     """
     n = len(lo)
     rows = np.flatnonzero(mask)

@@ -1,1 +1,1 @@
-"""The front end: raw batches become described rows, natively where a record is plain."""
+"""The front end: turns raw batches into described rows. The native library reads plain records."""

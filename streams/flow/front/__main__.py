@@ -1,4 +1,4 @@
-"""`python -m streams.flow.front`: write the definitions that the native library is built with."""
+"""`python -m streams.flow.front`: write the definitions for the native library."""
 
 from streams.flow.front.tables import tables
 from streams.native.build import HERE

@@ -1,8 +1,8 @@
-"""The front end: raw batches to described rows, natively where a record is plain.
+"""The front end: turns raw batches into described rows. The native library reads plain records.
 
-`streams.flow.decode` and `streams.flow.describe` are the reference, and they do whatever the native library hands back.
-So the same rows and rejects come out, in the same order, with it and without it. A batch may be read ahead on another
-thread: `Front.ahead` keeps in it what the library made of it until it is its turn.
+`streams.flow.decode` and `streams.flow.describe` are the reference, and they read what the library leaves. So rows and
+rejects, and their order, are the same with and without the library. A batch may be read ahead on another thread:
+`Front.ahead` puts what the library read into the batch, and `Front.read` uses it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BY_TOPIC: Final = {each.topic: each for each in INPUTS}
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What some batches hold. `strange`: records that the library left to Python."""
+    """The events of some batches. `strange`: records that the library left to Python."""
 
     uploads: Uploads
     movements: Movements
@@ -49,8 +49,8 @@ class Registered:
     """Rows of reference records by kind, and their places among the values."""
 
     rows: dict[str, tuple[list[int], Rows]]
-    areas: list[list[str]]  # of each enterprise, the prefixes of the places that it may serve
-    strange: Sequence[int]  # places of the values that are left to Python
+    areas: list[list[str]]  # prefixes of the places that each enterprise may serve
+    strange: Sequence[int]  # places of the values that the library left to Python
 
 
 class Front:
@@ -69,7 +69,7 @@ class Front:
 
     @property
     def state(self) -> str:
-        """The same, and why not, for people."""
+        """Whether it is in use, and why not, as text."""
         return native.state(self.describer.native, fingerprint())
 
     def ahead(self, batch: Batch) -> Batch:
@@ -95,7 +95,7 @@ class Front:
         )
 
     def reference(self, values: Sequence[bytes | None]) -> Registered:
-        """What the library makes of reference records; without it, all are left to Python."""
+        """What the library read of reference records; without the library, all are left to Python."""
         if self._describes is None:
             return Registered({}, [], range(len(values)))
         enterprises, areas, outlets, couriers, strange = self._describes.reference(values, self.limits.bytes_max)
@@ -108,7 +108,7 @@ class Front:
         return Registered(rows, areas, strange)
 
     def _gather(self, source: Input, batch: Batch, found: _Gathered) -> None:
-        """Plain records as the library has them; the others are decoded here."""
+        """Add a batch: plain records as the library read them; the others are decoded here."""
         values: Sequence[bytes | None] = batch.values
         of: Sequence[int] = range(len(values))
         if self._library is not None:
@@ -127,7 +127,7 @@ class Front:
         found.count += len(batch.values)
 
     def _plain(self, batch: Batch) -> Plain:
-        """What the library makes of a batch of events."""
+        """What the library reads of a batch of events."""
         assert self._library is not None
         assert self._describes is not None
         limit = self.limits.bytes_max
@@ -148,7 +148,7 @@ class Front:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What was read of one topic. Places count over all its batches."""
+    """What was read of one topic. Places are counted over all its batches."""
 
     records: list[Record] = field(default_factory=list)  # decoded here, with their partitions, offsets and places
     partitions: list[int] = field(default_factory=list)
@@ -173,7 +173,7 @@ def _in_order(found: _Gathered, form: type[T], describe: Callable[[list[Any], li
 
 
 def _describes(library: Any, describer: Describer) -> Any:
-    """The library's own describer."""
+    """The describer of the library."""
     return library.Describer(
         token_key=describer.tokens.state_key,
         priority_origins=describer.priority_origins,
@@ -189,12 +189,12 @@ def _describes(library: Any, describer: Describer) -> Any:
 
 
 def _none(values: Sequence[bytes | None], _: int) -> tuple[bytearray, list[bytes], list[tuple[int, str]], list[int]]:
-    """Of a topic that the library cannot read, all is left to Python."""
+    """For a topic that the library cannot read: all values are left to Python."""
     return bytearray(), [], [], list(range(len(values)))
 
 
 def _said(names: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
-    """Of each goods name its normal form, its class by words, its flags, its term and how that is written."""
+    """For each goods name: its normal form, its class by words, its flags, its term, and how the term is written."""
     return [
         (said.norm, _CLASSES[said.by_words], _flags(said), said.term, said.trick) for said in map(goods.read, names)
     ]

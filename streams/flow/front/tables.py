@@ -1,8 +1,8 @@
-"""The definitions that the native front end is built with: records, labels and packed layouts, as a Rust file.
+"""The definitions for the native front end, as a Rust file: records, labels and packed layouts.
 
 `src/tables.rs` is generated from `schemas.records` and `streams.flow.layout`: run `python -m streams.flow.front`
-after a change of either. A library says by a fingerprint which definitions it was built with, so that an old one is
-never used with new ones.
+after a change of either. A library carries a fingerprint of its definitions, so an old library is never used with new
+definitions.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ REGIONS: Final = {
     "pub const IMPOSSIBLE: u8": documents.IMPOSSIBLE,
     "pub const ASSIGNED: u8": documents.ASSIGNED,
 }
-_PYTHONS: Final = ("offset", "area", "gone")  # columns that are filled in here, not there
-_FIELDS_MAX: Final = 64  # of a record: the reader has a bit for each
+_PYTHONS: Final = ("offset", "area", "gone")  # columns that Python fills
+_FIELDS_MAX: Final = 64  # fields of a record: the reader has one bit for each
 
 
 @cache
@@ -58,7 +58,7 @@ def tables() -> str:
 
 @cache
 def fingerprint() -> str:
-    """What a library must say that was built with these definitions."""
+    """The fingerprint of a library that was built with these definitions."""
     return tables().rpartition('"')[0].rpartition('"')[2]
 
 
@@ -92,13 +92,13 @@ def _kinds() -> Iterator[tuple[str, object]]:
 
 
 def _flags() -> Iterator[tuple[str, object]]:
-    # What goods names say Python finds out.
+    # Python reads goods names, so their flags are left out.
     own = {name: bit for name, bit in layout.FLAGS.items() if not name.startswith("goods_")}
     return ((f"pub const {name.upper()}: u16", int(bit)) for name, bit in own.items())
 
 
 def _module(name: str, constants: Iterable[tuple[str, object]], *, sparing: bool = False) -> Iterator[str]:
-    """sparing: not all its constants need be used. Of the others each must be: a column was forgotten."""
+    """sparing: constants may be unused. Otherwise an unused constant is an error: a column was forgotten."""
     yield ""
     if sparing:
         yield "#[allow(dead_code)]"
@@ -137,7 +137,7 @@ def _record(record: type[Record]) -> Iterator[str]:
 
 
 def _given(says: dict[str, Any]) -> dict[str, Any]:
-    """What the schema says of a field's value where one is given."""
+    """The schema of a field's value, if one is given."""
     given: dict[str, Any] = next((each for each in says.get("anyOf", ()) if each.get("type") != "null"), says)
     return given
 

@@ -1,6 +1,6 @@
-"""Reference data as rules read them: licences of outlets, and who is a courier, as they stood at pickup.
+"""Reference data as rules read them: licences of outlets, and who is a courier, at the time of pickup.
 
-A `Reference` never changes; `streams.flow.reference.table` makes one of records. Texts are looked up by hash,
+A `Reference` never changes; `streams.flow.reference.table` builds it from records. Texts are looked up by hash,
 persons by state token, all of a batch at once.
 """
 
@@ -25,7 +25,7 @@ Joined = Mapping[str, tuple[Mask, Mask | None]]
 
 ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-# What a direction asks of a licence, by its code: a bit of SCOPES.
+# The scope that a direction needs, by its code: a bit of SCOPES.
 _SERVICE = np.array(
     [1 << SCOPES.index("international" if name in ("export", "import") else name) for name in layout.DIRECTIONS],
     dtype=np.uint8,
@@ -35,13 +35,13 @@ _RETAIL = layout.CUSTOMERS.index("retail")
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A number by hash or token; 0 is nobody's."""
+    """A number by hash or token; 0 stands for none."""
 
     refs: Refs = field(default_factory=lambda: np.empty(0, dtype=np.uint64))  # sorted
     numbers: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def get(self, refs: NDArray[np.unsignedinteger], default: int) -> Ints:
-        """The number of each, `default` where there is none."""
+        """The number of each, or `default` if there is none."""
         if len(self.refs) == 0:
             return np.full(len(refs), default, dtype=np.int64)
         at = np.minimum(np.searchsorted(self.refs, refs), len(self.refs) - 1)
@@ -50,9 +50,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Licences:
-    """The licences of outlets: of each outlet those of its enterprise, by the time from which they hold.
+    """The licences of outlets: for each outlet those of its enterprise, by the time from which they are valid.
 
-    A row holds from `since` until that of the next row of its outlet; it is in force if `licensed`, until `until`.
+    A row is valid from `since` until the `since` of the next row of its outlet. It is in force if `licensed`, until
+    `until`.
     """
 
     outlets: Index = field(default_factory=Index)  # number of each outlet whose enterprise is known
@@ -85,7 +86,7 @@ class Licences:
 
 
 def place(times: Ints, outlet: Ints, at: Ints) -> Ints:
-    """One number for (outlet, time) that sorts as they do, as far as `times` tell times apart."""
+    """One number for (outlet, time) that sorts like the pair, for the times in `times`."""
     return outlet * (len(times) + 1) + np.searchsorted(times, at, "right")
 
 
@@ -99,7 +100,7 @@ class Couriers:
     courier: Index = field(default_factory=Index)
     person: Index = field(default_factory=Index)
     phone: Index = field(default_factory=Index)
-    carrier: Index = field(default_factory=Index)  # carriers that have couriers at all
+    carrier: Index = field(default_factory=Index)  # carriers that have any couriers
 
     def columns(self, heads: Rows) -> Mapping[str, tuple[Mask, Mask | None]]:
         """The columns on couriers, each with where it has a value (None: everywhere)."""
@@ -115,24 +116,24 @@ class Couriers:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """The number (from 1) of the newest record that changed what is known of a hash or token."""
+    """By hash or token, the number (from 1) of the newest record that changed what is known about it."""
 
-    outlet: Index = field(default_factory=Index)  # the records of its enterprise count too
+    outlet: Index = field(default_factory=Index)  # records of its enterprise count, too
     courier: Index = field(default_factory=Index)
     person: Index = field(default_factory=Index)
     phone: Index = field(default_factory=Index)
-    carrier: Index = field(default_factory=Index)  # when its first courier came, or its last one went
-    everyone: int = 0  # when the first courier of all came, or the last one went
+    carrier: Index = field(default_factory=Index)  # when its first courier came, or its last one left
+    everyone: int = 0  # when the very first courier came, or the very last one left
 
     def newest(self) -> int:
-        """Of all of them."""
+        """The newest of all of them."""
         indexes = (self.outlet, self.courier, self.person, self.phone, self.carrier)
         return max(self.everyone, *(int(index.numbers.max(initial=0)) for index in indexes))
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is known after the first `end` records. `sizes`: records that are in force, by kind."""
+    """What is known after the first `end` records. `sizes`: valid records by kind."""
 
     end: int = 0
     licences: Licences = field(default_factory=Licences)
@@ -140,7 +141,7 @@ class Reference:
     changes: Touched = field(default_factory=Touched)
     changed: int = 0  # `changes.newest()`
     sizes: Mapping[str, int] = field(default_factory=dict)
-    silent: Mapping[str, str] = field(default_factory=dict)  # kinds of which all was refused, and why
+    silent: Mapping[str, str] = field(default_factory=dict)  # kinds of which every record was refused, and why
 
     def faults(self) -> list[str]:
         """One sentence for each kind that is silent, and what to do."""
@@ -155,10 +156,10 @@ class Reference:
         return {**self.licences.columns(heads), **self.couriers.columns(heads)}
 
     def touched(self, rows: Rows, phone: Refs) -> Ints:
-        """The number (from 1) of the newest record that changed what is said of each upload, 0 for none.
+        """The number (from 1) of the newest record that affects each upload; 0 for none.
 
-        rows: HEAD or VERSION rows; phone: their phone tokens. A part of the revision: it never falls as records come,
-        and is the same however they were read.
+        rows: HEAD or VERSION rows. phone: their phone tokens. The number is a part of the revision: it never falls when
+        records come, and does not depend on how they were read.
         """
         changes = self.changes
         found = np.full(len(rows), changes.everyone, dtype=np.int64)

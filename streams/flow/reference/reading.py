@@ -1,4 +1,4 @@
-"""Reference records to rows of the table. ID numbers and phones become tokens here and go no further."""
+"""Reads reference records into rows of the table. ID numbers and phones become tokens here and go no further."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _tagged = msgspec.json.Decoder(_Tagged).decode
 
 
 class Reader:
-    """Reads message values into a table; `build` gives what is known by then."""
+    """Reads message values into a table; `build` returns what is known so far."""
 
     def __init__(self, front: Front) -> None:
-        """front: with the tokens that senders have."""
+        """front: makes the same tokens as for senders."""
         self._table = Table()
         self._refused: dict[str, str] = {}  # the first reason, by kind
         self._front = front
@@ -44,7 +44,7 @@ class Reader:
     def add(
         self, values: Sequence[bytes | None], offsets: Sequence[int], keys: Sequence[bytes | None] = ()
     ) -> list[Rejected]:
-        """Add these records, whose offsets rise; those that cannot be read come back, and change nothing.
+        """Add records in the order of their offsets. Returns those that cannot be read; they change nothing.
 
         keys: those of the messages. A message that has a key of the form `kind:id` and no value deletes that record.
         """
@@ -76,13 +76,13 @@ class Reader:
         return sorted(rejected, key=lambda bad: bad.index)
 
     def build(self) -> Reference:
-        """What is known now, and which kinds are silent since none of their records could be read."""
+        """What is known now, and which kinds are silent because none of their records could be read."""
         built = self._table.build()
         silent = {kind: why for kind, why in self._refused.items() if built.sizes.get(kind) == 0}
         return replace(built, silent=silent)
 
     def _add_plain(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> Sequence[int]:
-        """Add what the native front end reads; the places of the others."""
+        """Add the records that the native front end reads. Returns the places of the others."""
         found = self._front.reference(values)
         for kind, (places, rows) in found.rows.items():
             rows["offset"] = [offsets[place] for place in places]
@@ -113,10 +113,10 @@ def _enterprises(records: Sequence[Enterprise], areas: Areas) -> Rows:
 
 
 def _until(licence_to: int | None) -> int:
-    """The first instant at which a licence holds no longer."""
+    """The first moment at which a licence is no longer valid."""
     if licence_to is None:
         return NEVER
-    # Registers give the last day; as a time it becomes the midnight with which that day begins.
+    # Registers give the last day, and exports write it as the midnight at which that day begins.
     return licence_to + DAY_MS if (licence_to + CHINA_TIME_MS) % DAY_MS == 0 else licence_to
 
 
@@ -136,7 +136,7 @@ def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
         text_ref(f"{carrier}:{code(record.courier_id)}") for carrier, record in zip(carriers, records, strict=True)
     ]
     rows["left"] = [NEVER if record.left_at is None else record.left_at for record in records]
-    # As a sender's are, so that they are the same token.
+    # Like those of senders, so that equal numbers give equal tokens.
     none = pl.Series([None] * len(records), dtype=pl.String)
     ids = describe_ids(pl.Series([record.id_no for record in records], dtype=pl.String), none, none.cast(pl.Int64))
     rows["person"] = tokens.tokens("id", ids["id_norm"].set(ids["id_masked"], None).to_list())
@@ -146,7 +146,7 @@ def _couriers(records: Sequence[Courier], tokens: Tokeniser) -> Rows:
 
 
 def _kind(value: bytes | None) -> str:
-    """The kind of record that a value holds. A value of no known kind is for the first kind to refuse."""
+    """The kind of record that a value holds. A value of no known kind goes to the first kind, which refuses it."""
     try:
         kind = _tagged(unframed(value or b"")).kind
     except (ValueError, RecursionError):

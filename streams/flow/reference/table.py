@@ -45,7 +45,7 @@ DTYPES = {"enterprise": ENTERPRISE, "outlet": OUTLET, "courier": COURIER}
 
 
 class Areas:
-    """Numbers for lists of prefixes, of which there are few."""
+    """Numbers for lists of prefixes; there are few different ones."""
 
     def __init__(self) -> None:
         self.prefixes: list[tuple[str, ...]] = []
@@ -60,7 +60,7 @@ class Areas:
         return number
 
     def hold(self, adcodes: NDArray[np.int32], areas: NDArray[np.int32]) -> Mask:
-        """Whether each adcode begins with one of the prefixes of its area."""
+        """Whether each adcode starts with one of the prefixes of its area."""
         pairs, where = np.unique(np.stack([adcodes, areas]), axis=1, return_inverse=True)
         found = [str(adcode).startswith(self.prefixes[area]) for adcode, area in pairs.T.tolist()]
         return np.array(found, dtype=np.bool_)[where.reshape(-1)]
@@ -81,7 +81,7 @@ class Table:
         self._new[kind].append(rows)
 
     def read_to(self, end: int) -> None:
-        """Note that all records before this offset have been added, whether or not they held anything."""
+        """Note that all records before this offset have been read."""
         self._end = max(self._end, end)
 
     def build(self) -> Reference:
@@ -109,7 +109,7 @@ class Table:
         """Versions by (enterprise, since), the newest record of each."""
         rows, before, changed = self._take("enterprise")
         self._touch("enterprise", rows, before, changed, "enterprise")
-        # Deleting a record takes its versions along, and so does a newer one of the same id that holds always.
+        # A deleted record removes its versions; so does a newer record of the same id without `licence_from`.
         new_key = np.ones(len(rows), dtype=np.bool_)
         new_key[1:] = rows["key"][1:] != rows["key"][:-1]
         key = np.cumsum(new_key) - 1
@@ -151,10 +151,10 @@ class Table:
         return self._kept["courier"]
 
     def _take(self, kind: str) -> tuple[Rows, Ints, Mask]:
-        """Kept and new rows by (key, offset); the row before each of the same key (-1: none); which are new.
+        """Kept and new rows by (key, offset); the row before each with the same key (-1: none); and which are new.
 
-        A new row that says what the one before it said is left out, and with it its offset: to publish a register once
-        more changes nothing. A row that was deleted is as good as none.
+        A new row that equals the row before it is left out, with its offset: publishing the same data again changes
+        nothing. A deleted row counts as no row.
         """
         fresh, self._new[kind] = self._new[kind], []
         rows = np.concatenate([self._kept[kind], *fresh])
@@ -171,7 +171,7 @@ class Table:
         return rows, np.where((before >= 0) & ~rows["gone"][before], before, -1), is_new
 
     def _touch(self, name: str, rows: Rows, before: Ints, changed: Mask, ref: str) -> None:
-        """Note the changed rows under what they speak of, and what the rows before them spoke of."""
+        """Note changed rows under the hashes that they name, and those that the rows before them named."""
         now, was = rows[ref][changed & ~rows["gone"]], _past(rows, before, ref)[changed]
         offsets = rows["offset"]
         self._note(
@@ -184,7 +184,7 @@ class Table:
 
     def _changes(self, outlets: Rows) -> Touched:
         touched = self._touched
-        # What happens to an enterprise happens to its outlets.
+        # A change of an enterprise is a change of its outlets.
         theirs = touched["enterprise"].get(outlets["enterprise"], 0)
         own = touched["outlet"]
         return Touched(
@@ -216,21 +216,21 @@ def _licences(outlets: Rows, versions: Rows, areas: Areas) -> Licences:
 
 
 def _before(rows: Rows) -> Ints:
-    """The row before each of the same key, of rows sorted by key; -1: none."""
+    """For rows sorted by key: the row before each with the same key; -1: none."""
     before = np.arange(len(rows)) - 1
     before[1:][rows["key"][1:] != rows["key"][:-1]] = -1
     return before
 
 
 def _past(rows: Rows, before: Ints, name: str) -> Refs:
-    """What the row before said, 0 where there is none."""
+    """The value of the row before; 0 if there is none."""
     if len(rows) == 0:
         return np.empty(0, dtype=np.uint64)
     return np.where(before >= 0, rows[name][before], 0).astype(np.uint64)
 
 
 def _last(rows: Rows, *by: Sequence[int] | NDArray[np.generic]) -> Rows:
-    """The rows in the order of the columns `by`, of equal ones that with the largest offset."""
+    """The rows sorted by the columns `by`; of equal ones, the one with the largest offset."""
     order = np.lexsort((rows["offset"], *reversed(by)))
     last = np.zeros(len(rows), dtype=np.bool_)
     last[-1:] = True
@@ -241,7 +241,7 @@ def _last(rows: Rows, *by: Sequence[int] | NDArray[np.generic]) -> Rows:
 
 
 def _newest(refs: Refs, numbers: Ints) -> Index:
-    """The largest number of each, without 0."""
+    """The largest number of each; without 0."""
     order = np.lexsort((numbers, refs))
     refs, numbers = refs[order], numbers[order]
     keep = np.ones(len(refs), dtype=np.bool_)
@@ -251,9 +251,9 @@ def _newest(refs: Refs, numbers: Ints) -> Index:
 
 
 def _steps_count(group: Refs, offset: Ints, steps: Ints, base: Refs) -> tuple[Refs, Ints]:
-    """Where a group came to have members, or ceased to: the group and the offset of the step.
+    """When a group got its first member or lost its last one: the group, and the offset of the change.
 
-    group, offset, steps: of each change by one; base: the group of every member there was before.
+    group, offset, steps: one for each change by one. base: the group of each member before the changes.
     """
     order = np.lexsort((offset, group))
     group, offset, steps = group[order], offset[order], steps[order]
@@ -267,7 +267,7 @@ def _steps_count(group: Refs, offset: Ints, steps: Ints, base: Refs) -> tuple[Re
     starts = np.flatnonzero(first)
     after -= np.repeat(after[starts] - steps[starts], np.diff([*starts, len(group)]))
     after += members.get(group, 0)
-    # Steps of one record are one change.
+    # All steps of one record are one change.
     whole = np.ones(len(group), dtype=np.bool_)
     whole[:-1] = (group[1:] != group[:-1]) | (offset[1:] != offset[:-1])
     group, offset, after = group[whole], offset[whole], after[whole]

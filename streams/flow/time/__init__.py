@@ -1,1 +1,1 @@
-"""Event time: watermarks, timers, and when what is kept expires."""
+"""Event time: watermarks, timers, and the expiry of state."""

@@ -1,8 +1,7 @@
-"""What is forgotten, and when: by event time, as `Watermarks` have it, and never while it may still count.
+"""Expiry of state: by event time, as `Watermarks` have it, and never while it may still count.
 
-A parcel is forgotten some days after its newest event, later where it is under way or has an alert; an observation when
-no window reaches it any more. What is forgotten is deleted from the state and, in the same transaction, from the
-changelog.
+A parcel expires some days after its newest event, later if it is under way or has an alert. An observation expires when
+no window reaches it any more. Expired keys are deleted from the state and, in the same transaction, from the changelog.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ Ints = NDArray[np.int64]
 ROWS_MAX: Final = 5_000
 """About so many keys are looked at in one step."""
 TALLIES_OPEN_MS: Final = 30 * DAY_MS
-"""A parcel whose upload comes later than so long after parcels of its day were forgotten counts nowhere."""
+"""How long after the parcels of a day have expired a late upload still counts for that day."""
 _LAST = [layout.SCAN_TYPES.index(name) for name in ("delivered", "returned")]
-MARK = b"\x00forgotten"  # up to when parcels were, by partition
+MARK = b"\x00forgotten"  # the key under which a partition keeps the time up to which parcels expired
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """For how long, ms of event time."""
+    """How long state is kept, ms of event time."""
 
     parcels: int
     under_way: int
@@ -62,35 +61,40 @@ class Retention:
 
 
 class Expiry:
-    """What the two states keep of the past. For the thread that steps."""
+    """Expires parcels and observations. For the thread that steps."""
 
     def __init__(
-        self, parcels: Store, histories: Store, kept: Retention, timers: TimerService, tallies: Tallies | None = None
+        self,
+        parcels: Store,
+        histories: Store,
+        retention: Retention,
+        timers: TimerService,
+        tallies: Tallies | None = None,
     ) -> None:
         self.watermarks = Watermarks()
         self._parcels, self._histories = parcels, histories
-        self._kept = kept
+        self._retention = retention
         self._timers = timers
         self._tallies = tallies
         if tallies is not None:
             tallies.begun = self.tallied
         self._parcel_index = ExpiryIndex(parcels)
         self._bucket_index = ExpiryIndex(histories, DAY_MS)
-        self._forgotten: dict[int, int] = {}
+        self._expired: dict[int, int] = {}
         self._now_ms = 0
 
     def read(self, topic: str, partitions: Ints, at: Ints, now_ms: int) -> None:
-        """Events of a topic have come; now_ms: the clock, which no event is believed to be ahead of."""
+        """Events of a topic have come. now_ms: the wall clock; event times later than that are not believed."""
         self._now_ms = now_ms + AHEAD_MS_MAX
         self.watermarks.hear(topic, partitions, at)
 
-    # What begins to be kept
+    # New state
 
     def begin(self, touched: Dossiers) -> None:
         """Note dossiers that are new.
 
-        Of one that begins with events so old that it may have been known before, and been forgotten, nothing that is
-        missing can be said to be.
+        A dossier whose first events are old may be one that expired before. It is marked as partly known: no absence is
+        decided for it.
         """
         rows = np.flatnonzero(touched.fresh & touched.changed)
         if len(rows) == 0:
@@ -98,92 +102,94 @@ class Expiry:
         newest = _newest(touched, rows, np.iinfo(np.int64).max)
         numbers = touched.numbers[rows]
         for number in np.unique(numbers).tolist():
-            until = self.forgotten(number)
+            until = self.expired_until(number)
             if until:
-                late = rows[(numbers == number) & (newest < until - self._kept.parcels)]
+                late = rows[(numbers == number) & (newest < until - self._retention.parcels)]
                 touched.heads["decided_at"][late] = layout.PARTLY_KNOWN
-        due = np.maximum(self.watermarks.newest, np.minimum(newest, self._now_ms)) + self._kept.parcels
+        due = np.maximum(self.watermarks.newest, np.minimum(newest, self._now_ms)) + self._retention.parcels
         self._parcel_index.note(numbers.tolist(), [touched.parcels[row] for row in rows.tolist()], due)
 
     def observed(self, partitions: Sequence[int], keys: Sequence[bytes], kinds: Ints, ends: Ints) -> None:
-        """Note buckets of observations that are new; ends: of their time, epoch ms."""
+        """Note buckets of observations that are new. ends: where their time spans end, epoch ms."""
         newest, span = self.watermarks.newest, SPAN_MS[kinds]
         ends = np.minimum(ends, max(self._now_ms, newest) + span) if newest or self._now_ms else ends
-        self._bucket_index.note(partitions, keys, np.maximum(ends, newest) + np.maximum(span, self._kept.observations))
+        self._bucket_index.note(
+            partitions, keys, np.maximum(ends, newest) + np.maximum(span, self._retention.observations)
+        )
 
     def tallied(self, partitions: Sequence[int], keys: Sequence[bytes], ends: Ints) -> None:
-        """Note bases of tallies that are new; ends: of their days, epoch ms."""
+        """Note bases of tallies that are new. ends: where their days end, epoch ms."""
         newest = self.watermarks.newest
         ends = np.minimum(ends, max(self._now_ms, newest) + DAY_MS) if newest or self._now_ms else ends
-        self._parcel_index.note(partitions, keys, ends + self._kept.tallies)
+        self._parcel_index.note(partitions, keys, ends + self._retention.tallies)
 
-    # What is forgotten
+    # Expired state
 
     def expire_parcels(self, partitions: Iterable[int], until: int) -> int:
-        """Look at parcels that may be forgotten, some of one partition; how many were looked at, 0: there are no more.
+        """Look at some parcels of one partition that may expire; how many were looked at, 0: there are no more.
 
-        until: event time that has passed everywhere, see `Watermarks.low`; 0: that is not known.
+        until: event time that has passed everywhere, see `Watermarks.low`; 0: not known.
         """
         for partition in partitions if until else ():
             if keys := self._parcel_index.take(partition, until, ROWS_MAX):
                 bases = [key for key in keys if key.startswith(BASE)]
                 if self._tallies is not None:
-                    self._tallies.close_days(partition, bases, until - self._kept.tallies)
-                self._forget(partition, [key for key in keys if not key.startswith(BASE)], until)
+                    self._tallies.close_days(partition, bases, until - self._retention.tallies)
+                self._expire(partition, [key for key in keys if not key.startswith(BASE)], until)
                 return len(keys)
         return 0
 
     def expire_observations(self, partitions: Iterable[int], until: int) -> int:
-        """The same of buckets of observations."""
+        """The same for buckets of observations."""
         for partition in partitions if until else ():
             if keys := self._bucket_index.take(partition, until, ROWS_MAX):
                 self._histories.delete([partition] * len(keys), keys)
                 return len(keys)
         return 0
 
-    def _forget(self, partition: int, keys: list[bytes], until: int) -> None:
+    def _expire(self, partition: int, keys: list[bytes], until: int) -> None:
         values = self._parcels.get([partition] * len(keys), keys, keep=False)
         found = {(partition, key): value for key, value in zip(keys, values, strict=True) if value is not None}
         if not found:
             return
-        kept = read(dict(zip(found, range(len(found)), strict=True)), list(found.values()))
-        keys = kept.parcels
-        heads = kept.heads
+        dossiers = read(dict(zip(found, range(len(found)), strict=True)), list(found.values()))
+        keys = dossiers.parcels
+        heads = dossiers.heads
         alerted = (heads["emitted"] != 0) | (heads["shadowed"] == layout.HELD)
-        long = np.where(under_way(heads, kept.movements), self._kept.under_way, self._kept.parcels)
-        long = np.where(alerted, np.maximum(long, self._kept.alerted), long)
-        # An event that is dated ahead of all others says nothing of when.
-        due = _newest(kept, np.arange(len(keys)), self.watermarks.newest) + long
+        long = np.where(under_way(heads, dossiers.movements), self._retention.under_way, self._retention.parcels)
+        long = np.where(alerted, np.maximum(long, self._retention.alerted), long)
+        # An event that is dated later than the watermark is not believed.
+        due = _newest(dossiers, np.arange(len(keys)), self.watermarks.newest) + long
         waits = self._timers.waits(partition, keys)
         due = np.where(waits, np.maximum(due, until + DAY_MS), due)
         gone = np.flatnonzero(due <= until).tolist()
         stay = np.flatnonzero(due > until)
         if self._tallies is not None:
-            self._tallies.forget(partition, heads[gone], [kept.tails[row] for row in gone])
+            self._tallies.forget(partition, heads[gone], [dossiers.tails[row] for row in gone])
         self._parcels.delete([partition] * len(gone), [keys[row] for row in gone])
         self._parcel_index.note([partition] * len(stay), [keys[row] for row in stay.tolist()], due[stay])
-        if gone and until > self.forgotten(partition):
-            self._forgotten[partition] = until
+        if gone and until > self.expired_until(partition):
+            self._expired[partition] = until
             mark = bytes([FORMAT]) + until.to_bytes(8, "little")
             self._parcels.put([partition], [MARK], [mark])
 
-    def forgotten(self, partition: int) -> int:
-        """Event time up to which parcels of a partition were forgotten, epoch ms; 0: none was."""
-        if partition not in self._forgotten:
+    def expired_until(self, partition: int) -> int:
+        """Event time up to which parcels of a partition have expired, epoch ms; 0: none has."""
+        if partition not in self._expired:
             (mark,) = self._parcels.get([partition], [MARK])
-            self._forgotten[partition] = int.from_bytes(mark[1:], "little") if mark else 0
-        return self._forgotten[partition]
+            self._expired[partition] = int.from_bytes(mark[1:], "little") if mark else 0
+        return self._expired[partition]
 
     def close(self) -> None:
         """Partitions are gone, or opened anew."""
         self.watermarks.close()
         self._parcel_index.close()
         self._bucket_index.close()
-        self._forgotten.clear()
+        self._expired.clear()
 
 
 def _newest(dossiers: Dossiers, rows: Ints, most: int) -> Ints:
-    """Time of the newest event of each of these dossiers that is not behind `most`, epoch ms; 0: there is none."""
+    """Time of the newest event of each of these dossiers that is at most `most`, epoch ms; 0: there is none."""
     movements = [dossiers.movements[row] for row in rows.tolist()]
     at = np.frombuffer(b"".join(movements), dtype=MOVEMENT)["at"]
     picked_up_at = dossiers.heads["picked_up_at"][rows]

@@ -1,8 +1,8 @@
-"""When what is kept may be forgotten: a register in the store itself, by hour of event time.
+"""The expiry index: which keys may expire when, by hour of event time, kept in the store itself.
 
-A record of it lists keys that were begun together, so a step adds a few records whatever the number of its keys;
-nothing of it is held in memory, and what is due is found without looking at what is not. It is kept and published as
-state is: a worker that takes a partition over has it.
+One record lists keys that one step noted for the same hour, so a step adds a few records, however many keys it has.
+Nothing of the index is held in memory, and keys that are due are found without looking at the others. The index is
+stored and published with the state: a worker that takes over a partition has it.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _RECORDS = 64  # looked at together
 
 
 class ExpiryIndex:
-    """The register of one store, all partitions."""
+    """The index of one store, all partitions."""
 
     def __init__(self, store: Store, grain_ms: int = layout.HOUR_MS) -> None:
         """grain_ms: keys that are due within so long are listed together."""
         self._store = store
         self._grain_ms = grain_ms
-        # Where the last look ended, by partition: what was taken is passed over, with the deletions that it left.
+        # Where the last look ended, by partition. The next look starts there and skips the tombstones before it.
         self._after: dict[int, bytes] = {}
         self._empty: dict[int, int] = {}
 
     def note(self, partitions: Sequence[int], keys: Sequence[bytes], due: Ints) -> None:
-        """Have keys taken when event time has come to `due`, epoch ms, at the earliest; up to the grain later."""
+        """Note that keys may expire once event time reaches `due`, epoch ms. They are taken up to `grain_ms` later."""
         if not keys:
             return
-        numbers, slots = np.asarray(partitions, dtype=np.int64), due // self._grain_ms + 1
-        by = np.lexsort((slots, numbers))
-        numbers, slots = numbers[by], slots[by]
-        cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (slots[1:] != slots[:-1])) + 1
+        numbers, buckets = np.asarray(partitions, dtype=np.int64), due // self._grain_ms + 1
+        by = np.lexsort((buckets, numbers))
+        numbers, buckets = numbers[by], buckets[by]
+        cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (buckets[1:] != buckets[:-1])) + 1
         ends = sorted({0, *cuts.tolist(), *range(0, len(by), KEYS_MAX), len(by)})
         listed = [bytes((len(keys[i]),)) + keys[i] for i in by.tolist()]
         values = [bytes((FORMAT,)) + b"".join(listed[start:end]) for start, end in pairwise(ends)]
@@ -53,20 +53,20 @@ class ExpiryIndex:
             numbers[firsts].tolist(),
             # By content, so that it is the same record when the same input is read again.
             [
-                _slot(slot) + xxhash.xxh3_64_digest(value)
-                for slot, value in zip(slots[firsts].tolist(), values, strict=True)
+                _bucket(bucket) + xxhash.xxh3_64_digest(value)
+                for bucket, value in zip(buckets[firsts].tolist(), values, strict=True)
             ],
             values,
         )
 
     def take(self, partition: int, until: int, keys_max: int) -> list[bytes]:
-        """Take out keys of a partition that are due by `until`, about so many; none: there are no more."""
-        slot = until // self._grain_ms
-        if self._empty.get(partition, -1) >= slot:
+        """Take out about `keys_max` keys of a partition that are due by `until`; an empty list: there are no more."""
+        bucket = until // self._grain_ms
+        if self._empty.get(partition, -1) >= bucket:
             return []
-        records = self._store.scan(partition, self._after.get(partition, END), _RECORDS, before=_slot(slot + 1))
+        records = self._store.scan(partition, self._after.get(partition, END), _RECORDS, before=_bucket(bucket + 1))
         if not records:
-            self._empty[partition] = slot
+            self._empty[partition] = bucket
             return []
         sizes = accumulate(len(value) for _, value in records)
         enough = next((i for i, size in enumerate(sizes, 1) if size >= keys_max * _KEY_BYTES), len(records))
@@ -85,19 +85,19 @@ _KEY_BYTES = 20
 
 
 def split(key: bytes, value: bytes, partitions: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
-    """A record parted by the partitions of the keys that it lists, given in their order; those of -1 are dropped."""
+    """A record split by partition. partitions: of its keys, in their order; keys of partition -1 are dropped."""
     listed: dict[int, list[bytes]] = {}
     for each, partition in zip(listed_keys(value), partitions, strict=True):
         if partition >= 0:
             listed.setdefault(partition, []).append(bytes((len(each),)) + each)
     parts = [(partition, value[:1] + b"".join(keys)) for partition, keys in sorted(listed.items())]
-    return [(partition, key[:_SLOT_BYTES] + xxhash.xxh3_64_digest(part), part) for partition, part in parts]
+    return [(partition, key[:_BUCKET_BYTES] + xxhash.xxh3_64_digest(part), part) for partition, part in parts]
 
 
-_SLOT_BYTES = len(END) + 4
+_BUCKET_BYTES = len(END) + 4
 
 
-def _slot(number: int) -> bytes:
+def _bucket(number: int) -> bytes:
     return END + min(number, 2**32 - 1).to_bytes(4, "big")
 
 

@@ -1,17 +1,18 @@
 """Event-time timers: the watermark of each partition, and the parcels that wait for it to pass a deadline.
 
 An absence ("no X-ray before it left") is decided only when its timer fires. A timer must not fire because one topic is
-read before another. So the watermark is the newest event time read, but
+read before another. So the watermark is the newest event time read, with three limits:
 
-- as it stood `settle_ms` before the broker last said where the topics end: what is sent together arrives together,
-- never later than the newest event time read in a topic in which records wait unread (`ReadProgress.lagging`),
-- never further ahead of the clock than `AHEAD_MS_MAX`.
+- It is the value of `settle_ms` before the broker last said where the topics end: events that are sent together must
+  have arrived.
+- It is at most the newest event time read in each topic that has unread records (`ReadProgress.lagging`).
+- It is at most `AHEAD_MS_MAX` ahead of the clock.
 
-A record that comes late says nothing about the records that were sent with it: the watermark has passed them all. A
-deadline that begins with such a record waits until everything is read that was sent up to `settle_ms` later.
+When a record comes late, the watermark has passed the records that were sent with it, read or not. So a deadline that
+begins with a late record waits until everything has been read that was sent up to `settle_ms` later.
 
-Timers are held in memory, one per parcel that waits for something: its next deadline. When a partition is opened, its
-dossiers are read once to find them again (`restore_timers`). Nothing here reads a clock or asks a broker.
+Timers are held in memory, one for each parcel that waits for something: its next deadline. When a partition is opened,
+its dossiers are read once to restore them (`restore_timers`). Nothing here reads a clock or asks a broker.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ Waiting = list[tuple[int, bytes]]
 """Partition and parcel."""
 
 AHEAD_MS_MAX: Final = 5 * MINUTE_MS
-"""The watermark is at most so far ahead of the clock, whatever the date of an event."""
+"""How far ahead of the clock the watermark may be, whatever the times of events."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadProgress:
     """How far the input topics of one partition have been read, by what the broker said of their ends.
 
-    as_of         when the broker was asked, ms on the clock that `TimerService.settle` is given
-    lagging       topics in which records waited unread
-    read_through  everything is read that was in the topics at this time, ms on that clock
-    idle          nothing has come for so long that time passes by the wall clock, where no topic lags
+    as_of         when the broker was asked, ms on the clock of `TimerService.settle`
+    lagging       topics with unread records
+    read_through  everything that was in the topics at this time has been read, ms on that clock
+    idle          the partition has brought nothing for long; if no topic lags, its time passes by the wall clock
     """
 
     as_of: int = 0
@@ -58,21 +59,21 @@ class PartitionTimers:
     """One partition: its watermark, and the next deadline of each parcel that has one, epoch ms."""
 
     event_time: int = 0  # the watermark
-    front: int = 0  # where the watermark comes to once `settle_ms` have passed
+    front: int = 0  # where the watermark will be after `settle_ms`
     newest: int = 0  # event time read, or passed by the clock
     restored: int = 0  # event time read before the partition was opened
     newest_of: dict[str, int] = field(default_factory=dict)  # event time read, by topic
     timers: dict[bytes, int] = field(default_factory=dict)
-    # Entries are not taken out when a deadline moves or goes; they are passed over when they come up.
+    # An entry stays when its deadline moves or goes; it is skipped when it comes up.
     queue: list[tuple[int, bytes]] = field(default_factory=list)
     _settled: int = 0
     _fronts: deque[tuple[int, int]] = field(default_factory=deque)  # when it came to a front, and the front
-    # Deadlines that came late, by the time of the `settle` that followed.
+    # Late deadlines, by the time of the `settle` that followed.
     _late: deque[tuple[int, list[tuple[int, bytes]]]] = field(default_factory=deque)
     _late_news: list[tuple[int, bytes]] = field(default_factory=list)
 
     def read(self, topic: str, at: Ints) -> Mask:
-        """Take the times of events read, in the order of arrival; which of them a deadline may be too late for."""
+        """Note the times of events, in the order of arrival. Returns which of them are late."""
         before = self.newest_of.get(topic, 0)
         newest = np.maximum(np.maximum.accumulate(at), before)
         self.newest_of[topic] = int(newest[-1])
@@ -115,11 +116,11 @@ class PartitionTimers:
 
     @property
     def behind(self) -> bool:
-        """Whether a timer is to fire; it may have moved since."""
+        """Whether a timer may fire now."""
         return bool(self.queue) and self.queue[0][0] < self.event_time
 
     def due(self, most: int) -> list[bytes]:
-        """Take out the parcels whose deadline has passed, earliest first, so many at most."""
+        """Take out the parcels whose deadlines have passed, earliest first, `most` at most."""
         out: list[bytes] = []
         queue, timers = self.queue, self.timers
         while self.behind and len(out) < most:
@@ -130,20 +131,20 @@ class PartitionTimers:
         return out
 
 
-_SLACK, _SLACK_ROWS = 4, 10_000  # how much longer than its parcels a queue may be
+_SLACK, _SLACK_ROWS = 4, 10_000  # how much longer a queue may be than its parcels
 
 
 class TimerService:
-    """The timers of the partitions in hand."""
+    """The timers of all partitions that are held."""
 
     def __init__(self, settle_ms: int = 0) -> None:
         self._settle_ms = settle_ms
         self._timers: defaultdict[int, PartitionTimers] = defaultdict(PartitionTimers)
 
     def read(self, topic: str, partitions: Sequence[int] | Ints, at: Ints) -> Mask:
-        """Take the times of events of a topic, in the order of arrival; which of them came late.
+        """Note the times of events of a topic, in the order of arrival. Returns which of them are late.
 
-        An event is late where a deadline that begins with it may have passed when it is read.
+        An event is late if a deadline that begins with it may have passed already when it is read.
         """
         late = np.zeros(len(at), dtype=np.bool_)
         numbers = np.asarray(partitions)
@@ -167,7 +168,7 @@ class TimerService:
         return at[partitions]
 
     def due(self, most: int) -> Waiting:
-        """Take out the parcels whose deadline has passed, so many at most."""
+        """Take out the parcels whose deadlines have passed, `most` at most."""
         out: Waiting = []
         for number, timers in self._timers.items():
             out += [(number, parcel) for parcel in timers.due(most - len(out))]
@@ -185,18 +186,18 @@ class TimerService:
                 timers_of[number].set(parcel, at, late=parcel in late)
 
     def waits(self, number: int, parcels: Sequence[bytes]) -> Mask:
-        """Which of these parcels of a partition have a deadline still to pass."""
+        """Which of these parcels of a partition have a deadline that has not passed."""
         timers = self._timers[number].timers
         return np.array([parcel in timers for parcel in parcels], dtype=np.bool_)
 
     @property
     def behind(self) -> bool:
-        """Parcels are due that have not been taken out yet."""
+        """Whether there are due parcels that have not been taken out."""
         return any(timers.behind for timers in self._timers.values())
 
     @property
     def partitions(self) -> list[int]:
-        """Partitions of which something is known."""
+        """The partitions that have timers or event times."""
         return list(self._timers)
 
     def __len__(self) -> int:
@@ -207,7 +208,7 @@ class TimerService:
         self._timers.update(timers_of)
 
     def close(self) -> None:
-        """Forget all partitions."""
+        """Drop all partitions."""
         self._timers.clear()
 
 
@@ -220,7 +221,7 @@ def restore_timers(
 ) -> PartitionTimers:
     """The timers of a partition from its dossiers, (parcel, value), some thousands at a time.
 
-    Its watermark is not known before the topics are: what waits there may be what a parcel lacks.
+    The watermark is not known until the ends of the topics are: what a parcel lacks may be waiting there.
     """
     timers = PartitionTimers()
     waiting: list[tuple[bytes, int]] = []

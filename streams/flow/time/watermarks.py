@@ -1,9 +1,9 @@
-"""How far event time has come for what is read, so that what lies far enough behind it may be forgotten.
+"""Watermarks for expiry: how far event time has come, so that state that lies far enough behind may expire.
 
-Deadlines go by the newest event. Forgetting must not: of three topics one may be read days ahead of the others, as when
-a backlog is worked off or history is replayed, and one event with a false date would take all state with it. So each
-place that events come from has a clock of its own, the median of its last events, and what is forgotten goes by the
-slowest of those from which more is to come.
+Timers go by the newest event. Expiry must not: one topic may be read days ahead of the others, for instance while a
+backlog or a replay is read, and a single event with a false date would expire all state. So each source of events has a
+watermark of its own, the median time of its last events, and expiry goes by the lowest watermark of the sources that
+still have more to read.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Source = tuple[str, int]
 """A topic and a partition."""
 
 EVENTS: Final = 256
-"""Of so many events of a source, the newest to arrive, the median is taken."""
+"""The median is taken of so many events of a source, the last to arrive."""
 EVENTS_MIN: Final = 32
-"""Of a source with fewer nothing is known."""
+"""A source with fewer events has no watermark yet."""
 
 
 class _Watermark:
@@ -45,12 +45,12 @@ class _Watermark:
 
 
 class Watermarks:
-    """The clocks of all sources of a worker."""
+    """The watermarks of all sources of a worker."""
 
     def __init__(self) -> None:
         self._watermarks: dict[Source, _Watermark] = {}
         self.newest = 0
-        """The furthest of them, epoch ms; 0: none is known."""
+        """The highest watermark, epoch ms; 0: none is known."""
 
     def hear(self, topic: str, partitions: Sequence[int] | NDArray[np.integer], at: Ints) -> None:
         """Take in the times of events, in the order of arrival."""
@@ -58,24 +58,24 @@ class Watermarks:
             return
         numbers = np.asarray(partitions)
         for number in np.unique(numbers).tolist():
-            clock = self._watermarks.setdefault((topic, number), _Watermark())
-            clock.hear(at[numbers == number])
-            self.newest = max(self.newest, clock.at)
+            watermark = self._watermarks.setdefault((topic, number), _Watermark())
+            watermark.hear(at[numbers == number])
+            self.newest = max(self.newest, watermark.at)
 
     def low(self, waiting: Iterable[Source]) -> int:
-        """Event time up to which all has been read, but for latecomers; waiting: sources of which more is to come.
+        """Event time, epoch ms, up to which everything has been read, late events aside; 0: not known.
 
-        0: that is not known.
+        waiting: sources that still have more to read.
         """
         watermarks = (self._watermarks.get(source) for source in waiting)
-        return min((clock.at if clock else 0 for clock in watermarks), default=self.newest)
+        return min((watermark.at if watermark else 0 for watermark in watermarks), default=self.newest)
 
     def heard(self, source: Source) -> int:
-        """How many events have come from there."""
-        clock = self._watermarks.get(source)
-        return clock.heard if clock else 0
+        """How many events have come from this source."""
+        watermark = self._watermarks.get(source)
+        return watermark.heard if watermark else 0
 
     def close(self) -> None:
-        """Forget all of them."""
+        """Drop all of them."""
         self._watermarks.clear()
         self.newest = 0

@@ -107,8 +107,10 @@ impl PyValues {
         self.0.len()
     }
 
-    fn __getitem__<'py>(&self, py: Python<'py>, number: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let value = self.0.get(number).ok_or_else(|| PyIndexError::new_err(number))?;
+    fn __getitem__<'py>(&self, py: Python<'py>, number: isize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let place = if number < 0 { number.checked_add_unsigned(self.0.len()) } else { Some(number) };
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let value = place.and_then(|place| self.0.get(place)).ok_or_else(|| PyIndexError::new_err(number))?;
         Ok(value.map(|value| PyBytes::new(py, value)))
     }
 }

@@ -84,6 +84,17 @@ def test_a_closed_pipe_ends_a_command_quietly(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_worker_with_a_log_in_json_also_ends_in_json(processes: str, tmp_path: Path) -> None:
+    settings = ["--bootstrap-servers", "127.0.0.1:1", "--state-dir", str(tmp_path), "--set", "log_format=json"]
+    done = waybill("worker", *settings, "--processes", processes)
+    _, said = done.communicate(timeout=PATIENCE_S)
+    (line,) = map(json.loads, said.splitlines())
+    assert done.returncode == 1
+    assert (line["level"], line["process"]) == ("critical", "worker 0")
+    assert line["message"].startswith("nobody answers at 127.0.0.1:1")
+
+
 def test_shell_completion_knows_the_commands() -> None:
     asked = {"_WAYBILL_COMPLETE": "complete_bash", "COMP_WORDS": "waybill ", "COMP_CWORD": "1"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked}

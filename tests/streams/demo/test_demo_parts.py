@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import re
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -22,6 +23,7 @@ from schemas.reference import Reference
 from streams.cli.views.demo import View
 from streams.demo import figures as figures_module
 from streams.demo.figures import Figures, parse, quantile
+from streams.demo.stage import Step
 from streams.demo.traffic import BROKEN_EVERY, DAYS, Pace, Source
 from streams.files.driver import Offline, raw
 from streams.metrics import Metrics
@@ -141,7 +143,7 @@ def test_without_a_terminal_it_writes_lines() -> None:
     out = io.StringIO()
     view = View("en", time.monotonic(), Console(file=out, width=80))
     with view:
-        view.say("starting a worker")
+        view.say("worker")
         view.change(change(alert("1")))
         view.change(change(alert("1", at=5)))  # moved on: no news
         view.change(change(alert("1", status="withdrawn", at=6)))
@@ -155,7 +157,32 @@ def test_without_a_terminal_it_writes_lines() -> None:
     )
     assert "withdrawn  QN:1" in lines[3]
     assert len(lines) == 5
-    assert "0 alerts open, first alert after 0.0 s" in lines[4]
+    assert "0 alerts open, first alert 0.0 s after the start" in lines[4]
+
+
+LATIN = {"waybill", "sentinel", "Kafka", "Apache", "MB", "worker", "Ctrl", "C", "http", "x", "metrics", "UTC", "QN"}
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_in_chinese_nothing_is_left_in_english(terminal: bool) -> None:
+    """Steps, figures, tiers and the last word; names of products aside."""
+    out = io.StringIO()
+    view = View("zh", time.monotonic(), Console(file=out, width=160, height=40, force_terminal=terminal, no_color=True))
+    view._live = None
+    view.figures = Figures(events=120, events_per_s=12.0, latency_p50_s=0.1, latency_p99_s=0.2)
+    steps: tuple[Step, ...] = get_args(Step)
+    for step in steps:
+        view.say(step, "http://x/metrics")
+    view._console.print(view._render(40))  # before the first alert
+    view.change(change(alert("1")))
+    view.change(change(alert("2", status="withdrawn")))
+    view.refresh()
+    view._console.print(view._render(40))
+    view.summary()
+    said = re.sub(r"\x1b\[[\d;]*[a-zA-Z]|p50|p99|\bms\b|/s\b|[\d.]+ s\b", " ", out.getvalue())
+    # What an alert says is looked at by its own tests.
+    lines = [line for line in said.splitlines() if "QN:" not in line and "." not in line]
+    assert {word for line in lines for word in re.findall("[A-Za-z]+", line)} <= LATIN
 
 
 def test_on_a_terminal_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ for number in range(int(sys.argv[1])):
     view.change(change(alert(f"10000000{number:05}")))
 view.first_alert_s = 1.5 if view.first_alert_s else None
 with view:
-    view.say("starting a worker")
+    view.say("worker")
     while not stop.wait(0.05):  # nothing more comes: the display keeps up with the window by itself
         pass
 view.summary()

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from schemas import topics
 from schemas.records import encode
 from streams.flow.batches import Batch
-from streams.flow.reject_cipher import RAW_BYTES_MAX, CipherError, Sealer
+from streams.flow.reject_cipher import RAW_BYTES_MAX, CipherError, FernetKeys
 from tests.workbench import workbench
 
 SECRET = b'{"sender_name": "\xe5\xbc\xa0\xe4\xb8\x89'
@@ -28,10 +28,10 @@ def test_a_reject_holds_the_message_for_the_key_and_for_nobody_else(tmp_path: Pa
         (reject,) = bench.worker.parcels.step([Batch(topics.SHIPMENTS, 0, [5], [SECRET], [-1])], 0).rejects
     assert reject.raw is not None
     assert b"sender_name" not in encode(reject)
-    rotated = Sealer(keys(tmp_path / "rotated", new, old))
-    assert rotated.open(reject.raw) == SECRET
+    rotated = FernetKeys(keys(tmp_path / "rotated", new, old))
+    assert rotated.decrypt(reject.raw) == SECRET
     with pytest.raises(InvalidToken):
-        Sealer(keys(tmp_path / "other", new)).open(reject.raw)
+        FernetKeys(keys(tmp_path / "other", new)).decrypt(reject.raw)
 
 
 def test_by_default_nothing_is_kept(tmp_path: Path) -> None:
@@ -41,8 +41,8 @@ def test_by_default_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_what_is_no_message_or_too_large_is_not_kept(tmp_path: Path) -> None:
-    sealer = Sealer(keys(tmp_path / "keys", Fernet.generate_key()))
-    assert [sealer.seal(raw) for raw in (None, b"", b"x" * (RAW_BYTES_MAX + 1))] == [None] * 3
+    keys_of = FernetKeys(keys(tmp_path / "keys", Fernet.generate_key()))
+    assert [keys_of.encrypt(raw) for raw in (None, b"", b"x" * (RAW_BYTES_MAX + 1))] == [None] * 3
 
 
 @pytest.mark.parametrize("content", [b"", b"secret", b"\xff"])
@@ -50,7 +50,7 @@ def test_a_file_without_a_good_key_is_refused(tmp_path: Path, content: bytes) ->
     path = tmp_path / "keys"
     path.write_bytes(content)
     with pytest.raises(CipherError, match=r"reject_key_file: .*keys") as refusal:
-        Sealer(path)
+        FernetKeys(path)
     assert "secret" not in str(refusal.value)
     with pytest.raises(CipherError, match="cannot read"):
-        Sealer(tmp_path / "none")
+        FernetKeys(tmp_path / "none")

@@ -40,7 +40,7 @@ class Parted(Offline):
     def __init__(self, partitions: int) -> None:
         kept = Retention.of(SETTINGS)
         super().__init__(
-            SETTINGS, catalogue(), partitions=partitions, now_ms=START + 1_000 * DAY, kept=kept, tally_ms=1
+            SETTINGS, catalogue(), partitions=partitions, now_ms=START + 1_000 * DAY, retention=kept, tally_ms=1
         )
         self.partitions = partitions
         self.said: dict[bytes, bytes] = {}  # tallies, as their topic has them

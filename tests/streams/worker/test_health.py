@@ -141,8 +141,11 @@ def test_a_broker_that_is_away_shows_before_the_worker_ends(monkeypatch: pytest.
         await asyncio.sleep(0.3)
         assert (await get("/ready"))[0] == (await get("/live"))[0] == 200
         worker.broker = False
-        assert "none has answered" in await becomes(get, "/ready", 503)
-        assert (await get("/live"))[0] == 200
+        assert "waits for a broker: none has answered" in await becomes(get, "/ready", 503)
+        assert "waits for a broker: none has answered" in await becomes(get, "/live", 200, holds="broker")
+        worker.ready = False  # its session runs out, too: that is not what it waits for
+        assert "waits for a broker: none has answered" in (await get("/live"))[1]
+        worker.ready = True
         assert "no broker has answered" in await becomes(get, "/live", 503)
         worker.broker = True
         await becomes(get, "/ready", 200)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streams.settings import Settings
-from streams.worker.instance import SlotError, claimed, open_ended
+from streams.worker.instance import InstanceError, claimed, open_ended
 from tests.waiting import PATIENCE_S
 
 CLAIM = """
@@ -73,7 +73,9 @@ def test_a_name_that_is_given_twice_is_refused_and_auto_leaves_it_alone(tmp_path
     settings = Settings(instance="0", state_dir=tmp_path, group="g")
     with worker(tmp_path, "0") as (first, one), worker(tmp_path) as (other, _):
         assert (first, other) == ("0", "1")
-        with pytest.raises(SlotError, match=r"instance 0 runs already.*/g; give each worker an `instance` of its own"):
+        with pytest.raises(
+            InstanceError, match=r"instance 0 runs already.*/g; give each worker an `instance` of its own"
+        ):
             claimed(settings)
         claimed(settings.model_copy(update={"group": "other"}))
         one.kill()
@@ -83,5 +85,5 @@ def test_a_name_that_is_given_twice_is_refused_and_auto_leaves_it_alone(tmp_path
 
 def test_a_folder_that_takes_no_lock_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SlotError, match=r"state_dir .*/file/.*instance"):
+    with pytest.raises(InstanceError, match=r"state_dir .*/file/.*instance"):
         claimed(Settings(instance="auto", state_dir=tmp_path / "file"))

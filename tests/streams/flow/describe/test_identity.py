@@ -497,3 +497,26 @@ def test_a_form_counts_from_its_first_day_until_its_last() -> None:
         dt.datetime(2033, 12, 1),
     ]
     assert [one(text, at=day.replace(tzinfo=CHINA)) for day in days] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "370102--------2034", "370102——2034", "370102某某某某2034", "370102ХХХХ2034", "370102&&&&2034",
+        "3.70102199001012E+17", "3.70102E+17", "370102199001012000.0",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["resident_id", "hmt_permit", "passport", "other", None])
+def test_runs_that_no_number_can_hold_and_numbers_that_a_spreadsheet_rounded_are_masked(
+    written: str, kind: str | None
+) -> None:
+    one = pl.Series([written], dtype=pl.String)
+    row = describe_ids(one, pl.Series([kind], dtype=pl.String), pl.Series([1_760_000_000_000])).row(0, named=True)
+    assert (row["id_masked"], row["id_valid"], row["id_fault"], row["id_prefix14"]) == (True, None, None, None)
+
+
+def test_one_dash_parts_a_number_and_hides_nothing() -> None:
+    parted = pl.Series(["440106-19900101-001X", "440106–19900101–001X"])
+    found = describe_ids(parted, pl.Series(["resident_id"] * 2), pl.Series([1_760_000_000_000] * 2))
+    assert found["id_norm"].to_list() == ["44010619900101001X"] * 2
+    assert not found["id_masked"].any()

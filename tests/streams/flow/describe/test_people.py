@@ -272,3 +272,22 @@ def test_any_phone_has_an_answer_and_the_batch_does_not_matter(values: list[str 
     found = mobiles(pl.Series(values, dtype=pl.String))
     assert found.to_list() == [mobile(value) for value in values]
     assert all(re.fullmatch(r"1[3-9][0-9]{9}", norm) for norm in found.drop_nulls().to_list())
+
+
+@pytest.mark.parametrize("written", ["王 x x", "王 X X", "王O O", "Jxxx Smith", "J... Smith", "J…… Smith"])
+def test_masks_with_spaces_and_in_latin_names(written: str) -> None:
+    row = describe_names(pl.Series([written])).row(0, named=True)
+    assert (row["name_masked"], row["name_placeholder"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("阿不都 热西提", "阿不都·热西提"), ("阿不都-热西提", "阿不都·热西提"), ("阿不都 — 热西提", "阿不都·热西提"),
+        ("叶尔江 沙依", "叶尔江·沙依"), ("欧阳 娜娜", "欧阳娜娜"), ("周 小 测", "周小测"), ("周小测 7839", "周小测"),
+        ("周小测;", "周小测"), ("，周小测、", "周小测"), ("平价店12", "平价店12"), ("Exxon Li", "exxonli"),
+    ],
+)  # fmt: skip
+def test_one_person_has_one_name(written: str, name: str) -> None:
+    row = describe_names(pl.Series([written])).row(0, named=True)
+    assert (row["name_norm"], row["name_masked"]) == (name, False)

@@ -34,7 +34,7 @@ class Counting(Offline):
 
     def __init__(self, kept: Retention | None = None) -> None:
         super().__init__(
-            Settings(home_adcodes=HOME), catalogue(), partitions=PARTITIONS, now_ms=START + 1_000 * DAY, kept=kept,
+            Settings(home_adcodes=HOME), catalogue(), partitions=PARTITIONS, now_ms=START + 1_000 * DAY, retention=kept,
             tally_ms=1,
         )  # fmt: skip
         self.said: dict[bytes, bytes] = {}
@@ -105,7 +105,7 @@ def test_what_is_forgotten_stays_counted() -> None:
         counting.feed(counting.batches(events[first : first + 40]))
         if first % 80:
             counting.publish()
-        looked += counting.forget()
+        looked += counting.expire()
     assert looked > 100
     found = counting.end()
     alerts = [alert for alert in counting.alerts.values() if alert.status == "open"]
@@ -126,7 +126,7 @@ def test_days_are_closed_when_nothing_is_kept_of_them() -> None:
     for day in range(0, 60, 2):
         records = [shipment(100 * day + number, START + day * DAY + number * MINUTE) for number in range(70)]
         counting.feed(counting.batches(records))
-        counting.forget()
+        counting.expire()
     counting.publish()
     rows = [row for number in range(PARTITIONS) for row in counting.stores[0].scan(number, BASE, 5_000, BASE + b"\xff")]
     days = sorted({int.from_bytes(key[-4:], "big") - _FIRST_DAY for key, _ in rows})

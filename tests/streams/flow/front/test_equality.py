@@ -136,6 +136,26 @@ def test_a_batch_may_be_read_ahead(kind: str) -> None:
     assert all(front("0").ahead(batch) is batch for batch in given)
 
 
+@given(st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b" ")), min_size=1, max_size=20))
+@examples(200)
+def test_lines_of_a_text(lines: list[bytes]) -> None:
+    found = front("1").lines(b"\n".join(lines))
+    assert list(found) == lines
+    assert len(found) == len(lines)
+    assert found[-1] == lines[-1]
+    with pytest.raises(IndexError):
+        found[len(lines)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lines_are_read_as_values_are(kind: str) -> None:
+    written = [value.replace(b"\n", b" ") for value in values(kind, 300, "lines") if value]
+    (one,) = batches(kind, written)
+    read = front("1").read([replace(one, values=front("1").lines(b"\n".join(written)))])
+    assert said(read) == said(front("0").read([one]))
+    assert read.strange > 0, "some of them were objects"
+
+
 def test_what_brings_no_events_is_not_read_ahead() -> None:
     batch = Batch(topics.FACTS, 0, [1], [b"x"], [-1])
     assert front("1").ahead(batch) is batch

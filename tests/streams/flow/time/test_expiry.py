@@ -29,7 +29,7 @@ from streams.state.rocks import RocksStore
 from streams.state.store import END, FIRST, MemoryStore
 from streams.state.tuning import Shared
 from streams.worker import expire
-from streams.worker.expire import Delayed, Elsewhere, forget, waiting
+from streams.worker.expire import Delayed, Elsewhere, waiting
 from tests.repetition import examples
 from tests.runs import catalogue, comparable, difference
 from tests.schemas.samples import SCAN, SHIPMENT
@@ -59,7 +59,7 @@ def at(event: Event) -> int:
 
 def run(kept: Retention | None = KEPT, partitions: int = 1) -> Offline:
     return Offline(
-        Settings(home_adcodes=HOME), catalogue(), partitions=partitions, now_ms=START + 10_000 * DAY, kept=kept
+        Settings(home_adcodes=HOME), catalogue(), partitions=partitions, now_ms=START + 10_000 * DAY, retention=kept
     )
 
 
@@ -67,7 +67,7 @@ def feed(run: Offline, *batches: Sequence[Event]) -> Offline:
     """Events batch by batch; all that is due is forgotten after each."""
     for events in batches:
         run.feed(run.batches(events))
-        run.forget()
+        run.expire()
     return run
 
 
@@ -193,7 +193,7 @@ def test_a_parcel_with_a_deadline_is_not_forgotten_before_it() -> None:
         for batch in done.batches(others(day) * 3):
             if batch.partition != lonely.partition:
                 done.feed([batch])
-        done.forget()
+        done.expire()
     assert there()
     done.close()
     feed(done, others(50), others(51))
@@ -283,7 +283,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
             return {(topic, number): 0 for topic in INPUT_TOPICS for number in range(4)}
 
         bench.worker.parcels.co_located = frozenset(range(4))
-        task = asyncio.create_task(forget(bench.worker, lag))
+        task = asyncio.create_task(expire.expire(bench.worker, lag))
         for first in range(0, len(events), 300):
             await bench.parcels(split.batches(events[first : first + 300]))
             seen = looks
@@ -315,6 +315,6 @@ def test_what_was_known_a_while_ago_is_told_only_then(monkeypatch: pytest.Monkey
     clock = iter((100.0, 105.0, 110.0, 114.0, 115.0, 200.0, 201.0, 202.0))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     assert [delayed.then(figure) for figure in (5, 6, 7, 8, 9, 10)] == [0, 0, 5, 5, 6, 9]
-    delayed.forget()
+    delayed.clear()
     assert delayed.then(11) == 0
     assert Delayed(0).then(12) == 12
