@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ from tests.broker.test_operators import ends, waybill
 from tests.growing import growing
 from tests.runs import Alerts, comparable, difference, open_alerts, run
 from tests.waiting import PATIENCE_S
-from tests.workers import SESSION_MS, Publisher, Reader, Worker
+from tests.workers import SESSION_MS, Publisher, Reader, Stream, Worker
 from tests.worlds import Record, world
 
 pytestmark = pytest.mark.broker
@@ -243,3 +244,26 @@ def test_what_a_worker_judged_before_it_saw_the_growth(fresh_kafka: str, tmp_pat
         assert reader.until(lambda: reader.open() == wanted), difference(reader.open(), wanted)
         reader.close()
         assert worker.stop() == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [31, 32])
+def test_workers_that_were_killed_under_load(fresh_kafka: str, tmp_path: Path, seed: int) -> None:
+    """They leave transactions open, and observations and facts on their way to each other."""
+    records = world(seed, 600)
+    parts = pieces(records, 2)
+    workers = [Worker(fresh_kafka, tmp_path / name, group=GROUP, instance=name) for name in ("a", "b")]
+    with workers[0], workers[1]:
+        for worker in workers:
+            worker.ready()
+        stream = Stream(fresh_kafka, parts[0], 4)
+        stream.start()
+        time.sleep(random.Random(seed).uniform(1, 3))
+        for worker in workers:
+            worker.kill()
+        stream.join()
+    done = grow(fresh_kafka, tmp_path, 6)
+    assert done.returncode == 0, done.stderr
+    check_state(fresh_kafka, tmp_path / "check", 6)
+    Publisher(fresh_kafka)(parts[1])
+    judge(fresh_kafka, tmp_path, records)

@@ -14,7 +14,9 @@ from schemas import topics
 from schemas.records import encode
 from streams.files.driver import TOPIC_OF, Offline, raw
 from streams.flow import rekey
-from streams.flow.batches import Batch
+from streams.flow.batches import Batch, untail
+from streams.flow.emit import _sources
+from streams.flow.fold import dossiers
 from streams.flow.partitions import partition_of
 from streams.flow.rejudge import MARK as SWEPT
 from streams.flow.rekey import Homes
@@ -152,6 +154,28 @@ def test_alerts_are_those_of_a_run_without_growth(seed: int) -> None:
     for number in range(end):
         kept = [key for rows in whole(second.stores[0], number, 100) for key, _ in rows]
         assert not [key for key in kept if len(key) < 32 and partition_of([key], end)[0] != number]
+
+
+def test_a_dossier_goes_on_naming_where_its_events_were_read() -> None:
+    records = lengthened(world(2, 60))
+    first = Parted(4)
+    batches = first.placed(records)
+    first.feed(batches)
+    key_of = {
+        (batch.topic, batch.partition, offset): msgspec.json.decode(value or b"")["waybill_no"]
+        for batch in batches
+        for offset, value in zip(batch.offsets, batch.values, strict=True)
+    }
+    second, seen = grown(grown(first, 6, []), 7, []), 0
+    for number in range(7):
+        for rows in whole(second.stores[0], number, 1_000):
+            kept = dossiers.read({(number, key): i for i, (key, _) in enumerate(rows)}, [value for _, value in rows])
+            for i in range(len(rows)):
+                for source in _sources(kept, i):
+                    seen += 1
+                    named = key_of[source.topic, source.partition, source.offset]
+                    assert named == untail(kept.tails[i])[2]
+    assert seen > 100
 
 
 @pytest.mark.parametrize("seed", SEEDS)
