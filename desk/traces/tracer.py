@@ -62,6 +62,11 @@ class Tracer:
         """Whether it holds partitions of the alert topic now."""
         return self._alerts.assigned
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether all alerts of the partitions that it holds were read."""
+        return self._alerts.exhausted
+
     def turn(self, timeout_s: float = 0.5) -> int:
         """Trace the alerts that come within `timeout_s`. Returns how many. Raises ClientError."""
         entries = self._alerts.poll(_ROWS, timeout_s)

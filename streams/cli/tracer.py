@@ -38,16 +38,12 @@ def tracer(
     for caution in preflight.cautions(settings):
         print(f"waybill: warning: {caution}", file=sys.stderr)
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
-    traced = idle = joining = 0
+    traced = joining = 0
     with Tracer(preflight.reached(settings), preflight.client(settings), tokens, limits, group, instance) as running:
-        while not (once and (idle > IDLE_TURNS or joining > JOIN_TURNS)):
-            count = running.turn()
-            if running.assigned:
-                traced, idle = traced + count, 0 if count else idle + 1
-            else:
-                joining += 1
+        while not (once and (running.exhausted or joining > JOIN_TURNS)):
+            traced += running.turn()
+            joining += not running.assigned
     print(f"{traced:,} {'trace' if traced == 1 else 'traces'} published", file=sys.stderr)
 
 
-IDLE_TURNS = 10  # of half a second
-JOIN_TURNS = 180  # the same; a tracer that was killed keeps its partitions until its session ends
+JOIN_TURNS = 180  # of half a second; a tracer that was killed keeps its partitions until its session ends

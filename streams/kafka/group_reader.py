@@ -28,7 +28,8 @@ class GroupReader:
         self._topic = topic
         self._next: dict[int, int] = {}
         self._config = {**client, "bootstrap.servers": bootstrap_servers, "group.id": group}
-        self._consumer = Consumer(properties.member(self._config), logger=log)
+        self._ended: set[int] = set()  # partitions read to their end, as far as is known
+        self._consumer = Consumer({**properties.member(self._config), "enable.partition.eof": True}, logger=log)
         self._consumer.subscribe([topic], on_revoke=self._revoked, on_lost=self._revoked)
 
     def close(self) -> None:
@@ -43,6 +44,9 @@ class GroupReader:
             if error is None:
                 entries.append(entry_of(message))
                 self._next[entries[-1].partition] = entries[-1].offset + 1
+                self._ended.discard(entries[-1].partition)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ended.add(int(message.partition() or 0))
             elif error.fatal() or error.code() in DENIED | MISSING:
                 right = right_of(error, topic=self._topic, group=str(self._config["group.id"]))
                 raise denied(self._config, right) if right else ClientError(f"{self._topic}: {said(error)}")
@@ -52,6 +56,12 @@ class GroupReader:
     def assigned(self) -> bool:
         """Whether it has partitions now; a member that died keeps them from others until its session ends."""
         return bool(self._consumer.assignment())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it has partitions, and all of them were read to their ends."""
+        held = {place.partition for place in self._consumer.assignment()}
+        return bool(held) and held <= self._ended
 
     def commit(self) -> None:
         """Commit all that was read, where nothing is made of it on this broker. Raises ClientError."""
@@ -74,3 +84,4 @@ class GroupReader:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
             self._next.pop(partition.partition, None)
+            self._ended.discard(partition.partition)

@@ -101,8 +101,8 @@ def test_one_that_cannot_stop_ends_in_time_and_says_where_it_stands(fresh_kafka:
     with Worker(fresh_kafka, tmp_path / "state", stuck) as worker:
         worker.ready()
         assert worker.stop() == 1
-        assert "Timeout (0:00:15)!" in worker.told()
-        assert "hurt.py" in worker.told()
+        assert "Timeout (0:00:15)!" in worker.told(500)
+        assert "hurt.py" in worker.told(500)
 
 
 @pytest.mark.chaos
