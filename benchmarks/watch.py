@@ -53,12 +53,14 @@ def watch(
     internal: Sequence[str] = (),
     forwards: bool = False,
     announces: bool = True,
+    settles_s: float = 0,
 ) -> Measured:
     """Run `command` until its group has committed all of its input, and stop it.
 
     internal: topics that it writes and reads itself, which must be read to their end too.
     forwards: it writes each of its events there and without transactions; else what it likes, in transactions.
     announces: it calls `started()`; else it starts when the group's partitions are assigned.
+    settles_s: it may go on for so long, which is not measured: what is missing is missing only a while after the end.
     Raises BenchmarkError with the end of its log when it ends by itself or makes no progress.
     """
     forwarded = context.loaded.events if forwards else None
@@ -70,7 +72,9 @@ def watch(
             child.wait_for(group.assigned, START_S, every_s=0.01)
         start, cpu = time.monotonic(), child.cpu_s()
         child.wait_for(group.done, STALL_S, every_s=POLL_S, progress=lambda: group.committed_total)
-        return Measured(time.monotonic() - start, child.cpu_s() - cpu, child.rss_mb)
+        measured = Measured(time.monotonic() - start, child.cpu_s() - cpu, child.rss_mb)
+        time.sleep(settles_s)
+        return measured
 
 
 class Group:

@@ -22,6 +22,7 @@ TRAFFIC: Kind = "everything"
 INPUTS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
 READ_BACK = (topics.OBSERVATIONS, topics.FACTS)
 ANSWERS = (topics.ALERTS, topics.SHADOW, topics.NOTICES, topics.REJECTS)
+SETTLES_S = 5.0  # more than the setting `settle_s`, and a commit
 WRITTEN = (*ANSWERS, *READ_BACK, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG)
 
 
@@ -44,7 +45,7 @@ def worker(context: Context, settings: Mapping[str, str], *, processes: int = 1)
     command = python(
         "streams.cli", "worker", "--processes", str(processes), "--web-port", "0", "--log-level", "warning"
     )
-    measured = watch(context, command, env=env, internal=READ_BACK, announces=False)
+    measured = watch(context, command, env=env, internal=READ_BACK, announces=False, settles_s=SETTLES_S)
     return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, _open_alerts(loaded.servers))
 
 
