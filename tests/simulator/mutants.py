@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
            "epoch.offsets, group_metadata", "epoch.offsets, None", 70),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
-           "kafka.send_offsets(epoch.offsets, group_metadata)  # 4", "pass"),
+           "kafka.send_offsets(epoch.offsets, group_metadata, topic_ids)  # 4", "pass"),
     Mutant("a commit that was not answered is taken for done", producer, _PRODUCER, "_until",
            "if not cause(error).retriable() or time.monotonic() > deadline:",
            "if True:\n                    return\n                if False:", 20),

@@ -22,7 +22,7 @@ from streams.kafka import global_table, producer, reader, restore
 from streams.kafka.transport import poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.state import rocks
-from streams.worker import backoff, epoch, expire, idle, inputs, tallies, worker
+from streams.worker import backoff, epoch, expire, idle, inputs, parts, tallies, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
@@ -240,6 +240,7 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (producer, "Producer", Producer),
         (reader, "Consumer", clients.Reader),
         (restore, "changelog_ids", clients.changelog_ids),
+        (parts, "topic_ids", clients.topic_ids),
         (poller, "Client", clients.Member),
         (global_table, "threading", _Following),
         (rocks, "Rdict", disk.Rdict),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -41,9 +41,13 @@ class Poller:
         *,
         on_revoked: Callable[[set[Partition], bool], None],
         on_assigned: Callable[[set[Partition]], None],
+        topic_ids: Callable[[Collection[str]], Mapping[str, str]] = lambda names: {},
         native: Switch = "0",
     ) -> None:
-        """native: whether records are taken by the native library, where it is there."""
+        """topic_ids: what the broker calls topics by. native: whether records are taken by the native library, where
+        it is there."""
+        self.topic_ids: Mapping[str, str] = {}  # when something was assigned first; of the offsets that are committed
+        self._ask_ids = topic_ids
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
         self._in_hand = False  # an assignment was announced and not taken back since
@@ -218,7 +222,8 @@ class Poller:
         if self._closing:
             return
         new = {(each.topic, each.partition) for each in partitions}
-        at = _committed(client, partitions, self._resumed)
+        self.topic_ids = self.topic_ids or self._ask_ids({each.topic for each in partitions})
+        at = _committed(client, partitions, self._resumed, self.topic_ids)
         if self._incremental:
             self._give_back(client)
             client.incremental_assign(at)
@@ -268,7 +273,7 @@ class Poller:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
         stay = [TopicPartition(*each) for each in self.assigned]
         if stay:
-            at = _committed(client, stay, self._resumed)
+            at = _committed(client, stay, self._resumed, self.topic_ids)
             if self._incremental:
                 client.incremental_unassign(stay)
                 client.incremental_assign(at)
@@ -318,8 +323,13 @@ _EVENTS_MAX = 100  # taken at once of what concerns the whole client
 _WATERMARKS_S = 10.0
 
 
-def _committed(client: Client, partitions: list[TopicPartition], resumed: dict[Partition, int]) -> list[TopicPartition]:
-    """Where to begin: at the committed offset, noted in `resumed`, or at the beginning of a partition without one."""
+def _committed(
+    client: Client, partitions: list[TopicPartition], resumed: dict[Partition, int], topic_ids: Mapping[str, str]
+) -> list[TopicPartition]:
+    """Where to begin: at the committed offset, noted in `resumed`, or at the beginning of a partition without one.
+
+    An offset may outlive its topic, where it was committed while that was deleted; in the new one it means nothing.
+    """
     if not partitions:
         return []
     deadline = time.monotonic() + _COMMITTED_S
@@ -329,8 +339,12 @@ def _committed(client: Client, partitions: list[TopicPartition], resumed: dict[P
             for each in at:
                 if each.error is not None:
                     raise KafkaException(each.error)
+                place = (each.topic, each.partition)
+                if each.metadata and each.metadata != topic_ids.get(each.topic, each.metadata):
+                    log.warning("%s[%d]: the topic was made anew, and is read from its beginning", *place)
+                    each.offset = -1
                 if each.offset >= 0:
-                    resumed[each.topic, each.partition] = each.offset
+                    resumed[place] = each.offset
                 if each.offset < 0:  # the offset itself, for it may be committed before anything is read
                     each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
             return at
