@@ -36,22 +36,24 @@ def committed(servers: str, group: str) -> dict[tuple[str, int], int]:
 
 def stored(servers: str, group: str, topic: str = "") -> list[TopicPartition]:
     """The same as the broker keeps it; of one topic where that is named."""
-    asked = admin(servers).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE_S)
+    client = admin(servers)
+    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE_S)
     return [at for at in asked.topic_partitions if topic in ("", at.topic)]
 
 
 def put_back(servers: str, group: str, *offsets: TopicPartition) -> None:
     """Commit offsets for a group, once no member's slot in it is kept any more."""
-    client, at = admin(servers), ConsumerGroupTopicPartitions(group, [*offsets])
+    client = Consumer({"bootstrap.servers": servers, "group.id": group, "log_level": 0})
 
     def done() -> bool:
         try:
-            put = client.alter_consumer_group_offsets([at])[group].result(PATIENCE_S)
+            client.commit(offsets=[*offsets], asynchronous=False)
         except KafkaException:  # it has a member still
             return False
-        return all(each.error is None for each in put.topic_partitions)  # an error compares with codes alone
+        return True
 
     until(done)
+    client.close()
 
 
 def ends(worker: Worker) -> str:
