@@ -34,6 +34,7 @@ from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
 from streams.worker.phase import Life, Phase
+from streams.worker.tallies import publish_rest
 from streams.worker.warmup import warm
 
 log = logging.getLogger(__name__)
@@ -223,6 +224,7 @@ class Worker:
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
+        stepped = self.ready  # else state and counts may be there in part
         aborted = self._life.phase is Phase.ABORTED  # nothing may be committed
         if not aborted:
             self._life.to(Phase.REVOKING)
@@ -232,6 +234,8 @@ class Worker:
         await asyncio.gather(*self._restoring, return_exceptions=True)  # `_restored` reports its error
         if not lost:
             try:
+                if stepped:
+                    await publish_rest(self)
                 await self._commit()
             except AbortedError as error:
                 log.warning("%s; aborted, and left to whoever has the partitions next", error)
