@@ -125,7 +125,7 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
         yield Act(log.Held, clue.clue_id, {"action": "breached"})
     if clue.state == "closed":
         if clue.closed_for == "withdrawn" and clue.standing == "open" and seen.gone_at is None:
-            yield Act(log.Reopened, clue.clue_id, {"why": "the alert stands again"})
+            yield Act(log.Reopened, clue.clue_id, {"why": "it stands again"})
         return
     if clue.state in ("new", "dispatched"):
         if clue.standing == "withdrawn":

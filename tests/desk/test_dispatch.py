@@ -60,7 +60,7 @@ def test_an_order_that_is_taken_back_withdraws_its_clue_and_one_given_again_open
     again = done(closed, replace(ORDER, adcode="310115"))
     assert again is not None
     assert (again.standing, again.adcode) == ("open", "310115")
-    assert next_of(again) == ("reopened", {"why": "the alert stands again"})
+    assert next_of(again) == ("reopened", {"why": "it stands again"})
     assert done(None, None) is None
 
 
