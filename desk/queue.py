@@ -68,7 +68,9 @@ def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str,
         due = next_due(clue, now_ms)
         if due is not None and due.overdue:
             found.append((clue, due.step, due.by))
-        if clue.hold is not None and hold_overdue(clue.hold, now_ms):
+        if clue.hold is not None and clue.hold.state == "breached":
+            found.append((clue, "delivered while held", clue.hold.effective_at or clue.hold.at))
+        elif clue.hold is not None and hold_overdue(clue.hold, now_ms):
             found.append((clue, "release", clue.hold.until))
         elif clue.hold is not None and unconfirmed(clue.hold, now_ms):
             found.append((clue, "carrier to confirm the hold", clue.hold.at))
@@ -90,9 +92,14 @@ _HIDDEN = frozenset({"ids"})
 _BLIND = frozenset({"arm", "p"})  # a station must not know these before it has answered
 
 
+def blind(clue: Clue) -> frozenset[str]:
+    """Fields of a clue and its events that are not shown yet: of which arm it is."""
+    return _BLIND if clue.answer is None else frozenset()
+
+
 def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
     """A clue as JSON, with its next step."""
-    hidden = _HIDDEN if clue.answer is not None else _HIDDEN | _BLIND
+    hidden = _HIDDEN | blind(clue)
     due = next_due(clue, now_ms)
     owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
     return {**{name: said for name, said in msgspec.to_builtins(clue).items() if name not in hidden}, "owed": owed}

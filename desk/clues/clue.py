@@ -11,7 +11,7 @@ from schemas.records import Alert
 from schemas.terms import Adcode, Arm, CheckKind, ClosedFor, Origin, Outcome, Status, Tier
 
 State = Literal["new", "dispatched", "accepted", "checked", "answered", "closed"]
-HoldState = Literal["requested", "effective", "released"]
+HoldState = Literal["requested", "effective", "breached", "released"]
 
 CLAIM_MS: Final = 15 * 60_000  # a claim ends after this time
 
@@ -63,8 +63,8 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     last       the last exclusive event, to tell an author who comes too late.
     doubled    outcomes of the newest double checks: the station's and the second person's.
     level      to which level the present step was escalated.
-    standing   the status of the alert now; `alert` is the alert with which the clue was opened.
-    adcode     where the parcel can be stopped, by the alert or by a transfer of a station.
+    standing   the status of the alert, or of the order, now; `alert` is the alert with which the clue was opened.
+    adcode     where the parcel can be stopped: by the alert or order (`standing_adcode`), or by a transfer since.
     declined   stations that refused the clue for this place.
     """
 

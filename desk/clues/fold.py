@@ -97,9 +97,9 @@ def _opened(event: log.Opened) -> Clue:
         opened_at=event.at,
         changed_at=event.at,
         ids=(event.event_id,),
-        standing=None if event.alert is None else event.alert.status,
+        standing=event.alert.status if event.alert is not None else "open" if event.origin == "order" else None,
         standing_tier=None if event.alert is None else event.alert.tier,
-        standing_adcode=None if event.alert is None else event.adcode,
+        standing_adcode=event.adcode,
         revision=0 if event.alert is None else event.alert.revision,
     )
 
@@ -107,7 +107,15 @@ def _opened(event: log.Opened) -> Clue:
 def _standing(clue: Clue, event: log.Standing) -> Clue | str:
     if event.revision <= clue.revision:
         return f"standing: revision {event.revision} is not newer than {clue.revision}"
-    return replace(clue, revision=event.revision, standing=event.status, standing_tier=event.tier, adcode=event.adcode)
+    moved = event.adcode != clue.standing_adcode  # else a place to which a station handed it over stays
+    return replace(
+        clue,
+        revision=event.revision,
+        standing=event.status,
+        standing_tier=event.tier,
+        standing_adcode=event.adcode,
+        adcode=event.adcode if moved else clue.adcode,
+    )
 
 
 def _dispatched(clue: Clue, event: log.Dispatched) -> Clue | str:

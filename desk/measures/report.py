@@ -174,13 +174,11 @@ def _share_of(found: Sequence[Case], category: Category) -> Share:
 
 def _suspicion(found: Sequence[Case], rules: Sequence[RuleMeasure], capacities: Mapping[str, int]) -> Suspicion:
     of_alerts = _share_of(found, "suspicion")
-    arm = [case for case in found if case.clue.arm == "random" and case.looked]
+    arm = [case for case in found if case.by_chance and case.looked]
     lift = ratio(of_alerts.found, of_alerts.of, sum(case.found for case in arm), len(arm))
     return Suspicion(
         found=of_alerts,
-        lift=None
-        if lift is None
-        else Lift(point=lift.point, low=lift.low, high=None if isinf(lift.high) else lift.high),
+        lift=None if lift is None else _lift(lift),
         by_budget=budget(found, capacities),
         rules=[each for each in rules if each.category == "suspicion"],
     )
@@ -199,7 +197,7 @@ def _compliance(found: Sequence[Case], rules: Sequence[RuleMeasure]) -> Complian
 
 
 def _random_arm(found: Sequence[Case]) -> RandomArm:
-    arm = [case for case in found if case.clue.arm == "random"]
+    arm = [case for case in found if case.by_chance]
     looked = [case for case in arm if case.looked]
     alerted = {case.clue.parcel for case in found if case.clue.alert is not None}
     missed = [case.clue.p or 1.0 for case in looked if case.found and case.clue.parcel not in alerted]

@@ -178,10 +178,18 @@ class RocksStore:
         shutil.rmtree(path, ignore_errors=True)
         note_of(path).unlink(missing_ok=True)
 
-    def sizes(self) -> tuple[int, int]:
-        """Estimated entries and bytes on disk, over all open partitions."""
-        entries = sum(partition.entries() for partition in self._partitions.values())
-        return entries, sum(partition.bytes() for partition in self._partitions.values())
+    def entries(self) -> int:
+        """Estimated entries of all open partitions."""
+        return sum(partition.entries() for partition in self._partitions.values())
+
+    def disk_bytes(self) -> int:
+        """Bytes of all files in its folder, also of partitions that are not open, and of RocksDB's logs."""
+        total = 0
+        for folder, _, files in os.walk(self._folder):
+            for name in files:
+                with suppress(FileNotFoundError):  # merged away meanwhile
+                    total += os.stat(os.path.join(folder, name)).st_size
+        return total
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -322,14 +330,6 @@ class _Partition:
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
-
-    def bytes(self) -> int:
-        """Bytes of all its files, with logs and manifests."""
-        total = 0
-        for entry in os.scandir(self.path):
-            with suppress(FileNotFoundError):  # merged away meanwhile
-                total += entry.stat().st_size
-        return total
 
     def close(self) -> None:
         try:

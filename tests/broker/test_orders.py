@@ -12,6 +12,7 @@ from desk.log import ClueLog
 from desk.queue import shown
 from desk.survey import survey
 from desk.verbs import Accept, Answer
+from schemas import topics
 from schemas.records import Scan, Shipment
 from tests.broker.test_cli_clues import Station
 from tests.broker.test_desk import STATIONS, do, now_ms, publish
@@ -49,11 +50,15 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
     chosen = drawn(records)
     assert 0 < len(chosen) < PARCELS
     publish(fresh_kafka, *STATIONS)
-    Publisher(fresh_kafka)(records)
-    with Worker(fresh_kafka, tmp_path / "state") as worker:
+    Publisher(fresh_kafka)(records[:2])
+    with Worker(fresh_kafka, tmp_path / "state", tally_every_s=3_600) as worker:
+        first = Reader(fresh_kafka, topic=topics.TALLIES)
+        assert first.until(lambda: bool(first.values)), worker.told()  # and then none for an hour
+        Publisher(fresh_kafka)(records)
         expect_orders(fresh_kafka, records, worker)
         alerts = Reader(fresh_kafka)
         assert alerts.until(lambda: len(alerts.open()) == PARCELS // 3), worker.told()
+        assert worker.stop() == 0
         expect_tallies(fresh_kafka, records, alerts.open(), worker)
     with Dispatcher(fresh_kafka, {}, 40) as dispatcher, ClueLog(fresh_kafka, {}) as log:
         dispatcher.start()
