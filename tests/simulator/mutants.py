@@ -16,7 +16,7 @@ from unittest import mock
 from streams.flow import orders, pipeline
 from streams.flow.fold import tallies
 from streams.kafka import config, producer, restore
-from streams.kafka.transport import poller
+from streams.kafka.transport import committed, poller
 from streams.state import rocks
 from streams.worker import commit, epoch, worker
 
@@ -78,7 +78,7 @@ MUTANTS = (
            "committed=True", "committed=False"),
     Mutant("uncommitted records are read", config, poller, "polling",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
-    Mutant("an assignment begins at its beginning, whatever is committed", poller, poller, "_committed",
+    Mutant("an assignment begins at its beginning, whatever is committed", committed, poller, "committed",
            "if each.offset < 0:", "if True:"),
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
            "self._on_revoked(set(self.assigned), True)", "pass"),

@@ -19,7 +19,7 @@ from streams import app
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
 from streams.flow.batches import Batch
 from streams.kafka import global_table, producer, reader, restore
-from streams.kafka.transport import poller
+from streams.kafka.transport import committed, poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.state import rocks
 from streams.worker import backoff, epoch, expire, idle, inputs, parts, tallies, worker
@@ -232,8 +232,8 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, poller, inputs, rule_task,
-        tallies,
+        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, committed, poller, inputs,
+        rule_task, tallies,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [

@@ -13,14 +13,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka import direct
 from streams.kafka.config import polling
-from streams.kafka.errors import COORDINATOR_MOVES, FAILURES, ClientError, cause, said
+from streams.kafka.errors import FAILURES, ClientError, said
 from streams.kafka.rights import denied, right_of
+from streams.kafka.transport.committed import committed
 from streams.kafka.transport.grouping import BATCH_BYTES_MAX, FinalError, Partition, batches, fetched
 from streams.native import Switch
 
@@ -223,7 +224,7 @@ class Poller:
             return
         new = {(each.topic, each.partition) for each in partitions}
         self.topic_ids = self.topic_ids or self._ask_ids({each.topic for each in partitions})
-        at = _committed(client, partitions, self._resumed, self.topic_ids)
+        at = committed(client, partitions, self._resumed, self.topic_ids)
         if self._incremental:
             self._give_back(client)
             client.incremental_assign(at)
@@ -273,7 +274,7 @@ class Poller:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
         stay = [TopicPartition(*each) for each in self.assigned]
         if stay:
-            at = _committed(client, stay, self._resumed, self.topic_ids)
+            at = committed(client, stay, self._resumed, self.topic_ids)
             if self._incremental:
                 client.incremental_unassign(stay)
                 client.incremental_assign(at)
@@ -317,38 +318,6 @@ class Poller:
             self._ends.pop(place, None)
 
 
-_COMMITTED_S = 30.0
 _FORWARD_S = 0.5
 _EVENTS_MAX = 100  # taken at once of what concerns the whole client
 _WATERMARKS_S = 10.0
-
-
-def _committed(
-    client: Client, partitions: list[TopicPartition], resumed: dict[Partition, int], topic_ids: Mapping[str, str]
-) -> list[TopicPartition]:
-    """Where to begin: at the committed offset, noted in `resumed`, or at the beginning of a partition without one.
-
-    An offset may outlive its topic, where it was committed while that was deleted; in the new one it means nothing.
-    """
-    if not partitions:
-        return []
-    deadline = time.monotonic() + _COMMITTED_S
-    while True:
-        try:
-            at = client.committed(partitions, timeout=max(deadline - time.monotonic(), 1.0))
-            for each in at:
-                if each.error is not None:
-                    raise KafkaException(each.error)
-                place = (each.topic, each.partition)
-                if each.metadata and each.metadata != topic_ids.get(each.topic, each.metadata):
-                    log.warning("%s[%d]: the topic was made anew, and is read from its beginning", *place)
-                    each.offset = -1
-                if each.offset >= 0:
-                    resumed[place] = each.offset
-                if each.offset < 0:  # the offset itself, for it may be committed before anything is read
-                    each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
-            return at
-        except KafkaException as error:
-            if cause(error).code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
-                raise ClientError(f"committed offsets cannot be had: {said(error)}") from error
-            time.sleep(0.1)
