@@ -19,8 +19,8 @@ HOME = "430421"
 
 
 def traffic(folder: Path) -> Path:
-    """Events of which a tenth is planted."""
-    write(generate(2_000, 11, days=3, planted_share=0.1, home_adcodes=(HOME,)), folder, force=True)
+    """Events of which a fifth is planted."""
+    write(generate(1_000, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), folder, force=True)
     return folder
 
 

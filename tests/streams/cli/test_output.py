@@ -46,7 +46,7 @@ def undated(lines: bytes) -> list[dict[str, object]]:
     return [{**json.loads(line), "detected_at": 0} for line in lines.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("name", ["-", pytest.param("/dev/stdout", marks=pytest.mark.long)])
 def test_what_goes_to_standard_output_is_alone_there(folder: Path, changed: Path, tmp_path: Path, name: str) -> None:
     judge = ("judge", folder, "--no-progress", "--out")
     assert waybill(*judge, "a.ndjson", cwd=tmp_path).returncode == 0
