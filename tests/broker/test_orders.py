@@ -71,6 +71,9 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
         assert {clue.parcel for clue in clues if clue.origin == "order"} == chosen.keys()
         blind = [shown(clue, clue.opened_at) for clue in clues]
         assert not any({"arm", "p"} & each.keys() for each in blind), "nobody is told before the answer"
+        of_chance = next(clue.clue_id for clue in clues if clue.origin == "order")
+        (one,) = Station(fresh_kafka).json("clues", "show", of_chance)
+        assert not any({"arm", "p"} & said["event"].keys() for said in one["log"])
         for clue in clues:
             rules = ("goods.controlled_term",) if clue.alert else None
             answer = Answer(outcome="violation", rules=rules) if drug(clue.parcel) else Answer(outcome="no_finding")
