@@ -184,9 +184,9 @@ class Worker:
                 if not epoch.offsets:  # without any offset the broker would not check the owner
                     epoch.offsets = dict(self.committed or self._consumer().starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            started = time.monotonic()
+            started, consumer = time.monotonic(), self._consumer()
             committing = asyncio.get_running_loop().run_in_executor(
-                self._effects, self._committer.commit, epoch, deltas, self._consumer().group_metadata
+                self._effects, self._committer.commit, epoch, deltas, consumer.group_metadata, consumer.topic_ids
             )
             try:
                 await asyncio.wait_for(committing, self._commit_s)

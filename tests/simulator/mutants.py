@@ -16,7 +16,7 @@ from unittest import mock
 from streams.flow import orders, pipeline
 from streams.flow.fold import tallies
 from streams.kafka import config, producer, restore
-from streams.kafka.transport import poller
+from streams.kafka.transport import committed, poller
 from streams.state import rocks
 from streams.worker import commit, epoch, worker
 
@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
            "epoch.offsets, group_metadata", "epoch.offsets, None", 70),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
-           "kafka.send_offsets(epoch.offsets, group_metadata)  # 4", "pass"),
+           "kafka.send_offsets(epoch.offsets, group_metadata, topic_ids)  # 4", "pass"),
     Mutant("a commit that was not answered is taken for done", producer, _PRODUCER, "_until",
            "if not cause(error).retriable() or time.monotonic() > deadline:",
            "if True:\n                    return\n                if False:", 20),
@@ -78,7 +78,7 @@ MUTANTS = (
            "committed=True", "committed=False"),
     Mutant("uncommitted records are read", config, poller, "polling",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
-    Mutant("an assignment begins at its beginning, whatever is committed", poller, poller, "_committed",
+    Mutant("an assignment begins at its beginning, whatever is committed", committed, poller, "committed",
            "if each.offset < 0:", "if True:"),
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
            "self._on_revoked(set(self.assigned), True)", "pass"),
