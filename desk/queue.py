@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from desk.clues.clue import Clue, State
+from desk.clues.clue import RANK, Clue, State
 from desk.clues.deadlines import next_due
 from desk.clues.holds import overdue as hold_overdue
 from desk.clues.holds import unconfirmed
@@ -17,7 +17,6 @@ from schemas.errors import WaybillError
 from schemas.terms import Tier
 
 OPEN: frozenset[State] = frozenset({"new", "dispatched", "accepted", "checked", "answered"})
-_RANK: dict[Tier, int] = {"extreme": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class UnknownClueError(WaybillError):
@@ -38,7 +37,7 @@ class Filter:
         """Whether it shows this clue."""
         return (
             clue.state in self.states
-            and _RANK[clue.tier] <= _RANK[self.tier]
+            and RANK[clue.tier] <= RANK[self.tier]
             and (self.station is None or clue.station == self.station)
             and clue.adcode.startswith(self.adcode)
             and clue.visible_to(self.user)
@@ -51,7 +50,7 @@ def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
     def urgency(clue: Clue) -> tuple[int, float, int, str]:
         due = next_due(clue, now_ms)
         score = 0 if clue.alert is None else clue.alert.score
-        return _RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
+        return RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
 
     return sorted((clue for clue in clues if which.takes(clue)), key=urgency)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from desk.clues.acts import Act
-from desk.clues.clue import Clue
+from desk.clues.clue import RANK, Clue
 from desk.clues.deadlines import dues, level_due, next_due
 from desk.clues.register import Register
 from schemas import clues as log
@@ -134,6 +134,8 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
         if seen.gone_at is not None:
             yield Act(log.Closed, clue.clue_id, {"reason": "too_late"})
             return
+        if (act := _graded(clue)) is not None:
+            yield act
         if (act := _dispatch(clue, seen, register, now_ms)) is not None:
             yield act
     if clue.state == "accepted" and clue.dispatched_at is not None:
@@ -148,6 +150,14 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
         level = clue.level + 1
         place = clue.adcode[:4] + "00" if level == 1 else clue.adcode[:2] + "0000"
         yield Act(log.Escalated, clue.clue_id, {"level": level, "adcode": place, "step": due.step})
+
+
+def _graded(clue: Clue) -> Act | None:
+    """Raise the urgency of a clue with its alert, once for each tier; a person may lower it again."""
+    tier = clue.standing_tier
+    if tier is None or clue.graded_for is None or RANK[tier] >= min(RANK[clue.graded_for], RANK[clue.tier]):
+        return None
+    return Act(log.Graded, clue.clue_id, {"tier": tier, "why": "the alert has risen"})
 
 
 def _beyond(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
@@ -168,11 +178,12 @@ def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | 
     if clue.monitor:
         return None
     where = clue.adcode, seen.facility if clue.adcode == clue.standing_adcode else None
-    if clue.state == "dispatched" and where == (clue.dispatched_adcode, clue.dispatched_facility):
+    graded = clue.state == "dispatched" and clue.tier != clue.dispatched_tier
+    if clue.state == "dispatched" and not graded and where == (clue.dispatched_adcode, clue.dispatched_facility):
         return None
     outlet = clue.alert.outlet_id if clue.alert is not None and seen is NOTHING else None
     station = register.station_for(*where, now_ms, clue.declined, outlet)
-    if station is None or station.station_id == clue.station:
+    if station is None or (station.station_id == clue.station and not graded):
         return None
     times = dues(clue.tier, now_ms, register.calendar)
     moved = clue.adcode != clue.dispatched_adcode or clue.dispatched_facility is not None
@@ -183,6 +194,6 @@ def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | 
         "accept_by": times.accept,
         "check_by": times.check,
         "answer_by": times.answer,
-        "missed": clue.state == "dispatched" and moved,
+        "missed": clue.state == "dispatched" and moved and station.station_id != clue.station,
     }
     return Act(log.Dispatched, clue.clue_id, fields)

@@ -78,6 +78,26 @@ def test_an_alert_that_rises_leaves_a_parcel_where_a_station_sent_it() -> None:
     assert applied(clue, moved.event(clue, "d", None, T0)).adcode == "500105"
 
 
+def test_a_clue_is_graded_up_with_its_alert_once_and_gets_new_deadlines() -> None:
+    clue = clue_at(log.Dispatched)
+    clue = applied(clue, event(log.Standing, 2, clue, tier="extreme", adcode="440111"))
+    graded = owed(clue, NOTHING, REGISTER, T0)
+    assert graded is not None
+    assert (graded.kind, graded.fields["tier"]) == (log.Graded, "extreme")
+    clue = applied(clue, graded.event(clue, "d", None, T0))
+    again = owed(clue, NOTHING, REGISTER, T0)
+    assert again is not None
+    assert (again.kind, again.fields["to"], again.fields["missed"]) == (log.Dispatched, "ST-1", False)
+    assert again.fields["accept_by"] == T0 + 10 * MINUTE
+    clue = applied(clue, again.event(clue, "d", None, T0))
+    assert (clue.accept_by, clue.answer_by) == (T0 + 10 * MINUTE, T0 + 1_440 * MINUTE)
+    assert owed(clue, NOTHING, REGISTER, T0) is None
+    lower = applied(clue, event(log.Graded, 9, clue, tier="low", why="known sender"))
+    after = owed(lower, NOTHING, REGISTER, T0)
+    assert after is not None
+    assert after.kind is log.Dispatched, "with the deadlines of its tier; what a person said stands"
+
+
 def test_the_time_for_a_check_ends_when_the_parcel_leaves_the_reach_of_its_station() -> None:
     clue = clue_at(log.Dispatched, log.Accepted)
     left = seen((0, "arrived"), (3, "departed"))

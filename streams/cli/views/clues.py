@@ -71,7 +71,7 @@ class Output:
         for taken in past:
             event = taken.event
             said = {k: v for k, v in _said(taken, _HEAD | blind(clue)).items() if v not in (None, ())}
-            about = ", ".join(f"{name}={_short(value)}" for name, value in said.items())
+            about = ", ".join(f"{name}={_short(name, value)}" for name, value in said.items())
             refused = f"  ✗ {taken.why}" if taken.why is not None else ""
             who = event.by if event.station is None else f"{event.by} ({event.station})"
             kind = type(event).__struct_config__.tag
@@ -143,6 +143,7 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
     {"width": 20, "overflow": "fold"},
     {"ratio": 3},
 )
+_TIMES = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
 _HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
 
 
@@ -166,7 +167,9 @@ def _span(ms: int) -> str:
     return f"{minutes // 60} h" if minutes < 2_880 else f"{minutes // 1_440} d"
 
 
-def _short(value: Any) -> str:
+def _short(name: str, value: Any) -> str:
+    if isinstance(value, int) and name in _TIMES:
+        return moment(value)
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
