@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -39,6 +39,7 @@ Place = tuple[str, int]
 
 TIMEOUT_S = 30.0
 _AGAIN_S = 0.05
+_NO_ID = "A" * 22  # of a broker before 2.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class Cluster:
             TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._timeout_s
         )
         return {name: self._facts(name, future) for name, future in asked.items()}
+
+    def ids(self, names: Iterable[str]) -> dict[str, str]:
+        """What the broker calls these topics by, where it has ids: one that is made anew has another."""
+        found = self.topics(sorted(names))
+        return {name: facts.id for name, facts in found.items() if facts.id not in ("", _NO_ID)}
 
     def topic(self, name: str) -> TopicFacts:
         """Facts of a topic that has to be there and to be read. Raises MissingError or DeniedError where it is not."""
@@ -289,6 +295,11 @@ class Cluster:
 _REFUSED = "the broker does not accept kafka.sasl.username and kafka.sasl.password, or not this kafka.sasl.mechanism"
 _UNSTABLE = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 _SILENCES = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+
+
+def topic_ids(config: Properties, names: Collection[str]) -> dict[str, str]:
+    """See `Cluster.ids`, asked by a client of its own."""
+    return Cluster({"log_level": 0, **config}).ids(names)
 
 
 def _names(operations: object) -> frozenset[str] | None:

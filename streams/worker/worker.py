@@ -34,6 +34,7 @@ from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
 from streams.worker.phase import Life, Phase
+from streams.worker.tallies import publish_rest
 from streams.worker.warmup import warm
 
 log = logging.getLogger(__name__)
@@ -183,9 +184,9 @@ class Worker:
                 if not epoch.offsets:  # without any offset the broker would not check the owner
                     epoch.offsets = dict(self.committed or self._consumer().starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            started = time.monotonic()
+            started, consumer = time.monotonic(), self._consumer()
             committing = asyncio.get_running_loop().run_in_executor(
-                self._effects, self._committer.commit, epoch, deltas, self._consumer().group_metadata
+                self._effects, self._committer.commit, epoch, deltas, consumer.group_metadata, consumer.topic_ids
             )
             try:
                 await asyncio.wait_for(committing, self._commit_s)
@@ -227,6 +228,7 @@ class Worker:
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
+        stepped = self.ready  # else state and counts may be there in part
         aborted = self._life.phase is Phase.ABORTED  # nothing may be committed
         if not aborted:
             self._life.to(Phase.REVOKING)
@@ -236,6 +238,8 @@ class Worker:
         await asyncio.gather(*self._restoring, return_exceptions=True)  # `_restored` reports its error
         if not lost:
             try:
+                if stepped:
+                    await publish_rest(self)
                 await self._commit()
             except AbortedError as error:
                 log.warning("%s; aborted, and left to whoever has the partitions next", error)
