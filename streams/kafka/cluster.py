@@ -9,7 +9,14 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
 from streams.kafka.config import Properties
@@ -202,21 +209,30 @@ class Cluster:
             names = frozenset(member.group_instance_id or member.client_id for member in found.members)
             return Members(names, _names(found.authorized_operations))
 
-    def committed(self, group: str, *, stable: bool = False) -> dict[Place, int]:
-        """A group's committed offsets (next to read). stable: wait for transactions that are not finished."""
+    def committed(self, group: str, places: Iterable[Place], *, stable: bool = False) -> dict[Place, int]:
+        """A group's committed offsets (next to read) of those places that have one.
+
+        stable: wait for transactions that are not finished. A consumer asks, which never joins the group: where the
+        coordinator moves, an administrator's client would end the process (librdkafka#5040).
+        """
         deadline = time.monotonic() + self._timeout_s
-        while True:
-            asked = self._client.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], require_stable=stable
-            )
-            try:
-                found = asked[group].result(self._timeout_s).topic_partitions
-                break
-            except FAILURES as error:
-                if cause(error).code() in _UNSTABLE and time.monotonic() < deadline:
-                    time.sleep(_AGAIN_S)
-                    continue
-                raise self._failure(error, f"group {group}: ", group=group) from error
+        level = "read_committed" if stable else "read_uncommitted"
+        asking = Consumer({"log_level": 0, **self.config, "group.id": group, "isolation.level": level})
+        try:
+            while True:
+                try:
+                    found = asking.committed([TopicPartition(*place) for place in places], timeout=self._timeout_s)
+                    for each in found:
+                        if each.error is not None:
+                            raise KafkaException(each.error)
+                    break
+                except FAILURES as error:
+                    if cause(error).code() in _UNSTABLE and time.monotonic() < deadline:
+                        time.sleep(_AGAIN_S)
+                        continue
+                    raise self._failure(error, f"group {group}: ", group=group) from error
+        finally:
+            asking.close()
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def set_committed(self, group: str, offsets: Mapping[Place, int]) -> None:
