@@ -15,6 +15,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 
+from rules.pages.titles import Language, column_title, value_title
 from schemas.columns import COLUMNS
 from schemas.records import Alert, Reason, Title
 from schemas.terms import (
@@ -29,7 +30,6 @@ from schemas.terms import (
 from streams.cli.alerts import _prefix, _since
 from streams.cli.views import alert as view
 from streams.cli.views.alerts import CSV_COLUMNS, Rows, Tables, opened
-from streams.cli.views.titles import Language, column_title, value_title
 from streams.cli.views.values import shown
 from streams.flow import layout
 from streams.flow.describe import terms
