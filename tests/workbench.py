@@ -71,7 +71,7 @@ class Workbench:
     """A `Worker` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
-        settings = {"forget_delay_s": 0, "settle_s": 0, **settings}
+        settings = {"expiry_delay_s": 0, "settle_s": 0, **settings}
         self.worker = Worker(
             Settings(state_dir=state_dir, home_adcodes=HOME, **settings),
             catalogue(),

@@ -34,7 +34,7 @@ _WORDS: Final = {
     "cannot tell": ("无法判定", "cannot tell"),
     "withdrawn": ("撤回", "withdrawn"),
     "new": ("新增", "new"),
-    "forgotten": ("已清除", "forgotten"),
+    "forgotten": ("已清除", "expired"),
     "below": ("低于所选等级", "below the tier"),
     "was": ("原为", "was"),
     "now": ("现", "now"),

@@ -228,7 +228,7 @@ def test_times_are_dated_and_actions_and_unknown_are_named(capsys: pytest.Captur
     assert "journey.ghost" not in flat, "its title stands for it"
     assert "declared value: 1,234.56 yuan" in flat
     assert "was high 70" in flat
-    assert "forgotten" in flat
+    assert "expired" in flat
 
 
 def test_from_where_to_where_is_shown_where_an_alert_says_so() -> None:
