@@ -47,7 +47,7 @@ class Dispatcher:
 
     def __init__(self, servers: str, client: Client, limit: int) -> None:
         self.register = Register()
-        self.seen: dict[str, Seen] = {}
+        self.seen: dict[str, Seen] = {}  # by parcel
         self.log = ClueLog(servers, client, NAME)
         self.standing = Standing()
         self._inputs = LogReader(
@@ -109,8 +109,8 @@ class Dispatcher:
             news[order_id(entry.key.decode())] = _order(entry.value) if entry.value else None
         elif entry.value and entry.topic == topics.TRACES:
             trace = _trace(entry.value)
-            self.seen[trace.alert_id] = Seen.of(trace)
-            self._dirty.add(trace.alert_id)
+            self.seen[trace.key] = Seen.of(trace)
+            self._dirty |= {trace.alert_id, order_id(trace.key)}
         elif entry.value:
             alert = _alert(entry.value)
             news[alert.alert_id] = alert
@@ -129,7 +129,7 @@ class Dispatcher:
                 return
             now = _now()
             clues = (clue for clue_id in sorted(dirty) if (clue := self.log.book.clues.get(clue_id)) is not None)
-            acts = (owed(clue, self.seen.get(clue.clue_id, NOTHING), self.register, now) for clue in clues)
+            acts = (owed(clue, self.seen.get(clue.parcel, NOTHING), self.register, now) for clue in clues)
             self._add(act for act in acts if act is not None)
 
     def _add(self, acts: Iterable[Act]) -> None:

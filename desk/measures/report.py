@@ -136,7 +136,7 @@ def measure(
     """Measures of the clues opened since a time.
 
     feedback: by alert id, the newest. capacities: clues a working day, by station, if the station states it.
-    left_at: by alert id, when the parcel first departed. accepted: parcels and alerts by province, from the tallies.
+    left_at: by parcel, when it first departed. accepted: parcels and alerts by province, from the tallies.
     """
     found = list(cases(clues, feedback, since_ms))
     rules = rule_measures(found)

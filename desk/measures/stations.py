@@ -63,14 +63,14 @@ def _spell(clue: Clue, at: int | None, now_ms: int) -> Spell:
 def before_departure(cases: Sequence[Case], left_at: Mapping[str, int]) -> Share:
     """The share of clues whose parcel was checked before it first departed, among those checked or departed.
 
-    left_at: by clue, when its parcel first departed, epoch ms. A parcel that is neither is left out.
+    left_at: by parcel, when it first departed, epoch ms. A parcel that is neither is left out.
     """
     in_time = decided = 0
     for case in cases:
         clue = case.clue
         if clue.first_dispatched_at is None or clue.closed_for in ("withdrawn", "duplicate"):
             continue
-        left = left_at.get(clue.clue_id)
+        left = left_at.get(clue.parcel)
         checked = clue.checked_at is not None and (left is None or clue.checked_at <= left)
         in_time += checked
         decided += checked or left is not None

@@ -237,6 +237,8 @@ def test_the_facility_s_station_comes_before_the_nearest_and_an_inspection_is_a_
         publish(fresh_kafka, replace(trace, movements=(scan, xray)))
         settle(dispatcher, lambda: clues[alert.alert_id].state == "checked")
         assert (clues[alert.alert_id].check_kind, clues[alert.alert_id].checked_at) == ("xray", xray.at)
+        publish(fresh_kafka, order_of(1))  # chance has chosen the same parcel
+        settle(dispatcher, lambda: (clue := clues.get(order_of(1).order_id)) is not None and clue.station == "ST-44")
 
 
 def test_a_station_that_refuses_does_not_get_the_clue_again(fresh_kafka: str) -> None:
