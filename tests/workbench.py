@@ -39,7 +39,9 @@ class Effects:
         self.changelogs: defaultdict[tuple[str, int], list[tuple[bytes, bytes | None]]] = defaultdict(list)
         self._stores = stores
 
-    def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], _group_metadata: object) -> None:
+    def commit(
+        self, epoch: Epoch, deltas: Mapping[str, Delta], _group_metadata: object, _topic_ids: Mapping[str, object]
+    ) -> None:
         """As `Committer.commit`."""
         self.epochs.append(epoch)
         for (topic, partition), messages in epoch.messages.items():
@@ -63,6 +65,7 @@ class Effects:
 
 class _Idle:
     group_metadata = b""
+    topic_ids: Mapping[str, object] = {}
     idle = True
     starts: Mapping[tuple[str, int], int] = {(topics.SCANS, 0): 7}
 
