@@ -47,6 +47,9 @@ class Uploads:
     @staticmethod
     def joined(parts: Sequence[Uploads]) -> Uploads:
         """Several joined into one."""
+        parts = [part for part in parts if part.parcels] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         return Uploads(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
@@ -81,6 +84,9 @@ class Movements:
     @staticmethod
     def joined(parts: Sequence[Movements]) -> Movements:
         """Several joined into one."""
+        parts = [part for part in parts if part.parcels] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         return Movements(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],

@@ -56,8 +56,7 @@ def unread(servers: str, group: str, partitions: int) -> dict[tuple[str, int], i
         found: dict[tuple[str, int], int] = defaultdict(int)
         for each in at:
             each.offset = max(each.offset, 0)
-            stable = committed.get_watermark_offsets(each, timeout=_TIMEOUT_S)[1]
-            if stable != all_of_it.get_watermark_offsets(each, timeout=_TIMEOUT_S)[1]:
+            if _end(committed, each) != _end(all_of_it, each):
                 found[each.topic, each.partition] = -1
         for topic, partition, _ in _to_the_ends(committed, at):
             found[topic, partition] += 1
@@ -71,9 +70,24 @@ def ends(servers: str, topics: Iterable[str], partitions: int) -> list[int]:
     """The ends of all partitions of these topics: whatever is written there moves them, marks of transactions too."""
     asker = client(servers, "read_uncommitted")
     try:
-        return [asker.get_watermark_offsets(each, timeout=_TIMEOUT_S)[1] for each in places(topics, partitions)]
+        return [_end(asker, each) for each in places(topics, partitions)]
     finally:
         asker.close()
+
+
+def _end(asker: Consumer, place: TopicPartition) -> int:
+    """The end of a partition. A broker that has just come back says for a moment that it does not lead."""
+    until = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            return int(asker.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+_NOT_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 def _to_the_ends(reader: Consumer, at: Sequence[TopicPartition]) -> Log:

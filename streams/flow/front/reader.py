@@ -140,7 +140,9 @@ class Front:
             packed, parcels, cut, strange = read(batch.values, limit)
             names = {parcels[row]: name for row, name in cut}
             rows = Movements([], parcels, np.frombuffer(packed, dtype=layout.MOVEMENT), names)
-        places = np.delete(np.arange(len(batch.values)), strange)
+        places = np.arange(len(batch.values))
+        if strange:
+            places = np.delete(places, strange)
         rows.partitions.extend([batch.partition] * len(places))
         rows.rows["offset"] = np.asarray(batch.offsets, dtype=np.int64)[places]
         return Plain(self, rows, places, strange)
