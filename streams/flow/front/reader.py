@@ -168,10 +168,8 @@ def _in_order(found: _Gathered, form: type[T], describe: Callable[[list[Any], li
     rows = describe(found.records, found.partitions, found.offsets)
     if not found.parts:
         return rows
-    rows = form.joined([*found.parts, rows])  # type: ignore[list-item]
-    if found.records:
-        rows = rows.taken(np.argsort(np.concatenate([*found.places, np.array(found.here)]), kind="stable"))
-    return rows
+    plain = form.joined(found.parts)  # type: ignore[arg-type]
+    return plain.woven(rows, np.searchsorted(np.concatenate(found.places), found.here)) if found.records else plain
 
 
 def _describes(library: Any, describer: Describer) -> Any:
