@@ -13,6 +13,8 @@ export PYTHONUTF8 := 1
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Some images set it: each of hundreds of processes would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo check test test-long wheel test-containers chaos simulate bench lock clean
 

@@ -25,6 +25,7 @@ from schemas import clues as events
 from schemas import topics
 from schemas.desk import Order, Trace
 from schemas.records import Alert
+from streams.flow.orders import order_id
 from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Dispatcher:
 
     def __init__(self, servers: str, client: Client, limit: int) -> None:
         self.register = Register()
-        self.seen: dict[str, Seen] = {}
+        self.seen: dict[str, Seen] = {}  # by parcel
         self.log = ClueLog(servers, client, NAME)
         self.standing = Standing()
         self._inputs = LogReader(
@@ -89,35 +90,36 @@ class Dispatcher:
 
     def _open(self, entries: Iterable[Entry]) -> None:
         """Add events to the log for what others have written: clues from alerts and orders, and changes of alerts."""
-        acts: dict[str, Act] = {}  # by clue: only the newest message of an alert counts
+        news: dict[str, Alert | Order | None] = {}  # by clue: only the newest message counts
         for entry in entries:
-            if entry.topic == topics.REFERENCE:
-                if self.register.add(entry.key, entry.value):
-                    self._dirty |= self.log.open
-            elif (act := self._of(entry)) is not None:
-                acts[act.clue_id] = act
-        self._add(acts.values())
+            try:
+                self._read(entry, news)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                log.warning("%s is no message of this version; left out", entry.place)
+        acts = (self._act(clue_id, said) for clue_id, said in news.items())
+        self._add(act for act in acts if act is not None)
 
-    def _of(self, entry: Entry) -> Act | None:
-        try:
-            if entry.topic in (topics.FEEDBACK, topics.HOLDS):
-                self.standing.heard(entry)
-                return None
-            if not entry.value:
-                return None
-            if entry.topic == topics.TRACES:
-                trace = _trace(entry.value)
-                self.seen[trace.alert_id] = Seen.of(trace)
-                self._dirty.add(trace.alert_id)
-                return None
-            if entry.topic == topics.ORDERS:
-                order = _order(entry.value)
-                return of_order(self.log.book.clues.get(order.order_id), order, _now())
+    def _read(self, entry: Entry, news: dict[str, Alert | Order | None]) -> None:
+        if entry.topic == topics.REFERENCE:
+            if self.register.add(entry.key, entry.value):
+                self._dirty |= self.log.open
+        elif entry.topic in (topics.FEEDBACK, topics.HOLDS):
+            self.standing.heard(entry)
+        elif entry.topic == topics.ORDERS:
+            news[order_id(entry.key.decode())] = _order(entry.value) if entry.value else None
+        elif entry.value and entry.topic == topics.TRACES:
+            trace = _trace(entry.value)
+            self.seen[trace.key] = Seen.of(trace)
+            self._dirty |= {trace.alert_id, order_id(trace.key)}
+        elif entry.value:
             alert = _alert(entry.value)
-            return of_alert(self.log.book.clues.get(alert.alert_id), alert, self._limit, _now())
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            log.warning("%s is no message of this version; left out", entry.place)
-            return None
+            news[alert.alert_id] = alert
+
+    def _act(self, clue_id: str, said: Alert | Order | None) -> Act | None:
+        clue = self.log.book.clues.get(clue_id)
+        if isinstance(said, Alert):
+            return of_alert(clue, said, self._limit, _now())
+        return of_order(clue, said, _now())
 
     def _settle(self) -> None:
         """Do what is due about clues that have changed, until nothing is."""
@@ -127,7 +129,7 @@ class Dispatcher:
                 return
             now = _now()
             clues = (clue for clue_id in sorted(dirty) if (clue := self.log.book.clues.get(clue_id)) is not None)
-            acts = (owed(clue, self.seen.get(clue.clue_id, NOTHING), self.register, now) for clue in clues)
+            acts = (owed(clue, self.seen.get(clue.parcel, NOTHING), self.register, now) for clue in clues)
             self._add(act for act in acts if act is not None)
 
     def _add(self, acts: Iterable[Act]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from desk.clues.clue import Clue, State
+from desk.clues.clue import RANK, Clue, State
 from desk.clues.deadlines import next_due
 from desk.clues.holds import overdue as hold_overdue
 from desk.clues.holds import unconfirmed
@@ -17,7 +17,6 @@ from schemas.errors import WaybillError
 from schemas.terms import Tier
 
 OPEN: frozenset[State] = frozenset({"new", "dispatched", "accepted", "checked", "answered"})
-_RANK: dict[Tier, int] = {"extreme": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class UnknownClueError(WaybillError):
@@ -38,7 +37,7 @@ class Filter:
         """Whether it shows this clue."""
         return (
             clue.state in self.states
-            and _RANK[clue.tier] <= _RANK[self.tier]
+            and RANK[clue.tier] <= RANK[self.tier]
             and (self.station is None or clue.station == self.station)
             and clue.adcode.startswith(self.adcode)
             and clue.visible_to(self.user)
@@ -51,7 +50,7 @@ def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
     def urgency(clue: Clue) -> tuple[int, float, int, str]:
         due = next_due(clue, now_ms)
         score = 0 if clue.alert is None else clue.alert.score
-        return _RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
+        return RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
 
     return sorted((clue for clue in clues if which.takes(clue)), key=urgency)
 
@@ -68,7 +67,9 @@ def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str,
         due = next_due(clue, now_ms)
         if due is not None and due.overdue:
             found.append((clue, due.step, due.by))
-        if clue.hold is not None and hold_overdue(clue.hold, now_ms):
+        if clue.hold is not None and clue.hold.state == "breached":
+            found.append((clue, "delivered while held", clue.hold.effective_at or clue.hold.at))
+        elif clue.hold is not None and hold_overdue(clue.hold, now_ms):
             found.append((clue, "release", clue.hold.until))
         elif clue.hold is not None and unconfirmed(clue.hold, now_ms):
             found.append((clue, "carrier to confirm the hold", clue.hold.at))
@@ -90,9 +91,14 @@ _HIDDEN = frozenset({"ids"})
 _BLIND = frozenset({"arm", "p"})  # a station must not know these before it has answered
 
 
+def blind(clue: Clue) -> frozenset[str]:
+    """Fields of a clue and its events that are not shown yet: of which arm it is."""
+    return _BLIND if clue.answer is None else frozenset()
+
+
 def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
     """A clue as JSON, with its next step."""
-    hidden = _HIDDEN if clue.answer is not None else _HIDDEN | _BLIND
+    hidden = _HIDDEN | blind(clue)
     due = next_due(clue, now_ms)
     owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
     return {**{name: said for name, said in msgspec.to_builtins(clue).items() if name not in hidden}, "owed": owed}

@@ -31,7 +31,7 @@ class Survey:
     def __init__(self) -> None:
         self.book, self.register = Book(), Register()
         self.feedback: dict[str, Feedback] = {}  # by alert
-        self.left_at: dict[str, int] = {}  # by alert: when its parcel first departed
+        self.left_at: dict[str, int] = {}  # by parcel: when it first departed
         self.tallies: dict[bytes, Tally] = {}
 
     def take(self, entry: Entry) -> None:
@@ -47,7 +47,7 @@ class Survey:
         elif entry.topic == topics.TRACES:
             trace = _trace(entry.value)
             if left := [each.at for each in trace.movements if each.kind == "departed"]:
-                self.left_at[trace.alert_id] = min(left)
+                self.left_at[trace.key] = min(left)
         else:
             said = feedback(entry.value)
             self.feedback[said.alert_id] = said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,7 @@ from desk.clues.acts import Act, ActError
 from desk.clues.clue import Clue
 from desk.clues.ids import uuid7
 from schemas import clues as log
-from schemas.terms import Adcode, CheckKind, Count, Millis, NoiseReason, Outcome, RuleId, Step, Text, UserId
+from schemas.terms import Adcode, CheckKind, Count, Millis, NoiseReason, Outcome, RuleId, Step, Text, Tier, UserId
 
 # An 18-digit ID number or a mobile: free text is where personal data slips in.
 _PERSON: Final = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|1[3-9]\d{9})(?!\d)")
@@ -119,6 +119,19 @@ class Monitor(Verb, frozen=True, kw_only=True):
     users: tuple[UserId, ...] = ()
 
 
+class Grade(Verb, frozen=True, kw_only=True):
+    """Change the urgency. A clue that nobody has accepted gets new deadlines."""
+
+    tier: Tier
+    why: Text
+
+
+class Close(Verb, frozen=True, kw_only=True):
+    """End a clue that nobody has accepted, since nobody needs to look, or nobody can."""
+
+    reason: Literal["duplicate", "out_of_reach"]
+
+
 class Escalate(Verb, frozen=True, kw_only=True):
     """Tell the next higher level."""
 
@@ -153,6 +166,8 @@ VERBS: Final[dict[str, type[Verb]]] = {
     "second": Second,
     "release": Release,
     "monitor": Monitor,
+    "grade": Grade,
+    "close": Close,
     "escalate": Escalate,
     "due": MoveDue,
     "note": Note,
@@ -216,6 +231,8 @@ _ACTS: Final[dict[type[Verb], Callable[[Any, Clue, int], Act]]] = {
     Second: _plain(log.Held, action="second"),
     Release: _plain(log.Held, action="release"),
     Monitor: _plain(log.Monitor),
+    Grade: _plain(log.Graded),
+    Close: _plain(log.Closed),
     Escalate: _escalate,
     MoveDue: _plain(log.DueMoved),
     Note: _plain(log.Noted),

@@ -83,11 +83,11 @@ class Opened(ClueEvent, frozen=True, kw_only=True):
 
 
 class Standing(ClueEvent, frozen=True, kw_only=True):
-    """The alert has changed. The clue keeps the alert that it was opened with."""
+    """The alert has changed, or the order was taken back or given again. The clue keeps what it was opened with."""
 
-    revision: Annotated[Revision, _about("Revision of the changed alert.")]
-    status: Annotated[Status, _about("Status of the alert.")]
-    tier: Annotated[Tier, _about("Tier of the alert.")]
+    revision: Annotated[Revision, _about("Revision of the changed alert; of an order, one more than before.")]
+    status: Annotated[Status, _about("Status of the alert; of an order, withdrawn if it was taken back.")]
+    tier: Annotated[Tier, _about("Tier of the alert; of an order, that of the clue.")]
     adcode: Annotated[Adcode, _about("Where the parcel can be stopped now, GB/T 2260.")]
 
 
@@ -195,7 +195,9 @@ class Monitor(ClueEvent, frozen=True, kw_only=True):
 
 
 class Held(ClueEvent, frozen=True, kw_only=True):
-    """One step of a hold of the parcel: requested, in effect at the carrier, extended, seconded or released."""
+    """One step of a hold of the parcel: requested, in effect at the carrier, breached by its delivery, extended,
+    seconded or released.
+    """
 
     action: Annotated[HoldAction, _about("Which step. `second` puts an extension into force.")]
     reason: Annotated[Text | None, _about("Why; for a request, an extension or a release. No personal data.")] = None

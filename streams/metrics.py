@@ -9,7 +9,7 @@ bytes. Counters whose labels are known beforehand stand at 0 from the start, so 
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
@@ -31,8 +31,8 @@ LATENCY_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 3
 class Metrics:
     """The metrics of one worker. `render()` gives the page that Prometheus reads."""
 
-    def __init__(self, *, states: Sequence[str]) -> None:
-        """states: those of a worker."""
+    def __init__(self, *, states: Sequence[str], stores: Sequence[str] = ()) -> None:
+        """states: those of a worker; stores: names of its stores."""
         self.registry = CollectorRegistry(auto_describe=True)
 
         # What comes in
@@ -70,7 +70,7 @@ class Metrics:
 
         # State
         self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
-        self.state_bytes = self._gauge("state_bytes", "Bytes of a store on disk.", "store")
+        self.state_bytes = self._gauge("state_bytes", "Bytes of a store's folder on disk.", "store")
         self.due = self._counter("state_due", "Keys that were looked at because they may be forgotten.", "store")
         self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
 
@@ -89,7 +89,7 @@ class Metrics:
 
         self._membership(states)
         self._about()
-        self._begin()
+        self._begin(stores)
 
     def _membership(self, states: Sequence[str]) -> None:
         self.rebalances = self._counter("rebalances", "Assignments received.")
@@ -109,8 +109,12 @@ class Metrics:
             _version(), platform.python_version()
         ).set(1)
 
-    def _begin(self) -> None:
-        """Counters that exist before anything has happened."""
+    def _begin(self, stores: Sequence[str]) -> None:
+        """Counters that exist before anything has happened; those of rules begin in `begin_rules`."""
+        for store in stores:
+            self.due.labels(store)
+        for outcome in ("applied", "refused"):
+            self.rule_sets.labels(outcome)
         for topic in CONSUMED_TOPICS:
             self.events.labels(topic)
         for topic in INPUT_TOPICS:
@@ -120,6 +124,15 @@ class Metrics:
             self.shadows.labels(status)
             for tier in get_args(Tier):
                 self.verdicts.labels(tier, status)
+
+    def begin_rules(self, fingerprint: str, rules: Iterable[tuple[str, str]]) -> None:
+        """A catalogue is in force. rules: id and mode of each."""
+        self.catalogue.clear()
+        self.catalogue.labels(fingerprint).set(1)
+        for rule, mode in rules:
+            for answer in ("yes", "no", "unknown"):
+                self.rule_answers.labels(rule, mode, answer)
+            self.rule_held.labels(rule)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format (content type `CONTENT_TYPE`)."""

@@ -18,9 +18,9 @@ from streams.settings import Settings
 HOME = "430421"
 
 
-def traffic(folder: Path) -> Path:
-    """Events of which a tenth is planted."""
-    write(generate(2_000, 11, days=3, planted_share=0.1, home_adcodes=(HOME,)), folder, force=True)
+def traffic(folder: Path, parcels: int = 1_000) -> Path:
+    """Events of which a fifth is planted."""
+    write(generate(parcels, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), folder, force=True)
     return folder
 
 

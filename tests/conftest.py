@@ -42,14 +42,15 @@ def pytest_report_header() -> list[str]:
     return [f"reference judge: does not know {', '.join(unknown)}"] if unknown else []
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # what stands before the yield comes before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if item.get_closest_marker("long") and not repetition.LONG:
             item.add_marker(pytest.mark.skip(reason="repetition; `make test-long` runs it"))
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
     items[:] = _spread(items)
+    yield
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -19,6 +19,11 @@ def examples(count: int) -> settings:
     return settings(max_examples=count * _TIMES if LONG else count)
 
 
+def seeds(count: int, *, first: int = 0) -> range:
+    """So many seeds in the gate; ten times as many in a long run."""
+    return range(first, first + (count * _TIMES if LONG else count))
+
+
 def use_profile() -> None:
     """Have hypothesis measure no time: a machine that is busy is no failure."""
     default = settings().max_examples

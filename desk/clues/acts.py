@@ -67,7 +67,7 @@ def feedback_of(clue: Clue) -> Feedback | None:
     return Feedback(
         feedback_id=said.feedback_id,
         alert_id=alert_id(clue.parcel),
-        revision=clue.revision,
+        revision=clue.revision if clue.alert is not None else 0,
         outcome=said.outcome,
         rules=said.rules,
         note=said.note,

@@ -11,8 +11,10 @@ from schemas.records import Alert
 from schemas.terms import Adcode, Arm, CheckKind, ClosedFor, Origin, Outcome, Status, Tier
 
 State = Literal["new", "dispatched", "accepted", "checked", "answered", "closed"]
-HoldState = Literal["requested", "effective", "released"]
+HoldState = Literal["requested", "effective", "breached", "released"]
 
+RANK: Final[dict[Tier, int]] = {"extreme": 0, "high": 1, "medium": 2, "low": 3}
+"""Tiers, the most urgent first."""
 CLAIM_MS: Final = 15 * 60_000  # a claim ends after this time
 
 
@@ -63,8 +65,9 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     last       the last exclusive event, to tell an author who comes too late.
     doubled    outcomes of the newest double checks: the station's and the second person's.
     level      to which level the present step was escalated.
-    standing   the status of the alert now; `alert` is the alert with which the clue was opened.
-    adcode     where the parcel can be stopped, by the alert or by a transfer of a station.
+    standing   the status of the alert, or of the order, now; `alert` is the alert with which the clue was opened.
+    adcode     where the parcel can be stopped: by the alert or order (`standing_adcode`), or by a transfer since.
+    graded_for the tier of the alert for which the clue was graded last.
     declined   stations that refused the clue for this place.
     """
 
@@ -89,6 +92,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     claimed_by: str | None = None
     claimed_at: int | None = None
 
+    graded_for: Tier | None = None
     standing: Status | None = None
     standing_tier: Tier | None = None
     standing_adcode: Adcode | None = None
@@ -99,6 +103,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     first_dispatched_at: int | None = None
     dispatched_adcode: Adcode | None = None
     dispatched_facility: str | None = None
+    dispatched_tier: Tier | None = None
     declined: tuple[str, ...] = ()
     accept_by: int | None = None
     check_by: int | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from desk.clues.acts import Act
-from desk.clues.clue import Clue
+from desk.clues.clue import RANK, Clue
 from desk.clues.deadlines import dues, level_due, next_due
 from desk.clues.register import Register
 from schemas import clues as log
@@ -33,9 +33,13 @@ _CHECKS: Final[dict[str, CheckKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the trace of a parcel says about its clue. Times: epoch ms; None: not seen."""
+    """What the trace of a parcel says about its clue. Times: epoch ms; None: not seen.
+
+    facility, left_at   where it lies, or since when it has been on its way from there.
+    """
 
     facility: str | None = None
+    left_at: int | None = None
     gone_at: int | None = None
     held_at: int | None = None
     checks: tuple[tuple[int, CheckKind, str], ...] = ()  # start, kind, event id
@@ -48,6 +52,7 @@ class Seen:
         left = bool(scans) and scans[-1].kind in ("departed", "forwarded")
         return cls(
             facility=scans[-1].facility_id if scans and not left else None,
+            left_at=scans[-1].at if left else None,
             gone_at=next((each.at for each in scans if each.kind in _GONE), None),
             held_at=max((each.at for each in scans if each.kind == "held"), default=None),
             checks=tuple(
@@ -84,14 +89,28 @@ def of_alert(clue: Clue | None, alert: Alert, limit: int, now_ms: int) -> Act | 
     return Act(log.Standing, clue.clue_id, standing)
 
 
-def of_order(clue: Clue | None, order: Order, now_ms: int) -> Act | None:
-    """The act for an order of the random arm: it opens a clue that looks to its station like any other."""
-    if clue is not None or order.at < now_ms - RECENT_MS:
+def of_order(clue: Clue | None, order: Order | None, now_ms: int) -> Act | None:
+    """The act for an order of the random arm: it opens a clue that looks to its station like any other.
+
+    order None: it was taken back, since chance has not chosen the parcel after all.
+    """
+    if clue is not None:
+        return _redrawn(clue, order)
+    if order is None or order.at < now_ms - RECENT_MS:
         return None
     opened = {
         "origin": "order", "parcel": order.key, "tier": "low", "adcode": order.adcode, "arm": "random", "p": order.p,
     }  # fmt: skip
     return Act(log.Opened, order.order_id, opened)
+
+
+def _redrawn(clue: Clue, order: Order | None) -> Act | None:
+    """The standing of a clue whose order was taken back, or given again or for another place."""
+    said = ("withdrawn", clue.standing_adcode) if order is None else ("open", order.adcode)
+    if said == (clue.standing, clue.standing_adcode):
+        return None
+    standing = {"revision": clue.revision + 1, "status": said[0], "tier": clue.tier, "adcode": said[1]}
+    return Act(log.Standing, clue.clue_id, standing)
 
 
 def owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
@@ -102,9 +121,11 @@ def owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
 def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[Act]:
     if clue.hold is not None and clue.hold.state == "requested" and (seen.held_at or 0) >= clue.hold.at:
         yield Act(log.Held, clue.clue_id, {"action": "effective"})
+    if clue.hold is not None and clue.hold.state == "effective" and (seen.gone_at or 0) > (seen.held_at or 0):
+        yield Act(log.Held, clue.clue_id, {"action": "breached"})
     if clue.state == "closed":
         if clue.closed_for == "withdrawn" and clue.standing == "open" and seen.gone_at is None:
-            yield Act(log.Reopened, clue.clue_id, {"why": "the alert stands again"})
+            yield Act(log.Reopened, clue.clue_id, {"why": "it stands again"})
         return
     if clue.state in ("new", "dispatched"):
         if clue.standing == "withdrawn":
@@ -113,6 +134,8 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
         if seen.gone_at is not None:
             yield Act(log.Closed, clue.clue_id, {"reason": "too_late"})
             return
+        if (act := _graded(clue)) is not None:
+            yield act
         if (act := _dispatch(clue, seen, register, now_ms)) is not None:
             yield act
     if clue.state == "accepted" and clue.dispatched_at is not None:
@@ -120,6 +143,8 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
             if at >= clue.dispatched_at and (clue.answered_at is None or at > clue.answered_at):
                 yield Act(log.Checked, clue.clue_id, {"check_kind": kind, "checked_at": at, "inspection": event_id})
                 return
+        if (act := _beyond(clue, seen, register, now_ms)) is not None:
+            yield act
     due = next_due(clue, now_ms)
     if due is not None and level_due(clue, now_ms) > clue.level:
         level = clue.level + 1
@@ -127,16 +152,38 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
         yield Act(log.Escalated, clue.clue_id, {"level": level, "adcode": place, "step": due.step})
 
 
+def _graded(clue: Clue) -> Act | None:
+    """Raise the urgency of a clue with its alert, once for each tier; a person may lower it again."""
+    tier = clue.standing_tier
+    if tier is None or clue.graded_for is None or RANK[tier] >= min(RANK[clue.graded_for], RANK[clue.tier]):
+        return None
+    return Act(log.Graded, clue.clue_id, {"tier": tier, "why": "the alert has risen"})
+
+
+def _beyond(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
+    """End the time for a check when the parcel leaves the reach of the station that has the clue."""
+    left, due = seen.left_at, clue.check_by
+    if left is None or due is None or not (clue.dispatched_at or 0) < left < due:
+        return None
+    if clue.adcode == clue.dispatched_adcode:
+        return None
+    station = register.station_for(clue.adcode, None, now_ms)
+    if station is None or station.station_id == clue.station:
+        return None
+    return Act(log.DueMoved, clue.clue_id, {"step": "check", "due": left, "why": "the parcel has left"})
+
+
 def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
     """Dispatch to a station, if none has the clue, or if the present one can no longer stop the parcel."""
     if clue.monitor:
         return None
     where = clue.adcode, seen.facility if clue.adcode == clue.standing_adcode else None
-    if clue.state == "dispatched" and where == (clue.dispatched_adcode, clue.dispatched_facility):
+    graded = clue.state == "dispatched" and clue.tier != clue.dispatched_tier
+    if clue.state == "dispatched" and not graded and where == (clue.dispatched_adcode, clue.dispatched_facility):
         return None
     outlet = clue.alert.outlet_id if clue.alert is not None and seen is NOTHING else None
     station = register.station_for(*where, now_ms, clue.declined, outlet)
-    if station is None or station.station_id == clue.station:
+    if station is None or (station.station_id == clue.station and not graded):
         return None
     times = dues(clue.tier, now_ms, register.calendar)
     moved = clue.adcode != clue.dispatched_adcode or clue.dispatched_facility is not None
@@ -147,6 +194,6 @@ def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | 
         "accept_by": times.accept,
         "check_by": times.check,
         "answer_by": times.answer,
-        "missed": clue.state == "dispatched" and moved,
+        "missed": clue.state == "dispatched" and moved and station.station_id != clue.station,
     }
     return Act(log.Dispatched, clue.clue_id, fields)

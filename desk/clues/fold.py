@@ -97,9 +97,10 @@ def _opened(event: log.Opened) -> Clue:
         opened_at=event.at,
         changed_at=event.at,
         ids=(event.event_id,),
-        standing=None if event.alert is None else event.alert.status,
+        standing=event.alert.status if event.alert is not None else "open" if event.origin == "order" else None,
         standing_tier=None if event.alert is None else event.alert.tier,
-        standing_adcode=None if event.alert is None else event.adcode,
+        graded_for=None if event.alert is None else event.alert.tier,
+        standing_adcode=event.adcode,
         revision=0 if event.alert is None else event.alert.revision,
     )
 
@@ -107,27 +108,36 @@ def _opened(event: log.Opened) -> Clue:
 def _standing(clue: Clue, event: log.Standing) -> Clue | str:
     if event.revision <= clue.revision:
         return f"standing: revision {event.revision} is not newer than {clue.revision}"
-    return replace(clue, revision=event.revision, standing=event.status, standing_tier=event.tier, adcode=event.adcode)
+    moved = event.adcode != clue.standing_adcode  # else a place to which a station handed it over stays
+    return replace(
+        clue,
+        revision=event.revision,
+        standing=event.status,
+        standing_tier=event.tier,
+        standing_adcode=event.adcode,
+        adcode=event.adcode if moved else clue.adcode,
+    )
 
 
 def _dispatched(clue: Clue, event: log.Dispatched) -> Clue | str:
     if clue.monitor:
         return "dispatched: the parcel is under controlled delivery"
-    first = clue.first_dispatched_at
+    first, graded = clue.first_dispatched_at, clue.tier != clue.dispatched_tier
     return replace(
         clue,
         state="dispatched",
         station=event.to,
         dispatched_adcode=event.adcode,
         dispatched_facility=event.facility,
+        dispatched_tier=clue.tier,
         dispatched_at=event.at,
         first_dispatched_at=event.at if first is None else first,
         dispatches=clue.dispatches + 1,
         missed=clue.missed + event.missed,
         accept_by=event.accept_by,
         check_by=event.check_by,
-        # The time to answer starts only once, so no station gains time by handing a clue over.
-        answer_by=event.answer_by if clue.answer_by is None else clue.answer_by,
+        # The time to answer starts once for each urgency, so no station gains time by handing a clue over.
+        answer_by=event.answer_by if clue.answer_by is None or graded else clue.answer_by,
         level=0,
         last=f"dispatch to {event.to}",
     )
@@ -255,7 +265,7 @@ def _reopened(clue: Clue, event: log.Reopened) -> Clue:
 
 
 def _graded(clue: Clue, event: log.Graded) -> Clue:
-    return replace(clue, tier=event.tier)
+    return replace(clue, tier=event.tier, graded_for=clue.standing_tier)
 
 
 def _claimed(clue: Clue, event: log.Claimed) -> Clue | str:

@@ -27,9 +27,15 @@ def held(hold: Hold | None, event: Held, *, closed: bool) -> Hold | str:
     if hold is None or not stands:
         return f"held: nothing to {event.action}, no hold stands"
     if event.action == "effective":
+        if hold.state == "breached":
+            return "held: the parcel is gone"
         return replace(
             hold, state="effective", effective_at=event.at if hold.effective_at is None else hold.effective_at
         )
+    if event.action == "breached":
+        if hold.state != "effective":
+            return "held: a hold that is not in effect cannot be breached"
+        return replace(hold, state="breached")
     if event.action == "extend":
         return _extended(hold, event)
     if event.action == "second":

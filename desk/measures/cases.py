@@ -28,6 +28,11 @@ class Case:
         return self.clue.first_dispatched_at is not None and self.clue.closed_for not in NOBODY_LOOKED
 
     @property
+    def by_chance(self) -> bool:
+        """Whether it is of the random arm, by an order that stands."""
+        return self.clue.arm == "random" and self.clue.standing != "withdrawn"
+
+    @property
     def looked(self) -> bool:
         """Whether somebody looked at the parcel and said what was found."""
         return self.outcome is not None and self.outcome != "transferred"

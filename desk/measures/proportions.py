@@ -141,6 +141,14 @@ def horvitz_thompson(probabilities: Sequence[float]) -> Total:
     return Total(total, sqrt(sum((1 - p) / p**2 for p in probabilities)))
 
 
+def missed_below(probabilities: Sequence[float]) -> float | None:
+    """Upper 95 % bound of a total of which none was found, by the rule of three. None without data.
+
+    probabilities: with which each of those looked at was drawn. Had there been more than 3/p, one would have been seen.
+    """
+    return 3 / min(probabilities) if probabilities else None
+
+
 def kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
     """Cohen's kappa of two judges. None without data, or if both always give the same answer."""
     if not pairs:

@@ -16,7 +16,7 @@ from desk.clues.clue import Clue
 from desk.clues.deadlines import Calendar
 from desk.measures.budget import Mean
 from desk.measures.cases import Case, cases
-from desk.measures.proportions import Ratio, horvitz_thompson, ratio, rule_of_three
+from desk.measures.proportions import Ratio, horvitz_thompson, missed_below, ratio, rule_of_three
 from desk.measures.provinces import Accepted, Disparity, disparity
 from desk.measures.rules import RuleMeasure, Share, Together, rule_measures, share, together
 from desk.measures.stations import (
@@ -68,19 +68,28 @@ class Compliance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RandomArm(msgspec.Struct, frozen=True, kw_only=True):
-    """Parcels chosen by chance. upper: 95 % bound where nothing was found. missed: finds without an alert, over all
-    parcels (Horvitz–Thompson) with standard error; recall: the share of all finds that alerts bring.
+    """Parcels chosen by chance.
+
+    upper   95 % bound of the share of finds, where nothing was found.
+    missed  finds without an alert, over all parcels (Horvitz–Thompson), with standard error; missed_below: 95 % bound
+            instead where chance has found none of them.
+    recall  the share of all finds that alerts bring; recall_above: 95 % bound instead.
     """
 
     found: Share
     upper: float | None
     missed: float | None
     missed_error: float | None
+    missed_below: float | None
     recall: float | None
+    recall_above: float | None
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of clues. Each dispatched clue is answered, open, or closed because nobody could look."""
+    """What became of clues. Each dispatched clue is answered, open, or closed because nobody could look.
+
+    misdispatched   the share of dispatched clues that a station refused or handed over.
+    """
 
     opened: int
     dispatched: int
@@ -90,6 +99,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     transferred: int
     missed: int
+    misdispatched: Share
     reopened: int
     monitored: int
 
@@ -126,22 +136,24 @@ def measure(
     """Measures of the clues opened since a time.
 
     feedback: by alert id, the newest. capacities: clues a working day, by station, if the station states it.
-    left_at: by alert id, when the parcel first departed. accepted: parcels and alerts by province, from the tallies.
+    left_at: by parcel, when it first departed. accepted: parcels and alerts by province, from the tallies.
     """
     found = list(cases(clues, feedback, since_ms))
     rules = rule_measures(found)
+    stations = station_measures(found, rules, capacities, calendar, now_ms)
+    known = {each.station: each.capacity for each in stations if each.capacity is not None}
     return Measures(
         since=since_ms,
         until=now_ms,
         flow=_flow(found),
-        suspicion=_suspicion(found, rules, capacities),
+        suspicion=_suspicion(found, rules, known),
         compliance=_compliance(found, rules),
         random_arm=_random_arm(found),
         times=step_times(found, now_ms),
         before_departure=before_departure(found, left_at),
         disparity=disparity(found, accepted),
         double_checks=agreement(found),
-        stations=station_measures(found, rules, capacities, calendar, now_ms),
+        stations=stations,
         together=together(found),
     )
 
@@ -149,6 +161,7 @@ def measure(
 def _flow(found: Sequence[Case]) -> Flow:
     clues = [case.clue for case in found]
     dispatched = [case for case in found if case.clue.first_dispatched_at is not None]
+    wrong = [case for case in dispatched if case.clue.refusals or case.clue.transfers]
     return Flow(
         opened=len(clues),
         dispatched=len(dispatched),
@@ -158,6 +171,7 @@ def _flow(found: Sequence[Case]) -> Flow:
         refused=sum(clue.refusals for clue in clues),
         transferred=sum(clue.transfers for clue in clues),
         missed=sum(clue.missed for clue in clues),
+        misdispatched=share(len(wrong), len(dispatched)),
         reopened=sum(clue.reopens for clue in clues),
         monitored=sum(bool(clue.monitor) for clue in clues),
     )
@@ -174,13 +188,11 @@ def _share_of(found: Sequence[Case], category: Category) -> Share:
 
 def _suspicion(found: Sequence[Case], rules: Sequence[RuleMeasure], capacities: Mapping[str, int]) -> Suspicion:
     of_alerts = _share_of(found, "suspicion")
-    arm = [case for case in found if case.clue.arm == "random" and case.looked]
+    arm = [case for case in found if case.by_chance and case.looked]
     lift = ratio(of_alerts.found, of_alerts.of, sum(case.found for case in arm), len(arm))
     return Suspicion(
         found=of_alerts,
-        lift=None
-        if lift is None
-        else Lift(point=lift.point, low=lift.low, high=None if isinf(lift.high) else lift.high),
+        lift=None if lift is None else _lift(lift),
         by_budget=budget(found, capacities),
         rules=[each for each in rules if each.category == "suspicion"],
     )
@@ -199,20 +211,22 @@ def _compliance(found: Sequence[Case], rules: Sequence[RuleMeasure]) -> Complian
 
 
 def _random_arm(found: Sequence[Case]) -> RandomArm:
-    arm = [case for case in found if case.clue.arm == "random"]
+    arm = [case for case in found if case.by_chance]
     looked = [case for case in arm if case.looked]
     alerted = {case.clue.parcel for case in found if case.clue.alert is not None}
     missed = [case.clue.p or 1.0 for case in looked if case.found and case.clue.parcel not in alerted]
     finds = sum(case.found for case in looked)
     by_alerts = len({case.clue.parcel for case in found if case.found and case.clue.alert is not None})
-    if not looked:
-        return RandomArm(found=share(0, 0, len(arm)), upper=None, missed=None, missed_error=None, recall=None)
-    total = horvitz_thompson(missed)
-    everything = by_alerts + total.total
+    total = horvitz_thompson(missed) if missed else None
+    below = None
+    if not missed:  # of those drawn, some were not looked at: as if fewer had been drawn
+        below = missed_below([(case.clue.p or 1.0) * len(looked) / len(arm) for case in looked])
     return RandomArm(
         found=share(finds, len(looked), len(arm)),
         upper=rule_of_three(len(looked)) if finds == 0 else None,
-        missed=total.total,
-        missed_error=total.error,
-        recall=by_alerts / everything if everything else None,
+        missed=None if total is None else total.total,
+        missed_error=None if total is None else total.error,
+        missed_below=below,
+        recall=None if total is None else by_alerts / (by_alerts + total.total),
+        recall_above=None if below is None or not by_alerts else by_alerts / (by_alerts + below),
     )

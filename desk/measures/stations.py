@@ -63,14 +63,14 @@ def _spell(clue: Clue, at: int | None, now_ms: int) -> Spell:
 def before_departure(cases: Sequence[Case], left_at: Mapping[str, int]) -> Share:
     """The share of clues whose parcel was checked before it first departed, among those checked or departed.
 
-    left_at: by clue, when its parcel first departed, epoch ms. A parcel that is neither is left out.
+    left_at: by parcel, when it first departed, epoch ms. A parcel that is neither is left out.
     """
     in_time = decided = 0
     for case in cases:
         clue = case.clue
         if clue.first_dispatched_at is None or clue.closed_for in ("withdrawn", "duplicate"):
             continue
-        left = left_at.get(clue.clue_id)
+        left = left_at.get(clue.parcel)
         checked = clue.checked_at is not None and (left is None or clue.checked_at <= left)
         in_time += checked
         decided += checked or left is not None
@@ -96,8 +96,11 @@ class StationMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """One station.
 
     in_time     share of first answers that came in time.
+    capacity    clues a working day: as stated, else derived from its answers; None: neither is known.
     load        arrivals a working day ÷ capacity, over the newest 28 days; None without a capacity.
-    tighten     if more came than can be answered for three days: the rule whose limit to raise first.
+    beyond      arrivals of these days beyond the capacity of their day; None without a capacity.
+    tighten     if more came than can be answered for three days: the rule whose limit to raise first, the share of
+                clues that it brings, and its precision.
     """
 
     station: str
@@ -106,8 +109,10 @@ class StationMeasure(msgspec.Struct, frozen=True, kw_only=True):
     in_time: Share
     capacity: int | None
     load: float | None
+    beyond: int | None
     tighten: str | None
     tighten_share: float | None
+    tighten_precision: Share | None
 
 
 def station_measures(
@@ -122,15 +127,19 @@ def station_measures(
     for case in cases:
         if case.clue.station is not None:
             by_station[case.clue.station].append(case)
-    worst = {measure.rule: measure.rank for measure in rules}
     return [
-        _station(station, found, worst, capacities.get(station), calendar, now_ms)
+        _station(station, found, rules, capacities.get(station), calendar, now_ms)
         for station, found in sorted(by_station.items())
     ]
 
 
 def _station(
-    station: str, cases: list[Case], worst: Mapping[str, float], stated: int | None, calendar: Calendar, now_ms: int
+    station: str,
+    cases: list[Case],
+    rules: Sequence[RuleMeasure],
+    stated: int | None,
+    calendar: Calendar,
+    now_ms: int,
 ) -> StationMeasure:
     clues = [case.clue for case in cases]
     dues = [due for clue in clues if (due := next_due(clue, now_ms)) is not None]
@@ -141,9 +150,9 @@ def _station(
     days = _working_days(calendar, min(arrivals, default=""), now_ms)
     capacity = stated if stated is not None else capacity_of([answers[day] for day in days]) if answers else None
     load = None if capacity is None or not arrivals else arrivals.total() / (max(len(days), 1) * capacity)
-    rule = rule_share = None
+    rule, rule_share = None, None
     if capacity is not None and overloaded({**dict.fromkeys(days, 0), **arrivals}, capacity):
-        rule, rule_share = _tighten(cases, worst)
+        rule, rule_share = _tighten(cases, {each.rule: each.rank for each in rules})
     return StationMeasure(
         station=station,
         open=sum(clue.state != "closed" for clue in clues),
@@ -151,8 +160,10 @@ def _station(
         in_time=share(sum(answered), len(answered)),
         capacity=capacity,
         load=load,
+        beyond=None if capacity is None else sum(max(came - capacity, 0) for came in arrivals.values()),
         tighten=rule,
         tighten_share=rule_share,
+        tighten_precision=next((each.precision for each in rules if each.rule == rule), None),
     )
 
 
@@ -166,7 +177,7 @@ def _tighten(cases: Sequence[Case], worst: Mapping[str, float]) -> tuple[str | N
 
 
 def budget(cases: Sequence[Case], capacities: Mapping[str, int]) -> dict[str, dict[float, Mean | None]]:
-    """Precision at half, one and two times the capacity, over days, for each station that states a capacity."""
+    """Precision at half, one and two times the capacity, over days, for each station of which a capacity is known."""
     days: defaultdict[str, defaultdict[str, list[Ranked]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
         clue = case.clue

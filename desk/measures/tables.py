@@ -12,7 +12,7 @@ from desk.measures.wording import NONE, Language, lift, mean, minutes, percent, 
 
 PAIRS_MAX: Final = 10
 
-_RULES_HEAD: Final = {
+_RULES_HEAD: Final[dict[Language, tuple[str, ...]]] = {
     "zh": ("规则", "规则集", "出现", "决定性", "准确率", "缺答时"),
     "en": ("rule", "catalogue", "present", "decisive", "precision", "with missing answers"),
 }
@@ -39,11 +39,12 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     flow = found.flow
     yield Table(
         "线索流程" if zh else "What became of clues",
-        ("立案", "派出", "已答", "待答", "无人能查", "退回", "移交", "错过") if zh
-        else ("opened", "dispatched", "answered", "waiting", "nobody could look", "refused", "transferred", "missed"),
+        ("立案", "派出", "已答", "待答", "无人能查", "退回", "移交", "错过", "重开") if zh
+        else ("opened", "dispatched", "answered", "waiting", "nobody could look", "refused", "transferred", "missed",
+              "reopened"),
         (tuple(f"{n:,}" for n in (
             flow.opened, flow.dispatched, flow.answered, flow.waiting, flow.nobody_looked, flow.refused,
-            flow.transferred, flow.missed,
+            flow.transferred, flow.missed, flow.reopened,
         )),),
     )  # fmt: skip
     suspicion, arm = found.suspicion, found.random_arm
@@ -91,7 +92,7 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
 
 
 def _rules(title: str, rules: list[RuleMeasure], lang: Language) -> Table:
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (
             f"{each.rule} v{each.version}{' ≠' if each.differs else ''}",
             each.catalogue[:8],
@@ -102,19 +103,30 @@ def _rules(title: str, rules: list[RuleMeasure], lang: Language) -> Table:
         )
         for each in rules
     )
-    return Table(title, _RULES_HEAD[lang], rows, _DIFFERS[lang] if any(each.differs for each in rules) else "")
+    head, remark = _RULES_HEAD[lang], _DIFFERS[lang] if any(each.differs for each in rules) else ""
+    if len({each.catalogue for each in rules}) == 1:  # then it need not stand in each row
+        rows, remark = (
+            tuple((row[0], *row[2:]) for row in rows),
+            f"{head[1]} {rules[0].catalogue[:8]}. {remark}".rstrip(),
+        )
+        head = head[0], *head[2:]
+    return Table(title, head, rows, remark)
 
 
 def _misses(found: Measures, lang: Language) -> Table:
     zh, arm = lang == "zh", found.random_arm
     none = NONE[lang]
-    missed = none if arm.missed is None else f"{arm.missed:,.0f} ± {arm.missed_error or 0:,.0f}"
+    missed = recall = none
+    if arm.missed is not None and arm.recall is not None:
+        missed, recall = f"{arm.missed:,.0f} ± {arm.missed_error or 0:,.0f}", percent(arm.recall)
+    elif arm.missed_below is not None:
+        missed = f"≤ {arm.missed_below:,.0f}"
+        recall = none if arm.recall_above is None else f"≥ {percent(arm.recall_above)}"
     return Table(
         "漏掉多少（违规，由随机组推算）" if zh else "What alerts miss (violations, estimated from the random arm)",
         ("漏掉", "查全率", "未发现时的上限") if zh else ("missed", "recall", "upper bound where nothing was found"),
         ((
-            missed, none if arm.recall is None else percent(arm.recall),
-            none if arm.upper is None else percent(arm.upper),
+            missed, recall, none if arm.upper is None else percent(arm.upper),
         ),),
     )  # fmt: skip
 
@@ -144,9 +156,9 @@ def _times(found: Measures, lang: Language) -> Table:
 def _in_time(found: Measures, lang: Language) -> Table:
     zh = lang == "zh"
     return Table(
-        "首次离站前已查" if zh else "Checked before the parcel first departed",
-        ("比例",) if zh else ("share",),
-        ((proportion(found.before_departure, lang),),),
+        "及时与派准" if zh else "In time, and at the right station",
+        ("首次离站前已查", "派错") if zh else ("checked before the first departure", "misdispatched"),
+        ((proportion(found.before_departure, lang), proportion(found.flow.misdispatched, lang)),),
     )
 
 
@@ -173,21 +185,25 @@ def _provinces(found: Measures, lang: Language) -> Table:
 def _stations(found: Measures, lang: Language) -> Table:
     zh = lang == "zh"
 
-    def raised(rule: str | None, share: float | None) -> str:
-        if rule is None or share is None:
+    def raised(rule: str | None, share: float | None, right: Share | None) -> str:
+        if rule is None or share is None or right is None:
             return "–"
-        return f"{rule}（占 {percent(share)}）" if zh else f"{rule}: it brings {percent(share)}"
+        said = proportion(right, lang)
+        brings = percent(share)
+        return f"{rule}（占 {brings}，准确率 {said}）" if zh else f"{rule}: brings {brings}, right {said}"
 
     rows = tuple(
         (
             each.station, f"{each.open:,}", f"{each.overdue:,}", proportion(each.in_time, lang),
-            NONE[lang] if each.load is None else f"{each.load:.2f}", raised(each.tighten, each.tighten_share),
+            NONE[lang] if each.load is None else f"{each.load:.2f}",
+            NONE[lang] if each.beyond is None else f"{each.beyond:,}",
+            raised(each.tighten, each.tighten_share, each.tighten_precision),
         )
         for each in found.stations
     )  # fmt: skip
     return Table(
         "派出所" if zh else "Stations",
-        ("派出所", "未结", "超时", "按时反馈", "负荷", "先提高哪条规则的限值") if zh
-        else ("station", "open", "overdue", "answered in time", "load", "limit to raise first"),
+        ("派出所", "未结", "超时", "按时反馈", "负荷", "超出能力", "先提高哪条规则的限值") if zh
+        else ("station", "open", "overdue", "answered in time", "load", "beyond capacity", "limit to raise first"),
         rows,
     )  # fmt: skip

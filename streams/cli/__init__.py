@@ -91,7 +91,7 @@ def main() -> None:
 
 def _forget_output() -> None:
     """What is still to be written goes nowhere: nobody reads it, as behind `| head`."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

@@ -87,7 +87,7 @@ def _print(found: Measures, lang: Literal["zh", "en"] | None) -> None:
         if each.rows:
             shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
             for name in each.head:
-                shown.add_column(name, overflow="fold", header_style="dim")
+                shown.add_column(name, overflow="fold", header_style="dim", no_wrap=name == each.head[0])
             for row in each.rows:
                 shown.add_row(*row)
             console.print(shown)

@@ -36,6 +36,8 @@ MomentOption = Annotated[
 CheckKind = Literal["open_box", "xray", "second_xray", "canine", "trace_swab", "identity_check", "visit", "documents"]
 Found = Literal["seizure", "violation", "no_finding", "wrong_alert"]
 Step = Literal["accept", "check", "answer"]
+Tier = Literal["low", "medium", "high", "extreme"]
+Needless = Literal["duplicate", "out_of_reach"]
 _HOUR_MS = 3_600_000
 
 
@@ -198,6 +200,20 @@ def monitor(
     return verbs.Monitor(on=not off, users=tuple(users or ()), why=why)
 
 
+def grade(tier: Annotated[Tier, typer.Argument(help="From now on.")], why: WhyOption) -> Any:
+    """Change the urgency of a clue. One that nobody has accepted gets new deadlines."""
+    from desk import verbs
+
+    return verbs.Grade(tier=tier, why=why)
+
+
+def close(reason: Annotated[Needless, typer.Argument(help="Why nobody has to look, or can.")]) -> Any:
+    """End a clue that nobody has accepted. No feedback goes out, since nobody looked."""
+    from desk import verbs
+
+    return verbs.Close(reason=reason)
+
+
 def escalate(step: Annotated[Step, typer.Argument(help="The step that is overdue.")] = "answer") -> Any:
     """Tell the prefecture that a step is overdue, and the next time the province. The dispatcher does so by itself."""
     from desk import verbs
@@ -241,5 +257,6 @@ def moment(text: str | None) -> int | None:
 
 
 ALL = (
-    accept, refuse, transfer, check, answer, confirm, dispute, reopen, hold, release, monitor, escalate, due, note,
+    accept, refuse, transfer, check, answer, confirm, dispute, reopen, close, hold, release, monitor, grade, escalate,
+    due, note,
 )  # fmt: skip

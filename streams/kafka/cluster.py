@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
 from streams.kafka.config import Properties
@@ -32,6 +39,7 @@ Place = tuple[str, int]
 
 TIMEOUT_S = 30.0
 _AGAIN_S = 0.05
+_NO_ID = "A" * 22  # of a broker before 2.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,11 @@ class Cluster:
             TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._timeout_s
         )
         return {name: self._facts(name, future) for name, future in asked.items()}
+
+    def ids(self, names: Iterable[str]) -> dict[str, str]:
+        """What the broker calls these topics by, where it has ids: one that is made anew has another."""
+        found = self.topics(sorted(names))
+        return {name: facts.id for name, facts in found.items() if facts.id not in ("", _NO_ID)}
 
     def topic(self, name: str) -> TopicFacts:
         """Facts of a topic that has to be there and to be read. Raises MissingError or DeniedError where it is not."""
@@ -196,21 +209,30 @@ class Cluster:
             names = frozenset(member.group_instance_id or member.client_id for member in found.members)
             return Members(names, _names(found.authorized_operations))
 
-    def committed(self, group: str, *, stable: bool = False) -> dict[Place, int]:
-        """A group's committed offsets (next to read). stable: wait for transactions that are not finished."""
+    def committed(self, group: str, places: Iterable[Place], *, stable: bool = False) -> dict[Place, int]:
+        """A group's committed offsets (next to read) of those places that have one.
+
+        stable: wait for transactions that are not finished. A consumer asks, which never joins the group: where the
+        coordinator moves, an administrator's client would end the process (librdkafka#5040).
+        """
         deadline = time.monotonic() + self._timeout_s
-        while True:
-            asked = self._client.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], require_stable=stable
-            )
-            try:
-                found = asked[group].result(self._timeout_s).topic_partitions
-                break
-            except FAILURES as error:
-                if cause(error).code() in _UNSTABLE and time.monotonic() < deadline:
-                    time.sleep(_AGAIN_S)
-                    continue
-                raise self._failure(error, f"group {group}: ", group=group) from error
+        level = "read_committed" if stable else "read_uncommitted"
+        asking = Consumer({"log_level": 0, **self.config, "group.id": group, "isolation.level": level})
+        try:
+            while True:
+                try:
+                    found = asking.committed([TopicPartition(*place) for place in places], timeout=self._timeout_s)
+                    for each in found:
+                        if each.error is not None:
+                            raise KafkaException(each.error)
+                    break
+                except FAILURES as error:
+                    if cause(error).code() in _UNSTABLE and time.monotonic() < deadline:
+                        time.sleep(_AGAIN_S)
+                        continue
+                    raise self._failure(error, f"group {group}: ", group=group) from error
+        finally:
+            asking.close()
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def set_committed(self, group: str, offsets: Mapping[Place, int]) -> None:
@@ -273,6 +295,11 @@ class Cluster:
 _REFUSED = "the broker does not accept kafka.sasl.username and kafka.sasl.password, or not this kafka.sasl.mechanism"
 _UNSTABLE = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 _SILENCES = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+
+
+def topic_ids(config: Properties, names: Collection[str]) -> dict[str, str]:
+    """See `Cluster.ids`, asked by a client of its own."""
+    return Cluster({"log_level": 0, **config}).ids(names)
 
 
 def _names(operations: object) -> frozenset[str] | None:

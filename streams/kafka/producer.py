@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -122,9 +123,17 @@ class Transactions:
             if left := self._producer.flush(self._timeout_s):
                 raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT, f"{left} records not delivered"))
 
-    def send_offsets(self, offsets: Mapping[Place, int], group_metadata: object) -> None:
-        """Send source offsets (next to read) with the group's metadata; a stale member is refused."""
-        at = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+    def send_offsets(
+        self, offsets: Mapping[Place, int], group_metadata: object, topic_ids: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Send source offsets (next to read) with the group's metadata; a stale member is refused.
+
+        topic_ids: kept beside the offsets, which mean nothing in a later topic of the same name.
+        """
+        at = [
+            TopicPartition(topic, partition, offset, topic_ids.get(topic))
+            for (topic, partition), offset in offsets.items()
+        ]
         with self._telling():
             self._producer.send_offsets_to_transaction(at, group_metadata, self._timeout_s)
 

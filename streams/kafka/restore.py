@@ -55,7 +55,7 @@ def restore(
     _check_origin(stores, at, ids)
     if parted is not None:
         at |= _rebuild(stores, at, ids, parted)
-    wanted, ends = _lacking(config, at)
+    wanted, ends = _lacking(config, at, stores)
     for topic, number in unwritten(at, ends):
         _check_lost(config, topic, number, resumed or {})
     total = _bring(config, stores, wanted, ends, cancelled, timeout_s) if wanted else 0
@@ -125,7 +125,9 @@ def _otherwise(found: Parted, parted: int) -> str:
     )
 
 
-def _lacking(config: Mapping[str, object], at: Mapping[Place, int]) -> tuple[dict[Place, int], dict[Place, int]]:
+def _lacking(
+    config: Mapping[str, object], at: Mapping[Place, int], stores: Mapping[str, RocksStore]
+) -> tuple[dict[Place, int], dict[Place, int]]:
     """Where to begin reading, of the partitions that lack something, and where each of them ends.
 
     The ends are asked for without regard to transactions. To a client that reads what is committed the log ends before
@@ -138,7 +140,7 @@ def _lacking(config: Mapping[str, object], at: Mapping[Place, int]) -> tuple[dic
     for place, offset in at.items():
         low, high = marks[place]
         if offset > high:
-            raise _made_anew(place, f"state stands for offset {offset}, the log ends at {high}")
+            raise _made_anew(place, f"state stands for offset {offset}, the log ends at {high}", stores[place[0]])
         if offset < high:
             ends[place] = high
             wanted[place] = max(offset, low)
@@ -177,12 +179,14 @@ def _check_origin(stores: Mapping[str, RocksStore], at: Mapping[Place, int], ids
     """State must be that of these very topics: one that was made anew may well reach past the offset it stands for."""
     for topic, number in at:
         if not stores[topic].origin(number, ids[topic]):
-            raise _made_anew((topic, number), "state came from an earlier topic of this name")
+            raise _made_anew((topic, number), "state came from an earlier topic of this name", stores[topic])
 
 
-def _made_anew(place: Place, why: str) -> RestoreError:
+def _made_anew(place: Place, why: str, store: RocksStore) -> RestoreError:
     # Not removed here: should the topic have been deleted by mistake, the folder is all that is left.
-    return RestoreError(f"{place[0]}[{place[1]}]: {why}: the topic was made anew; remove the state folder")
+    return RestoreError(
+        f"{place[0]}[{place[1]}]: {why}: the topic was made anew; remove the state folder {store.folder.parent}"
+    )
 
 
 def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None]) -> None:

@@ -37,7 +37,7 @@ def show(cluster: Cluster, group: str) -> list[Standing]:
     if missing := [name for name in CONSUMED_TOPICS if not facts[name].partitions]:
         raise MissingError(f"no topics {', '.join(missing)}, or no right to see them; `waybill doctor` says which")
     places = [(name, number) for name in CONSUMED_TOPICS for number in range(facts[name].partitions)]
-    bounds, committed = cluster.bounds(places), cluster.committed(group)
+    bounds, committed = cluster.bounds(places), cluster.committed(group, places)
     return [Standing(place, committed.get(place), *bounds[place]) for place in places]
 
 

@@ -50,7 +50,7 @@ class RocksStore:
 
     def __init__(self, name: str, folder: Path, cache: Shared, *, hot_bytes_max: int) -> None:
         self.name = name
-        self._folder = folder / name
+        self.folder = folder / name
         self._cache = cache
         self._partitions: dict[int, _Partition] = {}
         self._hot_bytes_max = hot_bytes_max
@@ -119,7 +119,7 @@ class RocksStore:
 
         Raises StateError if the folder cannot be used: another process has it, no space, no permission.
         """
-        path = self._folder / str(number)
+        path = self.folder / str(number)
         note = note_of(path)
         try:
             if note.exists():
@@ -174,14 +174,22 @@ class RocksStore:
     def rebuild(self, number: int) -> None:
         """Delete the folder of a partition, so that the changelog is read from its start."""
         self.close(number)
-        path = self._folder / str(number)
+        path = self.folder / str(number)
         shutil.rmtree(path, ignore_errors=True)
         note_of(path).unlink(missing_ok=True)
 
-    def sizes(self) -> tuple[int, int]:
-        """Estimated entries and bytes on disk, over all open partitions."""
-        entries = sum(partition.entries() for partition in self._partitions.values())
-        return entries, sum(partition.bytes() for partition in self._partitions.values())
+    def entries(self) -> int:
+        """Estimated entries of all open partitions."""
+        return sum(partition.entries() for partition in self._partitions.values())
+
+    def disk_bytes(self) -> int:
+        """Bytes of all files in its folder, also of partitions that are not open, and of RocksDB's logs."""
+        total = 0
+        for folder, _, files in os.walk(self.folder):
+            for name in files:
+                with suppress(FileNotFoundError):  # merged away meanwhile
+                    total += os.stat(os.path.join(folder, name)).st_size
+        return total
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -322,14 +330,6 @@ class _Partition:
 
     def entries(self) -> int:
         return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
-
-    def bytes(self) -> int:
-        """Bytes of all its files, with logs and manifests."""
-        total = 0
-        for entry in os.scandir(self.path):
-            with suppress(FileNotFoundError):  # merged away meanwhile
-                total += entry.stat().st_size
-        return total
 
     def close(self) -> None:
         try:

@@ -17,6 +17,7 @@ it dies between 5 and 6, everything has happened: the next start reads the chang
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
 from schemas.errors import WaybillError
@@ -53,7 +54,13 @@ class Committer:
         """Fence any earlier holder of the transactional id, and abort its open transaction."""
         self._kafka.start()
 
-    def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], group_metadata: object) -> None:
+    def commit(
+        self,
+        epoch: Epoch,
+        deltas: Mapping[str, Delta],
+        group_metadata: object,
+        topic_ids: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Steps 1 to 6 for one epoch.
 
         Raises AbortedError if the transaction failed and was aborted. The state then holds changes that did not happen,
@@ -75,7 +82,7 @@ class Committer:
                 for partition, changes in delta.items():
                     kafka.produce_changes(topic, partition, changes, ends)
             kafka.deliver()
-            kafka.send_offsets(epoch.offsets, group_metadata)  # 4
+            kafka.send_offsets(epoch.offsets, group_metadata, topic_ids)  # 4
             kafka.commit()  # 5
         except TransactionError as error:
             self._take_back(epoch, error)

@@ -8,7 +8,8 @@ import logging
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import faust
@@ -20,6 +21,7 @@ from mode.supervisors import CrashingSupervisor
 from rules import load_catalogue
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
+from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
 from streams.worker.health import Health, listen
 from streams.worker.parts import committer_of
@@ -47,7 +49,7 @@ class Watch(Service):
         self._pages = pages
         self._watchdog = Watchdog(
             app.worker,
-            lambda: app.consumer.lag(app.worker.committed),
+            partial(_lag, app),
             app.worker.broker.answers,
             stalled_s=settings.stalled_ms_max / 1000,
             give_up_s=settings.give_up_after_ms / 1000,
@@ -69,6 +71,17 @@ class Watch(Service):
 
     async def on_stop(self) -> None:
         await self._health.stop()
+
+
+async def _lag(app: App) -> Mapping[Partition, int]:
+    """Records that are not committed; while the state is restored and nothing is fetched, by the ends at the broker."""
+    worker = app.worker
+    if worker.ready:
+        lags: Mapping[Partition, int] = await app.consumer.lag(worker.committed)
+        return lags
+    starts = app.consumer.starts if worker.assigned else {}
+    ends = await worker.broker.ends(starts) if starts else {}
+    return {place: max(end - starts[place], 0) for place, end in ends.items()}
 
 
 class Boot(BootStrategy):

@@ -27,7 +27,7 @@ import numpy as np
 
 from schemas import topics
 from schemas.errors import WaybillError
-from schemas.inputs import INPUT_TOPICS
+from schemas.inputs import CONSUMED_TOPICS, INPUT_TOPICS
 from schemas.topics import TOPICS
 from streams.flow import rekey
 from streams.flow.partitions import partition_of
@@ -138,7 +138,8 @@ class Growth:
             self._await_empty()
             self._start_committing()
         self._say("looking: all that is kept, and what is unread")
-        committed = self._cluster.committed(self._settings.group)
+        places = [(topic, number) for topic in CONSUMED_TOPICS for number in range(counts[topic])]
+        committed = self._cluster.committed(self._settings.group, places)
         resumed = {} if self._settings.accept_lost_state else committed
         self._restore(min(counts[name] for name in _CHANGELOGS), resumed)
         was, under_way = self._was(min(counts.values()))

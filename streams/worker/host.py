@@ -36,8 +36,11 @@ class Host(Protocol):
     def waits_for(self) -> str:
         """Why it is not ready, as text."""
 
-    def sizes(self) -> Mapping[str, tuple[int, int]]:
-        """Entries and bytes on disk by store."""
+    def state_entries(self) -> Mapping[str, int]:
+        """Entries by store, estimated. Only while it is ready."""
+
+    def state_bytes(self) -> Mapping[str, int]:
+        """Bytes on disk by store."""
 
     async def run(self, step: Callable[..., T], *args: Any) -> T:
         """Run a step off the event loop."""

@@ -13,6 +13,7 @@ from streams.flow.flood import Flood
 from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
+from streams.kafka.cluster import topic_ids
 from streams.kafka.config import client, membership, producing, slot
 from streams.kafka.transport.consumer import Link
 from streams.kafka.transport.grouping import Partition
@@ -78,5 +79,6 @@ def link_of(
         rebalance_timeout_s=2 * settings.transaction_timeout_ms / 1000,
         before_revoke=before_revoke,
         after_assign=after_assign,
+        topic_ids=partial(topic_ids, client(settings)),
         native=settings.native,
     )

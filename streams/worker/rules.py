@@ -41,7 +41,7 @@ class RulesInput:
         self._seen: Standing | None = None
         self._taken = Standing()  # the set in force
         self._said: Ack | None = None
-        worker.metrics.catalogue.labels(worker.parcels.catalogue.fingerprint).set(1)
+        self._begin_metrics()
 
     def start(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
         """Start to follow."""
@@ -89,10 +89,13 @@ class RulesInput:
         other = new.fingerprint != parcels.catalogue.fingerprint
         parcels.adopt(new, max(standing.newest, parcels.rule_set))
         self._tell(standing, () if first else begins(parcels, kinds, joins))
-        worker.metrics.catalogue.clear()
-        worker.metrics.catalogue.labels(new.fingerprint).set(1)
+        self._begin_metrics()
         worker.metrics.rule_set.set(self._taken.in_force)
         return other
+
+    def _begin_metrics(self) -> None:
+        catalogue = self._worker.parcels.catalogue
+        self._worker.metrics.begin_rules(catalogue.fingerprint, ((rule.id, rule.mode) for rule in catalogue.rules))
 
     def _tell(self, standing: Standing, warnings: tuple[str, ...]) -> None:
         """Report in the log and in the acknowledgement what became of the newest set."""

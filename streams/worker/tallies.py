@@ -22,3 +22,10 @@ async def publish(worker: Host) -> None:
                     break
                 step.tallied(await worker.run(tallies.publish, int(time.monotonic() * 1000)))
                 more = tallies.more
+
+
+async def publish_rest(worker: Host) -> None:
+    """Publish all tallies that have changed, in the last epoch before the partitions are given back."""
+    if worker.parcels.tallies is not None:
+        async with worker.step([]) as step:
+            step.tallied(await worker.run(worker.parcels.tallies.flush))

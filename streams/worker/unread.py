@@ -78,8 +78,8 @@ class Unread:
 
     def _ranges(self, counts: Mapping[str, int]) -> dict[Place, tuple[int, int]]:
         """What is unread of each partition: from, to. Raises UnreadError where it was deleted."""
-        committed = self._cluster.committed(self._group, stable=True)
         places = [(topic, number) for topic in CONSUMED_TOPICS for number in range(counts[topic])]
+        committed = self._cluster.committed(self._group, places, stable=True)
         ranges = {}
         for place, (low, high) in self._cluster.bounds(places).items():
             at = committed.get(place, low)

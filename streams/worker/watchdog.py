@@ -29,7 +29,7 @@ class StuckError(WaybillError):
 class Watchdog:
     """Watches one worker, and keeps its gauges.
 
-    lag         records that are not committed, by (topic, partition)
+    lag         records that are not committed, by (topic, partition); of those for which it is known
     answers     whether a broker answers now
     stalled_s   longest time without progress before `stalled` says so
     give_up_s   longest time before `run` raises StuckError
@@ -55,6 +55,7 @@ class Watchdog:
         self._fault = fault
         self._look_every_s = look_every_s
         self.behind = 0  # records
+        self._lags: dict[tuple[str, int], int] = {}  # last known
         self._commits = 0
         self._clock = 0.0  # seconds
         self._progress_at = 0.0
@@ -125,16 +126,19 @@ class Watchdog:
     async def _look(self) -> None:
         """Update the gauges, and note progress."""
         worker, metrics = self._worker, self._worker.metrics
-        lags = await self._lag() if worker.ready else {}
-        self.behind = sum(lags.values())
-        if worker.ready:  # else the last value stays: an alarm on lag must not end with a rebalance
+        lags = await self._lag()
+        self.behind = sum(lags.values()) if worker.ready else 0
+        if worker.ready:  # else the last values stay: an alarm on lag must not end with a rebalance
+            self._lags = {place: records for place, records in self._lags.items() if place in worker.assigned}
             metrics.lag.clear()
-        for (topic, partition), records in lags.items():
+        self._lags.update(lags)
+        for (topic, partition), records in self._lags.items():
             metrics.lag.labels(topic, str(partition)).set(records)
+        for store, size in worker.state_bytes().items():
+            metrics.state_bytes.labels(store).set(size)
         if worker.ready:
-            for store, (entries, size) in worker.sizes().items():
+            for store, entries in worker.state_entries().items():
                 metrics.state_entries.labels(store).set(entries)
-                metrics.state_bytes.labels(store).set(size)
         if not self.behind or worker.commits != self._commits:
             self._progress_at = self._clock
         self._commits = worker.commits

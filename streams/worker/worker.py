@@ -34,6 +34,7 @@ from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
 from streams.worker.phase import Life, Phase
+from streams.worker.tallies import publish_rest
 from streams.worker.warmup import warm
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ class Worker:
     ) -> None:
         """consumer: returns that of the transport, which Faust makes on first use. committer: makes the committer."""
         self.settings = settings
-        self.metrics = Metrics(states=[*Phase])
         self._stores = stores_of(settings)
+        self.metrics = Metrics(states=[*Phase], stores=[store.name for store in self._stores.values()])
         self.parcels, self.histories = agents_of(settings, catalogue, self._stores)
         self.inputs = Inputs(self, client(settings))
         self.metrics.native.set(self.parcels.front.native)
@@ -96,9 +97,13 @@ class Worker:
         """Stop the worker: it cannot go on."""
         self._consumer().fail(error)
 
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """Entries (estimated) and bytes on disk by store. Only while the worker is ready."""
-        return {store.name: store.sizes() for store in self._stores.values()}
+    def state_entries(self) -> dict[str, int]:
+        """Entries by store, estimated. Only while the worker is ready."""
+        return {store.name: store.entries() for store in self._stores.values()}
+
+    def state_bytes(self) -> dict[str, int]:
+        """Bytes on disk by store, also of partitions that it held once."""
+        return {store.name: store.disk_bytes() for store in self._stores.values()}
 
     # Steps
 
@@ -179,9 +184,9 @@ class Worker:
                 if not epoch.offsets:  # without any offset the broker would not check the owner
                     epoch.offsets = dict(self.committed or self._consumer().starts)
                 deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-            started = time.monotonic()
+            started, consumer = time.monotonic(), self._consumer()
             committing = asyncio.get_running_loop().run_in_executor(
-                self._effects, self._committer.commit, epoch, deltas, self._consumer().group_metadata
+                self._effects, self._committer.commit, epoch, deltas, consumer.group_metadata, consumer.topic_ids
             )
             try:
                 await asyncio.wait_for(committing, self._commit_s)
@@ -223,6 +228,7 @@ class Worker:
         self._started.set()
 
     async def _before_revoke(self, lost: bool) -> None:
+        stepped = self.ready  # else state and counts may be there in part
         aborted = self._life.phase is Phase.ABORTED  # nothing may be committed
         if not aborted:
             self._life.to(Phase.REVOKING)
@@ -232,6 +238,8 @@ class Worker:
         await asyncio.gather(*self._restoring, return_exceptions=True)  # `_restored` reports its error
         if not lost:
             try:
+                if stepped:
+                    await publish_rest(self)
                 await self._commit()
             except AbortedError as error:
                 log.warning("%s; aborted, and left to whoever has the partitions next", error)
@@ -261,6 +269,7 @@ class Worker:
         self.assigned = frozenset(partitions)
         if not partitions:
             self._life.to(Phase.SPARE)
+            self.metrics.lag.clear()  # others have it
             log.warning("no partitions assigned: more workers than partitions")
             return
         self._life.to(Phase.RESTORING)

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -150,20 +151,21 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:
-    """Three partitions, where the setting says four: the worker goes by the broker."""
+    """Three partitions, where the setting says four: the worker goes by the broker. First it waits for its state."""
     servers = fresh_topics(3)
     wanted = expected()
-    with running(servers, tmp_path) as worker:
-        worker.until(lambda: worker.get("/live")[0] == 200)
+    events = len(worlds.events_of(RECORDS))
+    publish(servers)
+    with open_transaction(servers, topics.PARCELS_CHANGELOG) as end, running(servers, tmp_path) as worker:
+        worker.until(lambda: _values(worker.get("/metrics")[1], "waybill_lag_records") >= events)
+        assert "waits for its state" in worker.get("/live")[1]
+        end()
         worker.until_ready()
         assert "3 partitions" in worker.said()
-        publish(servers)
 
         def judged() -> bool:
-            page = worker.get("/metrics")[1]
-            inputs = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
-            events = sum(_value(page, f'waybill_events_total{{topic="{topic}"}}') for topic in inputs)
-            return events >= len(worlds.events_of(RECORDS)) and '"lag_records": 0' in worker.get("/live")[1]
+            read = _values(worker.get("/metrics")[1], "waybill_events_total")
+            return read >= events and '"lag_records": 0' in worker.get("/live")[1]
 
         worker.until(judged)
         reader = Reader(servers)  # facts are on their way, and partitions fall idle
@@ -174,6 +176,7 @@ def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str
         # Those that time or the register brought about have no record to be late to.
         assert len(wanted) // 2 < _value(page, "waybill_alert_latency_seconds_count")
         assert _value(page, 'waybill_state_entries{store="parcels"}') > 0
+        worker.until(lambda: _values(worker.get("/metrics")[1], "waybill_state_bytes") == on_disk(tmp_path / "state"))
 
         shown = waybill("alerts", "--json", cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=servers)
         assert (shown.returncode, shown.stderr) == (0, "")
@@ -198,6 +201,27 @@ def test_from_start_over_alerts_to_a_clean_end(fresh_topics: Callable[[int], str
 
 def _value(page: str, sample: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.rpartition(" ")[0] == sample)
+
+
+def _values(page: str, metric: str) -> float:
+    """Over all labels."""
+    return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(f"{metric}{{"))
+
+
+def on_disk(folder: Path) -> int:
+    """Bytes of the stores below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.parent.name.isdigit())
+
+
+@contextmanager
+def open_transaction(servers: str, topic: str) -> Iterator[Callable[[], None]]:
+    """A record of a topic whose transaction is open until the function given is called: it is aborted then."""
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex, "log_level": 0})
+    producer.init_transactions(PATIENCE_S)
+    producer.begin_transaction()
+    producer.produce(topic, key=b"k", value=b"v", partition=0)
+    producer.flush(PATIENCE_S)
+    yield producer.abort_transaction
 
 
 def test_follow_shows_an_alert_when_it_comes(fresh_kafka: str, tmp_path: Path) -> None:

@@ -27,10 +27,11 @@ from desk.verbs import Accept, Answer, Hold, Release, Verb, act
 from schemas import clues as events
 from schemas import topics
 from schemas.clues import AnyClueEvent
-from schemas.desk import Movement, Trace
+from schemas.desk import Movement, Order, Trace
 from schemas.records import Alert, Feedback, encode
 from schemas.reference import Facility, Station
 from streams.flow.emit import alert_id
+from streams.flow.orders import order_id
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, ReplacedError, TransactionalWriter
 from tests.desk.logs import ALERTED
@@ -72,8 +73,8 @@ def publish(servers: str, *records: Any) -> None:
 
 
 def topic_of(record: Any) -> str:
-    if isinstance(record, Alert):
-        return topics.ALERTS
+    if isinstance(record, Alert | Order):
+        return topics.ALERTS if isinstance(record, Alert) else topics.ORDERS
     return topics.TRACES if isinstance(record, Trace) else topics.REFERENCE
 
 
@@ -84,6 +85,14 @@ def key_of(record: Any) -> str:
 def on_topic(servers: str, topic: str) -> list[tuple[str, bytes | None]]:
     with LogReader(servers, [topic]) as reader:
         return [(entry.key.decode(), entry.value) for entry in reader.to_end()]
+
+
+def order_of(number: int) -> Order:
+    parcel = f"SF:{number:013d}"
+    return Order(
+        order_id=order_id(parcel), arm="random", p=0.5, day="2026-11-30", carrier_code="SF",
+        waybill_no=f"{number:013d}", adcode="440111", at=now_ms(),
+    )  # fmt: skip
 
 
 def feedback_on(servers: str) -> list[Feedback]:
@@ -187,6 +196,27 @@ def test_withdrawn_and_delivered_close_what_nobody_has_accepted_and_publish_no_f
     assert feedback_on(fresh_kafka) == []
 
 
+def test_an_order_that_was_taken_back_closes_its_clue_without_feedback(fresh_kafka: str) -> None:
+    kept, gone, accepted, never = (order_of(number) for number in range(4))
+    publish(fresh_kafka, *STATIONS, kept, gone, accepted, never)
+    writer = TransactionalWriter(fresh_kafka, "test-worker", {})
+    writer.write([Outgoing(topics.ORDERS, never.key, None)])
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher, ClueLog(fresh_kafka, {}) as log:
+        dispatcher.start()
+        clues = dispatcher.log.book.clues
+        assert {clue.parcel for clue in clues.values()} == {kept.key, gone.key, accepted.key}
+        log.catch_up()
+        do(log, accepted.order_id, Accept())
+        writer.write([Outgoing(topics.ORDERS, each.key, None) for each in (gone, accepted)])
+        settle(dispatcher, lambda: clues[gone.order_id].state == "closed")
+        assert (clues[gone.order_id].closed_for, clues[kept.order_id].state) == ("withdrawn", "dispatched")
+        settle(dispatcher, lambda: clues[accepted.order_id].standing == "withdrawn")
+        assert clues[accepted.order_id].state == "accepted", "who works on it already is told, and may answer"
+        publish(fresh_kafka, gone)
+        settle(dispatcher, lambda: clues[gone.order_id].state == "dispatched")
+    assert feedback_on(fresh_kafka) == []
+
+
 def test_the_facility_s_station_comes_before_the_nearest_and_an_inspection_is_a_check(fresh_kafka: str) -> None:
     alert = alert_on(1)
     hub = Facility(id="HUB", facility_id="HUB", facility_kind="hub", adcode="440111", station_id="ST-44")
@@ -207,6 +237,8 @@ def test_the_facility_s_station_comes_before_the_nearest_and_an_inspection_is_a_
         publish(fresh_kafka, replace(trace, movements=(scan, xray)))
         settle(dispatcher, lambda: clues[alert.alert_id].state == "checked")
         assert (clues[alert.alert_id].check_kind, clues[alert.alert_id].checked_at) == ("xray", xray.at)
+        publish(fresh_kafka, order_of(1))  # chance has chosen the same parcel
+        settle(dispatcher, lambda: (clue := clues.get(order_of(1).order_id)) is not None and clue.station == "ST-44")
 
 
 def test_a_station_that_refuses_does_not_get_the_clue_again(fresh_kafka: str) -> None:

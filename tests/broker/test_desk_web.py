@@ -78,6 +78,17 @@ def test_who_has_seen_an_older_version_comes_too_late(desk: TestClient) -> None:
     assert desk.post(f"/clues/{clue}/accept", headers=header("u1", **{"If-Match": "x"})).status_code == 422
 
 
+def test_a_clue_is_graded_and_closed_by_hand(fresh_kafka: str, desk: TestClient) -> None:
+    clue = desk.get("/clues", headers=header("u1")).json()[0]["clue_id"]
+    raised = desk.post(f"/clues/{clue}/grade", headers=header("u1"), json={"tier": "extreme", "why": "a tip"})
+    assert (raised.status_code, raised.json()["tier"]) == (200, "extreme")
+    assert desk.get("/clues", headers=header("u1")).json()[0]["clue_id"] == clue
+    closed = desk.post(f"/clues/{clue}/close", headers=header("u1"), json={"reason": "duplicate"})
+    assert (closed.json()["state"], closed.json()["closed_for"]) == ("closed", "duplicate")
+    assert desk.post(f"/clues/{clue}/close", headers=header("u1"), json={"reason": "too_late"}).status_code == 422
+    assert feedback_on(fresh_kafka) == []
+
+
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer short", f"Bearer {'y' * 45}", "Basic dTpw"])
 def test_nobody_is_let_in_without_a_token(desk: TestClient, authorization: str | None) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}

@@ -12,17 +12,22 @@ from desk.log import ClueLog
 from desk.queue import shown
 from desk.survey import survey
 from desk.verbs import Accept, Answer
+from schemas import topics
 from schemas.records import Scan, Shipment
+from schemas.reference import Outlet
 from tests.broker.test_cli_clues import Station
 from tests.broker.test_desk import STATIONS, do, now_ms, publish
-from tests.ordering import ORDER_KEY, drawn
+from tests.ordering import ORDER_KEY, ORDER_SHARE, drawn
 from tests.schemas.samples import SCAN, SHIPMENT
 from tests.workers import Publisher, Reader, Worker, expect_orders, expect_tallies
 from tests.worlds import MINUTE, Record
 
 pytestmark = pytest.mark.broker
 
-PARCELS = 18
+PARCELS = 36
+OUTLET = Outlet(
+    id="o", outlet_id=SHIPMENT["outlet_id"], enterprise_id="e", adcode="440111", lon=113.3, lat=23.2, fixed=True
+)
 
 
 def arriving(at: int) -> list[Record]:
@@ -49,11 +54,15 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
     chosen = drawn(records)
     assert 0 < len(chosen) < PARCELS
     publish(fresh_kafka, *STATIONS)
-    Publisher(fresh_kafka)(records)
-    with Worker(fresh_kafka, tmp_path / "state") as worker:
+    Publisher(fresh_kafka)(records[:2])
+    with Worker(fresh_kafka, tmp_path / "state", tally_every_s=3_600) as worker:
+        first = Reader(fresh_kafka, topic=topics.TALLIES)
+        assert first.until(lambda: bool(first.values)), worker.told()  # and then none for an hour
+        Publisher(fresh_kafka)(records)
         expect_orders(fresh_kafka, records, worker)
         alerts = Reader(fresh_kafka)
         assert alerts.until(lambda: len(alerts.open()) == PARCELS // 3), worker.told()
+        assert worker.stop() == 0
         expect_tallies(fresh_kafka, records, alerts.open(), worker)
     with Dispatcher(fresh_kafka, {}, 40) as dispatcher, ClueLog(fresh_kafka, {}) as log:
         dispatcher.start()
@@ -62,6 +71,9 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
         assert {clue.parcel for clue in clues if clue.origin == "order"} == chosen.keys()
         blind = [shown(clue, clue.opened_at) for clue in clues]
         assert not any({"arm", "p"} & each.keys() for each in blind), "nobody is told before the answer"
+        of_chance = next(clue.clue_id for clue in clues if clue.origin == "order")
+        (one,) = Station(fresh_kafka).json("clues", "show", of_chance)
+        assert not any({"arm", "p"} & said["event"].keys() for said in one["log"])
         for clue in clues:
             rules = ("goods.controlled_term",) if clue.alert else None
             answer = Answer(outcome="violation", rules=rules) if drug(clue.parcel) else Answer(outcome="no_finding")
@@ -69,13 +81,18 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
             answered = do(log, clue.clue_id, answer).clue
             assert ("arm" in shown(answered, answered.opened_at)) == (clue.origin == "order")
 
+    publish(fresh_kafka, OUTLET)
     measures = survey(fresh_kafka, {}, now_ms())
     arm, found = measures.random_arm, measures.suspicion
     assert (arm.found.found, arm.found.of) == (sum(map(drug, chosen)), len(chosen))
     assert (found.found.found, found.found.of) == (PARCELS // 3, PARCELS // 3)
     assert found.lift is not None
     assert found.lift.low > 0
-    assert (arm.missed, arm.recall) == (0, 1), "whatever chance found had an alert as well"
+    assert (arm.missed, arm.recall) == (None, None), "whatever chance found had an alert as well"
+    assert arm.missed_below == pytest.approx(3 / ORDER_SHARE)
+    (province,) = measures.disparity.provinces
+    assert province.alerted is not None
+    assert (province.province, province.alerted.found, province.alerted.of) == ("44", PARCELS // 3, PARCELS)
     (day,) = Station(fresh_kafka).json("tallies", "--since", "7d", "--outlet", SHIPMENT["outlet_id"])
     assert sum(day["parcels"].values()) == PARCELS
     assert sum(day["alerts"].values()) == PARCELS // 3

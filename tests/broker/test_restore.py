@@ -146,7 +146,7 @@ def test_a_topic_made_anew_is_refused(fresh_kafka: str, store: RocksStore, more:
     admin.create(fresh_kafka)
     for number in range(more):
         changelog.write(b=str(number))
-    with pytest.raises(RestoreError, match=r"parcels-changelog\[0\].*remove the state folder"):
+    with pytest.raises(RestoreError, match=r"parcels-changelog\[0\].*remove the state folder /"):
         bring(fresh_kafka, store)
 
 

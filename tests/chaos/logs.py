@@ -76,18 +76,15 @@ def ends(servers: str, topics: Iterable[str], partitions: int) -> list[int]:
 
 
 def _end(asker: Consumer, place: TopicPartition) -> int:
-    """The end of a partition. A broker that has just come back says for a moment that it does not lead."""
-    until = time.monotonic() + _TIMEOUT_S
+    """The end of a partition; a broker that has just come back may not know yet that it leads it."""
+    deadline = time.monotonic() + _TIMEOUT_S
     while True:
         try:
             return int(asker.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1])
-        except KafkaException as error:
-            if error.args[0].code() not in _NOT_YET or time.monotonic() > until:
+        except KafkaException:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
-
-
-_NOT_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 def _to_the_ends(reader: Consumer, at: Sequence[TopicPartition]) -> Log:

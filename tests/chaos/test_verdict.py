@@ -7,19 +7,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from schemas.desk import Order, Tally
 from schemas.records import Alert, Reject, encode
-from schemas.topics import ALERTS, PARCELS_CHANGELOG, REJECTS, SHIPMENTS
+from schemas.topics import ALERTS, ORDERS, PARCELS_CHANGELOG, REJECTS, SHIPMENTS, TALLIES
 from tests.chaos.logs import Log
 from tests.chaos.verdict import (
     BESIDE_BYTES,
     OVERHEAD,
     Outcome,
     check_alerts,
+    check_orders,
     check_readers,
     check_rejects,
     check_state,
+    check_tallies,
     count_astray,
 )
+from tests.ordering import ORDER_SHARE
 from tests.runs import comparable
 
 FIRST = Alert(
@@ -104,3 +108,34 @@ def test_a_state_folder_that_outgrows_its_changelog_is_told_on(tmp_path: Path) -
         assert outcome.state_bytes == size
     assert not quiet.wrong
     assert "state of worker 0: 3,000,417 bytes, more than 3,000,416" in loud.wrong[0]
+
+
+@pytest.mark.parametrize(("parcels", "fine"), [((1, 2), True), ((2, 1), False), ((2, 2), True), ((4,), False)])
+def test_a_tally_that_is_not_that_of_the_recount_in_the_end_is_told_on(parcels: tuple[int, ...], fine: bool) -> None:
+    """Two partitions: one says these one after the other, the other one says 3 once."""
+    said = [(0, count) for count in parcels] + [(1, 3)]
+    found: Log = {}
+    for offset, (partition, count) in enumerate(said):
+        tally = Tally(
+            outlet_id="O1", day="2026-11-01", partition=partition, parcels={"retail": count}, duties={}, alerts={}
+        )
+        found[TALLIES, partition, offset] = (tally.key.encode(), encode(tally))
+    outcome = Outcome()
+    check_tallies(found, {("O1", "2026-11-01"): {"parcels.retail": 5}}, outcome)
+    assert bool(outcome.wrong) != fine
+
+
+@pytest.mark.parametrize(
+    ("times", "wanted", "said"),
+    [(1, True, ""), (2, True, "repeats the one before"), (0, True, "1 missing"), (1, False, "1 too many")],
+)
+def test_an_order_that_is_missing_too_many_or_repeated_is_told_on(times: int, wanted: bool, said: str) -> None:
+    order = Order(
+        order_id="wo-1", arm="random", p=ORDER_SHARE, day="2026-11-01", carrier_code="SF", waybill_no="1",
+        adcode="440111", at=1_793_500_000_000,
+    )  # fmt: skip
+    found: Log = {(ORDERS, 0, offset): (b"SF:1", encode(order)) for offset in range(times)}
+    outcome = Outcome()
+    check_orders(found, {"SF:1": (order.day, order.adcode, order.at)} if wanted else {}, outcome)
+    assert said in "\n".join(outcome.wrong)
+    assert bool(outcome.wrong) == bool(said)

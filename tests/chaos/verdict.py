@@ -98,6 +98,11 @@ def check_orders(log: Log, wanted: Drawn, outcome: Outcome) -> None:
     """Newest per key, they are those that the formula draws."""
     found = standing((key or b"", value) for _, (key, value) in sorted(log.items()))
     outcome.orders = len(log)
+    newest: dict[bytes | None, bytes | None] = {}
+    for _, (key, value) in sorted(log.items()):
+        if key in newest and newest[key] == value:
+            outcome.wrong.append(f"an order repeats the one before: {(key or b'').decode()}")
+        newest[key] = value
     if found != wanted:
         outcome.wrong.append(
             f"orders: {len(wanted.keys() - found.keys())} missing, {len(found.keys() - wanted.keys())} too many, "

@@ -100,6 +100,6 @@ def test_checked_before_departure_counts_what_is_decided() -> None:
         clue("still here", None),
         replace(clue("withdrawn", None), closed_for="withdrawn", state="closed"),
     ]  # fmt: skip
-    left = {"in time": T0 + 10, "late": T0 + 10, "never": T0 + 10, "withdrawn": T0 + 10}
+    left = {f"SF:{name}": T0 + 10 for name in ("in time", "late", "never", "withdrawn")}
     found = before_departure(list(cases(clues, {})), left)
     assert (found.found, found.of) == (2, 4)

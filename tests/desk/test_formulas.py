@@ -25,6 +25,7 @@ from desk.measures.proportions import (
     horvitz_thompson,
     jeffreys_mean,
     kappa,
+    missed_below,
     ratio,
     ratio_score,
     rule_of_three,
@@ -161,6 +162,14 @@ def test_the_rule_of_three_is_near_the_exact_bound() -> None:
     for of in (50, 600, 5_000):
         exact = optimize.brentq(lambda p, n=of: (1 - p) ** n - 0.05, 1e-9, 0.5)
         assert isclose(rule_of_three(of) or 0, exact, rel_tol=0.04)
+
+
+def test_where_chance_found_none_more_than_the_bound_would_hardly_have_been_missed() -> None:
+    for p in (0.001, 0.01, 0.05):
+        below = missed_below([p, 2 * p])
+        assert below == pytest.approx(3 / p)
+        assert 0.04 < stats.binom(round(below or 0), p).pmf(0) < 0.05
+    assert missed_below([]) is None
 
 
 def test_horvitz_thompson_is_unbiased_and_knows_its_error() -> None:

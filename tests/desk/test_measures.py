@@ -178,7 +178,18 @@ def test_lift_is_against_the_random_arm_and_has_no_invented_top() -> None:
     assert (found.suspicion.lift.point, found.suspicion.lift.high) == (None, None)
     assert round(found.suspicion.lift.low, 1) == 7.5
     assert found.random_arm.upper == 0.005
-    assert (found.random_arm.missed, found.random_arm.recall) == (0.0, 1.0)
+    assert (found.random_arm.missed, found.random_arm.recall) == (None, None), "none was found, which is not none"
+    assert found.random_arm.missed_below == pytest.approx(300)
+    assert found.random_arm.recall_above == pytest.approx(4 / 304)
+
+
+def test_an_order_that_was_taken_back_is_of_no_arm() -> None:
+    arm = [random_clue(f"r{i}", i < 5, p=0.01) for i in range(100)]
+    gone = [replace(each, standing="withdrawn") for each in arm[:3]]
+    found = taken([*gone, *arm[3:]]).random_arm
+    assert (found.found.found, found.found.of) == (2, 97)
+    waiting = [replace(each, answer=None) for each in arm[5:50]]
+    assert taken([*waiting, *arm[50:95]]).random_arm.missed_below == pytest.approx(600), "half of them say nothing"
 
 
 def test_misses_are_estimated_from_finds_of_the_arm_without_an_alert() -> None:
@@ -230,8 +241,14 @@ def test_a_station_with_too_much_is_told_the_rule_that_brings_it() -> None:
     assert station.load == pytest.approx(9 * 28 / (20 * 4))  # they come on weekends too
     assert station.tighten_share is not None
     assert isclose(station.tighten_share, 8 / 9)
+    assert station.tighten_precision is not None
+    assert (station.tighten_precision.found, station.tighten_precision.of) == (0, 28 * 8)
+    assert station.beyond == 28 * (9 - 4)
     calm = measure(clues, {}, {"ST-1": 40}, CALENDAR, today).stations[0]
-    assert calm.tighten is None
+    assert (calm.tighten, calm.beyond) == (None, 0)
+    derived = measure(clues, {}, {}, CALENDAR, today)
+    assert derived.stations[0].capacity == 9
+    assert set(derived.suspicion.by_budget) == {"ST-1"}, "also of a capacity that nobody stated"
 
 
 def test_double_checks_give_kappa_from_thirty_on() -> None:

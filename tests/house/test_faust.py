@@ -13,8 +13,9 @@ OURS: dict[str, set[str]] = {
     "App": {"settings", "watch", "worker", "link"},
     "Boot": set(),
     "Consumer": {
-        "group_metadata", "starts", "resumed", "idle", "release", "read_again", "fail", "lag", "passed", "positions",
-        "_poll", "_fetch", "_revoked", "_assigned", "_serve", "_serve_revoked", "_serve_assigned", "_on_thread",
+        "group_metadata", "topic_ids", "starts", "resumed", "idle", "release", "read_again", "fail", "lag", "passed",
+        "positions", "_poll", "_fetch", "_revoked", "_assigned", "_serve", "_serve_revoked", "_serve_assigned",
+        "_on_thread",
     },
     "Runner": {"run", "_end_in_time"},
     "Tables": set(),

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from streams.flow import orders, pipeline
+from streams.flow.fold import tallies
 from streams.kafka import config, producer, restore
-from streams.kafka.transport import poller
+from streams.kafka.transport import committed, poller
 from streams.state import rocks
 from streams.worker import commit, epoch, worker
 
@@ -30,9 +32,11 @@ class Mutant:
     old: str
     new: str
     first: int = 0  # seed to begin with, where the first that finds it is far from 0
+    judging: bool = False  # only agents that judge do this
 
 
 _COMMIT, _EPOCH, _WORKER, _PRODUCER = commit.Committer, epoch.Epoch, worker.Worker, producer.Transactions
+_TALLIES, _ORDERS = tallies.Tallies, orders.Orders
 
 MUTANTS = (
     Mutant("state is written before the commit (6 before 5)", commit, _COMMIT, "commit",
@@ -41,7 +45,7 @@ MUTANTS = (
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
            "epoch.offsets, group_metadata", "epoch.offsets, None", 70),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
-           "kafka.send_offsets(epoch.offsets, group_metadata)  # 4", "pass"),
+           "kafka.send_offsets(epoch.offsets, group_metadata, topic_ids)  # 4", "pass"),
     Mutant("a commit that was not answered is taken for done", producer, _PRODUCER, "_until",
            "if not cause(error).retriable() or time.monotonic() > deadline:",
            "if True:\n                    return\n                if False:", 20),
@@ -74,7 +78,7 @@ MUTANTS = (
            "committed=True", "committed=False"),
     Mutant("uncommitted records are read", config, poller, "polling",
            '"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
-    Mutant("an assignment begins at its beginning, whatever is committed", poller, poller, "_committed",
+    Mutant("an assignment begins at its beginning, whatever is committed", committed, poller, "committed",
            "if each.offset < 0:", "if True:"),
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
            "self._on_revoked(set(self.assigned), True)", "pass"),
@@ -87,6 +91,31 @@ MUTANTS = (
            "deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not"
            " missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
            "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 50),
+    Mutant("a parcel counts again for what it counted for already", tallies, _TALLIES, "count",
+           "bits & ~before), np.where", "bits), np.where", judging=True),
+    Mutant("a parcel does not remember what it counts for", tallies, _TALLIES, "count",
+           'heads["tallied"][rows], heads["tallied_day"]', '_, heads["tallied_day"]', judging=True),
+    Mutant("a parcel that was moved counts at both outlets", tallies, _TALLIES, "count",
+           "there[left] = counts.find", "lost[left] = 0; there[left] = counts.find", 33, judging=True),
+    Mutant("tallies begin at 0 when a partition is taken over", tallies, _TALLIES, "restored",
+           'self._counts.add(at, heads["tallied"], 1)', "pass", judging=True),
+    Mutant("tallies outlive their assignment", pipeline, pipeline.Parcels, "close",
+           "self.tallies.close()", "pass", judging=True),
+    Mutant("tallies that were not published are lost with their worker", tallies, _TALLIES, "restored",
+           'self._counts.add(at, heads["tallied"], 1)',
+           'self._counts.add(at, heads["tallied"], 1); self._counts.changed[:] = False', 25, judging=True),
+    Mutant("tallies are published outside their epoch", epoch, epoch.EpochStep, "tallied",
+           "self._epoch.passed(len(tallies))", "self._epoch.messages.clear()", judging=True),
+    Mutant("the random arm is drawn by a seed that each process makes up", orders, _ORDERS, "_seed",
+           "seed_of(self._key, day)", "str(id(self)).encode()", judging=True),
+    Mutant("the random arm is drawn without a key", orders, orders, "chosen",
+           "seed + parcel.encode()", "parcel.encode()", judging=True),
+    Mutant("a parcel is drawn again when it is read again", orders, _ORDERS, "draw",
+           '(scans["id"] != heads["drawn"][rows]) & (', "(", judging=True),
+    Mutant("the first draw stands, whatever comes late", orders, _ORDERS, "draw",
+           'scans["id"] != heads["drawn"][rows]', 'heads["drawn"][rows] == 0', judging=True),
+    Mutant("an order is not taken back", orders, _ORDERS, "draw",
+           'if ordered or heads["ordered"][row]:', "if ordered:", judging=True),
 )  # fmt: skip
 
 

@@ -58,7 +58,8 @@ def test_a_seed_is_one_sequence_of_steps() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.what for mutant in MUTANTS])
 def test_what_is_wrong_on_purpose_is_found(mutant: Mutant) -> None:
     with planted(mutant):
-        assert any(play(mutant.first + number).wrong for number in range(SEEDS_PLANTED))
+        seeds = range(mutant.first, mutant.first + SEEDS_PLANTED)
+        assert any(play(seed, judging=mutant.judging).wrong for seed in seeds)
 
 
 def test_a_mutant_whose_place_is_gone_is_an_error() -> None:

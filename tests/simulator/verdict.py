@@ -20,7 +20,8 @@ def behind_the_changelog(disks: Disks, broker: Broker) -> list[str]:
         log = broker.logs[topic, int(Path(path).name)]
         for values in (folder.flushed,) if folder.owner is None else (folder.flushed, folder.values):
             offset = int.from_bytes(values.get(_OFFSET, b""), "big")
-            wanted = {record.key or b"": record.value for record in log.records[:offset] if record.counts}
+            newest = {record.key or b"": record.value for record in log.records[:offset] if record.counts}
+            wanted = {key: value for key, value in newest.items() if value is not None}
             found = {key: value for key, value in values.items() if key[0] != 0 or key in wanted}
             if found != wanted or offset > log.end:
                 differ = sum(found.get(key) != wanted.get(key) for key in found.keys() | wanted.keys())

@@ -19,10 +19,10 @@ from streams import app
 from streams.app import PARCEL_TOPICS, answer_all, judge_all
 from streams.flow.batches import Batch
 from streams.kafka import global_table, producer, reader, restore
-from streams.kafka.transport import poller
+from streams.kafka.transport import committed, poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.state import rocks
-from streams.worker import backoff, epoch, expire, idle, inputs, tallies, worker
+from streams.worker import backoff, epoch, expire, idle, inputs, parts, tallies, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
@@ -232,14 +232,15 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, poller, inputs, rule_task,
-        tallies,
+        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, committed, poller, inputs,
+        rule_task, tallies,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [
         (producer, "Producer", Producer),
         (reader, "Consumer", clients.Reader),
         (restore, "changelog_ids", clients.changelog_ids),
+        (parts, "topic_ids", clients.topic_ids),
         (poller, "Client", clients.Member),
         (global_table, "threading", _Following),
         (rocks, "Rdict", disk.Rdict),

@@ -14,7 +14,7 @@ from rich.text import Text
 from desk.clues.book import Taken
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
-from desk.queue import shown
+from desk.queue import blind, shown
 from rules.pages.words import word
 from streams.cli.output import json_line
 from streams.cli.views.alert import TIER_STYLES, language
@@ -58,7 +58,7 @@ class Output:
     def one(self, clue: Clue, past: Sequence[Taken], now_ms: int) -> None:
         """One clue with its log."""
         if self._json:
-            log = [{"event": msgspec.to_builtins(taken.event), "why": taken.why} for taken in past]
+            log = [{"event": _said(taken, blind(clue)), "why": taken.why} for taken in past]
             json_line({**shown(clue, now_ms), "log": log})
             return
         head = Text.assemble(self._tier(clue), "  ", clue.clue_id, "  ", clue.parcel, "  ", self._state(clue, now_ms))
@@ -70,8 +70,8 @@ class Output:
             self._console.print(f"  hold {clue.hold.state} until {moment(clue.hold.until)}: {clue.hold.reason}")
         for taken in past:
             event = taken.event
-            said = {k: v for k, v in msgspec.to_builtins(event).items() if k not in _HEAD and v not in (None, ())}
-            about = ", ".join(f"{name}={_short(value)}" for name, value in said.items())
+            said = {k: v for k, v in _said(taken, _HEAD | blind(clue)).items() if v not in (None, ())}
+            about = ", ".join(f"{name}={_short(name, value)}" for name, value in said.items())
             refused = f"  ✗ {taken.why}" if taken.why is not None else ""
             who = event.by if event.station is None else f"{event.by} ({event.station})"
             kind = type(event).__struct_config__.tag
@@ -143,7 +143,12 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
     {"width": 20, "overflow": "fold"},
     {"ratio": 3},
 )
+_TIMES = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
 _HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
+
+
+def _said(taken: Taken, hidden: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.to_builtins(taken.event).items() if name not in hidden}
 
 
 def _next(clue: Clue, now_ms: int) -> str:
@@ -162,7 +167,9 @@ def _span(ms: int) -> str:
     return f"{minutes // 60} h" if minutes < 2_880 else f"{minutes // 1_440} d"
 
 
-def _short(value: Any) -> str:
+def _short(name: str, value: Any) -> str:
+    if isinstance(value, int) and name in _TIMES:
+        return moment(value)
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

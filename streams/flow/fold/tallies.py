@@ -217,7 +217,7 @@ class Tallies:
         """Some of the tallies that have changed, if it is time; to be called again while there are `more`."""
         if not self._queue and not self._due_at - self._every_ms <= now_ms < self._due_at:
             self._queue = np.flatnonzero(self._counts.changed).tolist()
-            self._due_at = now_ms + self._every_ms
+            self._due_at = now_ms + self._every_ms if self._queue else 0
         some, self._queue = self._queue[:ROWS_MAX], self._queue[ROWS_MAX:]
         rows = [row for row in some if self._counts.changed[row]]
         self._out += self._messages(rows)

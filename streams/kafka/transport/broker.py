@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from schemas.topics import TOPICS
+from schemas.inputs import CONSUMED_TOPICS
+from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG, TOPICS
 from streams.kafka.admin import grow_advice
 from streams.kafka.cluster import Cluster, Place
 from streams.kafka.errors import ClientError
 
 _ANSWER_S = 5.0
 _ENDS_S = 2.0
+_KEPT = frozenset((*CONSUMED_TOPICS, PARCELS_CHANGELOG, HISTORIES_CHANGELOG))
 _SINGLE = frozenset(topic.name for topic in TOPICS if topic.single)
 
 
@@ -27,6 +29,7 @@ class Broker:
         self._config = config  # the worker's other clients report their troubles
         self._topics = [name for name in topics if name not in _SINGLE]
         self._partitions = partitions
+        self._ids: dict[str, str] = {}  # as answered first
         self._cluster: Cluster | None = None
         self.fault = ""
 
@@ -61,6 +64,14 @@ class Broker:
             for name, facts in found.items()
             if facts.partitions not in (0, self._partitions)  # 0: missing, for a moment or for good
         ]
+        self._ids = self._ids or {name: facts.id for name, facts in found.items() if facts.id and name in _KEPT}
+        anew = [name for name, known in self._ids.items() if found[name].id not in ("", known)]
+        if anew:
+            self.fault = (
+                f"{', '.join(anew)}: deleted and made anew while this worker was at work; start it again, and it reads "
+                "from the beginning what is there now"
+            )
+            return
         most = max((facts.partitions for facts in found.values()), default=0)
         self.fault = (
             f"partition counts have changed from {self._partitions} ({', '.join(grown)}), so a parcel's events do not "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ class Link:
     rebalance_timeout_s: float
     before_revoke: Callable[[bool], Awaitable[None]]  # commit what is in hand; True: too late for that
     after_assign: Callable[[set[Partition], int], None]  # bring the state, then `Consumer.release`
+    topic_ids: Callable[[Collection[str]], Mapping[str, str]]  # what the broker calls topics by
     native: Switch = "0"  # whether records are taken by the native library, where it is there
 
 
@@ -81,6 +82,11 @@ class Consumer(base.Consumer):
     def group_metadata(self) -> object:
         """As of the last fetch or rebalance."""
         return self._poller.group_metadata if self._poller else None
+
+    @property
+    def topic_ids(self) -> Mapping[str, str]:
+        """Of the topics that are read, to be committed beside their offsets."""
+        return self._poller.topic_ids if self._poller else {}
 
     @property
     def starts(self) -> Mapping[Partition, int]:
@@ -132,7 +138,11 @@ class Consumer(base.Consumer):
         if self._poller is not None:
             return
         self._poller = Poller(
-            self.link.config, on_revoked=self._revoked, on_assigned=self._assigned, native=self.link.native
+            self.link.config,
+            on_revoked=self._revoked,
+            on_assigned=self._assigned,
+            topic_ids=self.link.topic_ids,
+            native=self.link.native,
         )
         await self._on_thread(self._poller.subscribe, sorted(topics))
         self.add_future(self._poll())

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka import direct
 from streams.kafka.config import polling
-from streams.kafka.errors import COORDINATOR_MOVES, FAILURES, ClientError, cause, said
+from streams.kafka.errors import FAILURES, ClientError, said
 from streams.kafka.rights import denied, right_of
+from streams.kafka.transport.committed import committed
 from streams.kafka.transport.grouping import BATCH_BYTES_MAX, FinalError, Partition, batches, fetched
 from streams.native import Switch
 
@@ -41,9 +42,13 @@ class Poller:
         *,
         on_revoked: Callable[[set[Partition], bool], None],
         on_assigned: Callable[[set[Partition]], None],
+        topic_ids: Callable[[Collection[str]], Mapping[str, str]] = lambda names: {},
         native: Switch = "0",
     ) -> None:
-        """native: whether records are taken by the native library, where it is there."""
+        """topic_ids: what the broker calls topics by. native: whether records are taken by the native library, where
+        it is there."""
+        self.topic_ids: Mapping[str, str] = {}  # when something was assigned first; of the offsets that are committed
+        self._ask_ids = topic_ids
         self.assigned: set[Partition] = set()
         self.group_metadata: object = None
         self._in_hand = False  # an assignment was announced and not taken back since
@@ -218,7 +223,8 @@ class Poller:
         if self._closing:
             return
         new = {(each.topic, each.partition) for each in partitions}
-        at = _committed(client, partitions, self._resumed)
+        self.topic_ids = self.topic_ids or self._ask_ids({each.topic for each in partitions})
+        at = committed(client, partitions, self._resumed, self.topic_ids)
         if self._incremental:
             self._give_back(client)
             client.incremental_assign(at)
@@ -268,7 +274,7 @@ class Poller:
         """Put the partitions that stay back to their committed offsets: what was queued of them has been dropped."""
         stay = [TopicPartition(*each) for each in self.assigned]
         if stay:
-            at = _committed(client, stay, self._resumed)
+            at = committed(client, stay, self._resumed, self.topic_ids)
             if self._incremental:
                 client.incremental_unassign(stay)
                 client.incremental_assign(at)
@@ -312,29 +318,6 @@ class Poller:
             self._ends.pop(place, None)
 
 
-_COMMITTED_S = 30.0
 _FORWARD_S = 0.5
 _EVENTS_MAX = 100  # taken at once of what concerns the whole client
 _WATERMARKS_S = 10.0
-
-
-def _committed(client: Client, partitions: list[TopicPartition], resumed: dict[Partition, int]) -> list[TopicPartition]:
-    """Where to begin: at the committed offset, noted in `resumed`, or at the beginning of a partition without one."""
-    if not partitions:
-        return []
-    deadline = time.monotonic() + _COMMITTED_S
-    while True:
-        try:
-            at = client.committed(partitions, timeout=max(deadline - time.monotonic(), 1.0))
-            for each in at:
-                if each.error is not None:
-                    raise KafkaException(each.error)
-                if each.offset >= 0:
-                    resumed[each.topic, each.partition] = each.offset
-                if each.offset < 0:  # the offset itself, for it may be committed before anything is read
-                    each.offset, _ = client.get_watermark_offsets(each, timeout=_WATERMARKS_S)
-            return at
-        except KafkaException as error:
-            if cause(error).code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
-                raise ClientError(f"committed offsets cannot be had: {said(error)}") from error
-            time.sleep(0.1)

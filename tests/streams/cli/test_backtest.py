@@ -47,16 +47,14 @@ def test_limits_decide_the_exit_code(folder: Path, changed: Path, capsys: pytest
     changes = compared(folder, changed)[0].changes
     counts: dict[str, int] = {name: changes[name] for name in CHANGES}
     counts["changed"] = changes["raised"] + changes["lowered"]
-    for name in ("gained", "lost", "changed"):
-        assert counts[name] > 1
-        assert command(capsys, folder, "--rules", changed, f"--max-{name}", counts[name])[0] == 0
-        code, out, error = command(capsys, folder, "--rules", changed, f"--max-{name}", counts[name] - 1)
-        assert code == 3
-        assert error == f"waybill: {counts[name]} {name}, at most {counts[name] - 1} allowed (--max-{name})\n"
+    names = ("gained", "lost", "changed")
+    assert all(counts[name] > 1 for name in names)
+    for spare in (0, 1):
+        limits = [each for name in names for each in (f"--max-{name}", counts[name] - spare)]
+        code, out, error = command(capsys, folder, "--rules", changed, *limits)
+        over = [f"waybill: {counts[name]} {name}, at most {counts[name] - 1} allowed (--max-{name})" for name in names]
+        assert (code, error.splitlines()) == ((3, over) if spare else (0, []))
         assert "Rules that differ" in out  # the report is there all the same
-    assert command(capsys, folder, "--rules", changed)[0] == 0
-    code, _, error = command(capsys, folder, "--rules", changed, "--max-gained", 0, "--max-lost", 0)
-    assert (code, error.count("\n")) == (3, 2)
     assert (
         command(capsys, folder, "--rules", SHIPPED, *("--max-gained", 0, "--max-lost", 0, "--max-changed", 0))[0] == 0
     )
@@ -215,7 +213,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGHUP])
 def test_an_interrupt_leaves_nothing(number: signal.Signals, folder: Path, changed: Path, tmp_path: Path) -> None:
     """As a terminal does it, every process of the group gets the signal; SIGHUP twice, also from the shell."""
     (tmp_path / "spill").mkdir()

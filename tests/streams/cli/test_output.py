@@ -26,7 +26,7 @@ ODD = b"caf\xe9"  # as Latin-1 has it
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return traffic(tmp_path_factory.mktemp("traffic"))
+    return traffic(tmp_path_factory.mktemp("traffic"), 400)
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +46,15 @@ def undated(lines: bytes) -> list[dict[str, object]]:
     return [{**json.loads(line), "detected_at": 0} for line in lines.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("name", ["-", pytest.param("/dev/stdout", marks=pytest.mark.long)])
 def test_what_goes_to_standard_output_is_alone_there(folder: Path, changed: Path, tmp_path: Path, name: str) -> None:
-    judge = ("judge", folder, "--no-progress", "--out")
+    judge = ("judge", folder, "--processes", 1, "--no-progress", "--out")
     assert waybill(*judge, "a.ndjson", cwd=tmp_path).returncode == 0
     piped = waybill(*judge, name, cwd=tmp_path)
     assert piped.returncode == 0, piped.stderr
     assert undated(piped.stdout) == undated((tmp_path / "a.ndjson").read_bytes())
     assert b" events, " in piped.stderr
-    backtest = ("backtest", folder, "--rules", changed, "--no-progress")
+    backtest = ("backtest", folder, "--rules", changed, "--processes", 1, "--no-progress")
     assert waybill(*backtest, "--out", "differ.ndjson", "--html", "page.html", cwd=tmp_path).returncode == 0
     listed = waybill(*backtest, "--out", name, cwd=tmp_path)
     assert listed.stdout == (tmp_path / "differ.ndjson").read_bytes() != b""
@@ -148,15 +148,15 @@ def test_folders_whose_names_are_not_utf_8(folder: Path, changed: Path, tmp_path
     (odd / "traffic").symlink_to(folder)
     (odd / "rules").symlink_to(changed)
     here, rules = ODD + b"/traffic", ODD + b"/rules"
-    reported = waybill("backtest", here, "--rules", rules, "--json", "--progress", cwd=tmp_path)
+    reported = waybill("backtest", here, "--processes", 1, "--rules", rules, "--json", "--progress", cwd=tmp_path)
     assert reported.returncode == 0, reported.stderr
     report = json.loads(reported.stdout)
     assert (report["source"], report["new"]["folder"]) == (r"caf\xe9/traffic", r"caf\xe9/rules")
-    page = waybill("backtest", here, "--rules", rules, "--html", ODD + b"/p.html", cwd=tmp_path)
+    page = waybill("backtest", here, "--processes", 1, "--rules", rules, "--html", ODD + b"/p.html", cwd=tmp_path)
     assert page.returncode == 0, page.stderr
     assert rb"caf\xe9/p.html: written" in page.stdout
     assert r"caf\xe9/traffic" in (odd / "p.html").read_text(encoding="utf-8")
-    judged = waybill("judge", here, "--out", ODD + b"/a.ndjson", "--rules", rules, cwd=tmp_path)
+    judged = waybill("judge", here, "--processes", 1, "--out", ODD + b"/a.ndjson", "--rules", rules, cwd=tmp_path)
     assert rb"caf\xe9/a.ndjson: " in judged.stdout
     gone = waybill("judge", b"no-" + ODD, "--out", "a.ndjson", cwd=tmp_path)
     assert (gone.returncode, gone.stderr) == (1, b"waybill: error: no-caf\\xe9: no such folder\n")
@@ -164,7 +164,7 @@ def test_folders_whose_names_are_not_utf_8(folder: Path, changed: Path, tmp_path
     assert generated.stdout.startswith(rb"caf\xe9/made: ")
 
 
-@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("as_json", [pytest.param([], marks=pytest.mark.long), ["--json"]], ids=["text", "json"])
 def test_rules_in_folders_whose_names_are_not_utf_8(changed: Path, tmp_path: Path, as_json: list[str]) -> None:
     (tmp_path / os.fsdecode(ODD)).symlink_to(changed)
     rule = next(path for path in sorted(SHIPPED.glob("*/*.yaml")))

@@ -20,6 +20,7 @@ from streams.flow.flood import Flood
 from streams.flow.judged import Judged
 from streams.settings import Settings
 from streams.state.store import FIRST
+from tests.repetition import seeds
 from tests.runs import Recorded, catalogue, comparable, difference, open_alerts, run
 from tests.schemas.samples import SHIPMENT
 from tests.workbench import workbench
@@ -308,7 +309,7 @@ def test_two_rules_that_flood_together_are_both_held() -> None:
     assert len(run_.opened()) <= 5 * 0.02 * WINDOW
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_every_alert_is_open_or_waits(seed: int) -> None:
     """Under a budget that crowded worlds exceed; once it is lifted, the alerts are those of a run without a cap."""
     records = world(seed, 80)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.records import Alert, Scan, Shipment
 from streams.settings import Settings
-from tests.repetition import examples
+from tests.repetition import examples, seeds
 from tests.runs import Recorded, comparable, difference, open_alerts, run
 from tests.schemas.samples import SCAN, SHIPMENT
 from tests.worlds import DAY, HOUR, START, Record, events_of, resident_id, world
@@ -22,21 +22,21 @@ from tests.worlds import DAY, HOUR, START, Record, events_of, resident_id, world
 PARTITIONS = (1, 4, 12)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(2))
 @pytest.mark.parametrize("size", [7, 50, 5_000])
 def test_open_alerts_are_those_of_the_set(seed: int, size: int) -> None:
     """All fields but when and where they were read. Of two runs the second is cut, ordered and spread otherwise."""
-    records = world(seed, 100)
+    records = world(seed, min(10 * size, 100))
     wanted = open_alerts(run(records))
     found = open_alerts(run(records, size=size, partitions=PARTITIONS[(seed + size) % 3], order=seed))
     assert not difference(found, wanted)
     assert wanted
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(1))
 @pytest.mark.parametrize("partitions", PARTITIONS)
 def test_open_alerts_are_the_same_one_by_one(seed: int, partitions: int) -> None:
-    records = world(seed, 40)
+    records = world(seed + partitions, 30)
     wanted = open_alerts(run(records))
     assert not difference(open_alerts(run(records, size=1, partitions=partitions, order=seed + 1)), wanted)
 
@@ -54,7 +54,7 @@ def test_histories_near_and_far_answer_alike(size: int, co_located: Sequence[int
     )
 
 
-@examples(25)
+@examples(8)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 7, 33, 5_000]), st.sampled_from(PARTITIONS), st.data())
 def test_repetitions_anywhere_change_nothing(seed: int, size: int, partitions: int, data: st.DataObject) -> None:
     records = world(seed, data.draw(st.integers(1, 25)))
@@ -77,7 +77,7 @@ def test_reading_it_all_again_publishes_nothing() -> None:
 # --- revisions --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(20, 26))
+@pytest.mark.parametrize("seed", seeds(2, first=20))
 def test_revisions_rise_with_every_message(seed: int) -> None:
     """Each message of a parcel says something new under a higher number, whatever the order of arrival."""
     records = world(seed, 60)
@@ -86,7 +86,7 @@ def test_revisions_rise_with_every_message(seed: int) -> None:
             assert all(before.revision < after.revision for before, after in pairwise(messages))
 
 
-@pytest.mark.parametrize("seed", range(26, 30))
+@pytest.mark.parametrize("seed", seeds(2, first=30))
 def test_the_last_revision_does_not_depend_on_the_order(seed: int) -> None:
     """Of alerts that are open; one that is withdrawn says no more."""
     records = world(seed, 60)
@@ -99,7 +99,7 @@ def test_the_last_revision_does_not_depend_on_the_order(seed: int) -> None:
     assert all(len(revisions) == 1 for revisions in last.values())
 
 
-@pytest.mark.parametrize("seed", range(26, 30))
+@pytest.mark.parametrize("seed", seeds(2, first=30))
 def test_a_withdrawn_alert_says_no_more_until_it_opens_again(seed: int) -> None:
     records = world(seed, 60)
     withdrawn = 0

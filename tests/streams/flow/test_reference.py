@@ -28,6 +28,7 @@ from streams.flow.reference import EMPTY, Index, Reference
 from streams.flow.reference.reading import Reader
 from streams.flow.rejudge import Sweeper
 from streams.settings import Settings
+from tests.repetition import seeds
 from tests.runs import Recorded, difference, open_alerts, run
 from tests.schemas.samples import SHIPMENT
 from tests.workbench import Workbench, newest_open, workbench
@@ -64,7 +65,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(6))
 def test_however_the_records_are_cut_they_say_the_same(seed: int) -> None:
     rng = random.Random(seed)
     messages = [message(record) for record in register(seed, START + 9 * DAY)]
@@ -77,7 +78,7 @@ def test_however_the_records_are_cut_they_say_the_same(seed: int) -> None:
     assert same(known(messages, list(range(1, len(messages)))), whole)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(6))
 def test_what_is_left_of_a_compacted_topic_says_the_same(seed: int) -> None:
     """But for older versions of a licence under one id, and for which of two ids spoke last of one outlet."""
     everything = [

@@ -24,7 +24,7 @@ from streams.flow.time.expiry import Retention
 from streams.kafka.rights import WORKER_TOPICS
 from streams.settings import Settings
 from streams.state.store import FIRST, whole
-from tests.repetition import LONG
+from tests.repetition import seeds
 from tests.runs import catalogue, comparable, difference, open_alerts, run
 from tests.tallies import published, recount
 from tests.worlds import DAY, HOME, START, Record, events_of, world
@@ -134,7 +134,7 @@ def move(run: Parted, homes: Homes) -> None:
                 pass
 
 
-SEEDS = range(40 if LONG else 6)
+SEEDS = seeds(4)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

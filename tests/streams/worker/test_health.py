@@ -33,8 +33,12 @@ class Pretended:
         self.lag: Mapping[tuple[str, int], int] = {PLACE: 0}
         self.broker = True
 
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        return {"parcels": (12, 3_400)}
+    def state_entries(self) -> dict[str, int]:
+        assert self.ready
+        return {"parcels": 12}
+
+    def state_bytes(self) -> dict[str, int]:
+        return {"parcels": 3_400}
 
     async def ask_lag(self) -> Mapping[tuple[str, int], int]:
         return self.lag
@@ -201,11 +205,17 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
             get, "/metrics", 200, holds='waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0'
         )
         assert 'waybill_state_entries{store="parcels"} 12.0\n' in page
-        worker.lag, worker.ready = {}, False
+        worker.lag = {}  # not known yet
         await asyncio.sleep(0.1)
-        again = (await get("/metrics"))[1]
-        assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in again, "known last"
-        worker.ready = True
+        for ready, assigned in ((True, worker.assigned), (False, worker.assigned), (False, frozenset())):
+            worker.ready, worker.assigned = ready, assigned
+            await asyncio.sleep(0.1)
+            again = (await get("/metrics"))[1]
+            assert 'waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0\n' in again, "known last"
+        worker.lag, worker.assigned = {PLACE: 43}, frozenset({PLACE})  # restoring
+        assert '"lag_records": null' in await becomes(get, "/ready", 503)
+        await becomes(get, "/metrics", 200, holds='topic="waybill.shipments"} 43.0')
+        worker.lag, worker.ready, worker.assigned = {}, True, frozenset({("waybill.scans", 0)})
         await becomes(get, "/metrics", 200, lacks="waybill_lag_records{")
 
     asyncio.run(serve(worker, visit))

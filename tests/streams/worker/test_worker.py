@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from pathlib import Path
 
@@ -152,3 +153,18 @@ def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> N
             await asyncio.wait_for(bench.parcels(batches), PATIENCE_S)
 
         asyncio.run(scenario())
+
+
+def test_counters_are_there_before_anything_happens(tmp_path: Path) -> None:
+    """A rate over a counter that appears with its first event would miss that event."""
+    with workbench(tmp_path) as bench:
+        page = bench.worker.metrics.render().decode()
+    counters = set(re.findall(r"# TYPE (\w+_total) counter", page))
+    shown = set(re.findall(r"^(\w+_total)[{ ]", page, re.MULTILINE))
+    assert counters == shown
+    rules = bench.worker.parcels.catalogue.rules
+    assert page.count("waybill_rule_answers_total{") == 3 * len(rules)
+    assert page.count("waybill_rule_held{") == len(rules)
+    assert 'waybill_build_info{python="' in page
+    assert re.search(r"^process_start_time_seconds [1-9]", page, re.MULTILINE)
+    assert "process_resident_memory_bytes " in page

@@ -170,7 +170,7 @@ def test_no_rows() -> None:
 
 
 @given(st.lists(st.none() | st.text(max_size=30) | st.text("冰毒糖酒粉丝 *-kKoOil0号", max_size=10), max_size=20))
-@examples(300)
+@examples(80)
 def test_any_text_has_an_answer_and_the_batch_does_not_matter(names: list[str | None]) -> None:
     forms = pl.Series([None] * len(names), dtype=pl.String)
     frame = describe_goods(pl.Series(names, dtype=pl.String), forms)

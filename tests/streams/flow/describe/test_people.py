@@ -254,7 +254,7 @@ texts = st.none() | st.text(max_size=12) | st.text("王张三先生 *•·.-1aA�
 
 
 @given(st.lists(texts, max_size=30))
-@examples(200)
+@examples(60)
 def test_any_name_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
     frame = describe_names(pl.Series(values, dtype=pl.String))
     assert frame.rows() == [name(value) for value in values]
@@ -267,7 +267,7 @@ def test_any_name_has_an_answer_and_the_batch_does_not_matter(values: list[str |
 
 
 @given(st.lists(st.none() | st.text(max_size=20) | st.text("0123456789+- *转６", max_size=18), max_size=30))
-@examples(200)
+@examples(60)
 def test_any_phone_has_an_answer_and_the_batch_does_not_matter(values: list[str | None]) -> None:
     found = mobiles(pl.Series(values, dtype=pl.String))
     assert found.to_list() == [mobile(value) for value in values]

@@ -20,7 +20,7 @@ from streams.flow.time.timers import AHEAD_MS_MAX, ReadProgress, TimerService
 from streams.settings import Settings
 from streams.state.store import MemoryStore, whole
 from tests import reference
-from tests.repetition import examples
+from tests.repetition import examples, seeds
 from tests.runs import Recorded, catalogue, difference, open_alerts, run
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT
 from tests.worlds import DAY, HOME, HOUR, MINUTE, START, Event, Record, events_of, shuffled, world
@@ -187,7 +187,7 @@ def test_a_worker_that_is_started_anew_finds_what_it_has_to_wait_for() -> None:
     assert recorded.answers["SF:W"]["journey.departed_uninspected"] is True
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_started_anew_again_and_again_it_comes_to_the_same(seed: int) -> None:
     records = world(seed + 40, 60)
     wanted = open_alerts(run(records))
@@ -208,7 +208,7 @@ def test_started_anew_again_and_again_it_comes_to_the_same(seed: int) -> None:
 # --- at every moment --------------------------------------------------------------------------------------------------
 
 
-@examples(40)
+@examples(15)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 20]), st.data())
 def test_at_every_moment_the_answers_are_those_of_what_is_known(seed: int, size: int, data: st.DataObject) -> None:
     """Also while deadlines are still to pass, in any order of arrival."""

@@ -19,6 +19,7 @@ from streams.flow.time.timers import AHEAD_MS_MAX, PartitionTimers, ReadProgress
 from streams.kafka.transport.grouping import Partition
 from streams.state.store import MemoryStore, whole
 from streams.worker.idle import Looks
+from tests.repetition import seeds
 from tests.runs import Recorded
 from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT
 from tests.worlds import DAY, MINUTE, START
@@ -154,7 +155,7 @@ class Reader:
         self._looks.clear()
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_no_lag_of_a_topic_makes_anything_missing(seed: int) -> None:
     """Live or at full speed, with reports that come late, topics that stand still for long, and restarts."""
     rng = random.Random(seed)

@@ -1,0 +1,90 @@
+"""The desk's processes with exactly the rights that docs/operations.md lists, on a broker with an authorizer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from desk.dispatcher import Dispatcher
+from desk.log import ClueLog
+from desk.survey import survey
+from desk.traces.tracer import Tracer
+from desk.verbs import Accept, Answer
+from desk.webhook import Webhook
+from schemas import topics
+from schemas.records import Source
+from streams.flow.decode import Limits
+from streams.flow.describe.tokens import Tokeniser
+from streams.kafka.errors import DeniedError
+from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
+from tests.schemas.samples import SHIPMENT, wire
+from tests.secured import Secured
+from tests.waiting import until
+from tests.workers import Publisher
+
+pytestmark = pytest.mark.broker
+
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+def allow(secured: Secured, process: str) -> tuple[str, dict[str, Any]]:
+    """Give a user what the page says that a process needs, and no more; the broker and properties for that user."""
+    (row,) = (
+        line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `waybill {process}")
+    )
+    _, _, read, write, group, transactional, _ = (cell.strip() for cell in row.split("|"))
+    secured.deny_all()
+    for cell, operation, kind in (
+        (read, "READ", "topic"), (write, "WRITE", "topic"), (group, "READ", "group"),
+        (transactional, "WRITE", "transactional id"),
+    ):  # fmt: skip
+        for name in re.findall("`([^`]+)`", cell):
+            secured.allow("analyst", operation, kind, name, prefixed="prefixed" in cell)
+    given = secured.as_user("analyst")
+    return given["bootstrap_servers"], given["kafka"]
+
+
+def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Secured) -> None:
+    events = Publisher(secured.servers)
+    events.raw(topics.SHIPMENTS, b"SF:1", wire(SHIPMENT))
+    events.flush()
+    topic, partition, offset = events.last
+    alert = replace(alert_on(1), sources=(Source(topic=topic, partition=partition, offset=offset),))
+    publish(secured.servers, *STATIONS, alert)
+
+    servers, client = allow(secured, "tracer")
+    with Tracer(servers, client, Tokeniser(bytes(32), {"k1": bytes(32)}, "k1"), Limits()) as tracer:
+        until(lambda: tracer.turn() > 0)
+    assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.TRACES))
+
+    servers, client = allow(secured, "dispatcher")
+    with Dispatcher(servers, client, 40) as dispatcher:
+        dispatcher.start()
+        assert dispatcher.log.book.clues[alert.alert_id].station == "ST-1"
+
+    servers, client = allow(secured, "desk webhook")
+    told: list[str] = []
+
+    def send(url: str, body: bytes, headers: dict[str, str]) -> int:
+        told.append(url)
+        return 200
+
+    with Webhook(servers, client, "http://127.0.0.1:1", bytes(32), send=send) as hook:
+        until(lambda: hook.turn() > 0)  # there may be others, of other tests
+    assert told
+
+    servers, client = allow(secured, "clues")
+    with ClueLog(servers, client) as log:
+        log.catch_up()
+        do(log, alert.alert_id, Accept())
+        do(log, alert.alert_id, Answer(outcome="violation", rules=("identity.many_names",)))
+    assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.FEEDBACK))
+
+    with pytest.raises(DeniedError, match="READ on topic waybill"):
+        survey(servers, client, now_ms())
+    servers, client = allow(secured, "measures")
+    assert survey(servers, client, now_ms()).flow.answered > 0
