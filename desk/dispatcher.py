@@ -76,7 +76,7 @@ class Dispatcher:
         self._dirty |= self.log.open | {clue_id for clue_id, clue in self.log.book.clues.items() if clue.hold}
         self._settle()
 
-    def turn(self, timeout_s: float = 0.2) -> None:
+    def step(self, timeout_s: float = 0.2) -> None:
         """Read what comes within `timeout_s`, and do what is due. Raises ClientError, WriteError."""
         self._heard(self.log.poll(0.0))
         self._open(self._inputs.poll(timeout_s))

@@ -77,7 +77,7 @@ class Webhook:
         self._group.close()
         self._log.__exit__(None, None, None)
 
-    def turn(self, timeout_s: float = 0.5) -> int:
+    def step(self, timeout_s: float = 0.5) -> int:
         """Post the dispatches that come within `timeout_s`. Returns how many. Raises ClientError."""
         before = self.told + self.given_up
         for entry in self._group.poll(1, timeout_s):  # one by one: the offset is committed after each

@@ -71,7 +71,7 @@ class Metrics:
         # State
         self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
         self.state_bytes = self._gauge("state_bytes", "Bytes of a store's folder on disk.", "store")
-        self.due = self._counter("state_due", "Keys that were looked at because they may be forgotten.", "store")
+        self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
         self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
 
         # Reference data

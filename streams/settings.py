@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     group: Name = Field("waybill-sentinel", description="Consumer group. Topics serve one: their state is its own.")
     instance: Name = Field(
         "0",
-        description="Name of this worker's slot: static member id, and its folder of state; auto or NAME-auto: the "
+        description="Name of this worker: static member id, and its folder of state; auto or NAME-auto: the "
         "lowest number that no other worker of this state_dir has.",
     )
     group_protocol: Literal["classic", "consumer"] = Field(
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     )
 
     kept_parcels_d: int = Field(
-        4, ge=3, le=3_650, description="A parcel is forgotten so long after its newest event (days of event time)."
+        4, ge=3, le=3_650, description="A parcel expires so long after its newest event (days of event time)."
     )
     kept_under_way_d: int = Field(
         14, ge=3, le=3_650, description="The same of one that was scanned, but not yet delivered or returned (days)."
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     kept_observations_d: int = Field(
         90, ge=1, le=3_650, description="Observations are kept so long, and at least as their rules look back (days)."
     )
-    forget_delay_s: int = Field(
+    expiry_delay_s: int = Field(
         3_600, ge=0, description="All of it is kept so much longer by the clock, for replays in any order (seconds)."
     )
 

@@ -39,7 +39,9 @@ class Effects:
         self.changelogs: defaultdict[tuple[str, int], list[tuple[bytes, bytes | None]]] = defaultdict(list)
         self._stores = stores
 
-    def commit(self, epoch: Epoch, deltas: Mapping[str, Delta], _group_metadata: object) -> None:
+    def commit(
+        self, epoch: Epoch, deltas: Mapping[str, Delta], _group_metadata: object, _topic_ids: Mapping[str, object]
+    ) -> None:
         """As `Committer.commit`."""
         self.epochs.append(epoch)
         for (topic, partition), messages in epoch.messages.items():
@@ -63,6 +65,7 @@ class Effects:
 
 class _Idle:
     group_metadata = b""
+    topic_ids: Mapping[str, object] = {}
     idle = True
     starts: Mapping[tuple[str, int], int] = {(topics.SCANS, 0): 7}
 
@@ -71,7 +74,7 @@ class Workbench:
     """A `Worker` that holds all its partitions."""
 
     def __init__(self, state_dir: Path, **settings: Any) -> None:
-        settings = {"forget_delay_s": 0, "settle_s": 0, **settings}
+        settings = {"expiry_delay_s": 0, "settle_s": 0, **settings}
         self.worker = Worker(
             Settings(state_dir=state_dir, home_adcodes=HOME, **settings),
             catalogue(),

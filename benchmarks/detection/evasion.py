@@ -21,7 +21,7 @@ TERMS = ("氯胺酮", "麻黄素", "醋酸酐", "海洛因", "依托咪酯", "�
 
 def _written(stage: Stage, tricks: Sequence[Trick], turn: str) -> str:
     """A controlled term as one of the tricks writes it."""
-    trick, term = stage.turn(turn, tricks), stage.turn(f"{turn}_term", TERMS)
+    trick, term = stage.variant(turn, tricks), stage.variant(f"{turn}_term", TERMS)
     return trick(random.Random(stage.serial()), term)
 
 

@@ -10,7 +10,7 @@ from streams.generate.planted import HOUR_MS, Plant, Stage
 
 def cautious_sender(stage: Stage) -> Iterator[Plant]:
     """Guangzhou 2017: a driver hands in boxes for an owner he does not know, worth less than their freight."""
-    name = stage.turn("cautious", ("样品", "其他", "货物", "配件样品", ""))
+    name = stage.variant("cautious", ("样品", "其他", "货物", "配件样品", ""))
     yield stage.plant(
         fields={"agent_submitted": True, "goods_name": name if name != "配件样品" else "樣品", "goods_form": None,
                 "declared_value_fen": 1_000, "freight_fen": 1_000 + 100 * (stage.serial() % 20)},
@@ -27,7 +27,7 @@ def brushed(stage: Stage) -> Iterator[Plant]:
 
 def border_powder(stage: Stage) -> Iterator[Plant]:
     """Powder from a priority origin, from a sender nobody knows, handed in on the street."""
-    name = stage.turn("border", ("滑石粉", "石膏粉", "钛白粉", "化工原料粉末"))
+    name = stage.variant("border", ("滑石粉", "石膏粉", "钛白粉", "化工原料粉末"))
     yield stage.plant(
         outlet=stage.outlet(priority=True),
         fields={"goods_name": name, "goods_form": "powder", "pickup_place": "non_fixed", "customer_type": "retail"},

@@ -81,7 +81,7 @@ def wedding_gifts(stage: Stage) -> Iterator[Plant]:
 
 def harmless_name(stage: Stage) -> Iterator[Plant]:
     """Names that hold or sound like a controlled term."""
-    yield stage.plant(fields={"goods_name": stage.turn("harmless", HARMLESS), "goods_form": "solid"})
+    yield stage.plant(fields={"goods_name": stage.variant("harmless", HARMLESS), "goods_form": "solid"})
 
 
 def damp_goods(stage: Stage) -> Iterator[Plant]:

@@ -67,7 +67,7 @@ class Tracer:
         """Whether all alerts of the partitions that it holds were read."""
         return self._alerts.exhausted
 
-    def turn(self, timeout_s: float = 0.5) -> int:
+    def step(self, timeout_s: float = 0.5) -> int:
         """Trace the alerts that come within `timeout_s`. Returns how many. Raises ClientError."""
         entries = self._alerts.poll(_ROWS, timeout_s)
         if not entries:

@@ -41,4 +41,4 @@ def dispatcher(
         count = len(running.log.open)
         print(f"{count:,} open {'clue' if count == 1 else 'clues'}", file=sys.stderr, flush=True)
         while not once:
-            running.turn()
+            running.step()

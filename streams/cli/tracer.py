@@ -41,7 +41,7 @@ def tracer(
     traced = joining = 0
     with Tracer(preflight.reached(settings), preflight.client(settings), tokens, limits, group, instance) as running:
         while not (once and (running.exhausted or joining > JOIN_TURNS)):
-            traced += running.turn()
+            traced += running.step()
             joining += not running.assigned
     print(f"{traced:,} {'trace' if traced == 1 else 'traces'} published", file=sys.stderr)
 

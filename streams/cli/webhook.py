@@ -31,4 +31,4 @@ def webhook(
     with Webhook(preflight.reached(settings), preflight.client(settings), url, key) as running:
         print(f"telling {url}", file=sys.stderr, flush=True)
         while True:
-            running.turn()
+            running.step()

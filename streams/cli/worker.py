@@ -34,7 +34,7 @@ def worker(
     bootstrap_servers: BootstrapOption = None,
     state_dir: StateDirOption = None,
     instance: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of this worker's slot (default: setting instance).")
+        str | None, typer.Option(metavar="NAME", help="Name of this worker (default: setting instance).")
     ] = None,
     web_port: Annotated[
         int | None, typer.Option(help="Port of /metrics, /live and /ready (default: setting web_port).")

@@ -2,9 +2,9 @@
 
 The worker's own functions, in another order. A verdict is a function of the set of a parcel's events and of the facts
 that history answers, so it is enough to ask for it at the end, and each parcel and each history is folded once, in
-columns, instead of once a batch. Between the steps rows are dealt into slots by parcel or by entity, about 1 kB a
-parcel of eight events: in memory, or, when there are many, in files. Slots are independent of each other, so every step
-may be shared out among processes.
+columns, instead of once a batch. Between the steps rows are shuffled into buckets by parcel or by entity, about 1 kB
+a parcel of eight events: in memory, or, when there are many, in files. Buckets are independent of each other, so every
+step may be shared out among processes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from streams.files.lines import PARTITION, Lines, lines
 from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
-from streams.files.shuffle import Cut, Piece, Shuffled, deal, hash_buckets, parcel_buckets, spans
+from streams.files.shuffle import Cut, Piece, Shuffled, bucketed, hash_buckets, parcel_buckets, spans
 from streams.flow import layout
 from streams.flow.batches import Answers, Batch, Movements, Uploads
 from streams.flow.describe.describer import Describer
@@ -251,8 +251,8 @@ class Steps:
         moved = _parcels(movements)
         moves = np.concatenate([part.rows for part in movements])
         return Read(
-            deal(parcel_buckets(parcels), [rows, parcels, tails], self._spill),
-            deal(parcel_buckets(moved), [moves, moved, _names(movements)], self._spill),
+            bucketed(parcel_buckets(parcels), [rows, parcels, tails], self._spill),
+            bucketed(parcel_buckets(moved), [moves, moved, _names(movements)], self._spill),
             out.events,
             out.rejects,
         )
@@ -261,14 +261,14 @@ class Steps:
         """What these uploads are observations of, by entity."""
         folded = fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
         rows = folded.observations()
-        return deal(hash_buckets(rows["entity"]), [rows], self._spill)
+        return bucketed(hash_buckets(rows["entity"]), [rows], self._spill)
 
     def answer(self, observed: Cut) -> Piece:
         """What the histories of these observations answer, by parcel."""
         (rows,) = observed.columns()
         partitions = np.full(len(rows), PARTITION, dtype=np.int64)
         found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
-        return deal(parcel_buckets(found["parcel"]), [found], self._spill)
+        return bucketed(parcel_buckets(found["parcel"]), [found], self._spill)
 
     def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> Dossiers:
         """Everything that is known of these parcels."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from schemas.errors import WaybillError
 
@@ -59,21 +59,28 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
 
     Raises FilesError for a file that is damaged, is not UTF-8, or is something else than its name says.
     """
-    import pyarrow
-
     with path.open("rb", buffering=0) as raw:
+        if not packed(path):
+            text = io.BufferedReader(raw)
+            _check(path, text)
+            yield text, raw.tell
+            return
+        import pyarrow  # takes long
+
         try:
             if path.name.endswith(".gz"):
                 file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)))
-            elif path.name.endswith(".zst"):
-                file = io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd"))
             else:
-                file = io.BufferedReader(raw)
-            if fault := _fault(file.peek(_HEAD_BYTES)[:_HEAD_BYTES]):
-                raise FilesError(f"{path}: {fault}")
+                file = io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd"))
+            _check(path, file)
             yield file, raw.tell
         except (gzip.BadGzipFile, EOFError, zlib.error, pyarrow.ArrowException) as error:
             raise FilesError(f"{path}: cannot be unpacked: {str(error).splitlines()[0]}") from error
+
+
+def _check(path: Path, file: io.BufferedReader[Any]) -> None:
+    if fault := _fault(file.peek(_HEAD_BYTES)[:_HEAD_BYTES]):
+        raise FilesError(f"{path}: {fault}")
 
 
 def _fault(head: bytes) -> str | None:

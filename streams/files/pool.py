@@ -32,7 +32,7 @@ class Pool(Protocol):
     """Who makes the calls."""
 
     def each(self, step: Callable[..., R], calls: Iterable[tuple[Any, ...]]) -> Iterator[R]:
-        """What `step`, a method of the crew's tool, returns for each of `calls`, in order."""
+        """What `step`, a method of the pool's tool, returns for each of `calls`, in order."""
 
 
 def cores() -> int:
@@ -42,7 +42,7 @@ def cores() -> int:
 
 @contextmanager
 def pool(processes: int, tool: Callable[..., object], *arguments: object) -> Iterator[Pool]:
-    """A crew of so many processes, each with a tool of its own: `tool(*arguments)`. One process is this one."""
+    """A pool of so many processes, each with a tool of its own: `tool(*arguments)`. One process is this one."""
     if processes == 1:
         yield _Alone(tool(*arguments))
         return
@@ -54,7 +54,7 @@ def pool(processes: int, tool: Callable[..., object], *arguments: object) -> Ite
             yield _Many(executor, processes)
     except BrokenProcessPool as error:
         raise PoolError(
-            "a process of ours ended in the middle of its work, for want of memory perhaps; --processes names how many"
+            "a process was killed in the middle of its work, probably out of memory; try fewer with --processes"
         ) from error
     except BaseException:
         for child in multiprocessing.active_children():  # what they are at is for nobody any more, and one cut off

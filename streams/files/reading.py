@@ -13,15 +13,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from schemas import records, topics
 from schemas.inputs import INPUTS
 from schemas.reference import KINDS
 from streams.files import parquet
-from streams.files.opening import FORMS, PARQUET, READ, FilesError, form_of, opened, stem_of
+from streams.files.opening import FORMS, PARQUET, READ, FilesError, form_of, opened, packed, stem_of
 from streams.flow.spellings import has_marks, unmarked
 
 EVENTS = {each.topic: each.stem for each in INPUTS}
@@ -50,13 +50,22 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines as they lie in a file, without the last one's newline; cut lines as in `Piece`."""
+    """Whole lines as they lie in a file, without the last one's newline; cut lines as in `Piece`.
+
+    On its way to another process it leaves its text behind if a file has it, and reads it there once more.
+    """
 
     start: int  # byte offset of the first line
     text: bytes
     cut: Mapping[int, int]
     unclean: bool  # there may be carriage returns at their ends, or marks at their starts
     read_bytes: int  # of the file so far
+    path: Path | None = None  # of a file that has the text at `start`
+
+    def __reduce__(self) -> tuple[Callable[..., Block], tuple[Any, ...]]:
+        if self.path is None:
+            return Block, (self.start, self.text, self.cut, self.unclean, self.read_bytes)
+        return _once_more, (self.path, self.start, len(self.text), self.unclean, self.read_bytes)
 
     @property
     def lines(self) -> list[bytes]:
@@ -66,6 +75,15 @@ class Block:
     def clean(self) -> list[bytes]:
         """The lines without carriage returns at their ends and marks at their starts."""
         return [clean(line) for line in self.lines] if self.unclean else self.lines
+
+
+def _once_more(path: Path, start: int, size: int, unclean: bool, read_bytes: int) -> Block:
+    with _telling(path), path.open("rb", buffering=0) as file:
+        file.seek(start)
+        text = _parted(file.read(size))
+    if len(text) < size:
+        raise FilesError(f"{path}: it became shorter while it was read")
+    return Block(start, text, {}, unclean, read_bytes, path)
 
 
 def find(folder: Path) -> dict[str, Path]:
@@ -130,7 +148,8 @@ def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
     Raises FilesError where it cannot be read.
     """
     with _telling(path), opened(path) as (file, read_bytes):
-        yield from _blocks(file, read_bytes, line_bytes_max)
+        for block in _blocks(file, read_bytes, line_bytes_max):
+            yield block if packed(path) or block.cut else replace(block, path=path)
 
 
 @contextmanager
@@ -146,9 +165,7 @@ def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) 
     kept = line_bytes_max + 1 + _MARKS_MAX * len(_MARK) + 1
     start, rest, dropped = 0, b"", 0
     while block := file.read(BLOCK_BYTES):
-        text = rest + block
-        if _MARK[:1] in text:  # a single byte is found ten times as fast as five
-            text = text.replace(_JOINT, _PARTED)
+        text = _parted(rest + block)
         whole, newline, rest = text.rpartition(b"\n")
         if newline:
             cut = {0: dropped + len(whole.partition(b"\n")[0])} if dropped else {}
@@ -160,6 +177,12 @@ def _blocks(file: BinaryIO, read_bytes: Callable[[], int], line_bytes_max: int) 
             rest = rest[:kept]
     if rest:
         yield Block(start, rest, {0: dropped + len(rest)} if dropped else {}, True, read_bytes())
+
+
+def _parted(text: bytes) -> bytes:
+    """Lines that a joint of files has between them, parted."""
+    # A single byte is found ten times as fast as five.
+    return text.replace(_JOINT, _PARTED) if _MARK[:1] in text else text
 
 
 def clean(line: bytes) -> bytes:

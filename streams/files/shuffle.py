@@ -1,7 +1,7 @@
-"""Rows dealt into slots, in memory or in files, so that what belongs together can be taken back slot by slot.
+"""Rows shuffled into buckets, in memory or in files, so that what belongs together can be taken back bucket by bucket.
 
-Each parcel, and each entity of the histories, has its slot: all its rows are there, whenever they were read. A piece
-holds what one step gave, sorted by slot; a span of slots is then one slice of each piece.
+Each parcel, and each entity of the histories, has its bucket: all its rows are there, whenever they were read. A piece
+holds what one step gave, sorted by bucket; a span of buckets is then one slice of each piece.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from streams.files.opening import FilesError
 
 Ints = NDArray[np.int64]
-Slots = NDArray[np.uint16]
+Buckets = NDArray[np.uint16]
 Column = NDArray[Any]
 
-SLOTS = 1_024  # at 100 million parcels a slot is some 100 MB
+BUCKETS = 1_024  # at 100 million parcels a bucket is some 100 MB
 ROWS_MIN = 50_000  # folded together: below it a call costs more than its rows, far above it they leave the cache
 SLICE_ROWS_MIN = 16  # on average: with very many pieces, smaller slices cost more than what is in them
 _ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], dtype="<u8")
@@ -39,15 +39,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Columns in step, sorted by slot."""
+    """Columns in step, sorted by bucket."""
 
-    bounds: NDArray[np.int32]  # where each slot starts, the end included
+    bounds: NDArray[np.int32]  # where each bucket starts, the end included
     held: tuple[Column, ...] | Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The rows of a span of slots, still where they are: small enough to hand to another process."""
+    """The rows of a span of buckets, still where they are: small enough to hand to another process."""
 
     none: tuple[Column, ...]
     slices: list[tuple[tuple[Column, ...] | Stored, int, int]]
@@ -64,15 +64,15 @@ class Shuffled:
 
     dtypes: Sequence[Any]
     pieces: list[Piece] = field(default_factory=list)
-    sizes: Ints = field(default_factory=lambda: np.zeros(SLOTS, dtype=np.int64))
-    """Rows by slot."""
+    sizes: Ints = field(default_factory=lambda: np.zeros(BUCKETS, dtype=np.int64))
+    """Rows by bucket."""
 
     def add(self, piece: Piece) -> None:
         self.pieces.append(piece)
         self.sizes += np.diff(piece.bounds)
 
     def cut(self, low: int, high: int) -> Cut:
-        """The rows of the slots from `low` up to `high`."""
+        """The rows of the buckets from `low` up to `high`."""
         none = tuple(np.empty(0, dtype=dtype) for dtype in self.dtypes)
         ends = ((piece, int(piece.bounds[low]), int(piece.bounds[high])) for piece in self.pieces)
         slices = [(_cut(piece.held, start, stop), start, stop) for piece, start, stop in ends if stop > start]
@@ -87,38 +87,38 @@ class Shuffled:
         self.sizes[:] = 0
 
 
-def deal(slots: Slots, columns: Sequence[Column], folder: Path | None) -> Piece:
+def bucketed(buckets: Buckets, columns: Sequence[Column], folder: Path | None) -> Piece:
     """A piece of these columns, in a file of its own in `folder`, or in memory. Raises FilesError if that is full."""
-    by = np.argsort(slots, kind="stable")
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(slots, minlength=SLOTS)))).astype(np.int32)
+    by = np.argsort(buckets, kind="stable")
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(buckets, minlength=BUCKETS)))).astype(np.int32)
     held = tuple(column[by] for column in columns)
-    return Piece(bounds, held if folder is None or len(slots) == 0 else _store(held, folder))
+    return Piece(bounds, held if folder is None or len(buckets) == 0 else _store(held, folder))
 
 
-def parcel_buckets(parcels: NDArray[np.bytes_]) -> Slots:
-    """The slot of each parcel reference: any even-handed function of it will do."""
+def parcel_buckets(parcels: NDArray[np.bytes_]) -> Buckets:
+    """The bucket of each parcel reference: any even-handed function of it will do."""
     words = np.ascontiguousarray(parcels).view("<u8").reshape(len(parcels), len(_ODD))
     mixed = np.bitwise_xor.reduce(words * _ODD, axis=1)
     return hash_buckets((mixed ^ (mixed >> _HALF)) * _ODD[0])
 
 
-def hash_buckets(hashes: NDArray[np.uint64]) -> Slots:
-    """The slot of what has a hash already."""
-    slots: Slots = (hashes >> _TOP).astype(np.uint16)
-    return slots
+def hash_buckets(hashes: NDArray[np.uint64]) -> Buckets:
+    """The bucket of what has a hash already."""
+    buckets: Buckets = (hashes >> _TOP).astype(np.uint16)
+    return buckets
 
 
 def spans(*shuffled: Shuffled) -> list[tuple[int, int]]:
-    """Runs of slots that hold `ROWS_MIN` rows at least, together all."""
+    """Runs of buckets that hold `ROWS_MIN` rows at least, together all."""
     rows_min = max(ROWS_MIN, SLICE_ROWS_MIN * sum(len(each.pieces) for each in shuffled))
-    sizes = sum((each.sizes for each in shuffled), np.zeros(SLOTS, dtype=np.int64))
+    sizes = sum((each.sizes for each in shuffled), np.zeros(BUCKETS, dtype=np.int64))
     starts, rows = [0], 0
-    for slot, size in enumerate(sizes.tolist()):
+    for bucket, size in enumerate(sizes.tolist()):
         if rows >= rows_min:
-            starts.append(slot)
+            starts.append(bucket)
             rows = 0
         rows += size
-    return list(pairwise([*starts, SLOTS]))
+    return list(pairwise([*starts, BUCKETS]))
 
 
 def _cut(held: tuple[Column, ...] | Stored, start: int, stop: int) -> tuple[Column, ...] | Stored:

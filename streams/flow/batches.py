@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from streams.state.format import FORMAT
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class Uploads:
     @staticmethod
     def joined(parts: Sequence[Uploads]) -> Uploads:
         """Several joined into one."""
+        parts = [part for part in parts if part.parcels] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         return Uploads(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
@@ -54,14 +59,13 @@ class Uploads:
             [tail for part in parts for tail in part.tails],
         )
 
-    def taken(self, rows: Ints) -> Uploads:
-        """These rows, in this order."""
-        order = rows.tolist()
+    def woven(self, more: Uploads, at: Ints) -> Uploads:
+        """With `more` rows, each before the row that is at its place of `at` here."""
         return Uploads(
-            [self.partitions[row] for row in order],
-            [self.parcels[row] for row in order],
-            self.rows[rows],
-            [self.tails[row] for row in order],
+            _woven(self.partitions, more.partitions, at),
+            _woven(self.parcels, more.parcels, at),
+            np.insert(self.rows, at, more.rows),
+            _woven(self.tails, more.tails, at),
         )
 
 
@@ -81,6 +85,9 @@ class Movements:
     @staticmethod
     def joined(parts: Sequence[Movements]) -> Movements:
         """Several joined into one."""
+        parts = [part for part in parts if part.parcels] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         return Movements(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
@@ -88,12 +95,25 @@ class Movements:
             {reference: name for part in parts for reference, name in part.names.items()},
         )
 
-    def taken(self, rows: Ints) -> Movements:
-        """These rows, in this order; all names stay."""
-        order = rows.tolist()
+    def woven(self, more: Movements, at: Ints) -> Movements:
+        """With `more` rows, each before the row that is at its place of `at` here."""
         return Movements(
-            [self.partitions[row] for row in order], [self.parcels[row] for row in order], self.rows[rows], self.names
+            _woven(self.partitions, more.partitions, at),
+            _woven(self.parcels, more.parcels, at),
+            np.insert(self.rows, at, more.rows),
+            self.names | more.names,
         )
+
+
+def _woven(values: list[T], more: list[T], at: Ints) -> list[T]:
+    """As `woven`: what lies between two of `more` is copied in one piece."""
+    out: list[T] = []
+    start = 0
+    for place, each in zip(at.tolist(), more, strict=True):
+        out += values[start:place]
+        out.append(each)
+        start = place
+    return out + values[start:]
 
 
 @dataclass(frozen=True, slots=True)

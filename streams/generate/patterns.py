@@ -41,13 +41,13 @@ def priority_origin(stage: Stage) -> Iterator[Plant]:
 
 
 def priority_lane(stage: Stage) -> Iterator[Plant]:
-    country = stage.turn("lane", PRIORITY_COUNTRIES)
+    country = stage.variant("lane", PRIORITY_COUNTRIES)
     yield stage.plant(fields=_export(country), rules=("route.priority_lane",), quiet=("route.priority_origin",))
     yield stage.plant(fields=_export("JP"), quiet=("route.priority_lane",))
 
 
 def powder_or_liquid(stage: Stage) -> Iterator[Plant]:
-    name, form = stage.turn("powder", POWDERS)
+    name, form = stage.variant("powder", POWDERS)
     yield stage.plant(fields={"goods_name": name, "goods_form": form}, rules=("goods.powder_or_liquid",),
                       quiet=("goods.on_priority_route",))  # fmt: skip
     yield stage.plant(fields={"goods_name": name, "goods_form": "solid"}, quiet=("goods.powder_or_liquid",))
@@ -55,7 +55,7 @@ def powder_or_liquid(stage: Stage) -> Iterator[Plant]:
 
 def ants(stage: Stage) -> Iterator[Plant]:
     """A ring: small lots of powder from one priority origin to one lane, each sender once, through agents."""
-    outlet, country = stage.outlet(priority=True), stage.turn("ants", PRIORITY_COUNTRIES)
+    outlet, country = stage.outlet(priority=True), stage.variant("ants", PRIORITY_COUNTRIES)
     rules = ("route.priority_origin", "route.priority_lane", "goods.powder_or_liquid", "goods.on_priority_route",
              "sender.first_seen", "sender.agent_or_street")  # fmt: skip
     for n in range(3):
@@ -69,14 +69,14 @@ def ants(stage: Stage) -> Iterator[Plant]:
 
 
 def controlled_term(stage: Stage) -> Iterator[Plant]:
-    name = stage.turn("controlled", CONTROLLED)
+    name = stage.variant("controlled", CONTROLLED)
     yield stage.plant(fields={"goods_name": name, "goods_form": None}, rules=("goods.controlled_term",))
-    yield stage.plant(fields={"goods_name": stage.turn("hinted", HINTED)}, rules=("goods.hinted_term",),
+    yield stage.plant(fields={"goods_name": stage.variant("hinted", HINTED)}, rules=("goods.hinted_term",),
                       quiet=("goods.controlled_term",))  # fmt: skip
 
 
 def vague_name(stage: Stage) -> Iterator[Plant]:
-    name = stage.turn("vague", VAGUE)
+    name = stage.variant("vague", VAGUE)
     yield stage.plant(fields={"goods_name": name, "goods_form": None}, rules=("goods.vague_name",),
                       quiet=("goods.controlled_term",))  # fmt: skip
 
@@ -85,7 +85,7 @@ def missing_identity(stage: Stage) -> Iterator[Plant]:
     ways: tuple[dict[str, object], ...] = (
         {"sender_id_no": None}, {"sender_id_no": ""}, {"realname_method": "none"}, {"realname_check": "fail"},
     )  # fmt: skip
-    yield stage.plant(fields=stage.turn("missing", ways), rules=("identity.missing",))
+    yield stage.plant(fields=stage.variant("missing", ways), rules=("identity.missing",))
     yield stage.plant(
         fields={"sender_id_no": None, "customer_type": "agreement", "realname_method": "none"},
         quiet=("identity.missing",),
@@ -109,13 +109,13 @@ def invalid_number(stage: Stage) -> Iterator[Plant]:
         made(440000, "1880-01-01"),  # over 110 years
         good[:8] + "A" + good[9:],  # character
     )
-    yield stage.plant(fields={"sender_id_no": stage.turn("invalid", ways)}, rules=("identity.number_invalid",))
+    yield stage.plant(fields={"sender_id_no": stage.variant("invalid", ways)}, rules=("identity.number_invalid",))
     written = (good.lower(), f"{good[:6]} {good[6:14]}-{good[14:]}", good.translate(FULL_WIDTH))
-    yield stage.plant(fields={"sender_id_no": stage.turn("written", written)}, quiet=("identity.number_invalid",))
+    yield stage.plant(fields={"sender_id_no": stage.variant("written", written)}, quiet=("identity.number_invalid",))
 
 
 def placeholder_name(stage: Stage) -> Iterator[Plant]:
-    name = stage.turn("placeholder", PLACEHOLDERS)
+    name = stage.variant("placeholder", PLACEHOLDERS)
     yield stage.plant(fields={"sender_name": name}, rules=("identity.placeholder_name",))
     yield stage.plant(fields={"sender_name": "王**"}, quiet=("identity.placeholder_name",))
 
@@ -195,7 +195,7 @@ def first_seen(stage: Stage) -> Iterator[Plant]:
 
 def agent_or_street(stage: Stage) -> Iterator[Plant]:
     ways: tuple[dict[str, object], ...] = ({"agent_submitted": True}, {"pickup_place": "non_fixed"})
-    yield stage.plant(fields=stage.turn("agent", ways), rules=("sender.agent_or_street",))
+    yield stage.plant(fields=stage.variant("agent", ways), rules=("sender.agent_or_street",))
 
 
 def freight_exceeds_value(stage: Stage) -> Iterator[Plant]:

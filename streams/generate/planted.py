@@ -72,11 +72,11 @@ class Stage:
         self._serial += 1
         return self._serial
 
-    def turn(self, name: str, choices: Sequence[T]) -> T:
-        """The next of a pattern's variants, round and round; `name` tells its turns from those of others."""
-        turn = self._steps_count.get(name, 0)
-        self._steps_count[name] = turn + 1
-        return choices[turn % len(choices)]
+    def variant(self, name: str, choices: Sequence[T]) -> T:
+        """The next of a pattern's variants, round and round; `name` tells them from those of others."""
+        step = self._steps_count.get(name, 0)
+        self._steps_count[name] = step + 1
+        return choices[step % len(choices)]
 
     def outlet(self, *, priority: bool = False) -> int:
         """An outlet in a priority origin, or in neither a priority origin nor a home place."""

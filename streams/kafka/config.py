@@ -109,15 +109,15 @@ def membership(settings: Settings) -> dict[str, object]:
     if settings.group_protocol == "consumer":
         return {
             "group.id": settings.group,
-            "client.id": slot(settings),
+            "client.id": member_id(settings),
             "group.protocol": "consumer",
             "group.remote.assignor": "range",
             **fetching,
         }
     return {
         "group.id": settings.group,
-        "client.id": slot(settings),
-        "group.instance.id": slot(settings),
+        "client.id": member_id(settings),
+        "group.instance.id": member_id(settings),
         "partition.assignment.strategy": "range",
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": settings.session_timeout_ms // 4,
@@ -133,7 +133,7 @@ def producing(settings: Settings) -> dict[str, object]:
     }
 
 
-def slot(settings: Settings) -> str:
+def member_id(settings: Settings) -> str:
     """What a worker is called among the members, by which those who ask the group know it; its transactional id too."""
     return f"{settings.group}-{settings.instance}"
 

@@ -23,7 +23,7 @@ class MissingError(ClientError):
 
 FAILURES = (KafkaException, SystemError)
 """What confluent-kafka raises. A fatal error is raised while callbacks are served; where a delivery report or a line
-of the log is called in the same turn, the interpreter makes a SystemError of it, with the error as its cause."""
+of the log is called in the same call, the interpreter makes a SystemError of it, with the error as its cause."""
 
 DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,

@@ -1,7 +1,7 @@
 """Expires state, a slice at a time between other steps, so that state stays bounded.
 
 Expiry goes by event time: without events nothing expires, however long that lasts, and a replay of old events is judged
-by the state that live events had. It uses the watermark of a while ago (setting forget_delay_s), so a replay has that
+by the state that live events had. It uses the watermark of a while ago (setting expiry_delay_s), so a replay has that
 long to bring events of weeks in any order.
 """
 
@@ -27,7 +27,7 @@ async def expire(worker: Host, lag: Lag) -> None:
     lag: from the committed offsets, the records that are not committed yet; both by topic and partition.
     """
     elsewhere = Elsewhere(worker.settings.idle_partition_s)
-    delayed = Delayed(worker.settings.forget_delay_s), Delayed(worker.settings.forget_delay_s)
+    delayed = Delayed(worker.settings.expiry_delay_s), Delayed(worker.settings.expiry_delay_s)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         if not worker.ready:

@@ -20,7 +20,7 @@ from streams.settings import Settings
 
 AUTO = "auto"
 
-_FOLDER = ".slots"  # no instance can be called so
+_FOLDER = ".locks"  # no instance can be called so
 
 
 class InstanceError(WaybillError):

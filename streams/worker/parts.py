@@ -14,7 +14,7 @@ from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
 from streams.kafka.cluster import topic_ids
-from streams.kafka.config import client, membership, producing, slot
+from streams.kafka.config import client, member_id, membership, producing
 from streams.kafka.transport.consumer import Link
 from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
@@ -58,7 +58,7 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
 
 def committer_of(settings: Settings) -> Callable[[Stores], Committer]:
     """A function that makes the committer for these settings."""
-    return partial(Committer, {**client(settings), **producing(settings)}, slot(settings), native=settings.native)
+    return partial(Committer, {**client(settings), **producing(settings)}, member_id(settings), native=settings.native)
 
 
 def link_of(

@@ -115,7 +115,7 @@ def test_from_alert_to_answer_and_the_rule_learns_of_it(fresh_kafka: str) -> Non
             assert do(log, alert.alert_id, Accept()).clue.state == "accepted"
             answered = do(log, alert.alert_id, Answer(outcome="violation", rules=("identity.many_names",)))
             assert answered.clue.state == "answered"
-        dispatcher.turn()
+        dispatcher.step()
         assert dispatcher.log.book.clues[alert.alert_id].state == "answered"
     said = feedback_on(fresh_kafka)
     assert [(each.alert_id, each.outcome, each.rules, each.clue_id) for each in said] == [
@@ -138,7 +138,7 @@ def test_a_dispatcher_started_again_or_twice_adds_nothing(fresh_kafka: str) -> N
             publish(fresh_kafka, alert_on(41))
             with pytest.raises(ReplacedError):
                 settle(first, lambda: False)
-            second.turn(2.0)
+            second.step(2.0)
             assert len(second.log.book.clues) == 41
 
 
@@ -163,7 +163,7 @@ def test_a_parcel_that_moves_on_takes_its_clue_along_until_a_station_has_accepte
 def settle(dispatcher: Dispatcher, done: Any) -> None:
     deadline = time.monotonic() + 30
     while not done() and time.monotonic() < deadline:
-        dispatcher.turn(0.2)
+        dispatcher.step(0.2)
     assert done()
 
 

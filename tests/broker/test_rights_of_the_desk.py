@@ -58,7 +58,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
 
     servers, client = allow(secured, "tracer")
     with Tracer(servers, client, Tokeniser(bytes(32), {"k1": bytes(32)}, "k1"), Limits()) as tracer:
-        until(lambda: tracer.turn() > 0)
+        until(lambda: tracer.step() > 0)
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.TRACES))
 
     servers, client = allow(secured, "dispatcher")
@@ -74,7 +74,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
         return 200
 
     with Webhook(servers, client, "http://127.0.0.1:1", bytes(32), send=send) as hook:
-        until(lambda: hook.turn() > 0)  # there may be others, of other tests
+        until(lambda: hook.step() > 0)  # there may be others, of other tests
     assert told
 
     servers, client = allow(secured, "clues")

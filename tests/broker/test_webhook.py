@@ -56,7 +56,7 @@ def tell(servers: str, url: str, count: int) -> list[float]:
     waited: list[float] = []
     with Webhook(servers, {}, url, KEY, sleep=waited.append) as running:
         for _ in range(200):
-            if running.turn(0.2) and running.told + running.given_up >= count:
+            if running.step(0.2) and running.told + running.given_up >= count:
                 break
         assert running.told + running.given_up == count
     return waited
@@ -84,7 +84,7 @@ def test_each_dispatch_is_told_signed_and_once(fresh_kafka: str) -> None:
             assert secret.alert_id not in {json.loads(body)["clue_id"] for _, body in told}
             publish(fresh_kafka, alert_on(3))
             while len(dispatcher.log.open) < 4:
-                dispatcher.turn()
+                dispatcher.step()
             tell(fresh_kafka, url, 1)
             assert json.loads(told[-1][1])["clue_id"] == alert_on(3).alert_id
             assert len(told) == 5

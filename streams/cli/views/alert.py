@@ -9,10 +9,10 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
+from rules.pages.titles import Language, action_title, column_title, value_title
 from rules.pages.words import word
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
-from streams.cli.views.titles import Language, action_title, column_title, value_title
 from streams.cli.views.values import moment, place, shown
 
 TIER_STYLES: Final = {
@@ -34,7 +34,7 @@ _WORDS: Final = {
     "cannot tell": ("无法判定", "cannot tell"),
     "withdrawn": ("撤回", "withdrawn"),
     "new": ("新增", "new"),
-    "forgotten": ("已清除", "forgotten"),
+    "forgotten": ("已清除", "expired"),
     "below": ("低于所选等级", "below the tier"),
     "was": ("原为", "was"),
     "now": ("现", "now"),

@@ -13,9 +13,9 @@ from typing import IO, Any, Final, Protocol
 import msgspec
 from rich.console import Console
 
+from rules.pages.titles import Language
 from schemas.records import Alert, Title
 from streams.cli.views import alert as view
-from streams.cli.views.titles import Language
 from streams.cli.views.values import moment
 from streams.files.writing import growing, standard
 from streams.kafka.alerts import Asked, Change, evidence, same_verdict

@@ -15,10 +15,10 @@ from desk.clues.book import Taken
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
 from desk.queue import blind, shown
+from rules.pages.titles import Language
 from rules.pages.words import word
 from streams.cli.output import json_line
 from streams.cli.views.alert import TIER_STYLES, language
-from streams.cli.views.titles import Language
 from streams.cli.views.values import moment, place_name
 
 _ID_SHOWN = 11

@@ -23,11 +23,11 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from rules.pages.titles import Language
 from rules.pages.words import word
 from schemas.records import Alert
 from schemas.terms import Tier
 from streams.cli.views import alert as view
-from streams.cli.views.titles import Language
 from streams.demo.figures import Figures
 from streams.demo.stage import Step
 from streams.kafka.alerts import Change, Newest, same_verdict

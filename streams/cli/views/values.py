@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from streams.cli.views.titles import Language, value_title
+from rules.pages.titles import Language, value_title
 
 CHINA: Final = timezone(timedelta(hours=8))
 ZONE: Final = "UTC+8"

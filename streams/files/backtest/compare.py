@@ -85,7 +85,7 @@ class CompareSteps(Steps):
     def compare(
         self, uploads: Cut, movements: Cut, facts: Cut, emit_from: int, examples_max: int, every: bool
     ) -> tuple[int, tuple[Tally, bytes]]:
-        """Parcels, what was counted, and, if `every`, each parcel that differs as lines of JSON, by slot and parcel."""
+        """Parcels, what was counted, and, if `every`, each parcel that differs as lines of JSON, by bucket, parcel."""
         touched = self.fold(uploads, movements, facts)
         end = ended(touched)
         pair = _Pair(touched, *(_Judged(agent.catalogue, agent.judge(touched, end)) for agent in self.agents))
@@ -185,7 +185,7 @@ class _Pair:
         return out
 
     def ordered(self, rows: Ints) -> list[int]:
-        """These rows by slot and parcel, an order that no span of slots and no batch has a part in."""
+        """These rows by bucket and parcel, an order that no span of buckets and no batch has a part in."""
         parcels = np.array(self.touched.parcels, dtype=layout.PARCEL)[self.old.verdicts.rows[rows]]
         order: list[int] = rows[np.lexsort((parcels, parcel_buckets(parcels)))].tolist()
         return order

@@ -9,6 +9,7 @@ from typing import Final
 from rules import TIERS
 from rules.pages.markup import Markup, Part, join, tag
 from rules.pages.pages import code
+from rules.pages.titles import column_title, value_title
 from rules.pages.wording import value
 from rules.pages.words import word
 from schemas.records import Reason
@@ -165,9 +166,24 @@ def _example(parcel: Parcel, moved: set[str]) -> Markup:
 
 
 def _reason(reason: Reason, moved: bool) -> Markup:
-    seen = ", ".join(f"{name} {value(item)}" for name, item in reason.evidence.items())
+    seen = ", ".join(f"{_column(name)}: {_value(name, item)}" for name, item in reason.evidence.items())
     title = f"{reason.title.zh} · {reason.title.en} "
     return tag("li", title, tag("small", code(reason.rule), " ", seen), class_="moved" if moved else "")
+
+
+def _column(name: str) -> str:
+    return _both(column_title(name, "zh"), column_title(name, "en"))
+
+
+def _value(column: str, item: object) -> str:
+    """A word of ours in both languages; else as rule files write it."""
+    if isinstance(item, str) and (chinese := value_title(column, item, "zh")) != item:
+        return _both(chinese, value_title(column, item, "en"))
+    return value(item)
+
+
+def _both(chinese: str, english: str) -> str:
+    return chinese if chinese == english else f"{chinese} {english}"
 
 
 def _left_out(difference: Difference) -> Part:

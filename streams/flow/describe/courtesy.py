@@ -15,8 +15,8 @@ _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
 class Courtesy:
     """Recognises such names.
 
-    maybe: a pattern, for polars and Python, that all of them match, and few other names. starts, ends: the first and
-    last characters of those without Latin letters.
+    maybe: a pattern, for polars and Python, that all of them match, and few other names. starts, ends: what those
+    without Latin letters begin with (a character) or end with (one of these texts).
     """
 
     def __init__(self, surnames: list[str], titles: list[str], placeholders: list[str]) -> None:
@@ -35,8 +35,8 @@ class Courtesy:
             rf"|(?:{some})(?:某{{1,3}}人?|姓)|姓(?:{some})|[{few}][{short}]|[小老][{few}]|(?:mr|mrs|ms|miss)·?{_HAN}{{1,2}}"
         )
         self.starts = "姓小老"
-        self.ends = "某人姓" + "".join(sorted({title[-1] for title in long})) + short
-        self.maybe = f"[a-z]|[{self.ends}]$|^[{self.starts}]"
+        self.ends = "某", "某人", "姓", *long, *short
+        self.maybe = f"[a-z]|(?:{'|'.join(self.ends)})$|^[{self.starts}]"
 
     def says(self, norm: str, name: str) -> bool:
         """Whether a name is one of these. norm: its normal form. name: as it was given."""

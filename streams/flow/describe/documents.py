@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from streams.flow.describe.place import CODES, assigned_regions
@@ -71,9 +72,10 @@ def regions() -> NDArray[np.uint8]:
     provinces = np.unique(assigned[assigned < 900_000] // 10_000)
     code = np.arange(CODES)
     table = np.where(np.isin(code // 10_000, provinces), UNKNOWN, IMPOSSIBLE).astype(np.uint8)
+    codes = pl.Series(code).cast(pl.String)
     for document in _documents():
         if document.check == "gb11643":
-            table[[number for number in range(800_000, CODES) if document.number.fullmatch(str(number))]] = ASSIGNED
+            table[codes.str.contains(f"^(?:{document.number.pattern})$").to_numpy()] = ASSIGNED
     # 9 and the province. Nationalities are not checked: a card may outlive its country.
     table[(code >= 900_000) & ~np.isin(code // 1_000 - 900, provinces)] = IMPOSSIBLE
     table[assigned] = ASSIGNED

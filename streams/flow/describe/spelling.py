@@ -21,6 +21,8 @@ LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _SEPARATORS = re.compile(r"(?:[^\w]|_)+")  # what is neither letter nor digit
 _HANGUL_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by class, but invisible
 _UNSEEN = ("Cf", "Mn", "Me")
+# Members of classes that are controlled whole are named so: cyclopentylfentanyl.
+_CLASS = re.compile(r"(?<=[a-z])(?:fentanyl|nitazene)")
 _NAMED = re.compile(r"LATIN (?:SMALL LETTER|CAPITAL LETTER|LETTER SMALL CAPITAL) ([A-Z])(?: WITH .*)?")
 _ENCLOSED_A = (0x1F150, 0x1F170, 0x1F1E6)  # white on a black disc, on a black square, and the halves of flags
 _PLANES = (range(0x80, 0x11000), range(0x1F100, 0x1F200), range(0xE0000, 0xE01F0))  # of odd letters
@@ -43,11 +45,10 @@ def normal_form(name: str) -> str:
 
 
 def breaks(text: str) -> frozenset[int]:
-    """The places of the spaces of `spaced` text, in the text without them."""
-    if " " not in text:
-        return frozenset()
+    """Where words begin in `spaced` text, as places in the text without spaces: at spaces, and where a class begins."""
     places = (place for place, char in enumerate(text) if char == " ")
-    return frozenset(place - before for before, place in enumerate(places))
+    classes = (found.start() for found in _CLASS.finditer(text.replace(" ", "")))
+    return frozenset((*(place - before for before, place in enumerate(places)), *classes))
 
 
 def compact(words: Iterable[str]) -> list[str]:

@@ -6,41 +6,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.flow.fold.dossiers import Dossiers
+from streams.flow.fold.runs import SPAN, runs
 from streams.flow.layout import MOVEMENT
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 
 MOVEMENTS_MAX = 256
+_APART = np.uint64(0x9E3779B97F4A7C15)
 
 
 def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
     """Append movements that are newer than all others of their dossier; merge late or repeated ones carefully."""
     if len(rows) == 0:
         return
-    by = np.lexsort((rows["at"], owner))
+    by = np.argsort(owner * SPAN + rows["at"], kind="stable")
     rows, owner = rows[by], owner[by]
-    raw, ids, times, size = rows.tobytes(), rows["id"].tobytes(), rows["at"].tolist(), MOVEMENT.itemsize
+    starts = runs(owner)[1]
+    touched = owner[starts]
+    careful = _doubtful(owner, rows)
+    raw, ids, size = rows.tobytes(), rows["id"].tobytes(), MOVEMENT.itemsize
     movements, full, from_bytes = dossiers.movements, MOVEMENTS_MAX * size, int.from_bytes
-    careful = set()
-    for k, i in enumerate(owner.tolist()):
-        kept = movements[i]
+    ends = [*starts[1:].tolist(), len(rows)]
+    for i, at, start, end in zip(touched.tolist(), rows["at"][starts].tolist(), starts.tolist(), ends, strict=True):
+        kept, more = movements[i], raw[size * start : size * end]
         # The bytes of an id may also match across two fields; the careful way finds out.
-        if kept and (
-            ids[8 * k : 8 * k + 8] in kept
-            or times[k] <= from_bytes(kept[-size : 8 - size], "little")  # time of the last movement, its first field
-            or len(kept) >= full
+        if (
+            len(kept) + len(more) > full
+            or (
+                kept
+                and (
+                    at <= from_bytes(kept[-size : 8 - size], "little")  # time of the last movement, its first field
+                    or any(ids[8 * row : 8 * row + 8] in kept for row in range(start, end))
+                )
+            )
         ):
             careful.add(i)
         elif i not in careful:
-            movements[i] = kept + raw[size * k : size * k + size]
-    touched = np.unique(owner)
+            movements[i] = kept + more
     if careful:
         _merge_movements(dossiers, owner, rows, careful)
     sizes = np.array([len(movements[i]) // size for i in touched.tolist()])
     grown = touched[sizes > dossiers.heads["movements"][touched]]
     dossiers.heads["movements"][touched] = sizes
     dossiers.changed[grown] = dossiers.moved[grown] = True
+
+
+def _doubtful(owner: Ints, rows: Rows) -> set[int]:
+    """The owners of which two of these rows, in order, have one time or one id."""
+    once = rows["id"] ^ (owner.astype(np.uint64) * _APART)
+    in_order = np.sort(once)
+    twice = in_order[1:][in_order[1:] == in_order[:-1]]
+    doubtful = owner[np.isin(once, twice)] if len(twice) else owner[:0]
+    together = owner[1:][(owner[1:] == owner[:-1]) & (rows["at"][1:] == rows["at"][:-1])]
+    return {*doubtful.tolist(), *together.tolist()}
 
 
 def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[int]) -> None:

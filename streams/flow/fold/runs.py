@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
+SPAN: Final = 1 << 42  # ms, above any time of a record: what another dossier has is never the largest
 
 
 def runs(of: Ints) -> tuple[Mask, Ints]:
@@ -23,6 +23,6 @@ def runs(of: Ints) -> tuple[Mask, Ints]:
 def latest(of: Ints, at: Ints) -> Ints:
     """The largest value up to each row, of the rows of its dossier; -1 where there is none."""
     first, _ = runs(of)
-    base = np.cumsum(first) * _SPAN
+    base = np.cumsum(first) * SPAN
     out: Ints = np.maximum.accumulate(at + base) - base
     return out

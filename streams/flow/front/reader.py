@@ -140,7 +140,9 @@ class Front:
             packed, parcels, cut, strange = read(batch.values, limit)
             names = {parcels[row]: name for row, name in cut}
             rows = Movements([], parcels, np.frombuffer(packed, dtype=layout.MOVEMENT), names)
-        places = np.delete(np.arange(len(batch.values)), strange)
+        places = np.arange(len(batch.values))
+        if strange:
+            places = np.delete(places, strange)
         rows.partitions.extend([batch.partition] * len(places))
         rows.rows["offset"] = np.asarray(batch.offsets, dtype=np.int64)[places]
         return Plain(self, rows, places, strange)
@@ -166,10 +168,8 @@ def _in_order(found: _Gathered, form: type[T], describe: Callable[[list[Any], li
     rows = describe(found.records, found.partitions, found.offsets)
     if not found.parts:
         return rows
-    rows = form.joined([*found.parts, rows])  # type: ignore[list-item]
-    if found.records:
-        rows = rows.taken(np.argsort(np.concatenate([*found.places, np.array(found.here)]), kind="stable"))
-    return rows
+    plain = form.joined(found.parts)  # type: ignore[arg-type]
+    return plain.woven(rows, np.searchsorted(np.concatenate(found.places), found.here)) if found.records else plain
 
 
 def _describes(library: Any, describer: Describer) -> Any:

@@ -23,9 +23,9 @@ impl Values {
     pub fn lines(text: &[u8]) -> Self {
         let mut values = Values { bytes: text.to_vec(), places: Vec::new() };
         let mut start = 0;
-        for line in text.split(|&byte| byte == b'\n') {
-            values.places.push(Some((start, start + line.len())));
-            start += line.len() + 1;
+        for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+            values.places.push(Some((start, end)));
+            start = end + 1;
         }
         values
     }

@@ -15,9 +15,9 @@ pub struct Lists {
     pub placeholders: HashSet<String>,
     /// Characters that have another, simplified form.
     pub traditional: HashSet<char>,
-    /// What a form of address begins and ends with.
+    /// What a form of address begins with, and what it ends with.
     pub address_starts: HashSet<char>,
-    pub address_ends: HashSet<char>,
+    pub address_ends: Vec<String>,
 }
 
 /// What stands before a number that a marketplace appends (转7839, 分机, 尾号): such a number is taken off.
@@ -39,7 +39,7 @@ pub fn name(written: &str, lists: &Lists) -> Option<Name> {
     let mut chars = norm.chars();
     let first = chars.next()?;
     let last = chars.next_back();
-    let addressed = lists.address_starts.contains(&first) || lists.address_ends.contains(&last.unwrap_or(first));
+    let addressed = lists.address_starts.contains(&first) || lists.address_ends.iter().any(|end| norm.ends_with(end));
     if addressed && !masked {
         return None;
     }
@@ -64,14 +64,21 @@ fn is_simplified(char: char, lists: &Lists) -> bool {
 }
 
 /// A mobile number in one form: `Some(Some(11 digits))`; `Some(None)` for what is no full mobile number; None for one
-/// that is not written in digits, with stars for those hidden.
+/// that is not written in digits, with stars for those hidden and dashes between parts or before an extension.
 pub fn mobile(written: &str) -> Option<Option<&str>> {
-    if written.is_empty() || !written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*') {
+    if written.is_empty() || !written.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'-')) {
         return None;
     }
-    let number =
-        ["0086", "86", ""].iter().find_map(|prefix| written.strip_prefix(prefix).filter(|rest| is_mobile(rest)));
-    Some(number)
+    if written.contains('-') {
+        // A mobile with an extension is none. Which grouped digits are one is Python's to say.
+        return digits_of(&written.replace('-', "")).is_none().then_some(None);
+    }
+    Some(digits_of(written))
+}
+
+/// The 11 digits of a mobile number, without the code of the country.
+fn digits_of(number: &str) -> Option<&str> {
+    ["0086", "86", ""].iter().find_map(|prefix| number.strip_prefix(prefix).filter(|rest| is_mobile(rest)))
 }
 
 fn is_mobile(digits: &str) -> bool {

@@ -79,7 +79,7 @@ impl PyDescriber {
         regions: &[u8],
         placeholders: Vec<String>,
         traditional: &str,
-        address: (String, String),
+        address: (String, Vec<String>),
         read_goods: Py<PyAny>,
     ) -> PyResult<Self> {
         let tokens =
@@ -98,7 +98,7 @@ impl PyDescriber {
                 placeholders: placeholders.into_iter().collect(),
                 traditional: traditional.chars().collect(),
                 address_starts: address.0.chars().collect(),
-                address_ends: address.1.chars().collect(),
+                address_ends: address.1,
             },
         };
         Ok(PyDescriber { describer, goods: Goods::default(), read_goods })

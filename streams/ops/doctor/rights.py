@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from schemas.topics import REFERENCE
 from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster, Members
-from streams.kafka.config import client, slot
+from streams.kafka.config import client, member_id
 from streams.kafka.errors import ClientError, DeniedError
 from streams.kafka.producer import TransactionError, Transactions
 from streams.kafka.rights import Right, advice, principal
@@ -65,7 +65,7 @@ def _group(settings: Settings, config: Mapping[str, object], allowed: frozenset[
 
 def _transactional_id(settings: Settings, config: Mapping[str, object], members: frozenset[str]) -> Finding:
     """By beginning with it, unless a worker that runs has it, who would be fenced."""
-    name = slot(settings).replace("auto", "0") if settings.instance.endswith("auto") else slot(settings)
+    name = member_id(settings).replace("auto", "0") if settings.instance.endswith("auto") else member_id(settings)
     if name in members:
         return ok("rights", f"transactional id {name} is in use by a worker that runs: not tried")
     try:

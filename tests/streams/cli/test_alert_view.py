@@ -10,11 +10,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from rules.pages.titles import Language
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
 from schemas.terms import Level, Status, Tier
 from streams.cli.views import alert as view
-from streams.cli.views.titles import Language
 from streams.cli.views.values import place_name
 from streams.kafka.alerts import Asked, Change, Newest, NewestShadows, same_verdict
 

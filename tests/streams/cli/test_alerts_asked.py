@@ -15,6 +15,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 
+from rules.pages.titles import Language, column_title, value_title
 from schemas.columns import COLUMNS
 from schemas.records import Alert, Reason, Title
 from schemas.terms import (
@@ -29,7 +30,6 @@ from schemas.terms import (
 from streams.cli.alerts import _prefix, _since
 from streams.cli.views import alert as view
 from streams.cli.views.alerts import CSV_COLUMNS, Rows, Tables, opened
-from streams.cli.views.titles import Language, column_title, value_title
 from streams.cli.views.values import shown
 from streams.flow import layout
 from streams.flow.describe import terms
@@ -228,7 +228,7 @@ def test_times_are_dated_and_actions_and_unknown_are_named(capsys: pytest.Captur
     assert "journey.ghost" not in flat, "its title stands for it"
     assert "declared value: 1,234.56 yuan" in flat
     assert "was high 70" in flat
-    assert "forgotten" in flat
+    assert "expired" in flat
 
 
 def test_from_where_to_where_is_shown_where_an_alert_says_so() -> None:

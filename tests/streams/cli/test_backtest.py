@@ -16,9 +16,12 @@ import msgspec
 import pytest
 
 from rules.engine.folder import SHIPPED
+from schemas.records import Alert
 from streams.cli import run
+from streams.files.backtest import page
 from streams.files.backtest.difference import CHANGES, Difference, written
 from tests.backtests import changed_rules, compared, put, traffic
+from tests.schemas.samples import ALERT
 from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(80)]
@@ -98,6 +101,15 @@ def test_the_page_needs_nothing_else(folder: Path, changed: Path, capsys: pytest
     inside = set(re.findall(r'href="#([^"]*)"', html))
     assert inside
     assert inside <= set(re.findall(r'id="([^"]*)"', html))
+
+
+def test_the_page_has_words_for_evidence_in_both_languages() -> None:
+    (reason,) = msgspec.convert(ALERT, Alert).reasons
+    evidence = {"goods_trick": "sound", "goods_term": "氯胺酮", "sender_names_90d": 3}
+    said = str(page._reason(msgspec.structs.replace(reason, evidence=evidence), False))
+    assert "规避写法 how it was written: 谐音 by its sound" in said
+    assert ": 氯胺酮, " in said
+    assert said.endswith(": 3</small></li>")
 
 
 def test_no_person_is_named(folder: Path, changed: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,7 +77,7 @@ def test_an_error_is_what_it_was(processes: int) -> None:
 
 
 def test_a_process_that_dies_is_told_in_one_line() -> None:
-    with pytest.raises(PoolError, match=r"^a process of ours ended") as caught, pool(2, Tool, 1) as hands:
+    with pytest.raises(PoolError, match=r"^a process was killed") as caught, pool(2, Tool, 1) as hands:
         list(hands.each(Tool.fail, [("",), ("die",), *[("",)] * 20]))
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Slots: workers that share a state folder never share a name, and a dead one's name is free at once."""
+"""Instances: workers that share a state folder never share a name, and a dead one's name is free at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ time.sleep(60)
 
 @contextmanager
 def worker(state_dir: Path, instance: str = "auto", group: str = "g") -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A process that claims a slot, and the name that it got."""
+    """A process that claims an instance, and the name that it got."""
     env = {"WAYBILL_STATE_DIR": str(state_dir), "WAYBILL_INSTANCE": instance, "WAYBILL_GROUP": group}
     root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen([sys.executable, "-c", CLAIM], cwd=root, env=env, stdout=subprocess.PIPE, text=True)
@@ -53,7 +53,7 @@ def test_each_takes_the_lowest_number_that_is_free(tmp_path: Path) -> None:
             assert (again, further) == ("0", "3")
 
 
-def test_a_worker_that_is_merely_stopped_keeps_its_slot(tmp_path: Path) -> None:
+def test_a_worker_that_is_merely_stopped_keeps_its_name(tmp_path: Path) -> None:
     with worker(tmp_path) as (_, stopped):
         stopped.send_signal(signal.SIGSTOP)
         with worker(tmp_path) as (name, _):

@@ -136,7 +136,7 @@ def test_an_abort_does_not_leave_agents_waiting_for_commits(tmp_path: Path) -> N
         batches = batches_of(records).batches(records)
         full = threading.Event()
 
-        def refused(epoch: object, deltas: object, group_metadata: object) -> None:
+        def refused(epoch: object, deltas: object, group_metadata: object, topic_ids: object) -> None:
             full.wait(PATIENCE_S)
             raise AbortedError("refused")
 

@@ -281,6 +281,9 @@ def test_references_of_terms_are_told_apart() -> None:
         ("三氟乙咪酯", "三氟乙咪酯", "non_medical", "plain"),
         ("马古", "马古", "street_name", "plain"),
         ("丙酮 500ml", "丙酮", "precursor", "plain"),
+        ("cyclopentylfentanyl", "fentanyl", "narcotic", "plain"),  # of a class
+        ("N-desethylisonitazene 5g", "nitazene", "non_medical", "plain"),
+        ("丁丙诺啡与纳洛酮片", "丁丙诺啡与纳洛酮", "psychotropic", "plain"),  # where 纳洛酮 alone would be the antidote
     ],
 )
 def test_what_is_shown_of_a_term(name: str, term: str, kind: str, trick: str) -> None:
