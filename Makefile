@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests wait more than they compute: three processes for each of two cores, each with a broker of its own (2 GB in all).
 JOBS ?= 6
+TOGETHER := $(MAKE) --no-print-directory --jobs 2
 PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 20 --durations-min 5
 
 # The same on any machine: UTF-8 whatever the locale, the virtual environment's own tools, nothing from the user's site.
@@ -16,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check test test-long wheel test-containers chaos simulate bench lock clean
+.PHONY: help setup kafka library demo check lint crate test test-long wheel test-containers chaos simulate bench lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
@@ -33,16 +34,26 @@ help:
 	@echo 'make clean   remove what was made here'
 
 setup: $(VENV)/.installed
+	@$(TOGETHER) kafka library
+
+kafka:
 	@$(BIN)/python -m streams.ops.broker
+
+library:
 	@$(BIN)/python -m streams.native build
 
 demo: setup
 	$(BIN)/waybill demo
 
 check: setup
+	@$(TOGETHER) lint crate
+
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+crate:
 	$(BIN)/python -m streams.native check
 
 test: check

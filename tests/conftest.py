@@ -23,7 +23,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from rules import load_catalogue
+from schemas.topics import TOPICS
 from streams.kafka import admin as topics
+from streams.kafka.cluster import Cluster
 from streams.ops import broker
 from tests import reference, repetition
 from tests.secured import Secured
@@ -132,7 +134,7 @@ def fresh_topics(_emptied_kafka: str) -> Callable[[int], str]:
     """`fresh_topics(partitions)`: all topics empty, with that many partitions; returns bootstrap servers."""
 
     def recreate(partitions: int = 4) -> str:
-        topics.delete(_emptied_kafka)
+        topics.delete(_emptied_kafka, but=_as_created(_emptied_kafka, partitions))
         _delete_groups(_emptied_kafka)
         topics.create(_emptied_kafka, partitions)
         return _emptied_kafka
@@ -144,6 +146,19 @@ def fresh_topics(_emptied_kafka: str) -> Callable[[int], str]:
 def fresh_kafka(fresh_topics: Callable[[int], str]) -> str:
     """Bootstrap servers of a broker with all topics, empty, four partitions each."""
     return fresh_topics(4)
+
+
+def _as_created(servers: str, partitions: int) -> list[str]:
+    """Topics with that many partitions to which nothing was ever written: most tests use few of them."""
+    cluster = Cluster({"bootstrap.servers": servers})
+    facts = cluster.topics([topic.name for topic in TOPICS])
+    ends = cluster.ends([(name, number) for name, one in facts.items() for number in range(one.partitions)], 10.0)
+    return [
+        topic.name
+        for topic in TOPICS
+        if facts[topic.name].partitions == topics.expected_partitions(topic, partitions)
+        and not any(ends.get((topic.name, number), 1) for number in range(facts[topic.name].partitions))
+    ]
 
 
 def _delete_groups(servers: str) -> None:

@@ -8,7 +8,7 @@ topics keep the count that they were made with.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka.admin import NewTopic
@@ -129,14 +129,15 @@ def look(bootstrap: str, names: Sequence[str], *, client: Client | None = None) 
     return _states(_cluster(bootstrap, client).topics([topic.name for topic in found]), found, {})
 
 
-def delete(bootstrap: str, *, client: Client | None = None) -> list[str]:
-    """Delete every topic of ours with all that it holds, and wait until they are gone; returns the names deleted."""
+def delete(bootstrap: str, *, client: Client | None = None, but: Collection[str] = ()) -> list[str]:
+    """Delete every topic of ours, `but` some, with all that it holds, and wait until they are gone; returns the names
+    deleted."""
     cluster = _cluster(bootstrap, client)
-    names = [name for name, facts in _there(cluster).items() if facts.partitions]
+    names = [name for name, facts in _there(cluster).items() if facts.partitions and name not in but]
     if names:
         cluster.delete(names)
     deadline = time.monotonic() + _TIMEOUT_S
-    while left := [name for name, facts in _there(cluster).items() if facts.partitions]:
+    while left := [name for name, facts in _there(cluster).items() if facts.partitions and name in names]:
         if time.monotonic() > deadline:
             raise TopicError(f"topics are still there {_TIMEOUT_S:.0f} s after their deletion: {', '.join(left)}")
         time.sleep(0.02)

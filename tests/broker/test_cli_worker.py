@@ -28,6 +28,7 @@ from rules import load_catalogue
 from schemas import topics
 from schemas.records import Alert, encode
 from streams.files.driver import TOPIC_OF, Offline
+from streams.kafka.admin import delete as delete_topics
 from streams.settings import Settings
 from tests import worlds
 from tests.waiting import PATIENCE_S
@@ -398,6 +399,7 @@ def test_the_doctor_sees_topics_that_are_not_as_they_are_made(fresh_kafka: str, 
     assert "waybill.alerts message.timestamp.type=CreateTime instead of LogAppendTime" in done.stdout
     assert "waybill.internal.facts max.message.bytes=100000 instead of 4194304" in done.stdout
     assert "9000000" not in done.stdout
+    delete_topics(fresh_kafka)  # or the next test would find them so
 
 
 def test_the_doctor_sees_missing_topics_and_no_broker(fresh_kafka: str, tmp_path: Path) -> None:

@@ -34,8 +34,10 @@ from desk.measures.proportions import (
     z_of,
 )
 from desk.measures.times import Spell, quantile, survival
+from tests.repetition import LONG
 
 TABLES = 10_000
+SLOW = TABLES if LONG else 400  # where the other side takes its time
 
 
 def test_wilson_is_that_of_statsmodels_and_scipy() -> None:
@@ -101,17 +103,17 @@ def test_the_score_interval_of_a_ratio_is_that_of_statsmodels() -> None:
 
 def test_the_score_interval_of_ordinary_tables_is_what_statsmodels_prints() -> None:
     chance = Random(3)
-    for _ in range(300):
+    for _ in range(SLOW):
         of1, of0 = chance.randint(30, 500), chance.randint(30, 2_000)
         found1, found0 = chance.randint(3, of1 - 3), chance.randint(3, of0 - 3)
         ours = ratio(found1, of1, found0, of0)
         assert ours is not None
         try:
             low, high = confint_proportions_2indep(found1, of1, found0, of0, compare="ratio", method="score")
-        except ValueError:  # its starting values do not always enclose the bound
+        except ValueError:  # its starting values do not always enclose the bound, which it finds to five digits or so
             continue
-        assert isclose(ours.low, low, rel_tol=1e-6)
-        assert isclose(ours.high, high, rel_tol=1e-6)
+        assert isclose(ours.low, low, rel_tol=1e-4)
+        assert isclose(ours.high, high, rel_tol=1e-4)
 
 
 def test_lift_gives_the_figures_of_the_design() -> None:
@@ -189,7 +191,7 @@ def test_horvitz_thompson_is_unbiased_and_knows_its_error() -> None:
 
 def test_kappa_is_that_of_statsmodels() -> None:
     chance = Random(6)
-    for _ in range(500):
+    for _ in range(SLOW):
         pairs = [(chance.random() < 0.4, chance.random() < 0.6) for _ in range(chance.randint(5, 60))]
         table = [[sum(pair == (a, b) for pair in pairs) for b in (True, False)] for a in (True, False)]
         ours = kappa(pairs)
@@ -201,7 +203,7 @@ def test_kappa_is_that_of_statsmodels() -> None:
 
 def test_equal_proportions_are_tested_as_by_statsmodels() -> None:
     chance = Random(7)
-    for _ in range(TABLES // 10):
+    for _ in range(SLOW):
         of1, of0 = chance.randint(1, 300), chance.randint(1, 300)
         found1, found0 = chance.randint(0, of1), chance.randint(0, of0)
         ours = difference_p(found1, of1, found0, of0)
@@ -222,7 +224,7 @@ def test_marks_of_several_hypotheses_are_those_of_statsmodels() -> None:
 
 def test_survival_and_its_quantiles_are_those_of_statsmodels() -> None:
     chance = Random(9)
-    for _ in range(400):
+    for _ in range(SLOW):
         spells = [Spell(chance.randint(1, 30), chance.random() < 0.7) for _ in range(chance.randint(2, 60))]
         if not any(spell.ended for spell in spells):
             assert survival(spells) == []

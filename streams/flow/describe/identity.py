@@ -29,8 +29,8 @@ _NO_FAULT: Final = len(ID_FAULTS)
 
 # Matches numbers in normal form, masked or not; all others are read one by one.
 _PLAIN = r"^(?:[0-9]+X?|[HM][0-9]+|[0-9]{1,16}\*[0-9*]*X?)$"
-_SEPARATORS = r"[\s\p{Pd}\x{2043}\x{2212}]+"
-_DASH_RUN = r"[\p{Pd}\x{2043}\x{2212}]{2,}"  # one parts, more hide
+_SEPARATORS = r"[\s\p{Pd}\x{2043}\x{2212}_·]+"
+_DASH_RUN = r"[\p{Pd}\x{2043}\x{2212}_·]{2,}"  # one parts, more hide
 # A spreadsheet that took it for a number has lost digits: 3.70102E+17, 370102199001012000.0.
 _ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]{1,2}|[0-9]{15,}\.0+")
 # Crosses for a final X; and letters of other scripts for those that numbers of documents begin or end with.

@@ -330,7 +330,7 @@ def test_every_unicode_dash_and_space_is_a_separator() -> None:
     odd = [
         chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Pd", "Zs", "Zl", "Zp")
     ]
-    frame = described([f"4400{char}00" for char in [*odd, "\u2212", "\u200b", "\ufeff", "\t"]])
+    frame = described([f"4400{char}00" for char in [*odd, "\u2212", "\u200b", "\ufeff", "\t", "_", "·"]])
     assert set(frame["id_norm"]) == {"440000"}
 
 
