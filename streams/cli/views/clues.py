@@ -19,7 +19,7 @@ from rules.pages.titles import Language
 from rules.pages.words import word
 from streams.cli.output import json_line
 from streams.cli.views.alert import TIER_STYLES, language
-from streams.cli.views.values import moment, place_name
+from streams.values import moment, place_name
 
 _ID_SHOWN = 11
 _REASONS_SHOWN = 3
