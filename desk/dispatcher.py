@@ -85,7 +85,7 @@ class Dispatcher:
             self._dirty |= self.log.open
         self._settle()
         if wrong := self.standing.owed(self.log.book.clues, time.monotonic()):
-            self.log.put_right(wrong)
+            self.log.write_beside(wrong)
             log.info("put back what stands of %d parcels: an act that lost a race had written there", len(wrong))
 
     def _open(self, entries: Iterable[Entry]) -> None:

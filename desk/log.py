@@ -37,13 +37,16 @@ class ClueLog:
     """The log on one broker; a context manager. One thread at a time.
 
     name   transactional id of the writer. Without a name it gets a new id and fences nobody.
+    past   keep all events, to show the log of a clue.
     """
 
-    def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
+    def __init__(self, servers: str, client: Client, name: str | None = None, *, past: bool = False) -> None:
         self.book = Book()
         self.open: set[str] = set()  # clues that are not closed
+        self.past: dict[str, list[tuple[events.ClueEvent, str | None]]] = {}  # by clue: events, and why one was refused
+        self.name = name or f"waybill-desk-{uuid7(int(time.time() * 1_000))}"
+        self._keeps = past
         self._servers, self._client = servers, client
-        self._name = name or f"waybill-desk-{uuid7(int(time.time() * 1_000))}"
         self._writer: TransactionalWriter | None = None
         self._reader = LogReader(servers, [topics.CLUES], client=client)
 
@@ -58,7 +61,7 @@ class ClueLog:
     def start_writing(self) -> None:
         """Take the transactional id, which fences its earlier holder. Raises WriteError."""
         if self._writer is None:
-            self._writer = TransactionalWriter(self._servers, self._name, self._client)
+            self._writer = TransactionalWriter(self._servers, self.name, self._client)
 
     def catch_up(self) -> list[Taken]:
         """Read to the end. Returns what was read. Raises ClientError."""
@@ -89,8 +92,8 @@ class ClueLog:
         places = self._writer.write([*records, *companions])
         return self._read_to([place for place in places if place[0] == topics.CLUES])
 
-    def put_right(self, records: Sequence[Outgoing]) -> None:
-        """Write the records that must be valid beside the log; see `desk.standing`. Raises WriteError."""
+    def write_beside(self, records: Sequence[Outgoing]) -> None:
+        """Write records to other topics in one transaction. Raises WriteError."""
         self.start_writing()
         assert self._writer is not None
         self._writer.write(records)
@@ -123,6 +126,8 @@ class ClueLog:
                 self.open.discard(taken.clue.clue_id)
             else:
                 self.open.add(taken.clue.clue_id)
+            if self._keeps:
+                self.past.setdefault(taken.clue.clue_id, []).append((taken.event, taken.why))
         return taken
 
 

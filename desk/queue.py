@@ -14,6 +14,7 @@ from desk.clues.deadlines import next_due
 from desk.clues.holds import overdue as hold_overdue
 from desk.clues.holds import unconfirmed
 from schemas.errors import WaybillError
+from schemas.records import Reason
 from schemas.terms import Tier
 
 OPEN: frozenset[State] = frozenset({"new", "dispatched", "accepted", "checked", "answered"})
@@ -25,13 +26,17 @@ class UnknownClueError(WaybillError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which clues to show. user: who asks; clues under controlled delivery are shown only to the users they name."""
+    """Which clues to show; rule: those with this rule among the reasons.
+
+    user: who asks; clues under controlled delivery are shown only to the users they name.
+    """
 
     user: str
     station: str | None = None
     states: frozenset[State] = OPEN
     tier: Tier = "low"
     adcode: str = ""
+    rule: str = ""
 
     def takes(self, clue: Clue) -> bool:
         """Whether it shows this clue."""
@@ -40,8 +45,13 @@ class Filter:
             and RANK[clue.tier] <= RANK[self.tier]
             and (self.station is None or clue.station == self.station)
             and clue.adcode.startswith(self.adcode)
+            and (not self.rule or any(reason.rule == self.rule for reason in _reasons(clue)))
             and clue.visible_to(self.user)
         )
+
+
+def _reasons(clue: Clue) -> tuple[Reason, ...]:
+    return () if clue.alert is None else clue.alert.reasons
 
 
 def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:

@@ -87,6 +87,7 @@ _FILTERS: list[dict[str, Any]] = [
         ("state", "States, by commas; default: all that are not closed."),
         ("tier", "This tier and above."),
         ("adcode", "Places that begin with this code."),
+        ("rule", "With this rule among the reasons."),
     )
 ]
 _OVERDUE: dict[str, Any] = {

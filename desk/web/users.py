@@ -48,7 +48,11 @@ class Users:
     def of_header(self, authorization: str | None) -> User | None:
         """The user of an `Authorization: Bearer …` header; None: there is none."""
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or len(token) < TOKEN_CHARS_MIN:
+        return self.of_token(token) if scheme.lower() == "bearer" else None
+
+    def of_token(self, token: str) -> User | None:
+        """The user of a token; None: there is none."""
+        if len(token) < TOKEN_CHARS_MIN:
             return None
         given = hashed(token)
         return next((user for known, user in self._by_hash.items() if hmac.compare_digest(known, given)), None)

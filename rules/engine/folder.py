@@ -96,7 +96,10 @@ def _advice(path: Path, folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file below a folder that is not hidden, links followed, sorted. Raises RuleError without such a folder."""
+    """Every file below a folder that is not hidden, links followed, sorted. Raises RuleError without such a folder.
+
+    A folder with the name of a rule counts as a file: containers make one where the file to mount is missing.
+    """
     if not folder.is_dir():
         raise RuleError(str(folder), "", "not a folder")
     return sorted(_walk(folder, frozenset()))
@@ -114,7 +117,7 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         path = folder / entry.name
         if entry.name.startswith("."):
             continue
-        if path.is_dir():
+        if path.is_dir() and not _LIKE_A_RULE.search(path.name):
             yield from _walk(path, above | {real})
         else:
             yield path

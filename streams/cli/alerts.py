@@ -176,7 +176,7 @@ def _sender(token: str, servers: str, client: Mapping[str, str | int | float | b
 
 def _since(text: str) -> int:
     """A moment, epoch ms: a date, a date and time (China time unless it names a zone), or so long ago."""
-    from streams.cli.views.values import CHINA
+    from streams.values import CHINA
 
     if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.removesuffix(" ago").strip()):
         seconds = float(ago[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[ago[2]]

@@ -1,4 +1,4 @@
-"""`waybill desk`: the desk over HTTP."""
+"""`waybill desk`: the desk in a browser and over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.cli.webhook import webhook
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="The desk over HTTP: the verbs of `waybill clues` as JSON.", no_args_is_help=True)
+    group = typer.Typer(help="The desk in a browser, and the verbs of `waybill clues` as JSON.", no_args_is_help=True)
     add(group, "serve", serve)
     add(group, "token", token)
     add(group, "webhook", webhook)
@@ -31,25 +31,29 @@ def serve(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Serve clues as JSON: GET /clues, POST /clues/CLUE/VERB; /openapi.json describes all.
+    """Serve the desk: pages at /desk, and clues as JSON: GET /clues, POST /clues/CLUE/VERB; see /openapi.json.
 
-    Whoever asks sends a bearer token, which says who acts and for which station. Put TLS in front of it before you
-    listen at another address than 127.0.0.1.
+    Whoever asks has a token, which says who acts and for which station: to log in, or as a bearer token. Put TLS in
+    front of it before you listen at another address than 127.0.0.1.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
     import uvicorn
 
     from desk.log import ClueLog
+    from desk.traces.table import Traces
     from desk.web.app import application
     from desk.web.users import Users
+    from rules import load_catalogue
     from streams.ops import preflight
 
-    known = Users.of(users)
-    with ClueLog(preflight.reached(settings), preflight.client(settings)) as log:
+    known, catalogue = Users.of(users), load_catalogue(settings.rules_dir, settings.rule_overrides)
+    servers, client = preflight.reached(settings), preflight.client(settings)
+    with ClueLog(servers, client, past=True) as log, Traces(servers, client) as traces:
         count = len(log.catch_up())
-        print(f"{count:,} events, {len(log.open):,} open clues; http://{host}:{port}", file=sys.stderr, flush=True)
-        uvicorn.run(application(log, known), host=host, port=port, log_level="warning")
+        traces.catch_up()
+        print(f"{count:,} events, {len(log.open):,} open clues; http://{host}:{port}/desk", file=sys.stderr, flush=True)
+        uvicorn.run(application(log, known, traces, catalogue), host=host, port=port, log_level="warning")
 
 
 def token(

@@ -250,7 +250,7 @@ def moment(text: str | None) -> int | None:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no time such as 2026-11-30T14:05") from None
     if at.tzinfo is None:
-        from streams.cli.views.values import CHINA
+        from streams.values import CHINA
 
         at = at.replace(tzinfo=CHINA)
     return int(at.timestamp() * 1_000)

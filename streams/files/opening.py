@@ -65,6 +65,8 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
             _check(path, text)
             yield text, raw.tell
             return
+        if not path.stat().st_size:  # a transfer that broke off; gzip would call it the end
+            raise FilesError(f"{path}: cannot be unpacked: 0 bytes")
         import pyarrow  # takes long
 
         try:

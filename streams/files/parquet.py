@@ -114,6 +114,9 @@ def _legible(schema: Any, wants: Mapping[str, Want], path: Path) -> Any:
             kept.append(column.with_type(_text(column.type)))
             if _foreign(kept[-1].type):
                 raise FilesError(f"{path}: column {column.name}: {column.type} is not text")
+    names = [name.lstrip(_MARK) for name in schema.names]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise FilesError(f"{path}: two columns are named {twice}: which of them? Leave one out")
     if len(schema) and not kept:
         raise FilesError(f"{path}: no column is a field of ours: {', '.join(schema.names)}")
     return pyarrow.schema(kept)

@@ -12,7 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
+from starlette.testclient import TestClient
 
+from desk.log import ClueLog
+from desk.traces.table import Traces
+from desk.web.app import application
+from desk.web.users import User, Users, hashed
+from rules import load_catalogue
 from schemas import topics
 from schemas.desk import Trace
 from schemas.records import encode
@@ -92,6 +98,20 @@ def answer_one(waybill: Machine, page: Path) -> None:
     waybill("measures", "--html", str(page))
 
 
+def pages_of(servers: str) -> bytes:
+    """The desk's pages in a browser: the queue, and each clue in both languages; and the list as JSON."""
+    users, own = Users({hashed("x" * 40): User("u1", "ST-1")}), {"Sec-Fetch-Site": "same-origin"}
+    with ClueLog(servers, {}, past=True) as log, Traces(servers, {}) as traces:
+        log.catch_up()
+        traces.catch_up()
+        with TestClient(application(log, users, traces, load_catalogue()), headers=own) as browser:
+            browser.post("/desk/login", data={"token": "x" * 40})
+            told = [browser.get(f"/desk/clues/{clue}?lang={lang}") for clue in log.book.clues for lang in ("zh", "en")]
+            told += [browser.get("/desk"), browser.get("/clues", headers={"Authorization": f"Bearer {'x' * 40}"})]
+    assert any("甄*" in page.text for page in told)  # a person of the input, masked
+    return b"\n".join(page.content for page in told)
+
+
 def records_of(servers: str) -> dict[str, bytes]:
     """By topic, all that is on it, keys and values, aborted or not; of those that carriers do not write."""
     there = AdminClient({"bootstrap.servers": servers}).list_topics(timeout=PATIENCE_S).topics
@@ -136,6 +156,8 @@ def test_persons_of_the_input_are_on_no_other_topic_in_no_log_and_on_no_page(
                 process.send_signal(signal.SIGTERM)
                 process.wait(PATIENCE_S)
         worker.stop()
+    shown = pages_of(servers)
+    assert not found_in(shown), "pages"
     told = records_of(servers)
     # There is something to search.
     for topic in (

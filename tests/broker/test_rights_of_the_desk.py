@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from starlette.testclient import TestClient
 
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.survey import survey
+from desk.traces.table import Traces
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer
+from desk.web.app import application
+from desk.web.users import User, Users, hashed
 from desk.webhook import Webhook
+from rules import load_catalogue
 from schemas import topics
 from schemas.records import Source
 from streams.flow.decode import Limits
@@ -83,6 +88,16 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
         do(log, alert.alert_id, Accept())
         do(log, alert.alert_id, Answer(outcome="violation", rules=("identity.many_names",)))
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.FEEDBACK))
+
+    servers, client = allow(secured, "desk serve")
+    users = Users({hashed("x" * 40): User("u2", "ST-1")})
+    bearer = {"Authorization": f"Bearer {'x' * 40}"}
+    with ClueLog(servers, client, past=True) as log, Traces(servers, client) as traces:
+        log.catch_up()
+        traces.catch_up()
+        with TestClient(application(log, users, traces, load_catalogue()), headers=bearer) as desk:
+            assert desk.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
+            assert desk.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
 
     with pytest.raises(DeniedError, match="READ on topic waybill"):
         survey(servers, client, now_ms())

@@ -20,7 +20,7 @@ MAY_READ = {
     "streams/cli/verbs.py": "an end so many hours on",
     "streams/cli/orders.py": "tells no seed of a day that is not over",
     "streams/cli/measures.py": "measures what is so now",
-    "desk/web/app.py": "dates what people do, and looks at deadlines",
+    "desk/web/core.py": "dates what people do, and looks at deadlines",
     "desk/webhook.py": "dates what it signs, so that nobody can send it again later",
     "desk/dispatcher.py": "dates its acts, and looks at deadlines",
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",

@@ -23,13 +23,13 @@ ORDER = (
     {"streams.flow"},
     {"streams.files", "streams.generate"},
     {"streams.kafka"},
-    {"streams.rulesets", "streams.explain", "streams.settings_shown"},
+    {"streams.rulesets", "streams.explain", "streams.settings_shown", "streams.values"},
     {"streams.worker", "streams.ops", "desk"},
     {"streams.app", "streams.demo"},
     {"streams.main", "streams.cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
-DESK_MAY_IMPORT = {"schemas", "rules", "streams.flow", "streams.kafka", "streams.settings"}
+DESK_MAY_IMPORT = {"schemas", "rules", "streams.flow", "streams.kafka", "streams.settings", "streams.values"}
 
 # What happens to an event depends on the event alone.
 NOT_IN_THE_FLOW = {

@@ -13,7 +13,7 @@ from rules.pages.titles import Language, action_title, column_title, value_title
 from rules.pages.words import word
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
-from streams.cli.views.values import moment, place, shown
+from streams.values import moment, place, shown
 
 TIER_STYLES: Final = {
     "low": "cyan", "medium": "yellow", "high": "bold dark_orange", "extreme": "bold white on red",

@@ -16,9 +16,9 @@ from rich.console import Console
 from rules.pages.titles import Language
 from schemas.records import Alert, Title
 from streams.cli.views import alert as view
-from streams.cli.views.values import moment
 from streams.files.writing import growing, standard
 from streams.kafka.alerts import Asked, Change, evidence, same_verdict
+from streams.values import moment
 
 _WORDS: Final = {
     "open": ("共 {:,} 个未撤回的预警", "{:,} open alerts"),

@@ -15,11 +15,12 @@ from desk.clues.book import Taken
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
 from desk.queue import blind, shown
+from desk.words import say
 from rules.pages.titles import Language
 from rules.pages.words import word
 from streams.cli.output import json_line
 from streams.cli.views.alert import TIER_STYLES, language
-from streams.cli.views.values import moment, place_name
+from streams.values import moment, place_name
 
 _ID_SHOWN = 11
 _REASONS_SHOWN = 3
@@ -27,9 +28,6 @@ _HEADINGS = {
     "en": ("tier", "clue", "state", "parcel", "why"),
     "zh": ("等级", "线索", "状态", "运单", "原因"),
 }
-_STATES = {
-    "new": "待派", "dispatched": "已派", "accepted": "已接", "checked": "已查", "answered": "待复核", "closed": "已结",
-}  # fmt: skip
 
 
 class Output:
@@ -112,7 +110,7 @@ class Output:
         return Text.assemble((name, TIER_STYLES[clue.tier]), score)
 
     def _state(self, clue: Clue, now_ms: int) -> Text:
-        name = _STATES[clue.state] if self._lang == "zh" else clue.state
+        name = say(f"state {clue.state}", self._lang) if self._lang == "zh" else clue.state
         text = Text(name if clue.station is None else f"{name} {clue.station}")
         due = next_due(clue, now_ms)
         if due is not None:

@@ -36,6 +36,19 @@ _ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]{1,2}|[0-9]{15,}\.0+")
 # Crosses for a final X; and letters of other scripts for those that numbers of documents begin or end with.
 _CROSSED = re.compile(r"([0-9]{17})[×✕✖✗✘❌❎╳⨉⨯]")
 _LETTERS = str.maketrans("ХΧНΗМΜ", "XXHHMM")
+# What people and exports write around a number: 身份证号:440…, ID: 440…, (440…), 440…(身份证), 440…,
+_OPEN, _CLOSE = r"[(\[{【<《「]*", r"[)\]}】>》」]*"
+_LABEL = r"(?:居民|中国|第?二代|临时)*(?:身[份分][证證]件?|居住[证證]|通行[证證]|[证證]件|护照|護照)[号號]?[码碼]?"
+_LATIN = r"(?:(?:ID|IDCARD|SFZ|PASSPORT)(?:NO|NUMBER)?|NO)(?:[:.#=]|(?=[0-9]{17}[0-9X]))"
+_LABELLED = re.compile(
+    rf"{_OPEN}(?:{_LABEL}[:.#=,]?|{_LATIN})?{_CLOSE}{_OPEN}([^(\[{{【<《「)\]}}】>》」:,;、。\u3400-\u9fff]+?)"
+    rf"(?:[,;、。]|(?<!\.)\.)?{_CLOSE}(?:{_OPEN}{_LABEL}{_CLOSE})?"
+)
+# Words in place of what is hidden: 440103[隐藏]1235.
+_HIDING = re.compile(
+    rf"{_OPEN}(?:[已被]?(?:隐藏|隱藏|隐去|脱敏|屏蔽|遮挡|加密)|保密|保护|HIDDEN|MASKED|REDACTED){_CLOSE}"
+)
+_PARTS = re.compile(r"(?<=[0-9])[./](?=[0-9])")  # 440000.19900101.0010
 _STAR = re.compile(f"[{STARS}{BULLET}]")
 _SIGN_RUN = re.compile(r"([^\dA-Z])\1+")
 _LETTER_RUN = re.compile(r"([A-Z])\1+")
@@ -104,9 +117,12 @@ def _normal(id_no: pl.Series, kind: pl.Series) -> pl.Series:
 
 def _read(number: str, kind: str | None) -> str:
     """The normal form of a number without separators."""
-    number = number.translate(_LETTERS)
+    number = _HIDING.sub("**", number.translate(_LETTERS))
+    if labelled := _LABELLED.fullmatch(number):
+        number = labelled[1]
     if _ROUNDED.fullmatch(number):
         return "*" * len(number)
+    number = _PARTS.sub("", number)
     if crossed := _CROSSED.fullmatch(number):
         return crossed[1] + "X"
     number = _SIGN_RUN.sub(_stars, _STAR.sub("*", number))

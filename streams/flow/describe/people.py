@@ -77,17 +77,21 @@ def mobiles(phone: pl.Series) -> pl.Series:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 # Dots between the parts of Uyghur, Kazakh and foreign names, as keyboards have them.
-_DOTS = ".·•‧∘∙⋅⁃◦⦁⸰⸱⸳・。ꞏ᛫ᐧ𐄁"
+_DOTS = ".·•‧∘∙⋅⁃◦⦁⸰⸱⸳・。ꞏ᛫ᐧ𐄁\u119e"  # the last is NFKC of a letter that Korean keyboards have for a dot
+_DOT_ABOVE = " \u0307"  # NFKC of ˙
 _DOT = "·"
 _DASHES = "‐-―−-"
 _ALIKE = str.maketrans({**dict.fromkeys("’‘ʼʻʹ′`´", "'"), **dict.fromkeys("‐‑‒–−", "-")})
 _LETTER = r"[^\W\d_]"
 _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
-# What a marketplace appends so that the courier can dial a virtual number: [7839], 【7839】, (7839), 转7839, -7839.
-_BEFORE_NUMBER = r"(?:(?:转|轉|ext\.?|分机|分機|尾号|尾號|虚拟号|[#:-])\s*)"
+# What a marketplace appends so that the courier can dial a virtual number: [7839], 【4位7839】, (7839), 转7839, -7839.
+_BEFORE_NUMBER = (
+    r"(?:(?:转|轉|ext\.?|(?:分机|分機)[号號]?|尾[号號]|(?:虚拟|虛擬|隐私|隱私)[号號][码碼]?|后?[0-9四]位"
+    rf"|[#:+~|^{_DASHES}])\s*)"
+)
 _APPENDED = re.compile(
-    rf"(?<={_LETTER})[\s,;:]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}?[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
-    rf"|(?:{_BEFORE_NUMBER}|[_,/]|(?<=\s))\s*[0-9]{{3,6}})+$",
+    rf"(?<={_LETTER})[\s,;:]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}{{0,3}}[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
+    rf"|(?:{_BEFORE_NUMBER}{{1,3}}|[_,/]|(?<=\s))\s*[0-9]{{3,6}})+$",
     re.IGNORECASE,
 )
 _MASKS = frozenset("*#?_")
@@ -130,7 +134,7 @@ def _fold_all(names: pl.Series) -> pl.Series:
 
 def _fold(name: str) -> str:
     """The normal form of a name in the form of `clean`."""
-    name = _STAR.sub("*", _APPENDED.sub("", name).casefold().translate(_ALIKE))
+    name = _STAR.sub("*", _APPENDED.sub("", name.replace(_DOT_ABOVE, _DOT)).casefold().translate(_ALIKE))
     if any(map(str.isalpha, name)) or not _MASKS.isdisjoint(name):  # dots alone hide nothing
         for hidden in _HIDDEN:
             name = hidden.sub(_stars, name)

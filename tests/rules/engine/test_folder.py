@@ -130,3 +130,6 @@ def test_a_file_that_cannot_be_read_is_named(write: Write) -> None:
     (root / "goods" / "two.yaml").unlink()
     os.mkfifo(root / "goods" / "two.yaml")
     assert errors(root) == {"two.yaml": "is not a file"}
+    (root / "goods" / "two.yaml").unlink()
+    (root / "goods" / "two.yaml").mkdir()
+    assert errors(root) == {"two.yaml": "is not a file"}

@@ -15,8 +15,8 @@ from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
 from schemas.terms import Level, Status, Tier
 from streams.cli.views import alert as view
-from streams.cli.views.values import place_name
 from streams.kafka.alerts import Asked, Change, Newest, NewestShadows, same_verdict
+from streams.values import place_name
 
 TITLES = {
     "route.priority_origin": ("重点地区始发", "Posted in a priority origin", 15),

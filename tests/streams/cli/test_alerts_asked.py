@@ -30,10 +30,10 @@ from schemas.terms import (
 from streams.cli.alerts import _prefix, _since
 from streams.cli.views import alert as view
 from streams.cli.views.alerts import CSV_COLUMNS, Rows, Tables, opened
-from streams.cli.views.values import shown
 from streams.flow import layout
 from streams.flow.describe import terms
 from streams.kafka.alerts import Asked, Change, Newest, evidence, linked
+from streams.values import shown
 
 AT = 1_764_000_000_000  # 2025-11-25 00:00:00 in China
 EVIDENCE: dict[str, Any] = {

@@ -146,6 +146,10 @@ def test_bytes_in_parquet_are_text_of_a_field_and_left_out_elsewhere(tmp_path: P
     [
         ({"weight_g": [{"photo": b"1"}]}, r"column weight_g: struct<photo: \S+> is not text$"),
         ({"key": [b"1"], "value": [b"{}"]}, r"no column is a field of ours: key, value$"),
+        (
+            {"event_id": ["1"], "\ufeffevent_id": ["2"]},
+            r"two columns are named event_id: which of them\? Leave one out$",
+        ),
     ],
 )
 def test_parquet_without_what_is_needed_is_named(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
@@ -292,6 +296,8 @@ def test_a_packed_file_that_is_damaged_or_cut_off_is_named(tmp_path: Path, form:
         ("scans.ndjson", '{"a":1}\n'.encode("utf-32"), "not UTF-8 but UTF-16"),
         ("scans.jsonl.gz", gzip.compress('{"a":1}\n'.encode("utf-16"), mtime=0), "not UTF-8 but UTF-16"),
         ("scans.jsonl", gzip.compress(b"{}", mtime=0), "its content is gzip: name it .gz"),
+        ("scans.ndjson.gz", b"", "cannot be unpacked: 0 bytes"),
+        ("scans.ndjson.zst", b"", "cannot be unpacked: 0 bytes"),
         ("scans.ndjson", bz2.compress(b"{}"), "its content is bzip2"),
         ("scans.ndjson", b"PAR1....PAR1", "its content is Parquet"),
     ],

@@ -409,6 +409,32 @@ def test_what_nobody_sees_and_what_exports_add_is_no_part_of_a_number(written: s
     assert (row["id_norm"], row["id_valid"], row["id_masked"]) == (text, True, False)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "身份证{}", "身份证号：{}", "居民身份证号码 {}", "身分證號碼{}", "证件号:{}", "ID:{}", "id {}", "No.{}",
+        "{}(身份证)", "身份证（{}）", "({})", "【{}】", "{}，", "{};", "SFZ{}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", [RIGHT, CROSSED])
+def test_a_label_around_a_number_is_no_part_of_it(written: str, text: str) -> None:
+    row = described([written.format(text)]).row(0, named=True)
+    assert (row["id_norm"], row["id_valid"], row["id_masked"]) == (text, True, False)
+
+
+@pytest.mark.parametrize("text", ["军字第1234567号", "A123456(7)", "ID1234567"])
+def test_letters_and_brackets_of_a_number_are_no_label(text: str) -> None:
+    assert described([text], "military").item(0, "id_norm") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["440000[隐藏]0010", "身份证号：440000【已隐藏】0010", "[隐藏]", "440000<hidden>0010", "保密"]
+)
+def test_a_word_in_place_of_digits_hides_them(text: str) -> None:
+    row = described([text]).row(0, named=True)
+    assert (row["id_masked"], row["id_valid"], row["id_prefix14"]) == (True, None, None)
+
+
 def test_every_default_ignorable_and_format_character_is_taken_off() -> None:
     found = [char for char in map(chr, range(sys.maxunicode + 1)) if invisible(char)]
     assert len(found) > 4_000

@@ -1,0 +1,30 @@
+"""Who read which clue, on `waybill.access`. The entries of a process are a chain, so that none can go unseen."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from desk.clues.ids import uuid7
+from desk.log import ClueLog
+from schemas import topics
+from schemas.desk import Access
+from schemas.records import encode
+from streams.kafka.transactions import Outgoing
+
+
+class Reads:
+    """The chain of one process; its writer is that of the log."""
+
+    def __init__(self, log: ClueLog) -> None:
+        self._log = log
+        self._prev = "0" * 64
+
+    def note(self, user: str, clue_id: str, fields: tuple[str, ...], at_ms: int) -> None:
+        """Write that a user reads a clue. Raises WriteError: then nothing may be shown."""
+        entry = Access(
+            event_id=uuid7(at_ms), writer=self._log.name, prev=self._prev, user=user, what=(clue_id,), fields=fields,
+            why="clue", ok=True, at=at_ms,
+        )  # fmt: skip
+        value = encode(entry)
+        self._log.write_beside([Outgoing(topics.ACCESS, entry.key, value)])
+        self._prev = sha256(value).hexdigest()

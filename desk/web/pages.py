@@ -1,0 +1,170 @@
+"""The desk in a browser: queue, clue and forms, rendered here and without scripts.
+
+Forms act by the functions of the JSON interface. A form carries the version of the clue that its author has seen, so
+whoever comes second is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, get_args
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from desk.clues.clue import State
+from desk.web.core import Desk, ProblemError, body_of, filter_of, now, version_of
+from desk.web.forms import FORMS, JUDGEMENTS, offered, verb_of
+from desk.web.guard import PAGES
+from desk.web.language import COOKIE, language
+from desk.web.sessions import Sessions
+from desk.web.users import User, Users
+from desk.web.view import View, explained
+from schemas.terms import Tier
+
+ROWS_MAX: Final = 200
+_SHOWN: Final = ("alert", "evidence", "trace", "sender_masked", "recipient_masked", "tokens", "log")
+_FIELDS_MAX: Final = 500
+_templates: Final = Environment(
+    loader=PackageLoader("desk.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+Answer = Callable[[Request, User], Awaitable[Response]]
+
+
+def pages(desk: Desk, users: Users) -> list[BaseRoute]:
+    """The routes of all pages."""
+    shown = Pages(desk, users)
+    return [
+        Route("/", lambda request: RedirectResponse(PAGES, 303)),
+        Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
+        Route(PAGES, shown.known(shown.queue)),
+        Route(f"{PAGES}/login", shown.ask_who),
+        Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
+        Route(f"{PAGES}/logout", shown.log_out, methods=["POST"]),
+        Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue)),
+        Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act), methods=["POST"]),
+    ]
+
+
+class Pages:
+    """The answers of all pages."""
+
+    def __init__(self, desk: Desk, users: Users) -> None:
+        self._desk, self._users = desk, users
+        self._sessions = Sessions()
+
+    def known(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        """A page only for who is logged in. Problems become pages, too."""
+
+        async def endpoint(request: Request) -> Response:
+            user = self._sessions.user(request)
+            if user is None:
+                return RedirectResponse(f"{PAGES}/login", 303)
+            try:
+                return await answer(request, user)
+            except ProblemError as error:
+                return _page(request, "error.html", user, error.status, detail=error.detail, code=error.status)
+
+        return endpoint
+
+    async def ask_who(self, request: Request) -> Response:
+        """The form to log in."""
+        return _page(request, "login.html", None, refused=False)
+
+    async def log_in(self, request: Request) -> Response:
+        """Begin a session for the user of a token."""
+        try:
+            given = await _given(request)
+        except ProblemError as error:
+            return _page(request, "error.html", None, error.status, detail=error.detail, code=error.status)
+        user = self._users.of_token(given.get("token", "").strip())
+        if user is None:
+            return _page(request, "login.html", None, 401, refused=True)
+        answer = RedirectResponse(PAGES, 303)
+        self._sessions.begin(user, request, answer)
+        return answer
+
+    async def log_out(self, request: Request) -> Response:
+        """End the session."""
+        answer = RedirectResponse(f"{PAGES}/login", 303)
+        self._sessions.end(request, answer)
+        return answer
+
+    async def queue(self, request: Request, user: User) -> Response:
+        """Open clues, the most urgent first; the filter is in the address."""
+        which, at = filter_of(request.query_params, user), now()
+        found = await run_in_threadpool(self._desk.queue, which, at)
+        return _page(
+            request, "queue.html", user, which=which, now_ms=at, clues=found[:ROWS_MAX], count=len(found),
+            rows_max=ROWS_MAX, rules=self._desk.rules, tiers=get_args(Tier), states=get_args(State),
+            state=request.query_params.get("state", ""),
+        )  # fmt: skip
+
+    async def clue(self, request: Request, user: User) -> Response:
+        """One clue with all that is known of it, and what its reader may do."""
+        return await self._clue(request, user, 200, None, {})
+
+    async def act(self, request: Request, user: User) -> Response:
+        """Do what a form says; then the clue again, with what was typed where it does not count."""
+        name, wanted = request.path_params["verb"], request.path_params["clue"]
+        if name not in FORMS:
+            raise ProblemError(404, f"no form {name}")
+        given = await _given(request)
+        expects = version_of(given.get("expects", ""))
+        if expects is None:
+            raise ProblemError(422, "expects: is missing")
+        try:
+            verb = verb_of(name, given)
+            await run_in_threadpool(self._desk.act, wanted, verb, user, expects, now())
+        except msgspec.ValidationError as error:
+            return await self._clue(request, user, 422, str(error), given)
+        except ProblemError as error:
+            if error.status not in (409, 422):
+                raise
+            return await self._clue(request, user, error.status, error.detail, given)
+        return RedirectResponse(f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
+
+    async def _clue(
+        self, request: Request, user: User, status: int, problem: str | None, given: Mapping[str, str]
+    ) -> Response:
+        desk = self._desk
+        found = await run_in_threadpool(desk.read, request.path_params["clue"], user, _SHOWN)
+        past, trace = await run_in_threadpool(
+            desk.ask, lambda: (list(desk.log.past.get(found.clue_id, ())), desk.traces.of(found.parcel))
+        )
+        reasons = () if found.alert is None else found.alert.reasons
+        return _page(
+            request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
+            past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
+            raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
+            verb=request.path_params.get("verb", ""),
+            rules=desk.rules,
+            explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
+            same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
+        )  # fmt: skip
+
+
+def _page(request: Request, name: str, user: User | None, status: int = 200, **context: Any) -> Response:
+    lang = language(request)
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    context = {"here": request.url.path if request.method == "GET" else PAGES, **context}
+    answer = HTMLResponse(
+        _templates.get_template(name).render(user=user, t=View(lang), lang=lang, query=query, **context), status
+    )
+    if "lang" in request.query_params:
+        answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax")
+    return answer
+
+
+async def _given(request: Request) -> dict[str, str]:
+    """The fields of a form; of two of a name, the last."""
+    try:
+        return dict(parse_qsl((await body_of(request)).decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
+    except ValueError:
+        raise ProblemError(422, "not a form") from None
