@@ -23,7 +23,7 @@ from desk.log import ClueLog
 from desk.queue import late, shown
 from desk.traces.table import Traces
 from desk.verbs import VERBS
-from desk.web.core import Desk, ProblemError, body_of, filter_of, now
+from desk.web.core import Desk, ProblemError, body_of, filter_of, now, version_of
 from desk.web.guard import Guard
 from desk.web.openapi import document
 from desk.web.pages import pages
@@ -121,10 +121,10 @@ def _expects(request: Request) -> int | None:
     said = request.headers.get("if-match")
     if said is None:
         return None
-    number = said.strip().strip('"')
-    if not (number.isascii() and number.isdecimal()):
+    version = version_of(said.strip().strip('"'))
+    if version is None:
         raise ProblemError(422, "If-Match holds the ETag of the clue")
-    return int(number)
+    return version
 
 
 def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -138,6 +138,11 @@ def filter_of(asked: Mapping[str, str], user: User) -> Filter:
     return Filter(user.name, station, states, tier, asked.get("adcode", ""), asked.get("rule", ""))
 
 
+def version_of(text: str) -> int | None:
+    """The version of a clue that is written there; None: it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
 def now() -> int:
     """The wall clock, epoch ms UTC."""
     return int(time.time() * 1_000)

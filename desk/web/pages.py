@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
-from desk.web.core import Desk, ProblemError, body_of, filter_of, now
+from desk.web.core import Desk, ProblemError, body_of, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, offered, verb_of
 from desk.web.guard import PAGES
 from desk.web.language import COOKIE, language
@@ -116,11 +116,12 @@ class Pages:
         if name not in FORMS:
             raise ProblemError(404, f"no form {name}")
         given = await _given(request)
-        if not given.get("expects", "").isdecimal():
+        expects = version_of(given.get("expects", ""))
+        if expects is None:
             raise ProblemError(422, "expects: is missing")
         try:
             verb = verb_of(name, given)
-            await run_in_threadpool(self._desk.act, wanted, verb, user, int(given["expects"]), now())
+            await run_in_threadpool(self._desk.act, wanted, verb, user, expects, now())
         except msgspec.ValidationError as error:
             return await self._clue(request, user, 422, str(error), given)
         except ProblemError as error:
@@ -141,8 +142,9 @@ class Pages:
         return _page(
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
             past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
-            raced=status == 409 and given["expects"] != str(found.version), judgements=JUDGEMENTS,
+            raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
             verb=request.path_params.get("verb", ""),
+            rules=desk.rules,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
             same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
         )  # fmt: skip

@@ -25,7 +25,7 @@ _HIDDEN: Final = frozenset({"kind", "event_id", "clue_id", "at", "by", "station"
 _TIMES: Final = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
 _GROUPS: Final = {
     "outcome": "outcome", "check_kind": "check", "noise_reason": "noise", "step": "step", "action": "hold",
-    "status": "status", "tier": "tier",
+    "status": "status", "tier": "tier", "origin": "origin",
 }  # fmt: skip
 
 
@@ -97,29 +97,32 @@ class View:
     def log(self, clue: Clue, past: Iterable[tuple[ClueEvent, str | None]]) -> Iterator[Line]:
         """All events of a clue. Of which arm it is, nobody sees before it is answered."""
         hidden = _HIDDEN | blind(clue)
+        titles = {reason.rule: self.title(reason) for reason in self.ranked(clue)}
         for event, why in past:
             who = event.by if event.station is None else f"{event.by} ({event.station})"
             yield Line(
-                moment(event.at),
+                self.moment(event.at),
                 say(f"event {type(event).__struct_config__.tag}", self.lang),
                 who,
-                tuple(self._details(event, hidden)),
+                tuple(self._details(event, hidden, titles)),
                 why,
             )
 
-    def _details(self, event: ClueEvent, hidden: frozenset[str]) -> Iterator[tuple[str, str]]:
+    def _details(
+        self, event: ClueEvent, hidden: frozenset[str], titles: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
         for name, value in msgspec.to_builtins(event).items():
             if name not in hidden and value not in (None, [], ()):
-                yield say(f"field {name}", self.lang), self._detail(event, name, value)
+                yield say(f"field {name}", self.lang), self._detail(event, name, value, titles)
 
-    def _detail(self, event: ClueEvent, name: str, value: Any) -> str:
+    def _detail(self, event: ClueEvent, name: str, value: Any, titles: Mapping[str, str]) -> str:
         group = "closed" if isinstance(event, Closed) and name == "reason" else _GROUPS.get(name)
         if group is not None and (group == "tier" or known(f"{group} {value}")):
             return say(f"{group} {value}", self.lang)
         if name in _TIMES:
-            return moment(value)
-        if isinstance(value, list | tuple):
-            return ", ".join(map(str, value))
+            return self.moment(value)
+        if isinstance(value, list | tuple):  # of rules or users
+            return self("comma").join(titles.get(each, each) for each in value)
         return place(value) if name.endswith("adcode") else shown(name, value, self.lang)
 
     def _span(self, ms: int) -> str:

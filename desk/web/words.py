@@ -74,7 +74,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     ),
     "timeline": ("运输过程", "Timeline"),
     "no trace": ("还没有轨迹。", "There is no trace yet."),
-    "gaps": ("{} 个事件已过保存期。", "{} events are past retention."),
+    "gaps": ("已过保存期的事件：{}。", "Events that are past retention: {}."),
     "when": ("时间", "When"),
     "what": ("事项", "What"),
     "where": ("地点", "Where"),

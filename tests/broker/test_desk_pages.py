@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from hashlib import sha256
@@ -13,52 +12,22 @@ import html5lib
 import httpx2
 import msgspec
 import pytest
-import uvicorn
-from msgspec.structs import replace
 
-from desk.dispatcher import Dispatcher
-from desk.log import ClueLog
-from desk.traces.table import Traces
-from desk.web.app import application
-from desk.web.users import User, Users, hashed
-from rules import load_catalogue
 from schemas import topics
-from schemas.desk import Access, Trace
-from tests.broker.test_desk import STATIONS, alert_on, feedback_on, on_topic, publish
-from tests.schemas.desk_samples import TRACE
-from tests.waiting import until
+from schemas.desk import Access
+from tests.broker.test_desk import alert_on, feedback_on, on_topic
+from tests.desk_site import HOSTILE, TOKENS, served
 
 pytestmark = pytest.mark.broker
 
-USERS = {"u1": "ST-1", "u2": "ST-1", "u3": "ST-2"}
-TOKENS = {name: f"{name}-{'x' * 40}" for name in USERS}
-HOSTILE = """</dd><script src="//evil.example/x.js"></script>"'&{{ 7 * 7 }}粉末"""
 Browse = Callable[..., "Browser"]
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
 def site(fresh_kafka: str) -> Iterator[str]:
-    """The address of a desk with two clues at ST-1 and one at ST-2; the first has a trace with hostile goods."""
-    second = replace(alert_on(2), tier="extreme", score=90)
-    third = replace(alert_on(3), jurisdiction_adcode="310115")
-    first = alert_on(1)
-    trace = {**TRACE, "alert_id": first.alert_id, "waybill_no": first.waybill_no, "goods_name": HOSTILE}
-    publish(fresh_kafka, *STATIONS, first, second, third, msgspec.convert(trace, Trace))
-    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
-        dispatcher.start()
-    users = Users({hashed(TOKENS[name]): User(name, station) for name, station in USERS.items()})
-    with ClueLog(fresh_kafka, {}, past=True) as log, Traces(fresh_kafka, {}) as traces:
-        log.catch_up()
-        traces.catch_up()
-        served = application(log, users, traces, load_catalogue())
-        server = uvicorn.Server(uvicorn.Config(served, host="127.0.0.1", port=0, log_level="warning"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        until(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with served(fresh_kafka) as address:
+        yield address
 
 
 @pytest.fixture
@@ -250,5 +219,6 @@ def test_what_is_not_there_is_said_on_a_page(browse: Browse) -> None:
         assert (answer.status_code, "<h1>" in answer.text) == (status, True)
     path = path_of(browser.get("/desk"), "SF:0000000000001")
     assert browser.post(f"{path}/sing", {"expects": "1"}).status_code == 404
-    assert browser.post(f"{path}/accept", {}).status_code == 422
+    for version in ("", "-1", "٣", "9" * 5_000):
+        assert browser.post(f"{path}/accept", {"expects": version}).status_code == 422
     assert browser.post(f"{path}/note", {"expects": "1", "note": "x" * 70_000}).status_code == 413

@@ -20,7 +20,7 @@ from schemas.clues import AnyClueEvent
 GROUPS = {
     "state": State, "step": terms.Step, "outcome": terms.Outcome, "check": terms.CheckKind, "noise": terms.NoiseReason,
     "closed": terms.ClosedFor, "hold": terms.HoldAction | HoldState, "move": terms.ScanType | terms.InspectionType,
-    "result": terms.Result, "status": terms.Status,
+    "result": terms.Result, "status": terms.Status, "origin": terms.Origin,
 }  # fmt: skip
 SHOWN = {
     "event_id",

@@ -1,0 +1,51 @@
+"""A desk on a real server, for tests of its pages: three clues, the first with a trace that holds hostile text."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import uvicorn
+from msgspec.structs import replace
+
+from desk.dispatcher import Dispatcher
+from desk.log import ClueLog
+from desk.traces.table import Traces
+from desk.web.app import application
+from desk.web.users import User, Users, hashed
+from rules import load_catalogue
+from schemas.desk import Trace
+from tests.broker.test_desk import STATIONS, alert_on, publish
+from tests.schemas.desk_samples import TRACE
+from tests.waiting import until
+
+USERS = {"u1": "ST-1", "u2": "ST-1", "u3": "ST-2"}
+TOKENS = {name: f"{name}-{'x' * 40}" for name in USERS}
+HOSTILE = """</dd><script src="//evil.example/x.js"></script>"'&{{ 7 * 7 }}粉末"""
+
+
+@contextmanager
+def served(kafka: str) -> Iterator[str]:
+    """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2."""
+    first, second = alert_on(1), replace(alert_on(2), tier="extreme", score=90)
+    third = replace(alert_on(3), jurisdiction_adcode="310115")
+    trace = {**TRACE, "alert_id": first.alert_id, "waybill_no": first.waybill_no, "goods_name": HOSTILE}
+    publish(kafka, *STATIONS, first, second, third, msgspec.convert(trace, Trace))
+    with Dispatcher(kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+    users = Users({hashed(TOKENS[name]): User(name, station) for name, station in USERS.items()})
+    with ClueLog(kafka, {}, past=True) as log, Traces(kafka, {}) as traces:
+        log.catch_up()
+        traces.catch_up()
+        application_ = application(log, users, traces, load_catalogue())
+        server = uvicorn.Server(uvicorn.Config(application_, host="127.0.0.1", port=0, log_level="warning"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        until(lambda: server.started)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
