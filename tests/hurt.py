@@ -40,10 +40,12 @@ def outdated(metadata: object) -> bytes:
 def _outdated() -> None:
     commit, count = Committer.commit, 0
 
-    def refused(self: Committer, epoch: Epoch, deltas: Mapping[str, Delta], metadata: object) -> None:
+    def refused(
+        self: Committer, epoch: Epoch, deltas: Mapping[str, Delta], metadata: object, topic_ids: Mapping[str, str]
+    ) -> None:
         nonlocal count
         count += 1
-        commit(self, epoch, deltas, metadata if count % 4 else outdated(metadata))
+        commit(self, epoch, deltas, metadata if count % 4 else outdated(metadata), topic_ids)
 
     Committer.commit = refused  # type: ignore[method-assign, assignment]
 

@@ -131,7 +131,7 @@ class Transactions:
         topic_ids: kept beside the offsets, which mean nothing in a later topic of the same name.
         """
         at = [
-            TopicPartition(topic, partition, offset, topic_ids.get(topic))
+            TopicPartition(topic, partition, offset, topic_ids.get(topic, ""))
             for (topic, partition), offset in offsets.items()
         ]
         with self._telling():

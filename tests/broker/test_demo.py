@@ -97,7 +97,9 @@ def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path:
     assert "events judged" in said[-1]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_a_signal_ends_it_and_all_that_belongs_to_it(
     demos: list[Demo], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

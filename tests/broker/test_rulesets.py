@@ -126,7 +126,7 @@ class Load(threading.Thread):
 
 def test_rules_are_pushed_and_rolled_back_under_load(fresh_kafka: str, tmp_path: Path) -> None:
     """Two workers, events all the while; a rule comes as one file, a bad set is refused, and all is taken back."""
-    records = world(11, 600)
+    records = world(11, 250)
     mine = copied(tmp_path / "mine", goods__any_retail=NEW)
     group = f"waybill-{tmp_path.name}"
     stream = Load(fresh_kafka, records)

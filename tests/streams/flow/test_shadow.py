@@ -87,7 +87,7 @@ def test_alerts_are_those_without_the_rules(seed: int) -> None:
     assert without.shadows == {}
 
 
-@pytest.mark.parametrize(("seed", "size"), [(0, 1), (1, 13), (2, 5_000), (3, 7), (4, 100), (5, 40)])
+@pytest.mark.parametrize(("seed", "size"), [(1, 13), (2, 5_000), (3, 40)])
 def test_what_is_in_shadow_does_not_depend_on_the_way(seed: int, size: int) -> None:
     """Batches, order and partitions change nothing, nor the last revision of what is open."""
     again = run(world(seed, 80), size=size, partitions=PARTITIONS[(seed + size) % 3], order=seed, rules=rules())
