@@ -1,4 +1,4 @@
-"""What must be so before a worker starts: a broker that answers, and topics that are there and alike.
+"""What must be so before a worker starts: a folder and keys, a broker that answers, topics that are there and alike.
 
 Each failure is one line that says what to do.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 import socket
+import tempfile
 from collections.abc import Mapping, Sequence
 
 from schemas.errors import WaybillError
 from schemas.topics import PARCELS_CHANGELOG
+from streams.flow.describe.tokens import tokeniser
+from streams.flow.reject_cipher import cipher_of
 from streams.kafka import admin
 from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster
@@ -47,9 +50,13 @@ def client(settings: Settings) -> Mapping[str, KafkaProperty]:
 def checked(settings: Settings) -> Settings:
     """The settings with the broker's address and the partition count that its topics have.
 
-    All that can be asked of the broker without another worker's noticing. Raises PreflightError when no broker answers,
-    topics are missing, or their counts differ, and DeniedError when a right is missing.
+    First what can be checked alone, then all that can be asked of the broker without another worker's noticing. Raises
+    PreflightError when state_dir cannot be used, no broker answers, topics are missing, or their counts differ,
+    KeyFileError or CipherError when keys cannot be used, and DeniedError when a right is missing.
     """
+    _writable(settings)
+    tokeniser(settings)
+    cipher_of(settings)
     at = reached(settings)
     states = admin.look(at, WORKER_TOPICS, client=client(settings))
     if missing := missing_rights(settings, states):
@@ -61,6 +68,19 @@ def checked(settings: Settings) -> Settings:
         raise denied(settings.kafka, Right("READ", "group", settings.group))
     count = next(state.partitions for state in states if state.topic.name == PARCELS_CHANGELOG)
     return settings.model_copy(update={"bootstrap_servers": at, "partitions": count})
+
+
+def _writable(settings: Settings) -> None:
+    folder = settings.state_dir
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # histories of persons are private
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PreflightError(
+            f"state_dir {folder}: {error.strerror}; name a folder that the worker may write with --state-dir or "
+            "WAYBILL_STATE_DIR"
+        ) from error
 
 
 def missing_rights(settings: Settings, states: Sequence[TopicState]) -> list[Right]:

@@ -7,7 +7,6 @@ import faulthandler
 import logging
 import signal
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -19,7 +18,6 @@ from mode import Service
 from mode.supervisors import CrashingSupervisor
 
 from rules import load_catalogue
-from schemas.errors import WaybillError
 from streams.flow.batches import Batch
 from streams.kafka.transport.grouping import Partition
 from streams.settings import Settings
@@ -29,10 +27,6 @@ from streams.worker.watchdog import Watchdog
 from streams.worker.worker import Worker
 
 log = logging.getLogger(__name__)
-
-
-class StateDirError(WaybillError):
-    """The folder for state cannot be used. The message names the setting."""
 
 
 class Watch(Service):
@@ -130,16 +124,6 @@ class App(faust.App):
         )
 
     async def on_first_start(self) -> None:
-        folder = self.settings.state_dir
-        try:
-            folder.mkdir(0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise StateDirError(
-                f"state_dir {folder}: {error.strerror}; name a folder that the worker may write with --state-dir or "
-                "WAYBILL_STATE_DIR"
-            ) from error
         self.watch.listen()
         self.add_future(self.worker.prepare())  # the first step that affects another worker of this name
         await super().on_first_start()

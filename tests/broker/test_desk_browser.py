@@ -1,11 +1,13 @@
-"""The desk in a real browser, Debian's Chromium: with the keyboard alone, in both languages, as wide as a phone."""
+"""The desk in Debian's Chromium: by keyboard alone, in both languages, as wide as a phone; and what axe says of it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.broker.test_desk import feedback_on
@@ -16,6 +18,7 @@ pytestmark = [
     pytest.mark.broker,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium (as root)"),
 ]
+Scheme = Literal["light", "dark"]
 PHONE = ViewportSize(width=360, height=740)
 
 
@@ -67,6 +70,38 @@ def test_a_clue_is_answered_with_the_keyboard_alone(
     assert [(each.outcome, each.rules) for each in feedback_on(fresh_kafka)] == [
         ("violation", ("identity.many_names",))
     ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(chromium: Browser, fresh_kafka: str, scheme: Scheme) -> None:
+    with (
+        served(fresh_kafka) as site,
+        chromium.new_context(bypass_csp=True, color_scheme=scheme, locale="zh-CN") as context,
+    ):
+        page = context.new_page()
+        page.goto(site)
+        looks_well(page, "h1:text-is('登录')")
+        page.locator("#token").fill(TOKENS["u1"])
+        page.keyboard.press("Enter")
+        looks_well(page, "h1:text-is('待办线索')")
+        page.goto(f"{site}/desk?lang=en&tier=huge")
+        looks_well(page, "h1:text-is('Cannot be shown')")
+        page.goto(f"{site}/desk")
+        page.get_by_role("link", name="SF:0000000000001").click()
+        looks_well(page, "h1:text-is('SF:0000000000001')")
+        page.locator("[name=expects]").first.evaluate("each => each.value = 0")  # as if somebody had come first
+        page.get_by_role("button", name="Accept").click()
+        looks_well(page, "[role=alert]")
+        page.get_by_role("button", name="Accept").click()
+        looks_well(page, "[name=outcome]")
+
+
+def looks_well(page: Page, awaited: str) -> None:
+    """Wait for an element of the next page, and let axe look at it."""
+    expect(page.locator(awaited)).to_be_visible()
+    found = Axe().run(page).response["violations"]
+    grave = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], node["html"]) for each in grave for node in each["nodes"]] == []
 
 
 def tab_to(page: Page, selector: str) -> None:

@@ -68,10 +68,12 @@ def test_an_analyst_needs_one_topic(secured: Secured) -> None:
 
 
 @pytest.mark.parametrize("missing", RIGHTS, ids=NAMES)
-def test_a_worker_names_the_right_that_it_lacks_before_it_joins(secured: Secured, missing: Right) -> None:
+def test_a_worker_names_the_right_that_it_lacks_before_it_joins(
+    secured: Secured, missing: Right, tmp_path: Path
+) -> None:
     secured.allow_worker(GROUP, "0", but=[missing])
     with pytest.raises(DeniedError) as refused:
-        preflight.checked(settings(secured))
+        preflight.checked(settings(secured, state_dir=tmp_path))
     said = str(refused.value)
     assert f"User:worker {missing}" in said
     option = "--group" if missing.kind == "group" else "--topic"
@@ -79,9 +81,9 @@ def test_a_worker_names_the_right_that_it_lacks_before_it_joins(secured: Secured
     assert "cluster" not in said.lower()
 
 
-def test_no_right_at_all_is_not_called_no_topics(secured: Secured) -> None:
+def test_no_right_at_all_is_not_called_no_topics(secured: Secured, tmp_path: Path) -> None:
     with pytest.raises(DeniedError) as refused:
-        preflight.checked(settings(secured))
+        preflight.checked(settings(secured, state_dir=tmp_path))
     assert "no topics" not in str(refused.value)
 
 

@@ -23,7 +23,7 @@ from streams.flow.describe.identity import describe_ids
 from streams.flow.describe.people import describe_names, mobiles
 from streams.flow.describe.place import starts_with_any
 from streams.flow.describe.text import codes as normal_codes
-from streams.flow.describe.tokens import Tokeniser, load_keys
+from streams.flow.describe.tokens import Tokeniser, tokeniser
 from streams.flow.layout import FLAGS, NONE, READ, SHIPMENT, parcel_ref, text_ref
 from streams.flow.reject_cipher import RejectCipher, cipher_of
 from streams.native import Switch
@@ -49,14 +49,10 @@ class Describer:
 
         columns: those that the rules in force read. History that none of them needs is not kept.
         """
-        tokens = load_keys(
-            token_key_file=settings.token_key_file,
-            token_state_key_file=settings.token_state_key_file,
-            token_key=settings.token_key.get_secret_value() if settings.token_key else None,
-            token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
-        )
         places = settings.priority_origins, settings.priority_countries, settings.home_adcodes
-        return cls(tokens, *places, frozenset(), False, cipher_of(settings), settings.native).reading(columns)
+        return cls(tokeniser(settings), *places, frozenset(), False, cipher_of(settings), settings.native).reading(
+            columns
+        )
 
     def reading(self, columns: Container[str]) -> Describer:
         """The same for rules that read these columns."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import WaybillError
+from streams.settings import Settings
 
 KEY_BYTES_MIN = 32
 _NOBODY = bytes(8)
@@ -105,6 +106,16 @@ class Tokeniser:
         carries them all says so to every reader, for as long as an older key is kept.
         """
         return tuple(self.publish(token, key_id) for key_id in self.publish_key_ids) if token else ()
+
+
+def tokeniser(settings: Settings) -> Tokeniser:
+    """As set; with the development keys if none is given. Raises KeyFileError."""
+    return load_keys(
+        token_key_file=settings.token_key_file,
+        token_state_key_file=settings.token_state_key_file,
+        token_key=settings.token_key.get_secret_value() if settings.token_key else None,
+        token_state_key=settings.token_state_key.get_secret_value() if settings.token_state_key else None,
+    )
 
 
 def load_keys(

@@ -58,14 +58,8 @@ def _rules(settings: Settings) -> Finding:
 
 def _keys(settings: Settings) -> Finding:
     files = (settings.token_key_file, settings.token_state_key_file, settings.reject_key_file)
-    given = {
-        name: secret.get_secret_value() if (secret := getattr(settings, name)) is not None else None
-        for name in ("token_key", "token_state_key")
-    }
     try:
-        tokeniser = tokens.load_keys(
-            token_key_file=settings.token_key_file, token_state_key_file=settings.token_state_key_file, **given
-        )
+        tokeniser = tokens.tokeniser(settings)
     except tokens.KeyFileError as error:
         return fail("token keys", str(error), "see `waybill settings` for how keys are given")
     if tokeniser.development:

@@ -6,11 +6,13 @@ import os
 import socket
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from schemas.topics import REFERENCE, TOPICS
+from streams.flow.describe.tokens import KeyFileError
 from streams.kafka import admin
 from streams.kafka.admin import TopicState, expected_partitions
 from streams.kafka.cluster import Cluster
@@ -88,9 +90,24 @@ def test_a_worker_says_what_it_should_not_be_run_with(monkeypatch: pytest.Monkey
     assert misspelt.startswith("WAYBILL_TOKEN_KEY_FIEL names no setting")
 
 
-def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     assert preflight.servers(Settings()) == "127.0.0.1:9092"
     with pytest.raises(preflight.PreflightError, match=r"nobody answers at 127\.0\.0\.1:1; start a Kafka") as refused:
-        preflight.checked(Settings(bootstrap_servers="127.0.0.1:1"))
+        preflight.checked(Settings(bootstrap_servers="127.0.0.1:1", state_dir=tmp_path))
     assert "\n" not in str(refused.value)
+
+
+def test_what_can_be_checked_alone_comes_before_the_broker(tmp_path: Path) -> None:
+    """Also before a supervisor starts workers, which would fail again and again."""
+    (tmp_path / "file").touch()
+    for folder, why in (("file", "File exists"), ("file/s", "Not a directory")):
+        with pytest.raises(preflight.PreflightError, match=rf"^state_dir {tmp_path / folder}: {why}; name a folder"):
+            preflight.checked(Settings(bootstrap_servers="127.0.0.1:1", state_dir=tmp_path / folder))
+    none = tmp_path / "none"
+    with pytest.raises(KeyFileError, match="token_state_key_file: cannot read"):
+        preflight.checked(
+            Settings(
+                bootstrap_servers="127.0.0.1:1", state_dir=tmp_path, token_key_file=none, token_state_key_file=none
+            )
+        )
