@@ -71,6 +71,8 @@ def worker(
 
 
 def _work(settings: Settings, processes: int, config: Path | None, assignments: list[str]) -> None:
+    # Frames here are small, and the other cores are for other workers: polars' threads would only wait for each other.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from streams.ops.preflight import checked
 
     settings = checked(settings)
@@ -81,9 +83,7 @@ def _work(settings: Settings, processes: int, config: Path | None, assignments: 
 
     settings = claimed(settings)
     log_to_stderr(settings.log_level, f"worker {settings.instance}", settings.log_format)
-    # Frames here are small, and the other cores are for other workers: polars' threads would only wait for each other.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    # rocksdict, polars and Faust take most of a second to import; everything that can fail early is behind us.
+    # rocksdict and Faust take half a second to import; everything that can fail early is behind us.
     from streams.app import build, run
 
     try:

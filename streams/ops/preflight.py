@@ -50,9 +50,10 @@ def client(settings: Settings) -> Mapping[str, KafkaProperty]:
 def checked(settings: Settings) -> Settings:
     """The settings with the broker's address and the partition count that its topics have.
 
-    First what can be checked alone, then all that can be asked of the broker without another worker's noticing. Raises
-    PreflightError when state_dir cannot be used, no broker answers, topics are missing, or their counts differ,
-    KeyFileError or CipherError when keys cannot be used, and DeniedError when a right is missing.
+    First what can be checked alone, then all that can be asked of the broker without another worker's noticing; rules
+    last, for to read them takes a second. Raises PreflightError when state_dir cannot be used, no broker answers,
+    topics are missing, or their counts differ, KeyFileError or CipherError when keys cannot be used, DeniedError when a
+    right is missing, and RuleError when rules cannot be used.
     """
     _writable(settings)
     tokeniser(settings)
@@ -67,7 +68,17 @@ def checked(settings: Settings) -> Settings:
     if group.allowed is not None and "READ" not in group.allowed:
         raise denied(settings.kafka, Right("READ", "group", settings.group))
     count = next(state.partitions for state in states if state.topic.name == PARCELS_CHANGELOG)
+    _judging(settings)
     return settings.model_copy(update={"bootstrap_servers": at, "partitions": count})
+
+
+def _judging(settings: Settings) -> None:
+    """Read rules and the key of the random arm as each worker will."""
+    from rules import load_catalogue  # with polars, which nobody else needs that imports this module
+    from streams.flow.orders import key_of
+
+    key_of(settings)
+    load_catalogue(settings.rules_dir, settings.rule_overrides)
 
 
 def _writable(settings: Settings) -> None:

@@ -413,3 +413,14 @@ def test_the_doctor_sees_missing_topics_and_no_broker(fresh_kafka: str, tmp_path
     done = waybill("doctor", "--state-dir", str(tmp_path), cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert done.returncode == 1
     assert "FAIL broker      nobody answers at 127.0.0.1:1" in done.stdout
+
+
+def test_rules_that_cannot_be_read_are_said_once_before_any_process_starts(fresh_kafka: str, tmp_path: Path) -> None:
+    rules = tmp_path / "rules" / "goods"
+    rules.mkdir(parents=True)
+    (rules / "x.yaml").write_text("title: [", encoding="utf-8")
+    options = ("--processes", "2", "--state-dir", str(tmp_path / "state"), "--set", f"rules_dir={rules.parent}")
+    done = waybill("worker", *options, cwd=tmp_path, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "error" in line and "x.yaml" in line]
+    assert "starting" not in done.stderr
