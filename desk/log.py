@@ -135,7 +135,7 @@ def _companions(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
     """The records that go out with an event. clue: as it is after the event."""
     if clue is None:
         return []
-    if isinstance(event, events.Answered) and (said := feedback_of(clue)) is not None:
+    if isinstance(event, events.Answered | events.Judged) and (said := feedback_of(clue)) is not None:
         return [Outgoing(topics.FEEDBACK, clue.parcel, encode(said))]
     if isinstance(event, events.Held) and event.action in ("request", "second", "release"):
         hold = hold_of(clue)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from desk.blind import hidden_of, seen_by
 from desk.clues.clue import RANK, Clue, State
 from desk.clues.deadlines import next_due
 from desk.clues.holds import overdue as hold_overdue
@@ -29,9 +30,11 @@ class Filter:
     """Which clues to show; rule: those with this rule among the reasons.
 
     user: who asks; clues under controlled delivery are shown only to the users they name.
+    acts_for: the station of that user, which sees clues as they are before an answer; None: none.
     """
 
     user: str
+    acts_for: str | None = None
     station: str | None = None
     states: frozenset[State] = OPEN
     tier: Tier = "low"
@@ -55,14 +58,18 @@ def _reasons(clue: Clue) -> tuple[Reason, ...]:
 
 
 def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
-    """The clues to show, sorted by tier, then time left, then score."""
+    """The clues as the user may see them, sorted by tier, then time left, then score.
+
+    A filter by what the user may not see yet finds nothing.
+    """
+    seen = (seen_by(which.acts_for, clue) for clue in clues)
 
     def urgency(clue: Clue) -> tuple[int, float, int, str]:
         due = next_due(clue, now_ms)
         score = 0 if clue.alert is None else clue.alert.score
         return RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
 
-    return sorted((clue for clue in clues if which.takes(clue)), key=urgency)
+    return sorted((clue for clue in seen if which.takes(clue)), key=urgency)
 
 
 def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str, int]]:
@@ -98,17 +105,11 @@ def find(clues: dict[str, Clue], wanted: str, user: str) -> Clue:
 
 
 _HIDDEN = frozenset({"ids"})
-_BLIND = frozenset({"arm", "p"})  # a station must not know these before it has answered
-
-
-def blind(clue: Clue) -> frozenset[str]:
-    """Fields of a clue and its events that are not shown yet: of which arm it is."""
-    return _BLIND if clue.answer is None else frozenset()
 
 
 def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
-    """A clue as JSON, with its next step."""
-    hidden = _HIDDEN | blind(clue)
+    """A clue as JSON, with its next step; clue: as its reader may see it."""
+    hidden = _HIDDEN | hidden_of(clue)
     due = next_due(clue, now_ms)
     owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
     return {**{name: said for name, said in msgspec.to_builtins(clue).items() if name not in hidden}, "owed": owed}

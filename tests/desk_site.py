@@ -21,14 +21,14 @@ from tests.broker.test_desk import STATIONS, alert_on, publish
 from tests.schemas.desk_samples import TRACE
 from tests.waiting import until
 
-USERS = {"u1": "ST-1", "u2": "ST-1", "u3": "ST-2"}
+USERS: dict[str, str | None] = {"u1": "ST-1", "u2": "ST-1", "u3": "ST-2", "u9": None}
 TOKENS = {name: f"{name}-{'x' * 40}" for name in USERS}
 HOSTILE = """</dd><script src="//evil.example/x.js"></script>"'&{{ 7 * 7 }}粉末"""
 
 
 @contextmanager
 def served(kafka: str) -> Iterator[str]:
-    """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2."""
+    """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2; u9 is for none."""
     first, second = alert_on(1), replace(alert_on(2), tier="extreme", score=90)
     third = replace(alert_on(3), jurisdiction_adcode="310115")
     trace = {**TRACE, "alert_id": first.alert_id, "waybill_no": first.waybill_no, "goods_name": HOSTILE}

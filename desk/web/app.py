@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from desk.blind import seen_by
 from desk.log import ClueLog
 from desk.queue import late, shown
 from desk.traces.table import Traces
@@ -103,7 +104,7 @@ class Answers:
             self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at
         )
         assert taken.clue is not None  # it applied
-        return _json(shown(taken.clue, at), headers={"etag": f'"{taken.clue.version}"'})
+        return _json(shown(seen_by(user.station, taken.clue), at), headers={"etag": f'"{taken.clue.version}"'})
 
     async def openapi(self, request: Request) -> Response:
         return _json(document())

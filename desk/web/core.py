@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from desk.blind import seen_by
 from desk.clues.acts import ActError
 from desk.clues.book import Taken
 from desk.clues.clue import Clue, State
@@ -30,6 +31,7 @@ from streams.kafka.transactions import WriteError
 
 BODY_BYTES_MAX: Final = 65_536
 _POLL_S: Final = 0.1
+_AS_ORDERED: Final = ("log",)
 
 
 class ProblemError(Exception):
@@ -86,11 +88,14 @@ class Desk:
         return found
 
     def read(self, wanted: str, user: User, fields: tuple[str, ...]) -> Clue:
-        """A clue to show; `waybill.access` says so first. fields: which parts of it are shown. Raises ProblemError."""
+        """A clue as a user may see it; `waybill.access` says so first. Raises ProblemError.
+
+        fields: which parts of it are shown, unless its station has not answered it yet.
+        """
 
         def do() -> Clue:
-            found = find(self.log.book.clues, wanted, user.name)
-            self._reads.note(user.name, found.clue_id, fields, now())
+            found = seen_by(user.station, find(self.log.book.clues, wanted, user.name))
+            self._reads.note(user.name, found.clue_id, _AS_ORDERED if found.as_ordered else fields, now())
             return found
 
         clue: Clue = self.ask(do)
@@ -102,7 +107,7 @@ class Desk:
         def do() -> Taken:
             found = find(self.log.book.clues, wanted, user.name)
             try:
-                made = act(verb, found, now_ms).event(found, user.name, user.station, now_ms)
+                made = act(verb, found, now_ms, user.station).event(found, user.name, user.station, now_ms)
             except ActError as error:
                 raise ProblemError(422, str(error)) from None
             if expects is not None and type(made) in EXCLUSIVE:
@@ -135,7 +140,8 @@ def filter_of(asked: Mapping[str, str], user: User) -> Filter:
             422, f"tier is one of {', '.join(get_args(Tier))}, state some of {', '.join(get_args(State))}"
         )
     station = asked.get("station") or None
-    return Filter(user.name, station, states, tier, asked.get("adcode", ""), asked.get("rule", ""))
+    place, rule = asked.get("adcode", ""), asked.get("rule", "")
+    return Filter(user.name, user.station, station, states, tier, place, rule)
 
 
 def version_of(text: str) -> int | None:

@@ -53,6 +53,7 @@ FORMS: Final[dict[str, Form]] = {
             _NOTE,
         ),
     ),
+    "judge": Form(log.Judged),
     "check": Form(log.Checked, (Field("check_kind", required=True, group="check", options=get_args(CheckKind)),)),
     "confirm": Form(log.Confirmed, (_NOTE,)),
     "dispute": Form(log.Disputed, (_WHY, Field("outcome", group="outcome", options=_FOUND))),
@@ -69,8 +70,14 @@ def offered(clue: Clue, user: User) -> dict[str, Form]:
         for verb, form in FORMS.items()
         if clue.state in FROM[form.event]
         and (form.event not in OF_STATION or user.station == clue.station)
+        and (form.event is not log.Judged or _judgeable(clue))
         and not (form.event in (log.Confirmed, log.Disputed) and clue.answer and clue.answer.by == user.name)
     }
+
+
+def _judgeable(clue: Clue) -> bool:
+    """Whether it has rules, and an answer that stands."""
+    return clue.alert is not None and clue.answer is not None and clue.closed_for in (None, "answered")
 
 
 def verb_of(name: str, given: Mapping[str, str]) -> Verb:
@@ -78,7 +85,7 @@ def verb_of(name: str, given: Mapping[str, str]) -> Verb:
     fields: dict[str, Any] = {
         field.name: given[field.name] for field in FORMS[name].fields if given.get(field.name, "").strip()
     }
-    if name == "answer":
+    if name in ("answer", "judge"):
         fields |= _judged({key.removeprefix("rule:"): said for key, said in given.items() if key.startswith("rule:")})
     made: Verb = msgspec.convert(fields, VERBS[name], strict=False)
     return made
