@@ -1,0 +1,19 @@
+"""Which clues a page lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from desk.clues.clue import Clue
+from desk.web.core import Desk
+from desk.web.users import User
+
+
+def seen(desk: Desk, user: User, wanted: Callable[[Clue], bool]) -> list[Clue]:
+    """The clues wanted among those that a user may see. Raises ProblemError."""
+
+    def do() -> list[Clue]:
+        return [clue for clue in desk.log.book.clues.values() if wanted(clue) and clue.visible_to(user.name)]
+
+    found: list[Clue] = desk.ask(do)
+    return found
