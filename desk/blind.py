@@ -20,7 +20,10 @@ _SHOWN: Final = (
     "accepted_at", "accepted_by", "checked_at", "check_kind", "closed_for", "closed_at", "hold", "kept_until",
     "dispatches", "refusals", "transfers", "reopens", "escalations", "notes",
 )  # fmt: skip
-_SAME: Final[dict[str, Any]] = {"origin": "order", "tier": "medium"}  # that every clue must have; these are shown to nobody
+_SAME: Final[dict[str, Any]] = {
+    "origin": "order",
+    "tier": "medium",
+}  # that every clue must have; these are shown to nobody
 NOT_SHOWN: Final = frozenset({*_SAME, "changed_at"})
 _HEAD: Final = ("kind", "event_id", "clue_id", "at", "by", "station", "account", "expects")
 _OF_EVENT: Final[dict[type[log.ClueEvent], tuple[str, ...]]] = {

@@ -20,6 +20,7 @@ from desk.clues.ids import uuid7
 from schemas import clues as log
 from schemas.terms import Adcode, CheckKind, Count, Millis, NoiseReason, Outcome, RuleId, Step, Text, Tier, UserId
 
+LEVEL_MAX: Final = 2  # the province
 # An 18-digit ID number or a mobile: free text is where personal data slips in.
 _PERSON: Final = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|1[3-9]\d{9})(?!\d)")
 
@@ -237,7 +238,7 @@ def _check_rules(clue: Clue, right: tuple[str, ...], unsure: tuple[str, ...]) ->
 
 def _escalate(verb: Escalate, clue: Clue, at_ms: int) -> Act:
     level = clue.level + 1
-    if level > 2:
+    if level > LEVEL_MAX:
         raise ActError("the province knows already")
     place = clue.adcode[:4] + "00" if level == 1 else clue.adcode[:2] + "0000"
     return Act(log.Escalated, clue.clue_id, {"level": level, "adcode": place, "step": verb.step})

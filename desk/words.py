@@ -144,6 +144,16 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "verb confirm": ("复核同意", "Confirm the answer"),
     "verb dispute": ("复核不同意", "Dispute the answer"),
     "verb note": ("添加备注", "Add a remark"),
+    "verb hold": ("请求扣留", "Ask for a hold"),
+    "verb extend": ("请求延长扣留", "Ask for a longer hold"),
+    "verb second": ("同意延长", "Agree to the longer hold"),
+    "verb release": ("放行", "Release"),
+    "verb grade": ("调整等级", "Change the tier"),
+    "verb due": ("调整时限", "Move a deadline"),
+    "verb escalate": ("上报", "Escalate"),
+    "verb close": ("不经核查结案", "Close without a check"),
+    "verb reopen": ("重新打开", "Reopen"),
+    "verb monitor": ("控制下交付", "Controlled delivery"),
 }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, get_args
 
 import msgspec
 
 from desk.clues.clue import Clue
 from desk.clues.table import FROM, OF_STATION
-from desk.verbs import VERBS, Verb
+from desk.verbs import LEVEL_MAX, VERBS, Verb
 from desk.web.users import User
 from schemas import clues as log
-from schemas.terms import CheckKind, NoiseReason, Outcome
+from schemas.terms import CheckKind, NoiseReason, Outcome, Step, Tier
+from streams.values import CHINA
 
 JUDGEMENTS: Final = ("right", "wrong", "unsure")
 _FOUND: Final = tuple(each for each in get_args(Outcome) if each != "transferred")  # for which there is a verb
@@ -41,6 +44,12 @@ class Form:
 
 _WHY: Final = Field("why", required=True)
 _NOTE: Final = Field("note")
+_STEP: Final = Field("step", required=True, group="step", options=get_args(Step))
+_HOLD: Final = (
+    Field("reason", required=True),
+    Field("basis", required=True),
+    Field("until", required=True, kind="time"),
+)
 FORMS: Final[dict[str, Form]] = {
     "accept": Form(log.Accepted),
     "answer": Form(
@@ -59,8 +68,22 @@ FORMS: Final[dict[str, Form]] = {
     "dispute": Form(log.Disputed, (_WHY, Field("outcome", group="outcome", options=_FOUND))),
     "refuse": Form(log.Refused, (_WHY,)),
     "transfer": Form(log.Transferred, (Field("to_adcode", required=True, pattern="[1-9][0-9]{5}"), _WHY)),
+    "hold": Form(log.Held, _HOLD),
+    "extend": Form(log.Held, _HOLD),
+    "second": Form(log.Held),
+    "release": Form(log.Held, (Field("reason", required=True),)),
     "note": Form(log.Noted, (Field("note", required=True),)),
+    "grade": Form(log.Graded, (Field("tier", required=True, group="tier", options=get_args(Tier)), _WHY)),
+    "due": Form(log.DueMoved, (_STEP, Field("due", required=True, kind="time"), _WHY)),
+    "escalate": Form(log.Escalated, (_STEP,)),
+    "close": Form(log.Closed, (Field("reason", required=True, group="closed", options=("duplicate", "out_of_reach")),)),
+    "reopen": Form(log.Reopened, (_WHY,)),
+    "monitor": Form(
+        log.Monitor, (Field("on", required=True, group="monitor", options=("true", "false")), Field("users"), _WHY)
+    ),
 }
+RARE: Final = frozenset({"note", "grade", "due", "escalate", "close", "reopen", "monitor"})
+"""Forms that a clue's page folds away."""
 
 
 def offered(clue: Clue, user: User) -> dict[str, Form]:
@@ -72,6 +95,9 @@ def offered(clue: Clue, user: User) -> dict[str, Form]:
         and (form.event not in OF_STATION or user.station == clue.station)
         and (form.event is not log.Judged or _judgeable(clue))
         and not (form.event in (log.Confirmed, log.Disputed) and clue.answer and clue.answer.by == user.name)
+        and (form.event is not log.Held or _of_hold(verb, clue, user))
+        and not (form.event is log.Graded and clue.as_ordered)
+        and not (form.event is log.Escalated and clue.level == LEVEL_MAX)
     }
 
 
@@ -80,15 +106,37 @@ def _judgeable(clue: Clue) -> bool:
     return clue.alert is not None and clue.answer is not None and clue.closed_for in (None, "answered")
 
 
+def _of_hold(verb: str, clue: Clue, user: User) -> bool:
+    """Whether the next step of a clue's hold can be this verb."""
+    hold = clue.hold
+    if hold is None or hold.state == "released":
+        return verb == "hold" and clue.state != "closed"
+    if verb == "second":
+        return hold.wanted_until is not None and hold.wanted_by != user.name
+    return verb != "hold"
+
+
 def verb_of(name: str, given: Mapping[str, str]) -> Verb:
     """The verb that a filled form means; empty fields are left out. Raises msgspec.ValidationError."""
     fields: dict[str, Any] = {
-        field.name: given[field.name] for field in FORMS[name].fields if given.get(field.name, "").strip()
+        field.name: _typed(field, given[field.name])
+        for field in FORMS[name].fields
+        if given.get(field.name, "").strip()
     }
     if name in ("answer", "judge"):
         fields |= _judged({key.removeprefix("rule:"): said for key, said in given.items() if key.startswith("rule:")})
     made: Verb = msgspec.convert(fields, VERBS[name], strict=False)
     return made
+
+
+def _typed(field: Field, text: str) -> str | int | list[str]:
+    """What was typed. A time is one in China; users stand between commas or blanks."""
+    if field.kind == "time":
+        try:
+            return int(datetime.fromisoformat(text).replace(tzinfo=CHINA).timestamp() * 1_000)
+        except ValueError:
+            raise msgspec.ValidationError(f"{field.name}: not a time such as 2026-11-30T14:05") from None
+    return re.split(r"[,，、\s]+", text.strip()) if field.name == "users" else text
 
 
 def _judged(said: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

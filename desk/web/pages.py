@@ -7,34 +7,34 @@ whoever comes second is told so.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, get_args
-from urllib.parse import parse_qsl, quote
+from functools import partial
+from typing import Final, get_args
+from urllib.parse import quote
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
-from desk.web.core import Desk, ProblemError, body_of, filter_of, now, version_of
-from desk.web.forms import FORMS, JUDGEMENTS, offered, verb_of
+from desk.web import holds, overdue, station
+from desk.web.core import Desk, ProblemError, filter_of, now, version_of
+from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
-from desk.web.language import COOKIE, language
+from desk.web.rendering import back_to, given_in, page
 from desk.web.sessions import Sessions
 from desk.web.users import User, Users
-from desk.web.view import View, explained
+from desk.web.view import explained
 from schemas.terms import Tier
 
 ROWS_MAX: Final = 200
 _SHOWN: Final = ("alert", "evidence", "trace", "sender_masked", "recipient_masked", "tokens", "log")
-_FIELDS_MAX: Final = 500
-_templates: Final = Environment(
-    loader=PackageLoader("desk.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 Answer = Callable[[Request, User], Awaitable[Response]]
+LISTS: Final[Mapping[str, Callable[[Desk, Request, User], Awaitable[Response]]]] = {
+    "holds": holds.answer, "overdue": overdue.answer, "station": station.answer,
+}  # fmt: skip
 
 
 def pages(desk: Desk, users: Users) -> list[BaseRoute]:
@@ -47,6 +47,7 @@ def pages(desk: Desk, users: Users) -> list[BaseRoute]:
         Route(f"{PAGES}/login", shown.ask_who),
         Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
         Route(f"{PAGES}/logout", shown.log_out, methods=["POST"]),
+        *(Route(f"{PAGES}/{name}", shown.known(partial(answer, desk))) for name, answer in LISTS.items()),
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue)),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act), methods=["POST"]),
     ]
@@ -69,23 +70,23 @@ class Pages:
             try:
                 return await answer(request, user)
             except ProblemError as error:
-                return _page(request, "error.html", user, error.status, detail=error.detail, code=error.status)
+                return page(request, "error.html", user, error.status, detail=error.detail, code=error.status)
 
         return endpoint
 
     async def ask_who(self, request: Request) -> Response:
         """The form to log in."""
-        return _page(request, "login.html", None, refused=False)
+        return page(request, "login.html", None, refused=False)
 
     async def log_in(self, request: Request) -> Response:
         """Begin a session for the user of a token."""
         try:
-            given = await _given(request)
+            given = await given_in(request)
         except ProblemError as error:
-            return _page(request, "error.html", None, error.status, detail=error.detail, code=error.status)
+            return page(request, "error.html", None, error.status, detail=error.detail, code=error.status)
         user = self._users.of_token(given.get("token", "").strip())
         if user is None:
-            return _page(request, "login.html", None, 401, refused=True)
+            return page(request, "login.html", None, 401, refused=True)
         answer = RedirectResponse(PAGES, 303)
         self._sessions.begin(user, request, answer)
         return answer
@@ -100,7 +101,7 @@ class Pages:
         """Open clues, the most urgent first; the filter is in the address."""
         which, at = filter_of(request.query_params, user), now()
         found = await run_in_threadpool(self._desk.queue, which, at)
-        return _page(
+        return page(
             request, "queue.html", user, which=which, now_ms=at, clues=found[:ROWS_MAX], count=len(found),
             rows_max=ROWS_MAX, rules=self._desk.rules, tiers=get_args(Tier), states=get_args(State),
             state=request.query_params.get("state", ""),
@@ -115,7 +116,7 @@ class Pages:
         name, wanted = request.path_params["verb"], request.path_params["clue"]
         if name not in FORMS:
             raise ProblemError(404, f"no form {name}")
-        given = await _given(request)
+        given = await given_in(request)
         expects = version_of(given.get("expects", ""))
         if expects is None:
             raise ProblemError(422, "expects: is missing")
@@ -128,7 +129,7 @@ class Pages:
             if error.status not in (409, 422):
                 raise
             return await self._clue(request, user, error.status, error.detail, given)
-        return RedirectResponse(f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
+        return RedirectResponse(back_to(given) or f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
 
     async def _clue(
         self, request: Request, user: User, status: int, problem: str | None, given: Mapping[str, str]
@@ -140,32 +141,12 @@ class Pages:
         )
         trace = None if found.as_ordered else trace  # an order of the random arm has none
         reasons = () if found.alert is None else found.alert.reasons
-        return _page(
+        return page(
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
             past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
-            verb=request.path_params.get("verb", ""),
+            verb=request.path_params.get("verb", ""), rare=RARE,
             rules=desk.rules,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
             same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
         )  # fmt: skip
-
-
-def _page(request: Request, name: str, user: User | None, status: int = 200, **context: Any) -> Response:
-    lang = language(request)
-    query = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
-    context = {"here": request.url.path if request.method == "GET" else PAGES, **context}
-    answer = HTMLResponse(
-        _templates.get_template(name).render(user=user, t=View(lang), lang=lang, query=query, **context), status
-    )
-    if "lang" in request.query_params:
-        answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax")
-    return answer
-
-
-async def _given(request: Request) -> dict[str, str]:
-    """The fields of a form; of two of a name, the last."""
-    try:
-        return dict(parse_qsl((await body_of(request)).decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
-    except ValueError:
-        raise ProblemError(422, "not a form") from None

@@ -92,6 +92,10 @@ class View:
         text = self("late" if due.overdue else "left", say(f"step {due.step}", self.lang), self._span(due.by - now_ms))
         return Due(text, "late" if due.overdue else "soon" if due.share >= WARN else "calm")
 
+    def left(self, until_ms: int, now_ms: int) -> str:
+        """How long it is until a time, or since."""
+        return self("ahead" if until_ms > now_ms else "ago", self._span(until_ms - now_ms))
+
     def log(self, clue: Clue, past: Iterable[tuple[ClueEvent, str | None]]) -> Iterator[Line]:
         """The events of a clue that its reader may see; clue: as he sees it."""
         titles = {reason.rule: self.title(reason) for reason in self.ranked(clue)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from desk.web.page_words import PAGES
 from desk.words import say
 from rules.pages.words import LANGUAGES, Language
 
 # key: (Chinese, English)
 PAGE: Final[dict[str, tuple[str, str]]] = {
+    **PAGES,
     "desk": ("线索台", "Desk"),
     "skip": ("跳到正文", "Skip to the content"),
     "other language": ("English", "中文"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +15,8 @@ import msgspec
 import pytest
 
 from schemas import topics
-from schemas.desk import Access
+from schemas.desk import Access, Hold
+from streams.values import CHINA
 from tests.broker.test_desk import alert_on, feedback_on, on_topic
 from tests.desk_site import HOSTILE, TOKENS, served
 
@@ -81,6 +83,11 @@ class Browser:
 def clues_of(page: str) -> list[str]:
     """Parcels of a queue, in its order."""
     return re.findall(r'href="/desk/clues/[^"]+">([^<]+)<', page)
+
+
+def in_china(hours: int) -> str:
+    """A time from now, as a browser sends it."""
+    return f"{datetime.now(CHINA) + timedelta(hours=hours):%Y-%m-%dT%H:%M}"
 
 
 def path_of(page: str, parcel: str) -> str:
@@ -163,7 +170,7 @@ def test_who_comes_second_is_told_so_and_keeps_what_was_typed(browse: Browse) ->
     assert (wrong.status_code, 'value="7"' in wrong.text) == (422, True)
     assert second.send(late.text, "answer", {"outcome": "nothing"}).status_code == 422
     others = browse("u3").get(path)  # of another station
-    assert set(re.findall(f'action="{path}/([a-z]+)"', others)) == {"check", "note"}
+    assert not set(re.findall(f'action="{path}/([a-z]+)"', others)) & {"accept", "answer", "refuse", "transfer"}
 
 
 def test_language_is_switched_by_the_address_and_kept(browse: Browse) -> None:
@@ -183,6 +190,67 @@ def test_a_read_is_on_the_topic_before_the_clue_is_shown(browse: Browse, fresh_k
     first, second = (msgspec.json.decode(value, type=Access) for value in values)
     assert (first.user, first.what, first.ok) == ("u1", (alert_on(1).alert_id,), True)
     assert (first.prev, second.prev) == ("0" * 64, sha256(values[0]).hexdigest())
+
+
+def test_a_hold_from_its_request_to_its_release(browse: Browse, fresh_kafka: str) -> None:
+    first, second = browse("u1"), browse("u2")
+    path = path_of(first.get("/desk"), "SF:0000000000001")
+    why = {"reason": "样品待检", "basis": "快递暂行条例 33"}
+    assert first.send(first.get(path), "hold", {**why, "until": "2099-01-01T00:00"}).status_code == 409
+    assert first.send(first.get(path), "hold", {**why, "until": "tomorrow"}).status_code == 422
+    assert first.send(first.get(path), "hold", {**why, "until": in_china(hours=1)}).status_code == 200
+    holds = first.get("/desk/holds")
+    assert clues_of(holds) == ["SF:0000000000001"]
+    assert "End within two hours" in holds
+    longer = first.send(holds, "extend", {**why, "until": in_china(hours=30), "back": "holds"})
+    assert longer.url.path == "/desk/holds"
+    assert f'action="{path}/second"' not in longer.text  # nobody seconds his own extension
+    seconded = second.send(second.get("/desk/holds"), "second", {"back": "holds"})
+    assert "Requested" in seconded.text
+    released = second.send(seconded.text, "release", {"reason": "无异常", "back": "holds"})
+    assert "No parcel is held." in released.text
+    ordered = [msgspec.json.decode(value or b"", type=Hold) for _, value in on_topic(fresh_kafka, topics.HOLDS)]
+    assert [(each.action, each.by, each.second_by) for each in ordered] == [
+        ("request", "u1", None), ("extend", "u1", "u2"), ("release", "u2", "u2"),
+    ]  # fmt: skip
+
+
+def test_a_station_answers_on_its_own_page(browse: Browse, fresh_kafka: str) -> None:
+    browser = browse("u1")
+    page = browser.get("/desk/station")
+    assert set(clues_of(page)) == {"SF:0000000000001", "SF:0000000000002"}
+    assert "check as ordered" in page
+    assert not re.search("several names|extreme|90", page.partition("<main")[2])  # why it was chosen, it does not say
+    accepted = browser.send(page, "accept", {"back": "station"})
+    assert accepted.url.path == "/desk/station"
+    said = {"outcome": "no_finding", "check_kind": "open_box", "back": "station"}
+    answered = browser.send(accepted.text, "answer", said)
+    assert (answered.status_code, answered.url.path) == (200, "/desk/station")
+    assert [each.outcome for each in feedback_on(fresh_kafka)] == ["no_finding"]
+    assert "SF:0000000000003" in browse("u3").get("/desk/station")
+
+
+def test_what_a_supervisor_does_about_a_clue_that_is_late(browse: Browse) -> None:
+    browser = browse("u1")
+    path = path_of(browser.get("/desk"), "SF:0000000000001")
+    assert "Nothing is overdue." in browser.get("/desk/overdue")
+    moved = browser.send(browser.get(path), "due", {"step": "accept", "due": in_china(hours=-3), "why": "a test"})
+    assert moved.status_code == 200
+    assert "3 h ago" in browser.get("/desk/overdue", station="ST-1")
+    assert "Nothing is overdue." in browser.get("/desk/overdue", station="ST-2")
+    for _ in range(2):
+        assert browser.send(browser.get(path), "escalate", {"step": "accept"}).status_code == 200
+    assert "the province" in browser.get("/desk/overdue")
+    assert f'action="{path}/escalate"' not in browser.get(path)  # nobody is above it
+    assert f'action="{path}/grade"' not in browser.get(path)  # nor does it know the tier
+    analyst = browse("u9")
+    assert analyst.send(analyst.get(path), "grade", {"tier": "low", "why": "seen"}).status_code == 200
+    monitored = browser.send(browser.get(path), "monitor", {"on": "true", "users": "u2， u4", "why": "an order"})
+    assert monitored.status_code == 404
+    second = browse("u2")
+    assert second.send(second.get(path), "monitor", {"on": "false", "why": "over"}).status_code == 200
+    for verb, said in (("close", {"reason": "duplicate"}), ("reopen", {"why": "it is none"})):
+        assert browser.send(browser.get(path), verb, said).status_code == 200
 
 
 FORGED: tuple[dict[str, str], ...] = (

@@ -10,7 +10,9 @@ import pytest
 
 import desk.web
 from desk.clues.clue import HoldState, State
+from desk.verbs import LEVEL_MAX
 from desk.web.forms import FORMS, JUDGEMENTS
+from desk.web.holds import Stage
 from desk.web.language import preferred
 from desk.web.words import PAGE
 from desk.words import WORDS, known
@@ -55,11 +57,23 @@ def test_every_event_its_fields_and_every_form_have_words() -> None:
 
 def test_templates_name_only_words_that_there_are_and_all_of_them() -> None:
     folder = Path(desk.web.__file__ or "").parent
-    text = "".join(path.read_text("utf-8") for path in [*folder.glob("templates/*.html"), folder / "view.py"])
+    text = "".join(
+        path.read_text("utf-8")
+        for path in [*folder.glob("templates/*.html"), folder / "view.py", folder / "rendering.py"]
+    )
     asked = set(re.findall(r"""(?:\bt|self)\(["']([^"']+)["'][,)]""", text))
     assert {key for key in asked if key not in PAGE and not known(key)} == {"comma"}  # of the rules' pages
     named_there = set(re.findall(r"""["']([a-z_ ]+)["']""", text)) | set(JUDGEMENTS)
-    assert {key for key in PAGE if key not in named_there and not key.startswith("error ")} == set()
+    groups = set(re.findall(r"""t\(["']([a-z]+) ["'] ~""", text)) | {
+        field.group for form in FORMS.values() for field in form.fields
+    }
+    assert {key for key in PAGE if key not in named_there and key.partition(" ")[0] not in groups} == set()
+
+
+def test_whatever_a_page_lists_and_a_form_offers_has_words() -> None:
+    keys = {f"stage {each}" for each in get_args(Stage)} | {f"level {each}" for each in range(LEVEL_MAX + 1)}
+    keys |= {f"{field.group} {option}" for form in FORMS.values() for field in form.fields for option in field.options}
+    assert {key for key in keys if key not in PAGE and not known(key) and not key.startswith("tier ")} == set()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""How a page is made: its template in the language of who asks; and how a form is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from desk.web.core import ProblemError, body_of
+from desk.web.guard import PAGES
+from desk.web.language import COOKIE, language
+from desk.web.users import User
+from desk.web.view import View
+
+NAV: Final = {"queue": "", "station view": "/station", "holds": "/holds", "overdue": "/overdue"}  # words: path
+_FIELDS_MAX: Final = 500
+_templates: Final = Environment(
+    loader=PackageLoader("desk.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def page(request: Request, name: str, user: User | None, status: int = 200, **context: Any) -> Response:
+    """The page of a template. here: address of the page, if it is not that of the request."""
+    lang = language(request)
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    given = {
+        "here": request.url.path if request.method == "GET" else PAGES, "user": user, "t": View(lang), "lang": lang,
+        "query": query, "nav": {key: PAGES + path for key, path in NAV.items()},
+    }  # fmt: skip
+    answer = HTMLResponse(_templates.get_template(name).render({**given, **context}), status)
+    if "lang" in request.query_params:
+        answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax")
+    return answer
+
+
+async def given_in(request: Request) -> dict[str, str]:
+    """The fields of a form; of two of a name, the last. Raises ProblemError."""
+    try:
+        return dict(parse_qsl((await body_of(request)).decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
+    except ValueError:
+        raise ProblemError(422, "not a form") from None
+
+
+def back_to(given: Mapping[str, str]) -> str | None:
+    """The page that a form names as the one to show next; None: it names none."""
+    path = f"/{given.get('back', '')}"
+    return PAGES + path if path in NAV.values() else None
