@@ -13,7 +13,7 @@ def seen(desk: Desk, user: User, wanted: Callable[[Clue], bool]) -> list[Clue]:
     """The clues wanted among those that a user may see. Raises ProblemError."""
 
     def do() -> list[Clue]:
-        return [clue for clue in desk.log.book.clues.values() if wanted(clue) and clue.visible_to(user.name)]
+        return [clue for clue in desk.log.book.clues.values() if wanted(clue) and user.scope.takes(clue)]
 
     found: list[Clue] = desk.ask(do)
     return found
