@@ -24,8 +24,9 @@ from desk.log import ClueLog
 from desk.queue import late, shown
 from desk.traces.table import Traces
 from desk.verbs import VERBS
-from desk.web.core import Desk, ProblemError, body_of, filter_of, now, version_of
+from desk.web.core import Desk, ProblemError, allowed, body_of, filter_of, now, version_of
 from desk.web.guard import Guard
+from desk.web.listing import seen
 from desk.web.openapi import document
 from desk.web.pages import pages
 from desk.web.users import User, Users
@@ -50,10 +51,10 @@ def application(log: ClueLog, users: Users, traces: Traces, catalogue: Catalogue
     return Starlette(
         routes=[
             Route("/openapi.json", answers.openapi),
-            Route("/clues", answers.known(answers.clues)),
-            Route("/overdue", answers.known(answers.overdue)),
-            Route("/clues/{clue}", answers.known(answers.clue)),
-            Route("/clues/{clue}/{verb}", answers.known(answers.verb), methods=["POST"]),
+            Route("/clues", answers.known(answers.clues, "read")),
+            Route("/overdue", answers.known(answers.overdue, "read")),
+            Route("/clues/{clue}", answers.known(answers.clue, "read")),
+            Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
             *pages(desk, users),
         ],
         middleware=[Middleware(Guard)],
@@ -68,13 +69,14 @@ class Answers:
     def __init__(self, desk: Desk, users: Users) -> None:
         self._desk, self._users = desk, users
 
-    def known(self, answer: Callable[[Request, User], Any]) -> Callable[[Request], Any]:
-        """An endpoint only for users with a known token."""
+    def known(self, answer: Callable[[Request, User], Any], right: str) -> Callable[[Request], Any]:
+        """An endpoint only for users with a known token, and a role that has this right."""
 
         async def endpoint(request: Request) -> Response:
             user = self._users.of_header(request.headers.get("authorization"))
             if user is None:
                 raise ProblemError(401, "who acts? send `Authorization: Bearer TOKEN`")
+            allowed(user, right)
             made: Response = await answer(request, user)
             return made
 
@@ -82,7 +84,7 @@ class Answers:
 
     async def clues(self, request: Request, user: User) -> Response:
         which, at = filter_of(request.query_params, user), now()
-        found = await run_in_threadpool(self._desk.queue, which, at)
+        found = await run_in_threadpool(self._desk.queue, user, which, at)
         return _json([shown(clue, at) for clue in found[:ROWS_MAX]])
 
     async def clue(self, request: Request, user: User) -> Response:
@@ -91,14 +93,16 @@ class Answers:
 
     async def overdue(self, request: Request, user: User) -> Response:
         found = await run_in_threadpool(
-            self._desk.ask, lambda: late(self._desk.log.book.clues.values(), user.name, now())[:ROWS_MAX]
+            lambda: late(seen(self._desk, user, lambda clue: True), user.name, now())[:ROWS_MAX]
         )
         return _json([{"clue_id": c.clue_id, "station": c.station, "owed": w, "since": s} for c, w, s in found])
 
     async def verb(self, request: Request, user: User) -> Response:
-        kind = VERBS.get(request.path_params["verb"])
+        name = request.path_params["verb"]
+        kind = VERBS.get(name)
         if kind is None:
-            raise ProblemError(404, f"no verb {request.path_params['verb']}; there are {', '.join(VERBS)}")
+            raise ProblemError(404, f"no verb {name}; there are {', '.join(VERBS)}")
+        allowed(user, name)
         wanted, at = _body(await body_of(request), kind), now()
         taken = await run_in_threadpool(
             self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at

@@ -21,7 +21,7 @@ from desk.clues.table import EXCLUSIVE
 from desk.log import ClueLog, LogError
 from desk.queue import OPEN, Filter, UnknownClueError, find, queue
 from desk.traces.table import Traces
-from desk.verbs import Verb, act
+from desk.verbs import Verb, act, name_of
 from desk.web.access import Reads
 from desk.web.users import User
 from rules.engine.catalogue import Catalogue
@@ -82,9 +82,10 @@ class Desk:
             except (ClientError, WriteError, LogError) as error:
                 raise ProblemError(503, str(error)) from None
 
-    def queue(self, which: Filter, now_ms: int) -> list[Clue]:
+    def queue(self, user: User, which: Filter, now_ms: int) -> list[Clue]:
         """The clues to show, the most urgent first. Raises ProblemError."""
-        found: list[Clue] = self.ask(lambda: queue(self.log.book.clues.values(), which, now_ms))
+        clues = self.log.book.clues
+        found: list[Clue] = self.ask(lambda: queue(filter(user.scope.takes, clues.values()), which, now_ms))
         return found
 
     def read(self, wanted: str, user: User, fields: tuple[str, ...]) -> Clue:
@@ -94,18 +95,25 @@ class Desk:
         """
 
         def do() -> Clue:
-            found = seen_by(user.station, find(self.log.book.clues, wanted, user.name))
+            found = seen_by(user.station, self._find(wanted, user))
             self._reads.note(user.name, found.clue_id, _AS_ORDERED if found.as_ordered else fields, now())
             return found
 
         clue: Clue = self.ask(do)
         return clue
 
+    def _find(self, wanted: str, user: User) -> Clue:
+        found = find(self.log.book.clues, wanted, user.name)
+        if not user.scope.takes(found):
+            raise UnknownClueError(f"no clue is called {wanted}")
+        return found
+
     def act(self, wanted: str, verb: Verb, user: User, expects: int | None, now_ms: int) -> Taken:
         """Do something about a clue, if need be only at the version `expects`. Raises ProblemError."""
 
         def do() -> Taken:
-            found = find(self.log.book.clues, wanted, user.name)
+            found = self._find(wanted, user)
+            allowed(user, name_of(verb), found)
             try:
                 made = act(verb, found, now_ms, user.station).event(found, user.name, user.station, now_ms)
             except ActError as error:
@@ -118,6 +126,12 @@ class Desk:
         if taken.why is not None:
             raise ProblemError(409, taken.why)
         return taken
+
+
+def allowed(user: User, right: str, clue: Clue | None = None) -> None:
+    """Raise ProblemError unless a role of the user has this right, if need be about this clue."""
+    if not user.may(right, clue):
+        raise ProblemError(403, f"{right}: your roles do not allow it")
 
 
 async def body_of(request: Request) -> bytes:

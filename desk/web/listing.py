@@ -15,7 +15,7 @@ def seen(desk: Desk, user: User, wanted: Callable[[Clue], bool]) -> list[Clue]:
 
     def do() -> list[Clue]:
         clues = desk.log.book.clues.values()
-        return [seen_by(user.station, clue) for clue in clues if wanted(clue) and clue.visible_to(user.name)]
+        return [seen_by(user.station, clue) for clue in clues if wanted(clue) and user.scope.takes(clue)]
 
     found: list[Clue] = desk.ask(do)
     return found

@@ -14,6 +14,7 @@ import httpx2
 import msgspec
 import pytest
 
+from desk.web.users import Account, password_hash
 from schemas import topics
 from schemas.desk import Access, Hold
 from streams.values import CHINA
@@ -24,12 +25,15 @@ pytestmark = pytest.mark.broker
 
 Browse = Callable[..., "Browser"]
 RULE = "identity.many_names"
+PASSWORD = "correct horse battery"
+HASH = password_hash(PASSWORD)
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
 def site(fresh_kafka: str) -> Iterator[str]:
-    with served(fresh_kafka) as address:
+    people = [Account(user=name, roles=("station",), station="ST-1", password=HASH) for name in ("p1", "p2")]
+    with served(fresh_kafka, *people) as address:
         yield address
 
 
@@ -113,7 +117,7 @@ def test_from_queue_to_answer(
     browse: Browse, fresh_kafka: str, lang: str, waits: str, reason: str, found: str, asked: str
 ) -> None:
     browser = browse("u1", lang)
-    analyst = browse("u9", lang)
+    analyst = browse("analyst", lang)
     queue = analyst.get("/desk")
     assert clues_of(queue) == [f"SF:{number:013d}" for number in (2, 1, 3)]  # the second has the highest tier
     assert reason in queue
@@ -146,7 +150,7 @@ def test_from_queue_to_answer(
 
 
 def test_filters_are_in_the_address(browse: Browse) -> None:
-    browser = browse("u9")
+    browser = browse("analyst")
 
     def shown(**query: str) -> list[str]:
         return [parcel[-1] for parcel in clues_of(browser.get("/desk", **query))]
@@ -243,7 +247,7 @@ def test_what_a_supervisor_does_about_a_clue_that_is_late(browse: Browse) -> Non
     assert "the province" in browser.get("/desk/overdue")
     assert f'action="{path}/escalate"' not in browser.get(path)  # nobody is above it
     assert f'action="{path}/grade"' not in browser.get(path)  # nor does it know the tier
-    analyst = browse("u9")
+    analyst = browse("analyst")
     assert analyst.send(analyst.get(path), "grade", {"tier": "low", "why": "seen"}).status_code == 200
     monitored = browser.send(browser.get(path), "monitor", {"on": "true", "users": "u2， u4", "why": "an order"})
     assert monitored.status_code == 404
@@ -279,18 +283,31 @@ def test_forms_of_other_sites_are_refused(browse: Browse) -> None:
 def test_nobody_sees_a_page_without_a_session(browse: Browse) -> None:
     nobody = browse(None)
     for path in ("/", "/desk", "/desk/clues/x"):
-        assert 'name="token"' in nobody.get(path)
+        assert 'name="password"' in nobody.get(path)
     assert nobody.post("/desk/clues/x/accept", {"expects": "1"}).url.path == "/desk/login"
     assert nobody.post("/desk/login", {"token": "y" * 45}).status_code == 401
     browser = browse("u1")
     cookie = browser._client.cookies["desk"]
     browser.post("/desk/logout", {})
     browser._client.cookies.set("desk", cookie)
-    assert 'name="token"' in browser.get("/desk")
+    assert 'name="password"' in browser.get("/desk")
+
+
+def test_people_log_in_with_a_password_and_who_guesses_is_stopped(browse: Browse) -> None:
+    nobody = browse(None)
+    for _ in range(10):
+        assert nobody.post("/desk/login", {"user": "p1", "password": "guess"}).status_code == 401
+    assert nobody.post("/desk/login", {"user": "p1", "password": PASSWORD}).status_code == 429
+    first = nobody.post("/desk/login", {"user": "p2", "password": PASSWORD})
+    assert (first.status_code, first.url.path) == (200, "/desk/station")  # the first page of a station
+    cookie = nobody._client.cookies["desk"]
+    nobody.post("/desk/login", {"user": "p2", "password": PASSWORD})
+    assert nobody._client.cookies["desk"] != cookie
+    assert browse("analyst").post("/desk/login", {"user": "p2", "password": PASSWORD[:-1]}).status_code == 401
 
 
 def test_what_is_hostile_in_a_record_is_text_on_the_page(browse: Browse) -> None:
-    browser = browse("u9")
+    browser = browse("analyst")
     page = browser.get(path_of(browser.get("/desk"), "SF:0000000000001"))
     assert "evil.example" in page
     assert "{{ 7 * 7 }}粉末" in page

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from desk.log import ClueLog
 from desk.traces.table import Traces
 from desk.web.app import application
-from desk.web.users import User, Users, hashed
+from desk.web.users import Users
 from rules import load_catalogue
 from schemas import topics
 from schemas.desk import Trace
@@ -25,6 +25,7 @@ from schemas.records import encode
 from streams.kafka.log_reader import LogReader
 from streams.kafka.reader import Reader
 from tests.broker.test_desk import STATIONS
+from tests.desk_accounts import account
 from tests.persons import AGENT_ID, PERSONS, RECIPIENT, SENDER, SENDER_ID, SENDER_PHONE, bad, found_in, good
 from tests.schemas.samples import SCAN, SHIPMENT, wire
 from tests.waiting import PATIENCE_S, until
@@ -100,7 +101,7 @@ def answer_one(waybill: Machine, page: Path) -> None:
 
 def pages_of(servers: str) -> bytes:
     """The desk's pages in a browser: the queue, and each clue in both languages; and the list as JSON."""
-    users, own = Users({hashed("x" * 40): User("u1", "ST-1")}), {"Sec-Fetch-Site": "same-origin"}
+    users, own = Users([account("u1", "x" * 40, None, "supervisor")]), {"Sec-Fetch-Site": "same-origin"}
     with ClueLog(servers, {}, past=True) as log, Traces(servers, {}) as traces:
         log.catch_up()
         traces.catch_up()

@@ -17,7 +17,7 @@ from desk.traces.table import Traces
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer, Judge
 from desk.web.app import application
-from desk.web.users import User, Users, hashed
+from desk.web.users import Users
 from desk.webhook import Webhook
 from rules import load_catalogue
 from schemas import topics
@@ -26,6 +26,7 @@ from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
 from streams.kafka.errors import DeniedError
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
+from tests.desk_accounts import account
 from tests.schemas.samples import SHIPMENT, wire
 from tests.secured import Secured
 from tests.waiting import until
@@ -91,7 +92,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.FEEDBACK))
 
     servers, client = allow(secured, "desk serve")
-    users = Users({hashed("x" * 40): User("u2", "ST-1")})
+    users = Users([account("u2", "x" * 40, "ST-1", "station")])
     bearer = {"Authorization": f"Bearer {'x' * 40}"}
     with ClueLog(servers, client, past=True) as log, Traces(servers, client) as traces:
         log.catch_up()
