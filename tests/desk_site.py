@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import msgspec
 import uvicorn
 from msgspec.structs import replace
 
 from desk.dispatcher import Dispatcher
-from desk.log import ClueLog
-from desk.traces.table import Traces
+from desk.log import Client
 from desk.web.app import application
+from desk.web.core import Desk
+from desk.web.serving import desk_on
 from desk.web.users import User, Users, hashed
 from rules import load_catalogue
 from schemas.desk import Trace
@@ -27,6 +29,16 @@ HOSTILE = """</dd><script src="//evil.example/x.js"></script>"'&{{ 7 * 7 }}ç²‰æœ
 
 
 @contextmanager
+def desk_of(servers: str, client: Client | None = None) -> Iterator[Desk]:
+    """A desk with a database of its own."""
+    with (
+        TemporaryDirectory() as folder,
+        desk_on(servers, client or {}, f"sqlite:///{folder}/desk.sqlite", load_catalogue()) as desk,
+    ):
+        yield desk
+
+
+@contextmanager
 def served(kafka: str) -> Iterator[str]:
     """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2."""
     first, second = alert_on(1), replace(alert_on(2), tier="extreme", score=90)
@@ -36,10 +48,8 @@ def served(kafka: str) -> Iterator[str]:
     with Dispatcher(kafka, {}, 40) as dispatcher:
         dispatcher.start()
     users = Users({hashed(TOKENS[name]): User(name, station) for name, station in USERS.items()})
-    with ClueLog(kafka, {}, past=True) as log, Traces(kafka, {}) as traces:
-        log.catch_up()
-        traces.catch_up()
-        application_ = application(log, users, traces, load_catalogue())
+    with desk_of(kafka) as desk:
+        application_ = application(desk, users)
         server = uvicorn.Server(uvicorn.Config(application_, host="127.0.0.1", port=0, log_level="warning"))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -1,0 +1,26 @@
+"""Whose clues somebody may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from desk.clues.clue import Clue
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The clues in some places and of some stations; without further words: all.
+
+    user      who asks; clues under controlled delivery are shown only to the users they name.
+    prefixes  of the code of a clue's place; the empty one is everywhere.
+    stations  whose clues are shown wherever they are.
+    """
+
+    user: str
+    prefixes: tuple[str, ...] = ("",)
+    stations: tuple[str, ...] = ()
+
+    def takes(self, clue: Clue) -> bool:
+        """Whether it shows this clue. `desk.store.reading.within` says the same in SQL."""
+        there = clue.adcode.startswith(self.prefixes) or clue.station in self.stations
+        return there and clue.visible_to(self.user)
