@@ -173,6 +173,12 @@ VERBS: Final[dict[str, type[Verb]]] = {
     "due": MoveDue,
     "note": Note,
 }
+_NAMES: Final = {kind: name for name, kind in VERBS.items()}
+
+
+def name_of(verb: Verb) -> str:
+    """The name of a verb."""
+    return _NAMES[type(verb)]
 
 
 def act(verb: Verb, clue: Clue, at_ms: int) -> Act:

@@ -10,22 +10,43 @@ from tempfile import TemporaryDirectory
 import msgspec
 import uvicorn
 from msgspec.structs import replace
+from starlette.applications import Starlette
 
 from desk.dispatcher import Dispatcher
 from desk.log import Client
 from desk.web.app import application
 from desk.web.core import Desk
+from desk.web.roles import MAY
 from desk.web.serving import desk_on
-from desk.web.users import User, Users, hashed
+from desk.web.users import Account, Users
 from rules import load_catalogue
 from schemas.desk import Trace
 from tests.broker.test_desk import STATIONS, alert_on, publish
+from tests.desk_accounts import account
 from tests.schemas.desk_samples import TRACE
 from tests.waiting import until
 
-USERS = {"u1": "ST-1", "u2": "ST-1", "u3": "ST-2"}
-TOKENS = {name: f"{name}-{'x' * 40}" for name in USERS}
+_ALL = ("station", "supervisor")
+_ROLES: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "u1": ("ST-1", _ALL), "u2": ("ST-1", _ALL), "u3": ("ST-2", _ALL),
+    **{role: ("ST-1" if role == "station" else None, (role,)) for role in MAY},
+    "analyst of 44": (None, ("analyst:44",)), "viewer, analyst of 31": (None, ("viewer", "analyst:31")),
+}  # fmt: skip
+TOKENS = {name: f"{name}-{'x' * 40}" for name in _ROLES}
+ACCOUNTS = [account(name.replace(" ", "-"), TOKENS[name], station, *roles) for name, (station, roles) in _ROLES.items()]
 HOSTILE = """</dd><script src="//evil.example/x.js"></script>"'&{{ 7 * 7 }}粉末"""
+
+
+class Site(str):
+    """The address of a desk, and its application."""
+
+    application: Starlette
+
+    def __new__(cls, address: str, application: Starlette) -> Site:
+        """Both."""
+        made = super().__new__(cls, address)
+        made.application = application
+        return made
 
 
 @contextmanager
@@ -39,7 +60,7 @@ def desk_of(servers: str, client: Client | None = None) -> Iterator[Desk]:
 
 
 @contextmanager
-def served(kafka: str) -> Iterator[str]:
+def served(kafka: str, *more: Account) -> Iterator[Site]:
     """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2."""
     first, second = alert_on(1), replace(alert_on(2), tier="extreme", score=90)
     third = replace(alert_on(3), jurisdiction_adcode="310115")
@@ -47,15 +68,14 @@ def served(kafka: str) -> Iterator[str]:
     publish(kafka, *STATIONS, first, second, third, msgspec.convert(trace, Trace))
     with Dispatcher(kafka, {}, 40) as dispatcher:
         dispatcher.start()
-    users = Users({hashed(TOKENS[name]): User(name, station) for name, station in USERS.items()})
     with desk_of(kafka) as desk:
-        application_ = application(desk, users)
+        application_ = application(desk, Users([*ACCOUNTS, *more]))
         server = uvicorn.Server(uvicorn.Config(application_, host="127.0.0.1", port=0, log_level="warning"))
         thread = threading.Thread(target=server.run)
         thread.start()
         until(lambda: server.started)
         try:
-            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+            yield Site(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", application_)
         finally:
             server.should_exit = True
             thread.join()

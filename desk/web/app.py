@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from desk.queue import shown
 from desk.verbs import VERBS
-from desk.web.core import Desk, ProblemError, body_of, filter_of, now, version_of
+from desk.web.core import Desk, ProblemError, allowed, body_of, filter_of, now, version_of
 from desk.web.guard import Guard
 from desk.web.openapi import document
 from desk.web.pages import pages
@@ -34,10 +34,10 @@ def application(desk: Desk, users: Users) -> Starlette:
     return Starlette(
         routes=[
             Route("/openapi.json", answers.openapi),
-            Route("/clues", answers.known(answers.clues)),
-            Route("/overdue", answers.known(answers.overdue)),
-            Route("/clues/{clue}", answers.known(answers.clue)),
-            Route("/clues/{clue}/{verb}", answers.known(answers.verb), methods=["POST"]),
+            Route("/clues", answers.known(answers.clues, "read")),
+            Route("/overdue", answers.known(answers.overdue, "read")),
+            Route("/clues/{clue}", answers.known(answers.clue, "read")),
+            Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
             *pages(desk, users),
         ],
         middleware=[Middleware(Guard)],
@@ -51,13 +51,14 @@ class Answers:
     def __init__(self, desk: Desk, users: Users) -> None:
         self._desk, self._users = desk, users
 
-    def known(self, answer: Callable[[Request, User], Any]) -> Callable[[Request], Any]:
-        """An endpoint only for users with a known token."""
+    def known(self, answer: Callable[[Request, User], Any], right: str) -> Callable[[Request], Any]:
+        """An endpoint only for users with a known token, and a role that has this right."""
 
         async def endpoint(request: Request) -> Response:
             user = self._users.of_header(request.headers.get("authorization"))
             if user is None:
                 raise ProblemError(401, "who acts? send `Authorization: Bearer TOKEN`")
+            allowed(user, right)
             made: Response = await answer(request, user)
             return made
 
@@ -65,8 +66,8 @@ class Answers:
 
     async def clues(self, request: Request, user: User) -> Response:
         which, at = filter_of(request.query_params, user), now()
-        desk, scope = self._desk, self._desk.scope(user)
-        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, scope, limit=ROWS_MAX))
+        desk = self._desk
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, limit=ROWS_MAX))
         return _json([shown(clue, at) for clue in found.clues])
 
     async def clue(self, request: Request, user: User) -> Response:
@@ -74,14 +75,16 @@ class Answers:
         return _json(shown(found, now()), headers={"etag": f'"{found.version}"'})
 
     async def overdue(self, request: Request, user: User) -> Response:
-        desk, scope = self._desk, self._desk.scope(user)
-        found = await run_in_threadpool(desk.ask, lambda: desk.store.late(scope, now())[:ROWS_MAX])
+        desk = self._desk
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.late(user.scope, now())[:ROWS_MAX])
         return _json([{"clue_id": c.clue_id, "station": c.station, "owed": w, "since": s} for c, w, s in found])
 
     async def verb(self, request: Request, user: User) -> Response:
-        kind = VERBS.get(request.path_params["verb"])
+        name = request.path_params["verb"]
+        kind = VERBS.get(name)
         if kind is None:
-            raise ProblemError(404, f"no verb {request.path_params['verb']}; there are {', '.join(VERBS)}")
+            raise ProblemError(404, f"no verb {name}; there are {', '.join(VERBS)}")
+        allowed(user, name)
         wanted, at = _body(await body_of(request), kind), now()
         done = await run_in_threadpool(self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at)
         etag = {"etag": f'"{done.clue.version}"'}

@@ -20,11 +20,10 @@ from desk.clues.table import EXCLUSIVE
 from desk.log import records_of
 from desk.pen import Pen
 from desk.queue import OPEN, Filter, UnknownClueError
-from desk.scope import Scope
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
-from desk.verbs import Verb, act
+from desk.verbs import Verb, act, name_of
 from desk.web.access import Reads
 from desk.web.users import User
 from rules.engine.catalogue import Catalogue
@@ -72,10 +71,6 @@ class Desk:
         except (ClientError, StoreError) as error:
             raise ProblemError(503, str(error)) from None
 
-    def scope(self, user: User) -> Scope:
-        """Which clues a user may see."""
-        return Scope(user.name)
-
     def waiting(self) -> frozenset[str]:
         """Clues about which something was written that they do not show yet."""
         for clue_id, (place, offset) in list(self._waiting.items()):
@@ -87,7 +82,7 @@ class Desk:
         """A clue to show; `waybill.access` says so first. fields: which parts of it are shown. Raises ProblemError."""
 
         def do() -> Clue:
-            found = self.store.find(wanted, self.scope(user))
+            found = self.store.find(wanted, user.scope)
             self._reads.note(user.name, found.clue_id, fields, now())
             return found
 
@@ -98,7 +93,8 @@ class Desk:
         """Do something about a clue, if need be only at the version `expects`. Raises ProblemError."""
 
         def do() -> Done:
-            found = self.store.find(wanted, self.scope(user))
+            found = self.store.find(wanted, user.scope)
+            allowed(user, name_of(verb), found)
             try:
                 made = act(verb, found, now_ms).event(found, user.name, user.station, now_ms)
             except ActError as error:
@@ -122,6 +118,12 @@ class Desk:
         if refused is not None:
             raise ActError(refused.why)
         return Done(clue, read_back=True)
+
+
+def allowed(user: User, right: str, clue: Clue | None = None) -> None:
+    """Raise ProblemError unless a role of the user has this right, if need be about this clue."""
+    if not user.may(right, clue):
+        raise ProblemError(403, f"{right}: your roles do not allow it")
 
 
 async def body_of(request: Request) -> bytes:

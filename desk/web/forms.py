@@ -90,7 +90,8 @@ def offered(clue: Clue, user: User) -> dict[str, Form]:
     return {
         verb: form
         for verb, form in FORMS.items()
-        if clue.state in FROM[form.event]
+        if user.may(verb, clue)
+        and clue.state in FROM[form.event]
         and (form.event not in OF_STATION or user.station == clue.station)
         and not (form.event in (log.Confirmed, log.Disputed) and clue.answer and clue.answer.by == user.name)
         and (form.event is not log.Held or _of_hold(verb, clue, user))

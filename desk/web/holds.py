@@ -47,6 +47,6 @@ def standing(clues: Iterable[Clue], now_ms: int) -> dict[Stage, list[Clue]]:
 async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
-    found: list[Clue] = await run_in_threadpool(desk.ask, lambda: desk.store.held(desk.scope(user)))
+    found: list[Clue] = await run_in_threadpool(desk.ask, lambda: desk.store.held(user.scope))
     forms = {clue.clue_id: offered(clue, user) for clue in found}
     return page(request, "holds.html", user, stages=standing(found, at), forms=forms, now_ms=at)

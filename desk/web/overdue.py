@@ -26,7 +26,7 @@ async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
     wanted = request.query_params.get("station", "")
-    overdue = await run_in_threadpool(desk.ask, lambda: desk.store.late(desk.scope(user), at))
+    overdue = await run_in_threadpool(desk.ask, lambda: desk.store.late(user.scope, at))
     found = [each for each in overdue if not wanted or each[0].station == wanted]
     stations = by_station(found[:ROWS_MAX])
     return page(

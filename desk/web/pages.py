@@ -21,19 +21,22 @@ from starlette.staticfiles import StaticFiles
 from desk.clues.clue import State
 from desk.store.reading import Key
 from desk.web import holds, overdue, station
-from desk.web.core import Desk, ProblemError, filter_of, now, version_of
+from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
-from desk.web.rendering import back_to, given_in, page
+from desk.web.limits import Limiter
+from desk.web.rendering import back_to, given_in, home, page
 from desk.web.sessions import Sessions
 from desk.web.users import User, Users
 from desk.web.view import explained
 from schemas.terms import Tier
 
+ATTEMPTS_MAX: Final = 10  # wrong passwords for one name
+ATTEMPTS_S: Final = 15 * 60.0
 _SHOWN: Final = ("alert", "evidence", "trace", "sender_masked", "recipient_masked", "tokens", "log")
 Answer = Callable[[Request, User], Awaitable[Response]]
-LISTS: Final[Mapping[str, Callable[[Desk, Request, User], Awaitable[Response]]]] = {
-    "holds": holds.answer, "overdue": overdue.answer, "station": station.answer,
+LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Response]], str]]] = {
+    "holds": (holds.answer, "read"), "overdue": (overdue.answer, "read"), "station": (station.answer, "accept"),
 }  # fmt: skip
 
 
@@ -43,13 +46,16 @@ def pages(desk: Desk, users: Users) -> list[BaseRoute]:
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
-        Route(PAGES, shown.known(shown.queue)),
+        Route(PAGES, shown.known(shown.queue, "read")),
         Route(f"{PAGES}/login", shown.ask_who),
         Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
         Route(f"{PAGES}/logout", shown.log_out, methods=["POST"]),
-        *(Route(f"{PAGES}/{name}", shown.known(partial(answer, desk))) for name, answer in LISTS.items()),
-        Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue)),
-        Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act), methods=["POST"]),
+        *(
+            Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
+            for name, (answer, right) in LISTS.items()
+        ),
+        Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
+        Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]
 
 
@@ -59,15 +65,17 @@ class Pages:
     def __init__(self, desk: Desk, users: Users) -> None:
         self._desk, self._users = desk, users
         self._sessions = Sessions()
+        self._attempts = Limiter(ATTEMPTS_MAX, ATTEMPTS_S)
 
-    def known(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        """A page only for who is logged in. Problems become pages, too."""
+    def known(self, answer: Answer, right: str) -> Callable[[Request], Awaitable[Response]]:
+        """A page only for who is logged in and has a role with this right. Problems become pages, too."""
 
         async def endpoint(request: Request) -> Response:
             user = self._sessions.user(request)
             if user is None:
                 return RedirectResponse(f"{PAGES}/login", 303)
             try:
+                allowed(user, right)
                 return await answer(request, user)
             except ProblemError as error:
                 return page(request, "error.html", user, error.status, detail=error.detail, code=error.status)
@@ -76,18 +84,27 @@ class Pages:
 
     async def ask_who(self, request: Request) -> Response:
         """The form to log in."""
-        return page(request, "login.html", None, refused=False)
+        return page(request, "login.html", None, refused="")
 
     async def log_in(self, request: Request) -> Response:
-        """Begin a session for the user of a token."""
+        """Begin a session for the user of a password or a token."""
         try:
             given = await given_in(request)
         except ProblemError as error:
             return page(request, "error.html", None, error.status, detail=error.detail, code=error.status)
-        user = self._users.of_token(given.get("token", "").strip())
+        name, token = given.get("user", "").strip(), given.get("token", "").strip()
+        tried = f"{name} {request.client.host if request.client else ''}"
+        if not self._attempts.allows(tried):
+            return page(request, "login.html", None, 429, refused="too many")
+        if token:
+            user = self._users.of_token(token)
+        else:
+            user = await run_in_threadpool(self._users.of_password, name, given.get("password", ""))
         if user is None:
-            return page(request, "login.html", None, 401, refused=True)
-        answer = RedirectResponse(PAGES, 303)
+            if not token:  # nobody guesses one
+                self._attempts.note(tried)
+            return page(request, "login.html", None, 401, refused="unknown")
+        answer = RedirectResponse(home(user), 303)
         self._sessions.begin(user, request, answer)
         return answer
 
@@ -101,7 +118,7 @@ class Pages:
         """Open clues, the most urgent first; the filter is in the address."""
         desk, which = self._desk, filter_of(request.query_params, user)
         after = Key.of(request.query_params.get("after", ""))
-        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, desk.scope(user), after))
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, after))
         return page(
             request, "queue.html", user, which=which, now_ms=now(), found=found, waiting=desk.waiting(),
             rules=desk.rules, tiers=get_args(Tier), states=get_args(State),
@@ -117,6 +134,7 @@ class Pages:
         name, wanted = request.path_params["verb"], request.path_params["clue"]
         if name not in FORMS:
             raise ProblemError(404, f"no form {name}")
+        allowed(user, name)
         given = await given_in(request)
         expects = version_of(given.get("expects", ""))
         if expects is None:

@@ -16,7 +16,11 @@ from desk.web.language import COOKIE, language
 from desk.web.users import User
 from desk.web.view import View
 
-NAV: Final = {"queue": "", "station view": "/station", "holds": "/holds", "overdue": "/overdue"}  # words: path
+# words: path, and the right that it takes
+NAV: Final = {
+    "queue": ("", "read"), "station view": ("/station", "accept"), "holds": ("/holds", "read"),
+    "overdue": ("/overdue", "read"),
+}  # fmt: skip
 _FIELDS_MAX: Final = 500
 _templates: Final = Environment(
     loader=PackageLoader("desk.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -29,12 +33,23 @@ def page(request: Request, name: str, user: User | None, status: int = 200, **co
     query = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
     given = {
         "here": request.url.path if request.method == "GET" else PAGES, "user": user, "t": View(lang), "lang": lang,
-        "query": query, "nav": {key: PAGES + path for key, path in NAV.items()},
+        "query": query, "nav": {} if user is None else nav(user),
     }  # fmt: skip
     answer = HTMLResponse(_templates.get_template(name).render({**given, **context}), status)
     if "lang" in request.query_params:
         answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax")
     return answer
+
+
+def nav(user: User) -> dict[str, str]:
+    """The pages that a user may open: words and address."""
+    return {key: PAGES + path for key, (path, right) in NAV.items() if user.may(right)}
+
+
+def home(user: User) -> str:
+    """The first page for a user; of a station, its own."""
+    pages = nav(user)
+    return pages.get("station view") or next(iter(pages.values()), PAGES)
 
 
 async def given_in(request: Request) -> dict[str, str]:
@@ -48,4 +63,4 @@ async def given_in(request: Request) -> dict[str, str]:
 def back_to(given: Mapping[str, str]) -> str | None:
     """The page that a form names as the one to show next; None: it names none."""
     path = f"/{given.get('back', '')}"
-    return PAGES + path if path in NAV.values() else None
+    return PAGES + path if path in {path for path, _ in NAV.values()} else None

@@ -39,7 +39,7 @@ async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
     which = Filter(user.name, station=user.station or "", states=_ASKED)
-    asked = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, desk.scope(user), limit=CLUES_MAX))
+    asked = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, limit=CLUES_MAX))
     found = owed(asked.clues, at)
     return page(
         request, "station.html", user, clues=found[:ROWS_MAX], count=asked.count, rows_max=ROWS_MAX, forms=FORMS,

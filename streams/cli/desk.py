@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli import accounts
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 from streams.cli.webhook import webhook
 
@@ -20,15 +21,13 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(help="The desk in a browser, and the verbs of `waybill clues` as JSON.", no_args_is_help=True)
     add(group, "serve", serve)
-    add(group, "token", token)
     add(group, "webhook", webhook)
+    accounts.register(group)
     app.add_typer(group, name="desk")
 
 
 def serve(
-    users: Annotated[
-        Path, typer.Option(metavar="FILE", help="Lines of `user station sha256-of-token`; `desk token` makes them.")
-    ],
+    users: Annotated[Path, typer.Option(metavar="FILE", help="The file of accounts; `desk user add` makes it.")],
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 = any free one.")] = 6067,
     bootstrap_servers: BootstrapOption = None,
@@ -37,7 +36,7 @@ def serve(
 ) -> None:
     """Serve the desk: pages at /desk, and clues as JSON: GET /clues, POST /clues/CLUE/VERB; see /openapi.json.
 
-    Whoever asks has a token, which says who acts and for which station: to log in, or as a bearer token. Put TLS in
+    Whoever asks has an account, with roles: people log in with a password, machines send a bearer token. Put TLS in
     front of it before you listen at another address than 127.0.0.1.
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
@@ -67,17 +66,3 @@ def _url(settings: Settings) -> str:
 def _told(progress: Progress) -> None:
     if progress.total:
         print(f"reading clues: {progress.done:,} of {progress.total:,} records", file=sys.stderr, flush=True)
-
-
-def token(
-    user: Annotated[str, typer.Argument(help="Who acts: an opaque id, no name.")],
-    station: Annotated[str, typer.Argument(help="For which station; - for none.")] = "-",
-) -> None:
-    """Make a token: it is shown once, on standard error; the line for the file of users goes to standard output."""
-    import secrets
-
-    from desk.web.users import hashed
-
-    made = secrets.token_urlsafe(32)
-    print(f"token of {user}: {made}", file=sys.stderr)
-    print(f"{user} {station} {hashed(made)}")

@@ -14,6 +14,7 @@ import httpx2
 import msgspec
 import pytest
 
+from desk.web.users import Account, password_hash
 from schemas import topics
 from schemas.desk import Access, Hold
 from streams.values import CHINA
@@ -23,12 +24,15 @@ from tests.desk_site import HOSTILE, TOKENS, served
 pytestmark = pytest.mark.broker
 
 Browse = Callable[..., "Browser"]
+PASSWORD = "correct horse battery"
+HASH = password_hash(PASSWORD)
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
 def site(fresh_kafka: str) -> Iterator[str]:
-    with served(fresh_kafka) as address:
+    people = [Account(user=name, roles=("station",), station="ST-1", password=HASH) for name in ("p1", "p2")]
+    with served(fresh_kafka, *people) as address:
         yield address
 
 
@@ -111,7 +115,7 @@ def test_from_queue_to_answer(browse: Browse, fresh_kafka: str, lang: str, waits
     page = browser.get(path)
     for text in (reason, "names_90d_min", "张*", "HUB-020", "dispatcher"):
         assert text in page, text
-    accepted = browser.send(page, "accept", {"back": "station"})
+    accepted = browser.send(page, "accept")
     assert (accepted.status_code, accepted.url.path) == (200, path)
     said = {"outcome": "violation", "found_g": "3", "rule:identity.many_names": "right"}
     answered = browser.send(accepted.text, "answer", said)
@@ -258,14 +262,27 @@ def test_forms_of_other_sites_are_refused(browse: Browse) -> None:
 def test_nobody_sees_a_page_without_a_session(browse: Browse) -> None:
     nobody = browse(None)
     for path in ("/", "/desk", "/desk/clues/x"):
-        assert 'name="token"' in nobody.get(path)
+        assert 'name="password"' in nobody.get(path)
     assert nobody.post("/desk/clues/x/accept", {"expects": "1"}).url.path == "/desk/login"
     assert nobody.post("/desk/login", {"token": "y" * 45}).status_code == 401
     browser = browse("u1")
     cookie = browser._client.cookies["desk"]
     browser.post("/desk/logout", {})
     browser._client.cookies.set("desk", cookie)
-    assert 'name="token"' in browser.get("/desk")
+    assert 'name="password"' in browser.get("/desk")
+
+
+def test_people_log_in_with_a_password_and_who_guesses_is_stopped(browse: Browse) -> None:
+    nobody = browse(None)
+    for _ in range(10):
+        assert nobody.post("/desk/login", {"user": "p1", "password": "guess"}).status_code == 401
+    assert nobody.post("/desk/login", {"user": "p1", "password": PASSWORD}).status_code == 429
+    first = nobody.post("/desk/login", {"user": "p2", "password": PASSWORD})
+    assert (first.status_code, first.url.path) == (200, "/desk/station")  # the first page of a station
+    cookie = nobody._client.cookies["desk"]
+    nobody.post("/desk/login", {"user": "p2", "password": PASSWORD})
+    assert nobody._client.cookies["desk"] != cookie
+    assert browse("analyst").post("/desk/login", {"user": "p2", "password": PASSWORD[:-1]}).status_code == 401
 
 
 def test_what_is_hostile_in_a_record_is_text_on_the_page(browse: Browse) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,8 +14,9 @@ from desk.dispatcher import Dispatcher
 from desk.verbs import VERBS
 from desk.web.app import application
 from desk.web.openapi import document
-from desk.web.users import Users, UsersError, hashed
+from desk.web.users import Users
 from tests.broker.test_desk import STATIONS, alert_on, feedback_on, publish
+from tests.desk_accounts import account
 from tests.desk_site import desk_of
 
 pytestmark = pytest.mark.broker
@@ -29,11 +29,12 @@ def header(name: str, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def users(tmp_path: Path) -> Users:
-    file = tmp_path / "users"
-    stations = {"u1": "ST-1", "u2": "ST-1", "u9": "-"}
-    file.write_text("# who acts\n" + "".join(f"{n} {stations[n]} {hashed(TOKENS[n])}\n" for n in TOKENS))
-    return Users.of(file)
+def users() -> Users:
+    stations = {"u1": "ST-1", "u2": "ST-1", "u9": None}
+    return Users(
+        account(name, TOKENS[name], station, "supervisor", *["station"][: station is not None])
+        for name, station in stations.items()
+    )
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_what_is_wrong_is_said(desk: TestClient) -> None:
     assert post("accept", b'{"x":1}')[0] == 422
     assert post("accept", b"{")[0] == 422
     assert post("accept", b"[" * 70_000)[0] == 413
-    assert post("accept", name="u9")[0] == 409
+    assert post("accept", name="u9")[0] == 403
     assert post("transfer", b'{"to_adcode":"4401","why":"x"}')[0] == 422
     assert post("transfer", b'{"to_adcode":"440303","why":" "}') == (422, "why: is empty")
     status, said = post("note", '{"note":"致电 13800000000"}'.encode())
@@ -137,12 +138,3 @@ def test_the_document_describes_every_verb_and_what_is_given(desk: TestClient) -
         body = said["paths"][f"/clues/{{clue}}/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         about = said["components"]["schemas"][body["$ref"].rpartition("/")[2]]
         assert set(about["properties"]) == set(kind.__struct_encode_fields__)
-
-
-@pytest.mark.parametrize("text", ["", "# none\n", "u1 ST-1\n", "u1 ST-1 secret\n", f"u1 ST-1 {'g' * 64}\n"])
-def test_a_file_of_users_that_lets_nobody_act_is_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "users"
-    file.write_text(text)
-    with pytest.raises(UsersError, match="users") as refused:
-        Users.of(file)
-    assert "secret" not in str(refused.value)

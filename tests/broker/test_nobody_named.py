@@ -15,13 +15,14 @@ from confluent_kafka.admin import AdminClient
 from starlette.testclient import TestClient
 
 from desk.web.app import application
-from desk.web.users import User, Users, hashed
+from desk.web.users import Users
 from schemas import topics
 from schemas.desk import Trace
 from schemas.records import encode
 from streams.kafka.log_reader import LogReader
 from streams.kafka.reader import Reader
 from tests.broker.test_desk import STATIONS
+from tests.desk_accounts import account
 from tests.desk_site import desk_of
 from tests.persons import AGENT_ID, PERSONS, RECIPIENT, SENDER, SENDER_ID, SENDER_PHONE, bad, found_in, good
 from tests.schemas.samples import SCAN, SHIPMENT, wire
@@ -98,7 +99,7 @@ def answer_one(waybill: Machine, page: Path) -> None:
 
 def pages_of(servers: str) -> bytes:
     """The desk's pages in a browser: the queue, and each clue in both languages; and the list as JSON."""
-    users, own = Users({hashed("x" * 40): User("u1", "ST-1")}), {"Sec-Fetch-Site": "same-origin"}
+    users, own = Users([account("u1", "x" * 40, None, "supervisor")]), {"Sec-Fetch-Site": "same-origin"}
     with desk_of(servers) as desk, TestClient(application(desk, users), headers=own) as browser:
         browser.post("/desk/login", data={"token": "x" * 40})
         told = [browser.get("/desk"), browser.get("/clues", headers={"Authorization": f"Bearer {'x' * 40}"})]

@@ -16,7 +16,7 @@ from desk.survey import survey
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer
 from desk.web.app import application
-from desk.web.users import User, Users, hashed
+from desk.web.users import Users
 from desk.webhook import Webhook
 from schemas import topics
 from schemas.records import Source
@@ -24,6 +24,7 @@ from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
 from streams.kafka.errors import DeniedError
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
+from tests.desk_accounts import account
 from tests.desk_site import desk_of
 from tests.schemas.samples import SHIPMENT, wire
 from tests.secured import Secured
@@ -89,7 +90,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.FEEDBACK))
 
     servers, client = allow(secured, "desk serve")
-    users = Users({hashed("x" * 40): User("u2", "ST-1")})
+    users = Users([account("u2", "x" * 40, "ST-1", "station")])
     bearer = {"Authorization": f"Bearer {'x' * 40}"}
     with desk_of(servers, client) as desk, TestClient(application(desk, users), headers=bearer) as asked:
         assert asked.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"

@@ -72,10 +72,12 @@ def regions() -> NDArray[np.uint8]:
     provinces = np.unique(assigned[assigned < 900_000] // 10_000)
     code = np.arange(CODES)
     table = np.where(np.isin(code // 10_000, provinces), UNKNOWN, IMPOSSIBLE).astype(np.uint8)
-    codes = pl.Series(code).cast(pl.String)
+    # Codes of a province are in the tables if numbers begin with them. To match all million takes a fifth of a second.
+    others = code[~np.isin(code // 10_000, provinces)]
+    written = pl.Series(others).cast(pl.String)
     for document in _documents():
         if document.check == "gb11643":
-            table[codes.str.contains(f"^(?:{document.number.pattern})$").to_numpy()] = ASSIGNED
+            table[others[written.str.contains(f"^(?:{document.number.pattern})$").to_numpy()]] = ASSIGNED
     # 9 and the province. Nationalities are not checked: a card may outlive its country.
     table[(code >= 900_000) & ~np.isin(code // 1_000 - 900, provinces)] = IMPOSSIBLE
     table[assigned] = ASSIGNED

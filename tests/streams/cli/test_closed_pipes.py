@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from desk.web.users import Account, write
 from streams.cli import run
 
 KEYS = "--set token_key_file=tokens --set token_state_key_file=state"
@@ -19,7 +20,7 @@ WITHOUT_BROKER = (
     *("rules list", "rules list --json", "rules show goods.controlled_term", "rules columns", "rules lint"),
     *("rules copy again", "rules new x.y --rules own", "rules docs pages"),
     *(f"keys new {KEYS}", f"keys show {KEYS}", f"keys rotate {KEYS}"),
-    *("orders key --set order_key_file=order", "desk token someone"),
+    *("orders key --set order_key_file=order", "desk user list --users users"),
 )
 WITH_BROKER = (
     *("replay events", "topics create", "topics show", "offsets show", "offsets show --json", "doctor"),
@@ -50,8 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def files(clean: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The present folder holds it."""
+    """The present folder holds it, and an account."""
     monkeypatch.chdir(folder)
+    write(Path("users"), [Account(user="u1", roles=("viewer",))])
 
 
 @pytest.mark.parametrize("arguments", WITHOUT_BROKER)

@@ -1,0 +1,89 @@
+"""Every route of the desk with every role: what is refused, and to whom. Nothing that is tried here changes a clue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+from starlette.routing import Mount, Route
+
+from desk.verbs import VERBS
+from desk.web.roles import MAY
+from tests.broker.test_desk import alert_on
+from tests.desk_site import TOKENS, Site, served
+
+pytestmark = pytest.mark.broker
+
+STATION, SUPERVISOR = frozenset({"station"}), frozenset({"supervisor"})
+JUDGES = frozenset({"analyst", "supervisor"})
+READERS = JUDGES | STATION | {"viewer"}
+# Whom each route serves; a new route needs a line here.
+PAGES = {
+    **dict.fromkeys(("/desk", "/desk/clues/{clue}", "/desk/holds", "/desk/overdue"), READERS),
+    **dict.fromkeys(("/clues", "/clues/{clue}", "/overdue"), READERS),
+    "/desk/station": STATION,
+}
+ACTS = {
+    **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer"), STATION),
+    **dict.fromkeys(("confirm", "dispute", "hold", "release", "note"), STATION | JUDGES),
+    **dict.fromkeys(("extend", "grade", "close", "reopen"), JUDGES),
+    **dict.fromkeys(("second", "escalate", "due", "monitor"), SUPERVISOR),
+}
+FREE = {"/", "/openapi.json", "/desk/login", "/desk/logout", "/desk/static"}
+ACTING = {"/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def site(fresh_kafka: str) -> Iterator[Site]:
+    with served(fresh_kafka) as site:
+        yield site
+
+
+def test_every_route_serves_whom_it_is_for_and_refuses_the_others(site: Site) -> None:
+    assert {
+        route.path for route in site.application.routes if isinstance(route, Route | Mount)
+    } == FREE | ACTING | PAGES.keys()
+    assert set(ACTS) == set(VERBS)
+    clue = alert_on(1).alert_id
+    wrong: list[tuple[str, str, int]] = []
+    for role in MAY:
+        with browser(site, role) as client:
+            for path, served_to in PAGES.items():
+                status = client.get(path.format(clue=clue)).status_code
+                if status != (200 if role in served_to else 403):
+                    wrong.append((role, path, status))
+            for verb, served_to in ACTS.items():
+                answers = (
+                    client.post(f"/desk/clues/{clue}/{verb}", data={"expects": "999"}, headers=OWN),
+                    client.post(f"/clues/{clue}/{verb}", headers={"If-Match": '"999"'}),
+                )
+                expected = {409, 422} if role in served_to else {403}
+                wrong += [(role, verb, each.status_code) for each in answers if each.status_code not in expected]
+    assert wrong == []
+
+
+def test_a_role_ends_where_its_place_does(site: Site) -> None:
+    there, elsewhere = alert_on(1).alert_id, alert_on(3).alert_id  # in 440111 and 310115
+    with browser(site, "analyst of 44") as client:
+        assert [each["clue_id"] for each in client.get("/clues").json()] == [alert_on(2).alert_id, there]
+        assert [client.get(f"/clues/{clue}").status_code for clue in (there, elsewhere)] == [200, 404]
+        assert client.post(f"/clues/{elsewhere}/note", json={"note": "x"}).status_code == 404
+    with browser(site, "viewer, analyst of 31") as client:
+        said = [client.post(f"/clues/{clue}/note", json={"note": "x"}).status_code for clue in (there, elsewhere)]
+        assert said == [403, 200]
+        page = client.get(f"/desk/clues/{there}").text
+        assert f'action="/desk/clues/{there}/' not in page
+    with browser(site, "station") as client:  # sees its own clues only
+        assert {each["clue_id"] for each in client.get("/clues").json()} == {there, alert_on(2).alert_id}
+
+
+@contextmanager
+def browser(address: str, name: str) -> Iterator[httpx2.Client]:
+    """A client that is logged in, and has the token at hand."""
+    bearer = {"Authorization": f"Bearer {TOKENS[name]}"}
+    with httpx2.Client(base_url=address, headers=bearer, timeout=30) as client:
+        assert client.post("/desk/login", data={"token": TOKENS[name]}, headers=OWN).status_code == 303
+        yield client
