@@ -58,13 +58,10 @@ class AsOrdered(Clue, frozen=True, gc=False, kw_only=True, omit_defaults=True):
 def blind(clue: Clue, station: str | None) -> bool:
     """Whether who acts for a station (None: for none) must not see yet why the parcel is checked.
 
-    The answer of another station counts until the clue is worked on again.
+    Whoever sees an answer that stands sees all; a station that has answered, also where the clue is worked on again.
     """
-    if station is None:
-        return False
-    if clue.answer is None or clue.answer.station == station:
-        return clue.answer is None
-    return clue.state not in ("answered", "closed") or clue.closed_for not in (None, "answered")
+    answered_by = None if clue.answer is None else clue.answer.station
+    return station is not None and not clue.settled and answered_by != station
 
 
 def seen_by(station: str | None, clue: Clue) -> Clue:

@@ -30,11 +30,9 @@ class Filter:
     """Which clues to show; rule: those with this rule among the reasons.
 
     user: who asks; clues under controlled delivery are shown only to the users they name.
-    acts_for: the station of that user, which sees clues as they are before an answer; None: none.
     """
 
     user: str
-    acts_for: str | None = None
     station: str | None = None
     states: frozenset[State] = OPEN
     tier: Tier = "low"
@@ -45,7 +43,7 @@ class Filter:
         """Whether it shows this clue."""
         return (
             clue.state in self.states
-            and RANK[clue.tier] <= RANK[self.tier]
+            and (self.tier == "low" or (not clue.as_ordered and RANK[clue.tier] <= RANK[self.tier]))
             and (self.station is None or clue.station == self.station)
             and clue.adcode.startswith(self.adcode)
             and (not self.rule or any(reason.rule == self.rule for reason in _reasons(clue)))
@@ -57,17 +55,20 @@ def _reasons(clue: Clue) -> tuple[Reason, ...]:
     return () if clue.alert is None else clue.alert.reasons
 
 
-def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
-    """The clues as the user may see them, sorted by tier, then time left, then score.
+def queue(clues: Iterable[Clue], which: Filter, now_ms: int, station: str | None = None) -> list[Clue]:
+    """The clues to show, sorted by tier, then time left, then score.
 
-    A filter by what the user may not see yet finds nothing.
+    station: for which the user acts. Its clues are as it may see them, a filter by what it may not see yet finds
+    nothing, and they are sorted by time left alone.
     """
-    seen = (seen_by(which.acts_for, clue) for clue in clues)
+    seen = (seen_by(station, clue) for clue in clues)
 
     def urgency(clue: Clue) -> tuple[int, float, int, str]:
         due = next_due(clue, now_ms)
-        score = 0 if clue.alert is None else clue.alert.score
-        return RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
+        by = inf if due is None else due.by
+        if station is not None:
+            return 0, by, 0, clue.clue_id
+        return RANK[clue.tier], by, 0 if clue.alert is None else -clue.alert.score, clue.clue_id
 
     return sorted((clue for clue in seen if which.takes(clue)), key=urgency)
 

@@ -144,6 +144,13 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
         return self.state == "answered"
 
     @property
+    def settled(self) -> bool:
+        """Whether it has an answer that stands."""
+        return (
+            self.answer is not None and self.state in ("answered", "closed") and self.closed_for in (None, "answered")
+        )
+
+    @property
     def as_ordered(self) -> bool:
         """Whether this is the clue as a station sees it before its answer (`desk.blind`)."""
         return False

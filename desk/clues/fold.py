@@ -211,7 +211,7 @@ def _answered(clue: Clue, event: log.Answered) -> Clue | str:
 
 
 def _judged(clue: Clue, event: log.Judged) -> Clue | str:
-    if clue.answer is None or clue.closed_for not in (None, "answered"):
+    if clue.answer is None or not clue.settled:
         return "judged: there is no answer that stands"
     judged = replace(clue.answer, feedback_id=event.feedback_id, rules=event.rules, unsure_rules=event.unsure_rules)
     return replace(

@@ -94,17 +94,12 @@ def offered(clue: Clue, user: User) -> dict[str, Form]:
         if user.may(verb, clue)
         and clue.state in FROM[form.event]
         and (form.event not in OF_STATION or user.station == clue.station)
-        and (form.event is not log.Judged or _judgeable(clue))
+        and (form.event is not log.Judged or (clue.settled and clue.alert is not None))
         and not (form.event in (log.Confirmed, log.Disputed) and clue.answer and clue.answer.by == user.name)
         and (form.event is not log.Held or _of_hold(verb, clue, user))
         and not (form.event is log.Graded and clue.as_ordered)
         and not (form.event is log.Escalated and clue.level == LEVEL_MAX)
     }
-
-
-def _judgeable(clue: Clue) -> bool:
-    """Whether it has rules, and an answer that stands."""
-    return clue.alert is not None and clue.answer is not None and clue.closed_for in (None, "answered")
 
 
 def _of_hold(verb: str, clue: Clue, user: User) -> bool:

@@ -59,10 +59,10 @@ def list_(
     from streams.cli.views import clues as views
 
     states = OPEN if state is None else _states(state)
-    which = Filter(user or "", station, station, states, tier, adcode)
+    which = Filter(user or "", station, states, tier, adcode)
     with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, _):
         now = _now()
-        views.Output(as_json, lang).clues(queue(log.book.clues.values(), which, now), now)
+        views.Output(as_json, lang).clues(queue(log.book.clues.values(), which, now, station), now)
 
 
 def show(

@@ -47,8 +47,7 @@ def test_both_arms_look_the_same_after_every_event_until_the_answer(seed: int, s
             one, other = seen_by(station, alerted), seen_by(station, drawn)
             assert shown(one, T0) == shown(other, T0)
             assert [told(one, a) for a, _ in past] == [told(other, b) for _, b in past]
-            which = Filter("u1", station)
-            assert queue([alerted], which, T0) == queue([drawn], which, T0)
+            assert queue([alerted], Filter("u1"), T0, station) == queue([drawn], Filter("u1"), T0, station)
 
 
 def taken(clue: Clue | None, each: log.ClueEvent) -> Clue | None:
@@ -150,8 +149,8 @@ def test_filters_by_what_is_hidden_find_nothing_and_the_order_is_that_of_deadlin
     second = clue_at(log.Dispatched, clue_id="c2", **ORDER)
     second = replace(second, accept_by=(second.accept_by or 0) - 1)
     clues = (first, second)
-    assert [each.clue_id for each in queue(clues, Filter("u1", "ST-1"), T0)] == ["c2", "c1"]
-    assert queue(clues, Filter("u1", "ST-1", rule=RULE), T0) == []
-    assert queue(clues, Filter("u1", "ST-1", tier="high"), T0) == []
+    assert [each.clue_id for each in queue(clues, Filter("u1"), T0, "ST-1")] == ["c2", "c1"]
+    for hidden in (Filter("u1", rule=RULE), Filter("u1", tier="high"), Filter("u1", tier="medium")):
+        assert queue(clues, hidden, T0, "ST-1") == []
     assert [each.clue_id for each in queue(clues, Filter("u1"), T0)] == ["c1", "c2"]
     assert [each.clue_id for each in queue(clues, Filter("u1", tier="high"), T0)] == ["c1"]
