@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
+from desk.store.reading import Key
 from desk.web import holds, overdue, station
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
@@ -30,7 +31,6 @@ from desk.web.users import User, Users
 from desk.web.view import explained
 from schemas.terms import Tier
 
-ROWS_MAX: Final = 200
 ATTEMPTS_MAX: Final = 10  # wrong passwords for one name
 ATTEMPTS_S: Final = 15 * 60.0
 _SHOWN: Final = ("alert", "evidence", "trace", "sender_masked", "recipient_masked", "tokens", "log")
@@ -116,12 +116,13 @@ class Pages:
 
     async def queue(self, request: Request, user: User) -> Response:
         """Open clues, the most urgent first; the filter is in the address."""
-        which, at = filter_of(request.query_params, user), now()
-        found = await run_in_threadpool(self._desk.queue, user, which, at)
+        desk, which = self._desk, filter_of(request.query_params, user)
+        after = Key.of(request.query_params.get("after", ""))
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, after))
         return page(
-            request, "queue.html", user, which=which, now_ms=at, clues=found[:ROWS_MAX], count=len(found),
-            rows_max=ROWS_MAX, rules=self._desk.rules, tiers=get_args(Tier), states=get_args(State),
-            state=request.query_params.get("state", ""),
+            request, "queue.html", user, which=which, now_ms=now(), found=found, waiting=desk.waiting(),
+            rules=desk.rules, tiers=get_args(Tier), states=get_args(State),
+            state=request.query_params.get("state", ""), first=after is None,
         )  # fmt: skip
 
     async def clue(self, request: Request, user: User) -> Response:
@@ -140,13 +141,15 @@ class Pages:
             raise ProblemError(422, "expects: is missing")
         try:
             verb = verb_of(name, given)
-            await run_in_threadpool(self._desk.act, wanted, verb, user, expects, now())
+            done = await run_in_threadpool(self._desk.act, wanted, verb, user, expects, now())
         except msgspec.ValidationError as error:
             return await self._clue(request, user, 422, str(error), given)
         except ProblemError as error:
             if error.status not in (409, 422):
                 raise
             return await self._clue(request, user, error.status, error.detail, given)
+        if not done.read_back:
+            return await self._clue(request, user, 202, None, {})
         return RedirectResponse(back_to(given) or f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
 
     async def _clue(
@@ -155,14 +158,14 @@ class Pages:
         desk = self._desk
         found = await run_in_threadpool(desk.read, request.path_params["clue"], user, _SHOWN)
         past, trace = await run_in_threadpool(
-            desk.ask, lambda: (list(desk.log.past.get(found.clue_id, ())), desk.traces.of(found.parcel))
+            desk.ask, lambda: (desk.store.log(found.clue_id), desk.store.trace(found.parcel))
         )
         reasons = () if found.alert is None else found.alert.reasons
         return page(
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
             past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
-            verb=request.path_params.get("verb", ""), rare=RARE,
+            verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
             rules=desk.rules,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
             same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
