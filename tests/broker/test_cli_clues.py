@@ -85,7 +85,7 @@ def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path
     clue = reported["clue"]["clue_id"]
     assert waybill("clues", "claim", clue)[1] == f"{clue}: claimed; the clue is new\n"
     assert waybill("clues", "keep", clue, "--until", "2090-01-31", "--why", "court")[0] == 0
-    assert "claimed u1" in waybill("clues", "list", "--lang", "en", "--station", "")[1]
+    assert "claimed u1" in analyst("clues", "list", "--lang", "en")[1]
     page = tmp_path / "measures.html"
     (measures,) = waybill.json("measures", "--since", "30d", "--html", str(page))
     (rule,) = measures["suspicion"]["rules"]

@@ -77,6 +77,7 @@ def test_a_station_cannot_tell_an_alert_from_an_order_before_it_has_answered(
     publish(fresh_kafka, order_of(7))
     with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
         dispatcher.start()
+    until(lambda: [c["state"] for c in desk.get("/clues", headers=header("u9")).json()] == ["dispatched"] * 3)
     everything = desk.get("/clues", headers=header("u9")).json()
     assert {each["origin"] for each in everything} == {"alert", "order"}
     assert not any({"arm", "p"} & each.keys() for each in everything)
