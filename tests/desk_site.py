@@ -16,6 +16,7 @@ from desk.log import ClueLog
 from desk.traces.table import Traces
 from desk.web.app import application
 from desk.web.roles import MAY
+from desk.web.sources import Sources
 from desk.web.users import Account, Users
 from rules import load_catalogue
 from schemas.desk import Trace
@@ -59,7 +60,7 @@ def served(kafka: str, *more: Account) -> Iterator[Site]:
     with ClueLog(kafka, {}, past=True) as log, Traces(kafka, {}) as traces:
         log.catch_up()
         traces.catch_up()
-        application_ = application(log, Users([*ACCOUNTS, *more]), traces, load_catalogue())
+        application_ = application(log, Users([*ACCOUNTS, *more]), traces, load_catalogue(), Sources(kafka, {}))
         server = uvicorn.Server(uvicorn.Config(application_, host="127.0.0.1", port=0, log_level="warning"))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -28,14 +28,20 @@ from desk.web.guard import Guard
 from desk.web.listing import seen
 from desk.web.openapi import document
 from desk.web.pages import pages
+from desk.web.sources import Sources
 from desk.web.users import User, Users
 from rules.engine.catalogue import Catalogue
 
 ROWS_MAX: Final = 1_000
 
 
-def application(log: ClueLog, users: Users, traces: Traces, catalogue: Catalogue) -> Starlette:
-    """The application on a log and traces that have been read to their ends. catalogue: explains alerts."""
+def application(
+    log: ClueLog, users: Users, traces: Traces, catalogue: Catalogue, sources: Sources | None = None
+) -> Starlette:
+    """The application on a log and traces that have been read to their ends.
+
+    catalogue: explains alerts. sources: for measures, and for who read what; None: without these pages.
+    """
     desk = Desk(log, traces, catalogue)
     answers = Answers(desk, users)
 
@@ -46,6 +52,8 @@ def application(log: ClueLog, users: Users, traces: Traces, catalogue: Catalogue
         yield
         desk.stop()
         thread.join()
+        if sources is not None:
+            sources.close()
 
     return Starlette(
         routes=[
@@ -54,7 +62,7 @@ def application(log: ClueLog, users: Users, traces: Traces, catalogue: Catalogue
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users),
+            *pages(desk, users, catalogue, sources),
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, get_args
 
 from msgspec.structs import replace
@@ -121,6 +122,15 @@ class Desk:
         if taken.why is not None:
             raise ProblemError(409, taken.why)
         return taken
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """Turn what a broker does not do into a ProblemError."""
+    try:
+        yield
+    except (ClientError, WriteError, LogError) as error:
+        raise ProblemError(503, str(error)) from None
 
 
 def allowed(user: User, right: str, clue: Clue | None = None) -> None:

@@ -19,15 +19,17 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
-from desk.web import holds, overdue, station
+from desk.web import audit, holds, measures, overdue, rules, station
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
 from desk.web.limits import Limiter
 from desk.web.rendering import back_to, given_in, home, page
 from desk.web.sessions import Sessions
+from desk.web.sources import Sources
 from desk.web.users import User, Users
 from desk.web.view import explained
+from rules.engine.catalogue import Catalogue
 from schemas.terms import Tier
 
 ROWS_MAX: Final = 200
@@ -40,9 +42,17 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 }  # fmt: skip
 
 
-def pages(desk: Desk, users: Users) -> list[BaseRoute]:
-    """The routes of all pages."""
+def pages(desk: Desk, users: Users, catalogue: Catalogue, sources: Sources | None) -> list[BaseRoute]:
+    """The routes of all pages. sources None: without those that read topics by themselves."""
     shown = Pages(desk, users)
+    own = (
+        []
+        if sources is None
+        else [
+            Route(f"{PAGES}/measures", shown.known(partial(measures.answer, sources, catalogue), "measures")),
+            Route(f"{PAGES}/audit", shown.known(partial(audit.answer, sources), "audit")),
+        ]
+    )
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
@@ -54,6 +64,8 @@ def pages(desk: Desk, users: Users) -> list[BaseRoute]:
             Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
             for name, (answer, right) in LISTS.items()
         ),
+        Route(f"{PAGES}/rules", shown.known(partial(rules.answer, catalogue), "rules")),
+        *own,
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]

@@ -42,6 +42,7 @@ def serve(
     from desk.log import ClueLog
     from desk.traces.table import Traces
     from desk.web.app import application
+    from desk.web.sources import Sources
     from desk.web.users import Users
     from rules import load_catalogue
     from streams.ops import preflight
@@ -52,4 +53,9 @@ def serve(
         count = len(log.catch_up())
         traces.catch_up()
         print(f"{count:,} events, {len(log.open):,} open clues; http://{host}:{port}/desk", file=sys.stderr, flush=True)
-        uvicorn.run(application(log, known, traces, catalogue), host=host, port=port, log_level="warning")
+        uvicorn.run(
+            application(log, known, traces, catalogue, Sources(servers, client)),
+            host=host,
+            port=port,
+            log_level="warning",
+        )

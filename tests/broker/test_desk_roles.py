@@ -24,6 +24,9 @@ PAGES = {
     **dict.fromkeys(("/desk", "/desk/clues/{clue}", "/desk/holds", "/desk/overdue"), READERS),
     **dict.fromkeys(("/clues", "/clues/{clue}", "/overdue"), READERS),
     "/desk/station": STATION,
+    "/desk/rules": READERS,
+    "/desk/measures": READERS - STATION,
+    "/desk/audit": frozenset({"auditor"}),
 }
 ACTS = {
     **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer"), STATION),

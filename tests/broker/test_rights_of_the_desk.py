@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from desk.traces.table import Traces
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer
 from desk.web.app import application
+from desk.web.sources import Sources
 from desk.web.users import Users
 from desk.webhook import Webhook
 from rules import load_catalogue
@@ -99,7 +101,11 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
         with TestClient(application(log, users, traces, load_catalogue()), headers=bearer) as desk:
             assert desk.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
             assert desk.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
+    with closing(Sources(servers, client)) as sources:
+        assert sources.survey().measures(now_ms()).flow.answered == 1
+        assert [each.user for each in sources.access().newest("", "", 9)] == ["u2"]
 
+    servers, client = allow(secured, "clues")
     with pytest.raises(DeniedError, match="READ on topic waybill"):
         survey(servers, client, now_ms())
     servers, client = allow(secured, "measures")
