@@ -15,6 +15,7 @@ from typing import Self
 from desk.clues.acts import checked, feedback_of, hold_of
 from desk.clues.book import Book, Taken
 from desk.clues.clue import Clue
+from desk.clues.fold import step
 from desk.clues.ids import uuid7
 from schemas import clues as events
 from schemas import topics
@@ -37,15 +38,12 @@ class ClueLog:
     """The log on one broker; a context manager. One thread at a time.
 
     name   transactional id of the writer. Without a name it gets a new id and fences nobody.
-    past   keep all events, to show the log of a clue.
     """
 
-    def __init__(self, servers: str, client: Client, name: str | None = None, *, past: bool = False) -> None:
+    def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
         self.book = Book()
         self.open: set[str] = set()  # clues that are not closed
-        self.past: dict[str, list[tuple[events.ClueEvent, str | None]]] = {}  # by clue: events, and why one was refused
-        self.name = name or f"waybill-desk-{uuid7(int(time.time() * 1_000))}"
-        self._keeps = past
+        self.name = name or new_name()
         self._servers, self._client = servers, client
         self._writer: TransactionalWriter | None = None
         self._reader = LogReader(servers, [topics.CLUES], client=client)
@@ -87,9 +85,9 @@ class ClueLog:
             return []
         self.start_writing()
         assert self._writer is not None
-        records = [Outgoing(topics.CLUES, event.clue_id, encode(event)) for event in made]
-        companions = [record for event in made for record in _companions(event, self._after(event))]
-        places = self._writer.write([*records, *companions])
+        places = self._writer.write(
+            [record for event in made for record in records_of(event, self.book.clues.get(event.clue_id))]
+        )
         return self._read_to([place for place in places if place[0] == topics.CLUES])
 
     def write_beside(self, records: Sequence[Outgoing]) -> None:
@@ -97,13 +95,6 @@ class ClueLog:
         self.start_writing()
         assert self._writer is not None
         self._writer.write(records)
-
-    def _after(self, event: events.ClueEvent) -> Clue | None:
-        book = Book()
-        if (clue := self.book.clues.get(event.clue_id)) is not None:
-            book.clues[event.clue_id] = clue
-        found = book.take(event)
-        return found.clue if found.why is None else None
 
     def _read_to(self, places: Iterable[tuple[str, int, int]]) -> list[Taken]:
         ends: dict[tuple[str, int], int] = {}
@@ -126,15 +117,24 @@ class ClueLog:
                 self.open.discard(taken.clue.clue_id)
             else:
                 self.open.add(taken.clue.clue_id)
-            if self._keeps:
-                self.past.setdefault(taken.clue.clue_id, []).append((taken.event, taken.why))
         return taken
 
 
-def _companions(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
-    """The records that go out with an event. clue: as it is after the event."""
-    if clue is None:
-        return []
+def new_name() -> str:
+    """A transactional id of its own, which fences nobody."""
+    return f"waybill-desk-{uuid7(int(time.time() * 1_000))}"
+
+
+def records_of(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
+    """What to write for an event on a clue as it is before: the event, and the records that go out with it."""
+    after = step(clue, event)
+    return [
+        Outgoing(topics.CLUES, event.clue_id, encode(event)),
+        *([] if isinstance(after, str) else _companions(event, after)),
+    ]
+
+
+def _companions(event: events.ClueEvent, clue: Clue) -> list[Outgoing]:
     if isinstance(event, events.Answered) and (said := feedback_of(clue)) is not None:
         return [Outgoing(topics.FEEDBACK, clue.parcel, encode(said))]
     if isinstance(event, events.Held) and event.action in ("request", "second", "release"):

@@ -176,6 +176,9 @@ class Settings(BaseSettings):
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
         description="Folder of local state; may be lost, the changelog restores it.",
     )
+    desk_store_url: SecretStr | None = Field(
+        None, description="Database of the desk, postgresql://USER@HOST/NAME; empty: SQLite in state_dir."
+    )
     accept_lost_state: bool = Field(
         False, description="Start although a changelog is empty that should not be: what was counted so far is lost."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import msgspec
 import uvicorn
@@ -12,11 +13,11 @@ from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from desk.dispatcher import Dispatcher
-from desk.log import ClueLog
-from desk.traces.table import Traces
+from desk.log import Client
 from desk.web.app import application
+from desk.web.core import Desk
 from desk.web.roles import MAY
-from desk.web.sources import Sources
+from desk.web.serving import desk_on
 from desk.web.users import Account, Users
 from rules import load_catalogue
 from schemas.desk import Trace
@@ -49,6 +50,16 @@ class Site(str):
 
 
 @contextmanager
+def desk_of(servers: str, client: Client | None = None) -> Iterator[Desk]:
+    """A desk with a database of its own."""
+    with (
+        TemporaryDirectory() as folder,
+        desk_on(servers, client or {}, f"sqlite:///{folder}/desk.sqlite", load_catalogue()) as desk,
+    ):
+        yield desk
+
+
+@contextmanager
 def served(kafka: str, *more: Account) -> Iterator[Site]:
     """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2."""
     first, second = alert_on(1), replace(alert_on(2), tier="extreme", score=90)
@@ -57,10 +68,8 @@ def served(kafka: str, *more: Account) -> Iterator[Site]:
     publish(kafka, *STATIONS, first, second, third, msgspec.convert(trace, Trace))
     with Dispatcher(kafka, {}, 40) as dispatcher:
         dispatcher.start()
-    with ClueLog(kafka, {}, past=True) as log, Traces(kafka, {}) as traces:
-        log.catch_up()
-        traces.catch_up()
-        application_ = application(log, Users([*ACCOUNTS, *more]), traces, load_catalogue(), Sources(kafka, {}))
+    with desk_of(kafka) as desk:
+        application_ = application(desk, Users([*ACCOUNTS, *more]))
         server = uvicorn.Server(uvicorn.Config(application_, host="127.0.0.1", port=0, log_level="warning"))
         thread = threading.Thread(target=server.run)
         thread.start()

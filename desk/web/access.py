@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from hashlib import sha256
 
 from desk.clues.ids import uuid7
-from desk.log import ClueLog
+from desk.pen import Pen
 from schemas import topics
 from schemas.desk import Access
 from schemas.records import encode
@@ -13,18 +14,20 @@ from streams.kafka.transactions import Outgoing
 
 
 class Reads:
-    """The chain of one process; its writer is that of the log."""
+    """The chain of one process."""
 
-    def __init__(self, log: ClueLog) -> None:
-        self._log = log
+    def __init__(self, pen: Pen) -> None:
+        self._pen = pen
         self._prev = "0" * 64
+        self._lock = threading.Lock()
 
     def note(self, user: str, clue_id: str, fields: tuple[str, ...], at_ms: int) -> None:
         """Write that a user reads a clue. Raises WriteError: then nothing may be shown."""
-        entry = Access(
-            event_id=uuid7(at_ms), writer=self._log.name, prev=self._prev, user=user, what=(clue_id,), fields=fields,
-            why="clue", ok=True, at=at_ms,
-        )  # fmt: skip
-        value = encode(entry)
-        self._log.write_beside([Outgoing(topics.ACCESS, entry.key, value)])
-        self._prev = sha256(value).hexdigest()
+        with self._lock:
+            entry = Access(
+                event_id=uuid7(at_ms), writer=self._pen.name, prev=self._prev, user=user, what=(clue_id,),
+                fields=fields, why="clue", ok=True, at=at_ms,
+            )  # fmt: skip
+            value = encode(entry)
+            self._pen.write([Outgoing(topics.ACCESS, entry.key, value)])
+            self._prev = sha256(value).hexdigest()

@@ -1,14 +1,12 @@
 """The HTTP application. A bearer token names the user, and the version of a clue is its ETag.
 
 GET reads; POST /clues/{clue}/{verb} acts. With `If-Match`, an act applies to the version that its author has seen;
-without it, to the present version. 409 says who came first.
+without it, to the present version. 409 says who came first; 202, that the act is written and not read back yet.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -19,42 +17,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from desk.log import ClueLog
-from desk.queue import late, shown
-from desk.traces.table import Traces
+from desk.queue import shown
 from desk.verbs import VERBS
 from desk.web.core import Desk, ProblemError, allowed, body_of, filter_of, now, version_of
 from desk.web.guard import Guard
-from desk.web.listing import seen
 from desk.web.openapi import document
 from desk.web.pages import pages
-from desk.web.sources import Sources
 from desk.web.users import User, Users
-from rules.engine.catalogue import Catalogue
 
 ROWS_MAX: Final = 1_000
 
 
-def application(
-    log: ClueLog, users: Users, traces: Traces, catalogue: Catalogue, sources: Sources | None = None
-) -> Starlette:
-    """The application on a log and traces that have been read to their ends.
-
-    catalogue: explains alerts. sources: for measures, and for who read what; None: without these pages.
-    """
-    desk = Desk(log, traces, catalogue)
+def application(desk: Desk, users: Users) -> Starlette:
+    """The application on a desk."""
     answers = Answers(desk, users)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        thread = threading.Thread(target=desk.follow, name="clue-log", daemon=True)
-        thread.start()
-        yield
-        desk.stop()
-        thread.join()
-        if sources is not None:
-            sources.close()
-
     return Starlette(
         routes=[
             Route("/openapi.json", answers.openapi),
@@ -62,11 +38,10 @@ def application(
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users, catalogue, sources),
+            *pages(desk, users),
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},
-        lifespan=lifespan,
     )
 
 
@@ -91,17 +66,17 @@ class Answers:
 
     async def clues(self, request: Request, user: User) -> Response:
         which, at = filter_of(request.query_params, user), now()
-        found = await run_in_threadpool(self._desk.queue, user, which, at)
-        return _json([shown(clue, at) for clue in found[:ROWS_MAX]])
+        desk = self._desk
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, limit=ROWS_MAX))
+        return _json([shown(clue, at) for clue in found.clues])
 
     async def clue(self, request: Request, user: User) -> Response:
         found = await run_in_threadpool(self._desk.read, request.path_params["clue"], user, ("json",))
         return _json(shown(found, now()), headers={"etag": f'"{found.version}"'})
 
     async def overdue(self, request: Request, user: User) -> Response:
-        found = await run_in_threadpool(
-            lambda: late(seen(self._desk, user, lambda clue: True), user.name, now())[:ROWS_MAX]
-        )
+        desk = self._desk
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.late(user.scope, now())[:ROWS_MAX])
         return _json([{"clue_id": c.clue_id, "station": c.station, "owed": w, "since": s} for c, w, s in found])
 
     async def verb(self, request: Request, user: User) -> Response:
@@ -111,11 +86,9 @@ class Answers:
             raise ProblemError(404, f"no verb {name}; there are {', '.join(VERBS)}")
         allowed(user, name)
         wanted, at = _body(await body_of(request), kind), now()
-        taken = await run_in_threadpool(
-            self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at
-        )
-        assert taken.clue is not None  # it applied
-        return _json(shown(taken.clue, at), headers={"etag": f'"{taken.clue.version}"'})
+        done = await run_in_threadpool(self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at)
+        etag = {"etag": f'"{done.clue.version}"'}
+        return _json(shown(done.clue, at), 200 if done.read_back else 202, etag)
 
     async def openapi(self, request: Request) -> Response:
         return _json(document())

@@ -8,19 +8,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from desk.web.core import problems
+from desk.web.chains import AccessLog
+from desk.web.core import Desk
 from desk.web.rendering import page
-from desk.web.sources import Sources
 from desk.web.users import User
 
 ROWS_MAX: Final = 500
 
 
-async def answer(sources: Sources, request: Request, user: User) -> Response:
+async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page; `user` and `clue` in the address filter it."""
     wanted = {key: request.query_params.get(key, "") for key in ("user", "clue")}
-    with problems():
-        log = await run_in_threadpool(sources.access)
+    log: AccessLog = await run_in_threadpool(desk.ask, desk.sources.access)
     rows = log.newest(wanted["user"], wanted["clue"], ROWS_MAX)
     return page(
         request, "audit.html", user, rows=rows, chains=log.chains(), wanted=wanted, rows_max=ROWS_MAX,

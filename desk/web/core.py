@@ -1,36 +1,39 @@
-"""What is behind the routes: the clue log, followed on a thread, and what users do with it.
+"""What is behind the routes: the projection of the clue log, and what users do with it.
 
-Pages and JSON act by the same functions. Who reads a clue is written on `waybill.access` before the clue is shown.
+Pages and JSON act by the same functions. Who reads a clue is written on `waybill.access` before the clue is shown. Who
+acts sees his act: the answer waits until the projection has it.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from desk.clues.acts import ActError
-from desk.clues.book import Taken
+from desk.clues.acts import ActError, checked
 from desk.clues.clue import Clue, State
 from desk.clues.table import EXCLUSIVE
-from desk.log import ClueLog, LogError
-from desk.queue import OPEN, Filter, UnknownClueError, find, queue
-from desk.traces.table import Traces
+from desk.log import records_of
+from desk.pen import Pen
+from desk.queue import OPEN, Filter, UnknownClueError
+from desk.store.database import StoreError
+from desk.store.projection import Place, Projection
+from desk.store.reading import Store
 from desk.verbs import Verb, act, name_of
 from desk.web.access import Reads
+from desk.web.sources import Sources
 from desk.web.users import User
 from rules.engine.catalogue import Catalogue
+from schemas.clues import ClueEvent
 from schemas.terms import Tier
 from streams.kafka.errors import ClientError
-from streams.kafka.transactions import WriteError
 
 BODY_BYTES_MAX: Final = 65_536
-_POLL_S: Final = 0.1
+READ_BACK_S: Final = 2.0
 
 
 class ProblemError(Exception):
@@ -41,74 +44,60 @@ class ProblemError(Exception):
         self.status, self.detail = status, detail
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An act that counts: the clue after it. read_back False: it is written, but the clue does not show it yet."""
+
+    clue: Clue
+    read_back: bool
+
+
 class Desk:
-    """The log behind the application, used by one call at a time. catalogue: explains alerts."""
+    """What pages and JSON ask and do; threads share it.
 
-    def __init__(self, log: ClueLog, traces: Traces, catalogue: Catalogue) -> None:
-        self.log, self.traces, self.catalogue = log, traces, catalogue.fingerprint
-        self.rules = catalogue.by_id
-        self.lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._failed: Exception | None = None
-        self._reads = Reads(log)
+    catalogue: explains alerts. sources: what single pages read from the topics.
+    """
 
-    def follow(self) -> None:
-        """Follow the log until `stop`, on a thread of its own."""
-        try:
-            while not self._stopping.wait(_POLL_S):
-                with self.lock:
-                    self.log.poll(0.0)
-                    self.traces.poll()
-        except ClientError as error:
-            self._failed = error
-
-    def stop(self) -> None:
-        """End `follow`."""
-        self._stopping.set()
+    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue, sources: Sources) -> None:
+        self.store, self.projection, self.sources = store, projection, sources
+        self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
+        self._pen, self._reads = pen, Reads(pen)
+        self._waiting: dict[str, tuple[Place, int]] = {}
 
     def ask(self, what: Callable[[], Any]) -> Any:
-        """Call a function with the log up to date. Raises ProblemError."""
-        with self.lock:
-            try:
-                if self._failed is not None:
-                    raise self._failed
-                self.log.poll(0.0)
-                return what()
-            except UnknownClueError as error:
-                raise ProblemError(404, str(error)) from None
-            except ActError as error:
-                raise ProblemError(409, str(error)) from None
-            except (ClientError, WriteError, LogError) as error:
-                raise ProblemError(503, str(error)) from None
+        """Call a function of store or broker. Raises ProblemError."""
+        try:
+            return what()
+        except UnknownClueError as error:
+            raise ProblemError(404, str(error)) from None
+        except ActError as error:
+            raise ProblemError(409, str(error)) from None
+        except (ClientError, StoreError) as error:
+            raise ProblemError(503, str(error)) from None
 
-    def queue(self, user: User, which: Filter, now_ms: int) -> list[Clue]:
-        """The clues to show, the most urgent first. Raises ProblemError."""
-        clues = self.log.book.clues
-        found: list[Clue] = self.ask(lambda: queue(filter(user.scope.takes, clues.values()), which, now_ms))
-        return found
+    def waiting(self) -> frozenset[str]:
+        """Clues about which something was written that they do not show yet."""
+        for clue_id, (place, offset) in list(self._waiting.items()):
+            if self.projection.has(place, offset):
+                self._waiting.pop(clue_id, None)
+        return frozenset(self._waiting)
 
     def read(self, wanted: str, user: User, fields: tuple[str, ...]) -> Clue:
         """A clue to show; `waybill.access` says so first. fields: which parts of it are shown. Raises ProblemError."""
 
         def do() -> Clue:
-            found = self._find(wanted, user)
+            found = self.store.find(wanted, user.scope)
             self._reads.note(user.name, found.clue_id, fields, now())
             return found
 
         clue: Clue = self.ask(do)
         return clue
 
-    def _find(self, wanted: str, user: User) -> Clue:
-        found = find(self.log.book.clues, wanted, user.name)
-        if not user.scope.takes(found):
-            raise UnknownClueError(f"no clue is called {wanted}")
-        return found
-
-    def act(self, wanted: str, verb: Verb, user: User, expects: int | None, now_ms: int) -> Taken:
+    def act(self, wanted: str, verb: Verb, user: User, expects: int | None, now_ms: int) -> Done:
         """Do something about a clue, if need be only at the version `expects`. Raises ProblemError."""
 
-        def do() -> Taken:
-            found = self._find(wanted, user)
+        def do() -> Done:
+            found = self.store.find(wanted, user.scope)
             allowed(user, name_of(verb), found)
             try:
                 made = act(verb, found, now_ms).event(found, user.name, user.station, now_ms)
@@ -116,21 +105,23 @@ class Desk:
                 raise ProblemError(422, str(error)) from None
             if expects is not None and type(made) in EXCLUSIVE:
                 made = replace(made, expects=expects)
-            return self.log.act(made)
+            checked(found, made)
+            return self._written(found, made)
 
-        taken: Taken = self.ask(do)
-        if taken.why is not None:
-            raise ProblemError(409, taken.why)
-        return taken
+        done: Done = self.ask(do)
+        return done
 
-
-@contextmanager
-def problems() -> Iterator[None]:
-    """Turn what a broker does not do into a ProblemError."""
-    try:
-        yield
-    except (ClientError, WriteError, LogError) as error:
-        raise ProblemError(503, str(error)) from None
+    def _written(self, found: Clue, event: ClueEvent) -> Done:
+        """Write an event, and read it back: only its place in the log says whether it counts. Raises ActError."""
+        (topic, partition, offset), *_ = self._pen.write(records_of(event, found))
+        if not self.projection.wait_for((topic, partition), offset, READ_BACK_S):
+            self._waiting[found.clue_id] = (topic, partition), offset
+            return Done(found, read_back=False)
+        clue = self.store.clue(found.clue_id)
+        refused = next((late for late in clue.late if late.event_id == event.event_id), None)
+        if refused is not None:
+            raise ActError(refused.why)
+        return Done(clue, read_back=True)
 
 
 def allowed(user: User, right: str, clue: Clue | None = None) -> None:

@@ -13,7 +13,6 @@ from desk.clues.clue import Clue, Hold
 from desk.clues.holds import overdue, unconfirmed
 from desk.web.core import Desk, now
 from desk.web.forms import offered
-from desk.web.listing import seen
 from desk.web.rendering import page
 from desk.web.users import User
 
@@ -48,6 +47,6 @@ def standing(clues: Iterable[Clue], now_ms: int) -> dict[Stage, list[Clue]]:
 async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
-    found = await run_in_threadpool(seen, desk, user, lambda clue: clue.hold is not None)
+    found: list[Clue] = await run_in_threadpool(desk.ask, lambda: desk.store.held(user.scope))
     forms = {clue.clue_id: offered(clue, user) for clue in found}
     return page(request, "holds.html", user, stages=standing(found, at), forms=forms, now_ms=at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -12,32 +11,28 @@ from starlette.responses import Response
 from desk.clues.deadlines import DAY_MS
 from desk.measures.report import Measures
 from desk.measures.tables import tables
-from desk.web.core import now, problems
+from desk.web.core import Desk, now
 from desk.web.language import language
 from desk.web.plots import HEIGHT, WIDTH, bar, curves
 from desk.web.rendering import page
-from desk.web.sources import Sources
 from desk.web.users import User
-from rules.engine.catalogue import Catalogue
 
 DAYS: Final = (7, 30, 90, 0)
 """Periods to choose from; 0: everything."""
 
 
-async def answer(sources: Sources, catalogue: Catalogue, request: Request, user: User) -> Response:
+async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page of clues opened in the newest `days`, of the places of the user."""
     given = request.query_params.get("days", "30")
     days = next((each for each in DAYS if str(each) == given), 30)
     at = now()
-    with problems():
-        found = await run_in_threadpool(partial(_measured, sources, user, at, at - days * DAY_MS if days else 0))
+    since = at - days * DAY_MS if days else 0
+    found: Measures = await run_in_threadpool(
+        desk.ask, lambda: desk.sources.survey().measures(at, since, user.scope.takes)
+    )
     rules = [(each, bar(each.precision)) for each in (*found.suspicion.rules, *found.compliance.rules)]
     return page(
         request, "measures.html", user, found=found, days=days, choices=DAYS, width=WIDTH, height=HEIGHT,
         tables=list(tables(found, language(request))), rules=rules, times=curves(found.times),
-        titles={rule.id: rule.title for rule in catalogue.rules},
+        titles={rule.id: rule.title for rule in desk.rules.values()},
     )  # fmt: skip
-
-
-def _measured(sources: Sources, user: User, now_ms: int, since_ms: int) -> Measures:
-    return sources.survey().measures(now_ms, since_ms, user.scope.takes)

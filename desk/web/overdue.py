@@ -7,9 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from desk.clues.clue import Clue
-from desk.queue import late
 from desk.web.core import Desk, now
-from desk.web.listing import seen
 from desk.web.rendering import page
 from desk.web.users import User
 
@@ -28,8 +26,8 @@ async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
     wanted = request.query_params.get("station", "")
-    clues = await run_in_threadpool(seen, desk, user, lambda clue: not wanted or clue.station == wanted)
-    found = late(clues, user.name, at)
+    overdue = await run_in_threadpool(desk.ask, lambda: desk.store.late(user.scope, at))
+    found = [each for each in overdue if not wanted or each[0].station == wanted]
     stations = by_station(found[:ROWS_MAX])
     return page(
         request, "overdue.html", user, stations=stations, count=len(found), rows_max=ROWS_MAX, wanted=wanted,

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
+from desk.store.reading import Key
 from desk.web import audit, holds, measures, overdue, rules, station
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
@@ -26,33 +27,23 @@ from desk.web.guard import PAGES
 from desk.web.limits import Limiter
 from desk.web.rendering import back_to, given_in, home, page
 from desk.web.sessions import Sessions
-from desk.web.sources import Sources
 from desk.web.users import User, Users
 from desk.web.view import explained
-from rules.engine.catalogue import Catalogue
 from schemas.terms import Tier
 
-ROWS_MAX: Final = 200
 ATTEMPTS_MAX: Final = 10  # wrong passwords for one name
 ATTEMPTS_S: Final = 15 * 60.0
 _SHOWN: Final = ("alert", "evidence", "trace", "sender_masked", "recipient_masked", "tokens", "log")
 Answer = Callable[[Request, User], Awaitable[Response]]
 LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Response]], str]]] = {
     "holds": (holds.answer, "read"), "overdue": (overdue.answer, "read"), "station": (station.answer, "accept"),
+    "measures": (measures.answer, "measures"), "rules": (rules.answer, "rules"), "audit": (audit.answer, "audit"),
 }  # fmt: skip
 
 
-def pages(desk: Desk, users: Users, catalogue: Catalogue, sources: Sources | None) -> list[BaseRoute]:
-    """The routes of all pages. sources None: without those that read topics by themselves."""
+def pages(desk: Desk, users: Users) -> list[BaseRoute]:
+    """The routes of all pages."""
     shown = Pages(desk, users)
-    own = (
-        []
-        if sources is None
-        else [
-            Route(f"{PAGES}/measures", shown.known(partial(measures.answer, sources, catalogue), "measures")),
-            Route(f"{PAGES}/audit", shown.known(partial(audit.answer, sources), "audit")),
-        ]
-    )
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
@@ -64,8 +55,6 @@ def pages(desk: Desk, users: Users, catalogue: Catalogue, sources: Sources | Non
             Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
             for name, (answer, right) in LISTS.items()
         ),
-        Route(f"{PAGES}/rules", shown.known(partial(rules.answer, catalogue), "rules")),
-        *own,
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]
@@ -128,12 +117,13 @@ class Pages:
 
     async def queue(self, request: Request, user: User) -> Response:
         """Open clues, the most urgent first; the filter is in the address."""
-        which, at = filter_of(request.query_params, user), now()
-        found = await run_in_threadpool(self._desk.queue, user, which, at)
+        desk, which = self._desk, filter_of(request.query_params, user)
+        after = Key.of(request.query_params.get("after", ""))
+        found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, after))
         return page(
-            request, "queue.html", user, which=which, now_ms=at, clues=found[:ROWS_MAX], count=len(found),
-            rows_max=ROWS_MAX, rules=self._desk.rules, tiers=get_args(Tier), states=get_args(State),
-            state=request.query_params.get("state", ""),
+            request, "queue.html", user, which=which, now_ms=now(), found=found, waiting=desk.waiting(),
+            rules=desk.rules, tiers=get_args(Tier), states=get_args(State),
+            state=request.query_params.get("state", ""), first=after is None,
         )  # fmt: skip
 
     async def clue(self, request: Request, user: User) -> Response:
@@ -152,13 +142,15 @@ class Pages:
             raise ProblemError(422, "expects: is missing")
         try:
             verb = verb_of(name, given)
-            await run_in_threadpool(self._desk.act, wanted, verb, user, expects, now())
+            done = await run_in_threadpool(self._desk.act, wanted, verb, user, expects, now())
         except msgspec.ValidationError as error:
             return await self._clue(request, user, 422, str(error), given)
         except ProblemError as error:
             if error.status not in (409, 422):
                 raise
             return await self._clue(request, user, error.status, error.detail, given)
+        if not done.read_back:
+            return await self._clue(request, user, 202, None, {})
         return RedirectResponse(back_to(given) or f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
 
     async def _clue(
@@ -167,14 +159,14 @@ class Pages:
         desk = self._desk
         found = await run_in_threadpool(desk.read, request.path_params["clue"], user, _SHOWN)
         past, trace = await run_in_threadpool(
-            desk.ask, lambda: (list(desk.log.past.get(found.clue_id, ())), desk.traces.of(found.parcel))
+            desk.ask, lambda: (desk.store.log(found.clue_id), desk.store.trace(found.parcel))
         )
         reasons = () if found.alert is None else found.alert.reasons
         return page(
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
             past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
-            verb=request.path_params.get("verb", ""), rare=RARE,
+            verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
             rules=desk.rules,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
             same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,

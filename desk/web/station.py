@@ -11,16 +11,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from desk.clues.clue import Clue
+from desk.clues.clue import Clue, State
 from desk.clues.deadlines import next_due
+from desk.queue import Filter
 from desk.web.core import Desk, now
 from desk.web.forms import FORMS
-from desk.web.listing import seen
 from desk.web.rendering import page
 from desk.web.users import User
 
-_ASKED: Final = frozenset({"dispatched", "accepted", "checked"})
+_ASKED: Final[frozenset[State]] = frozenset({"dispatched", "accepted", "checked"})
 ROWS_MAX: Final = 50
+CLUES_MAX: Final = 5_000
+"""Clues of a station of which the first are looked for."""
 
 
 def owed(clues: list[Clue], now_ms: int) -> list[Clue]:
@@ -36,12 +38,10 @@ def owed(clues: list[Clue], now_ms: int) -> list[Clue]:
 async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
-
-    def asked(clue: Clue) -> bool:
-        return clue.station is not None and clue.station == user.station and clue.state in _ASKED
-
-    found = owed(await run_in_threadpool(seen, desk, user, asked), at)
+    which = Filter(user.name, station=user.station or "", states=_ASKED)
+    asked = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, limit=CLUES_MAX))
+    found = owed(asked.clues, at)
     return page(
-        request, "station.html", user, clues=found[:ROWS_MAX], count=len(found), rows_max=ROWS_MAX, forms=FORMS,
+        request, "station.html", user, clues=found[:ROWS_MAX], count=asked.count, rows_max=ROWS_MAX, forms=FORMS,
         now_ms=at,
     )  # fmt: skip

@@ -35,6 +35,13 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "station": ("单位", "Station"),
     "count": ("共 {} 条", "{} in all"),
     "first": ("只显示前 {} 条，请缩小筛选范围。", "Only the first {} are shown; narrow the filter."),
+    "first page": ("回到首页", "First page"),
+    "next page": ("下一页", "Next page"),
+    "waits": ("写入中", "being written"),
+    "waits about": (
+        "已写入，尚未读回；稍后刷新本页即可看到。",
+        "Written, and not read back yet. Load this page again soon to see it.",
+    ),
     "none": ("没有符合条件的线索。", "No clue fits."),
     "tier": ("等级", "Tier"),
     "due": ("剩余时间", "Time left"),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli import accounts
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 from streams.cli.webhook import webhook
+
+if TYPE_CHECKING:
+    from desk.store.projection import Progress
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -39,23 +43,26 @@ def serve(
 
     import uvicorn
 
-    from desk.log import ClueLog
-    from desk.traces.table import Traces
     from desk.web.app import application
-    from desk.web.sources import Sources
+    from desk.web.serving import desk_on
     from desk.web.users import Users
     from rules import load_catalogue
     from streams.ops import preflight
 
     known, catalogue = Users.of(users), load_catalogue(settings.rules_dir, settings.rule_overrides)
     servers, client = preflight.reached(settings), preflight.client(settings)
-    with ClueLog(servers, client, past=True) as log, Traces(servers, client) as traces:
-        count = len(log.catch_up())
-        traces.catch_up()
-        print(f"{count:,} events, {len(log.open):,} open clues; http://{host}:{port}/desk", file=sys.stderr, flush=True)
-        uvicorn.run(
-            application(log, known, traces, catalogue, Sources(servers, client)),
-            host=host,
-            port=port,
-            log_level="warning",
-        )
+    with desk_on(servers, client, _url(settings), catalogue, _told) as desk:
+        print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
+        uvicorn.run(application(desk, known), host=host, port=port, log_level="warning")
+
+
+def _url(settings: Settings) -> str:
+    """The database of the desk."""
+    if settings.desk_store_url is not None:
+        return settings.desk_store_url.get_secret_value()
+    return f"sqlite:///{settings.state_dir / 'desk' / 'desk.sqlite'}"
+
+
+def _told(progress: Progress) -> None:
+    if progress.total:
+        print(f"reading clues: {progress.done:,} of {progress.total:,} records", file=sys.stderr, flush=True)

@@ -42,6 +42,7 @@ class LogReader:
 
     client   further librdkafka properties.
     latest   begin at the end instead.
+    starts   where to begin instead, by topic and partition; those that it leaves out begin as the others do.
 
     Raises ClientError when the broker does not answer, has no such topic, or denies it.
     """
@@ -53,15 +54,17 @@ class LogReader:
         *,
         client: Mapping[str, str | int | float | bool] | None = None,
         latest: bool = False,
+        starts: Mapping[tuple[str, int], int] | None = None,
     ) -> None:
-        self.positions: dict[tuple[str, int], int] = {}
         config = {**(client or {}), "bootstrap.servers": bootstrap_servers}
         cluster = Cluster(config, timeout_s=_TIMEOUT_S)
         places = [(topic, number) for topic in topics for number in range(cluster.topic(topic).partitions)]
         self._reader = Reader(config)
         try:
             # Fixed now: "the beginning", or "the end", would be wherever the first fetch finds it.
-            self._reader.assign({place: self._reader.bounds(*place, _TIMEOUT_S)[latest] for place in places})
+            self.bounds = {place: self._reader.bounds(*place, _TIMEOUT_S) for place in places}
+            self.positions = {place: (starts or {}).get(place, self.bounds[place][latest]) for place in places}
+            self._reader.assign(self.positions)
         except BaseException:
             self.close()
             raise
@@ -80,8 +83,13 @@ class LogReader:
 
     def to_end(self) -> Iterator[Entry]:
         """All messages up to the end of each partition as it is when reached. Raises ClientError."""
+        for entries in self.pieces_to_end():
+            yield from entries
+
+    def pieces_to_end(self) -> Iterator[list[Entry]]:
+        """The same in the pieces in which it comes; `positions` is behind the piece given last."""
         for piece in self._reader.to_end(rows_max=_ROWS):
-            yield from self._entries(piece)
+            yield self._entries(piece)
 
     def poll(self, timeout_s: float) -> list[Entry]:
         """Messages that have come, at the latest after `timeout_s`. Raises ClientError."""

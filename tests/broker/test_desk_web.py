@@ -11,15 +11,13 @@ from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
 from desk.dispatcher import Dispatcher
-from desk.log import ClueLog
-from desk.traces.table import Traces
 from desk.verbs import VERBS
 from desk.web.app import application
 from desk.web.openapi import document
 from desk.web.users import Users
-from rules import load_catalogue
 from tests.broker.test_desk import STATIONS, alert_on, feedback_on, publish
 from tests.desk_accounts import account
+from tests.desk_site import desk_of
 
 pytestmark = pytest.mark.broker
 
@@ -44,10 +42,8 @@ def desk(fresh_kafka: str, users: Users) -> Iterator[TestClient]:
     publish(fresh_kafka, *STATIONS, alert_on(1), alert_on(2))
     with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
         dispatcher.start()
-    with ClueLog(fresh_kafka, {}, past=True) as log, Traces(fresh_kafka, {}) as traces:
-        log.catch_up()
-        with TestClient(application(log, users, traces, load_catalogue())) as client:
-            yield client
+    with desk_of(fresh_kafka) as desk, TestClient(application(desk, users)) as client:
+        yield client
 
 
 def test_from_queue_to_answer(desk: TestClient, fresh_kafka: str) -> None:

@@ -14,11 +14,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from starlette.testclient import TestClient
 
-from desk.log import ClueLog
-from desk.traces.table import Traces
 from desk.web.app import application
 from desk.web.users import Users
-from rules import load_catalogue
 from schemas import topics
 from schemas.desk import Trace
 from schemas.records import encode
@@ -26,6 +23,7 @@ from streams.kafka.log_reader import LogReader
 from streams.kafka.reader import Reader
 from tests.broker.test_desk import STATIONS
 from tests.desk_accounts import account
+from tests.desk_site import desk_of
 from tests.persons import AGENT_ID, PERSONS, RECIPIENT, SENDER, SENDER_ID, SENDER_PHONE, bad, found_in, good
 from tests.schemas.samples import SCAN, SHIPMENT, wire
 from tests.waiting import PATIENCE_S, until
@@ -102,13 +100,11 @@ def answer_one(waybill: Machine, page: Path) -> None:
 def pages_of(servers: str) -> bytes:
     """The desk's pages in a browser: the queue, and each clue in both languages; and the list as JSON."""
     users, own = Users([account("u1", "x" * 40, None, "supervisor")]), {"Sec-Fetch-Site": "same-origin"}
-    with ClueLog(servers, {}, past=True) as log, Traces(servers, {}) as traces:
-        log.catch_up()
-        traces.catch_up()
-        with TestClient(application(log, users, traces, load_catalogue()), headers=own) as browser:
-            browser.post("/desk/login", data={"token": "x" * 40})
-            told = [browser.get(f"/desk/clues/{clue}?lang={lang}") for clue in log.book.clues for lang in ("zh", "en")]
-            told += [browser.get("/desk"), browser.get("/clues", headers={"Authorization": f"Bearer {'x' * 40}"})]
+    with desk_of(servers) as desk, TestClient(application(desk, users), headers=own) as browser:
+        browser.post("/desk/login", data={"token": "x" * 40})
+        told = [browser.get("/desk"), browser.get("/clues", headers={"Authorization": f"Bearer {'x' * 40}"})]
+        clues = [each["clue_id"] for each in told[1].json()]
+        told += [browser.get(f"/desk/clues/{clue}?lang={lang}") for clue in clues for lang in ("zh", "en")]
     assert any("甄*" in page.text for page in told)  # a person of the input, masked
     return b"\n".join(page.content for page in told)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,11 @@ from starlette.testclient import TestClient
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.survey import survey
-from desk.traces.table import Traces
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer
 from desk.web.app import application
-from desk.web.sources import Sources
 from desk.web.users import Users
 from desk.webhook import Webhook
-from rules import load_catalogue
 from schemas import topics
 from schemas.records import Source
 from streams.flow.decode import Limits
@@ -29,6 +25,7 @@ from streams.flow.describe.tokens import Tokeniser
 from streams.kafka.errors import DeniedError
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
 from tests.desk_accounts import account
+from tests.desk_site import desk_of
 from tests.schemas.samples import SHIPMENT, wire
 from tests.secured import Secured
 from tests.waiting import until
@@ -95,15 +92,11 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     servers, client = allow(secured, "desk serve")
     users = Users([account("u2", "x" * 40, "ST-1", "station")])
     bearer = {"Authorization": f"Bearer {'x' * 40}"}
-    with ClueLog(servers, client, past=True) as log, Traces(servers, client) as traces:
-        log.catch_up()
-        traces.catch_up()
-        with TestClient(application(log, users, traces, load_catalogue()), headers=bearer) as desk:
-            assert desk.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
-            assert desk.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
-    with closing(Sources(servers, client)) as sources:
-        assert sources.survey().measures(now_ms()).flow.answered == 1
-        assert [each.user for each in sources.access().newest("", "", 9)] == ["u2"]
+    with desk_of(servers, client) as desk, TestClient(application(desk, users), headers=bearer) as asked:
+        assert asked.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
+        assert asked.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
+        assert desk.sources.survey().measures(now_ms()).flow.answered == 1
+        assert [each.user for each in desk.sources.access().newest("", "", 9)] == ["u2"]
 
     servers, client = allow(secured, "clues")
     with pytest.raises(DeniedError, match="READ on topic waybill"):

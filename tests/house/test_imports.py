@@ -28,6 +28,7 @@ DOORS = {
     "confluent_kafka": ("streams/kafka/",),
     "rocksdict": ("streams/state/",),
     "prometheus_client": ("streams/metrics.py",),
+    "sqlalchemy": ("desk/store/",),
 }
 
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

@@ -1,0 +1,150 @@
+"""The desk's projection: how long the topics take into tables, and then the queue with many open clues.
+
+First a log of closed clues, eight events each, those of 2,000 clues interleaved: the tables are built from it. Then
+open clues of all tiers and many places. The queue is asked for in several ways, each many times.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from confluent_kafka import Producer
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.clues import life
+from desk.queue import Filter
+from desk.scope import Scope
+from desk.store.database import Database
+from desk.store.projector import Projector
+from desk.store.reading import Page, Store
+from schemas import topics
+from streams.kafka import admin
+from streams.ops.broker import PrivateKafka
+
+console = Console(stderr=not sys.stdout.isatty(), width=120)
+_ID = "wa-000000000000000000000000"
+_TOGETHER = 2_000  # clues whose events are interleaved
+_ASKED = 30
+
+
+def main(
+    events: Annotated[int, typer.Option(min=8, help="Events of closed clues.")] = 1_000_000,
+    open_clues: Annotated[int, typer.Option("--open", min=1, help="Open clues.")] = 100_000,
+    postgres: Annotated[bool, typer.Option("--postgres", help="A PostgreSQL of its own instead of SQLite.")] = False,
+) -> None:
+    """Seconds to build the desk's tables from the clue log, and milliseconds of its queue."""
+    console.print(f"{report.machine()} {report.versions()}", highlight=False)
+    with tempfile.TemporaryDirectory() as folder, PrivateKafka(fast_start=False, heap_mb=1_024) as kafka:
+        admin.create(kafka.bootstrap_servers, 4)
+        _produce(kafka.bootstrap_servers, closed(events // 8))
+        with database(Path(folder), postgres) as where:
+            _measure(kafka.bootstrap_servers, where, open_clues)
+
+
+def _measure(servers: str, where: Database, open_clues: int) -> None:
+    began, cpu = time.monotonic(), time.process_time()
+    projector = Projector(where, servers, {})
+    thread = threading.Thread(target=projector.run)
+    thread.start()
+    try:
+        projector.projection.wait_until_built(lambda progress: None)
+        took, burnt = time.monotonic() - began, time.process_time() - cpu
+        done = projector.projection.progress.done
+        console.print(f"built: {done:,} events in {took:.1f} s, {burnt:.1f} s of CPU here", highlight=False)
+        _produce(servers, opened(open_clues))
+        store = Store(where, projector.projection)
+        began = time.monotonic()
+        while store.queue(Filter("u1"), Scope("u1")).count < open_clues:
+            time.sleep(0.1)
+        console.print(f"followed: {open_clues:,} more clues in {time.monotonic() - began:.1f} s", highlight=False)
+        _ask(store)
+    finally:
+        projector.stop()
+        thread.join()
+
+
+def _ask(store: Store) -> None:
+    everyone = Scope("u1")
+    first = store.queue(Filter("u1"), everyone)
+    ways: dict[str, Callable[[], Page]] = {
+        "all open": lambda: store.queue(Filter("u1"), everyone),
+        "page 2": lambda: store.queue(Filter("u1"), everyone, first.after),
+        "tier high": lambda: store.queue(Filter("u1", tier="high"), everyone),
+        "place 4401": lambda: store.queue(Filter("u1", adcode="4401"), everyone),
+        "rule": lambda: store.queue(Filter("u1", rule="goods.powder_or_liquid"), everyone),
+        "three prefixes": lambda: store.queue(Filter("u1"), Scope("u1", ("44", "31", "5101"))),
+        "accepted": lambda: store.queue(Filter("u1", states=frozenset({"accepted"})), everyone),
+    }
+    for name, ask in ways.items():
+        times = []
+        for _ in range(_ASKED):
+            began = time.perf_counter()
+            page = ask()
+            times.append((time.perf_counter() - began) * 1_000)
+        console.print(
+            f"{name:<15} {page.count:>8,} clues, {len(page.clues)} shown: median {statistics.median(times):.1f} ms, "
+            f"worst {max(times):.1f} ms", highlight=False,
+        )  # fmt: skip
+
+
+def closed(clues: int) -> Iterator[tuple[str, bytes]]:
+    """Keys and events of clues from alert to answer, in the order of a busy desk."""
+    lines = life(_ID)
+    for start in range(0, clues, _TOGETHER):
+        for line in lines:
+            for number in range(start, min(start + _TOGETHER, clues)):
+                name = f"wa-{number * 2_654_435_761 % 2**64:024d}"
+                yield name, line.replace(_ID.encode(), name.encode())
+
+
+def opened(clues: int) -> Iterator[tuple[str, bytes]]:
+    """Keys and events of clues that are with their stations."""
+    first, second = life(_ID)[:2]
+    for number in range(clues):
+        name = f"wb-{number * 2_654_435_761 % 2**64:024d}"
+        tier = ("low", "medium", "medium", "high", "extreme")[number % 5]
+        place = f"{(4401, 3101, 5101, 1101, 3301)[number % 7 % 5]}{number % 11:02d}"
+        for line in (first, second):
+            event = msgspec.json.decode(line)
+            event |= {"clue_id": name, "adcode": place, **({"tier": tier} if "tier" in event else {})}
+            for due in ("accept_by", "check_by", "answer_by"):
+                if due in event:
+                    event[due] += number * 1_000
+            yield name, msgspec.json.encode(event)
+
+
+def _produce(servers: str, records: Iterator[tuple[str, bytes]]) -> None:
+    producer = Producer(
+        {"bootstrap.servers": servers, "partitioner": "murmur2_random", "queue.buffering.max.messages": 500_000}
+    )
+    for key, value in records:
+        while True:
+            try:
+                producer.produce(topics.CLUES, key=key, value=value)
+                break
+            except BufferError:
+                producer.poll(0.5)
+    producer.flush()
+
+
+@contextmanager
+def database(folder: Path, postgres: bool) -> Iterator[Database]:
+    """A database of its own, for as long as the context lasts."""
+    if not postgres:
+        yield Database(f"sqlite:///{folder / 'desk.sqlite'}")
+        return
+    from tests.postgres import Postgres
+
+    with Postgres() as server:
+        yield Database(server.url)

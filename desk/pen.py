@@ -1,0 +1,30 @@
+"""What the desk writes: threads share one transactional writer, which is made anew after an error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from desk.log import Client, new_name
+from streams.kafka.transactions import Outgoing, TransactionalWriter, WriteError
+
+
+class Pen:
+    """A writer with an id of its own."""
+
+    def __init__(self, servers: str, client: Client) -> None:
+        self.name = new_name()
+        self._servers, self._client = servers, client
+        self._writer: TransactionalWriter | None = None
+        self._lock = threading.Lock()
+
+    def write(self, records: Sequence[Outgoing]) -> list[tuple[str, int, int]]:
+        """Write records in one transaction; topic, partition and offset of each. Raises WriteError."""
+        with self._lock:
+            try:
+                if self._writer is None:
+                    self._writer = TransactionalWriter(self._servers, self.name, self._client)
+                return self._writer.write(records)
+            except WriteError:
+                self._writer = None  # where the broker was away for long, the old one stays broken
+                raise

@@ -1,0 +1,1 @@
+"""The desk's projection: clues, their logs and traces in a database that can be built anew from the topics."""

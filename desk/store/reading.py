@@ -1,0 +1,211 @@
+"""Questions to the projection: the queue, one clue and its log, what is overdue, traces, and what has changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, literal, not_, or_, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+
+from desk.clues.clue import RANK, Clue
+from desk.queue import OPEN, Filter, UnknownClueError, late
+from desk.scope import Scope
+from desk.store.database import Database, StoreError
+from desk.store.projection import Projection
+from desk.store.sink import decode_clue
+from desk.store.tables import Tables, plain
+from schemas.clues import AnyClueEvent, ClueEvent
+from schemas.desk import Trace
+
+log = logging.getLogger(__name__)
+
+_event = msgspec.json.Decoder(AnyClueEvent).decode
+_trace = msgspec.json.Decoder(Trace).decode
+_LATE_MAX: Final = 1_000
+_LAST: Final = chr(0x10FFFF)
+
+
+class BuildingError(StoreError):
+    """The projection is being built; the message says how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The place of a clue in the queue."""
+
+    rank: int
+    due_ms: int
+    calm: int
+    clue_id: str
+
+    def __str__(self) -> str:
+        return f"{self.rank}.{self.due_ms}.{self.calm}.{self.clue_id}"
+
+    @classmethod
+    def of(cls, said: str) -> Key | None:
+        """The key that is written there; None: it is none."""
+        try:
+            rank, due_ms, calm, clue_id = said.split(".", 3)
+            return cls(int(rank), int(due_ms), int(calm), clue_id) if max(map(len, (rank, due_ms, calm))) < 20 else None
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the queue. count: of all clues that fit; after: where the next page begins; seq: of the last change."""
+
+    clues: list[Clue]
+    count: int
+    after: Key | None
+    seq: str
+
+
+class Store:
+    """The projection, to read. Threads may share it. Raises BuildingError, StoreError."""
+
+    def __init__(self, database: Database, projection: Projection) -> None:
+        self._engine = database.engine
+        self._projection = projection
+
+    def tables(self) -> Tables:
+        """The tables in use."""
+        found = self._projection.tables
+        if found is None:
+            at = self._projection.progress
+            raise BuildingError(f"clues are being read from the topics: {at.done:,} of {at.total:,} records")
+        return found
+
+    def queue(self, which: Filter, scope: Scope, after: Key | None = None, limit: int = 100) -> Page:
+        """Clues in the order of the queue: tier, time left, score."""
+        tables = self.tables()
+        clues = tables.clues.c
+        order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
+        fitting = and_(*within(tables, scope), *_filtered(tables, which))
+        wanted = select(*order, clues.value).where(fitting).order_by(*order).limit(limit + 1)
+        if after is not None:
+            key = after.rank, after.due_ms, after.calm, plain(after.clue_id)
+            wanted = wanted.where(tuple_(*order) > tuple_(*(literal(each) for each in key)))
+        with self._connected() as connection:
+            seq = connection.scalar(select(func.max(clues.seq))) or 0
+            count = connection.scalar(select(func.count()).select_from(tables.clues).where(fitting)) or 0
+            rows = connection.execute(wanted).all()
+        shown = rows[:limit]
+        last = Key(*shown[-1][:4]) if len(rows) > limit else None
+        return Page([decode_clue(row.value) for row in shown], count, last, f"{tables.generation}-{seq}")
+
+    def find(self, wanted: str, scope: Scope) -> Clue:
+        """The clue with this id, start of an id, or parcel. Raises UnknownClueError, also for one out of scope."""
+        tables = self.tables()
+        clues, wanted = tables.clues.c, plain(wanted)
+        named = or_(and_(clues.clue_id >= wanted, clues.clue_id < wanted + _LAST), clues.parcel == wanted)
+        rows = self._rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
+        exact = [row for row in rows if row.clue_id == wanted]
+        found = exact or rows
+        if len(found) != 1:
+            what = "no clue is" if not found else "several clues are"
+            raise UnknownClueError(f"{what} called {wanted}; `waybill clues list` shows them")
+        return decode_clue(found[0].value)
+
+    def clue(self, clue_id: str) -> Clue:
+        """A clue by its id, whoever asks. Raises UnknownClueError."""
+        clues = self.tables().clues.c
+        for row in self._rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
+            return decode_clue(row.value)
+        raise UnknownClueError(f"no clue is called {clue_id}")
+
+    def held(self, scope: Scope) -> list[Clue]:
+        """Clues whose parcel is held."""
+        tables = self.tables()
+        rows = self._rows(select(tables.clues.c.value).where(*within(tables, scope), tables.clues.c.held))
+        return [decode_clue(row.value) for row in rows]
+
+    def log(self, clue_id: str) -> list[tuple[ClueEvent, str | None]]:
+        """All events of a clue in their order, and why one does not count."""
+        events = self.tables().events.c
+        rows = self._rows(
+            select(events.value, events.why).where(events.clue_id == plain(clue_id)).order_by(events.number)
+        )
+        return [(_event(row.value), row.why) for row in rows]
+
+    def late(self, scope: Scope, now_ms: int) -> list[tuple[Clue, str, int]]:
+        """Overdue clues, the longest first, as `desk.queue.late` gives them."""
+        tables = self.tables()
+        clues = tables.clues.c
+        rows = self._rows(
+            select(clues.value)
+            .where(*within(tables, scope), clues.listed_ms <= now_ms)
+            .order_by(clues.listed_ms, clues.clue_id)
+            .limit(_LATE_MAX)
+        )
+        return late((decode_clue(row.value) for row in rows), scope.user, now_ms)
+
+    def trace(self, parcel: str) -> Trace | None:
+        """The trace of `CARRIER:NUMBER`; None: there is none that can be read."""
+        traces = self.tables().traces.c
+        rows = self._rows(select(traces.value).where(traces.parcel == plain(parcel)))
+        try:
+            return _trace(rows[0].value) if rows else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def changes(self, after: int, limit: int) -> list[tuple[int, Clue]]:
+        """Clues that have changed after this number, each with that of its last change, in its order."""
+        clues = self.tables().clues.c
+        rows = self._rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
+        return [(row.seq, decode_clue(row.value)) for row in rows]
+
+    def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
+        with self._connected() as connection:
+            return connection.execute(wanted).all()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            log.warning("the desk's database: %s", error)
+            raise StoreError("the desk's database does not answer") from error
+
+
+def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:
+    """Which clues a user may see, in SQL: every question about clues that comes from a person has this condition."""
+    clues, watchers = tables.clues.c, tables.watchers.c
+    found: list[ColumnElement[bool]] = []
+    if "" not in scope.prefixes:
+        there = [_begins(clues.adcode, prefix) for prefix in scope.prefixes]
+        theirs = [clues.station.in_([plain(station) for station in scope.stations])] if scope.stations else []
+        found.append(or_(false(), *there, *theirs))
+    named = exists().where(watchers.clue_id == clues.clue_id, watchers.watcher == plain(scope.user))
+    found.append(or_(not_(clues.hidden), named))
+    return found
+
+
+def _filtered(tables: Tables, which: Filter) -> list[ColumnElement[bool]]:
+    """What `Filter.takes` says, without the user, in SQL."""
+    clues, rules = tables.clues.c, tables.rules.c
+    found: list[ColumnElement[bool]] = []
+    if which.states <= OPEN:
+        found.append(clues.open)
+    if which.states != OPEN:
+        found.append(clues.state.in_(sorted(which.states)))
+    if which.tier != "low":
+        found.append(clues.rank <= RANK[which.tier])
+    if which.station is not None:
+        found.append(clues.station == plain(which.station))
+    if which.adcode:
+        found.append(_begins(clues.adcode, which.adcode))
+    if which.rule:
+        found.append(exists().where(rules.rule == plain(which.rule), rules.clue_id == clues.clue_id))
+    return found
+
+
+def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether a text begins so; LIKE would not tell capitals apart in SQLite."""
+    return func.substr(column, 1, len(prefix)) == plain(prefix)

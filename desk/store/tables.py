@@ -1,0 +1,162 @@
+"""The tables, the same for SQLite and PostgreSQL.
+
+Each generation of tables has names of its own, so a new one is built beside the one in use. A generation fits a desk if
+its fingerprint is that of the desk's tables and fold.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table
+
+from desk.clues.clue import RANK, Clue
+from desk.clues.deadlines import next_due
+from desk.clues.holds import CONFIRM_MS
+
+NEVER: Final = 2**62  # a time, epoch ms, that does not come
+_Text: Final = String().with_variant(String(collation="C"), "postgresql")  # in the order of code points, as in Python
+_CODE: Final = ("desk.store", "desk.clues", "schemas")  # what rows depend on
+
+GENERATIONS: Final = Table(
+    "desk_generations",
+    MetaData(),
+    Column("generation", _Text, primary_key=True),
+    Column("fingerprint", _Text, nullable=False),
+    Column("ready", Boolean, nullable=False),
+)
+
+
+class Tables:
+    """One generation.
+
+    clues      seq: number of the last change, over all clues; rank, due_ms, calm: order of the queue; listed_ms: from
+               when it is overdue.
+    events     the log of each clue in the order of `number`; `why`: why an event does not count.
+    positions  next offset to read of each partition, and the id of its topic.
+    """
+
+    def __init__(self, generation: str) -> None:
+        self.generation = generation
+        self.metadata = every = MetaData()
+        self.clues = Table(
+            f"desk_clues_{generation}",
+            every,
+            Column("clue_id", _Text, primary_key=True),
+            Column("seq", BigInteger, nullable=False),
+            Column("parcel", _Text, nullable=False),
+            Column("open", Boolean, nullable=False),
+            Column("state", _Text, nullable=False),
+            Column("rank", Integer, nullable=False),
+            Column("due_ms", BigInteger, nullable=False),
+            Column("calm", Integer, nullable=False),
+            Column("adcode", _Text, nullable=False),
+            Column("station", _Text),
+            Column("hidden", Boolean, nullable=False),
+            Column("held", Boolean, nullable=False),
+            Column("listed_ms", BigInteger, nullable=False),
+            Column("value", LargeBinary, nullable=False),
+        )
+        self.rules = Table(
+            f"desk_rules_{generation}",
+            every,
+            Column("rule", _Text, primary_key=True),
+            Column("clue_id", _Text, primary_key=True),
+        )
+        self.watchers = Table(
+            f"desk_watchers_{generation}",
+            every,
+            Column("clue_id", _Text, primary_key=True),
+            Column("watcher", _Text, primary_key=True),
+        )
+        self.events = Table(
+            f"desk_events_{generation}",
+            every,
+            Column("clue_id", _Text, nullable=False),
+            Column("number", Integer, nullable=False),
+            Column("value", LargeBinary, nullable=False),
+            Column("why", _Text),
+        )
+        self.traces = Table(
+            f"desk_traces_{generation}",
+            every,
+            Column("parcel", _Text, primary_key=True),
+            Column("value", LargeBinary, nullable=False),
+        )
+        self.positions = Table(
+            f"desk_positions_{generation}",
+            every,
+            Column("topic", _Text, primary_key=True),
+            Column("partition", Integer, primary_key=True),
+            Column("next_offset", BigInteger, nullable=False),
+            Column("topic_id", _Text, nullable=False),
+        )
+
+    def indexes(self) -> list[Index]:
+        """Indexes for reading; they are made when a generation is built, which is faster."""
+        clues, name = self.clues.c, self.clues.name
+        order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
+        rest = clues.adcode, clues.station, clues.state, clues.hidden  # so that the index alone answers a count
+        return [
+            Index(f"{name}_queue", *order, *rest, sqlite_where=clues.open, postgresql_where=clues.open),
+            Index(f"{name}_parcel", clues.parcel),
+            Index(f"{name}_seq", clues.seq),
+            Index(f"{name}_listed", clues.listed_ms),
+            Index(f"{name}_held", clues.clue_id, sqlite_where=clues.held, postgresql_where=clues.held),
+            Index(f"{self.rules.name}_clue", self.rules.c.clue_id),
+            Index(f"{self.events.name}_log", self.events.c.clue_id, self.events.c.number, unique=True),
+        ]
+
+
+@cache
+def fingerprint() -> str:
+    """Of all code that rows depend on. A remark changes it, too: that costs a minute, a change unseen wrong rows."""
+    found = sha256()
+    for package in _CODE:
+        for file in sorted(files(package).iterdir(), key=lambda each: each.name):
+            if file.name.endswith(".py"):
+                found.update(f"{package}/{file.name}\0".encode() + file.read_bytes())
+    return found.hexdigest()
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def plain(said: str) -> str:
+    """A text that any database takes: PostgreSQL has no NUL."""
+    return said.replace("\0", "\ufffd")
+
+
+def row_of(clue: Clue, seq: int) -> dict[str, object]:
+    """The row of a clue."""
+    due = next_due(clue, 0)
+    return {
+        "clue_id": plain(clue.clue_id),
+        "seq": seq,
+        "parcel": plain(clue.parcel),
+        "open": clue.state != "closed",
+        "state": clue.state,
+        "rank": RANK[clue.tier],
+        "due_ms": NEVER if due is None else due.by,
+        "calm": 0 if clue.alert is None else -clue.alert.score,
+        "adcode": plain(clue.adcode),
+        "station": None if clue.station is None else plain(clue.station),
+        "hidden": bool(clue.monitor),
+        "held": clue.hold is not None and clue.hold.state != "released",
+        "listed_ms": min(NEVER if due is None else due.by, _hold_listed(clue)),
+        "value": _encode(clue),
+    }
+
+
+def _hold_listed(clue: Clue) -> int:
+    """From when `desk.queue.late` lists the clue for its hold."""
+    hold = clue.hold
+    if hold is None or hold.state == "released":
+        return NEVER
+    if hold.state == "breached":
+        return 0
+    return min(hold.until, hold.at + CONFIRM_MS if hold.state == "requested" else NEVER)

@@ -1,0 +1,40 @@
+"""A desk on a broker: its database, the thread that follows the topics, and its writer, for as long as it serves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from desk.log import Client
+from desk.pen import Pen
+from desk.store.database import Database
+from desk.store.projection import Progress
+from desk.store.projector import Projector
+from desk.store.reading import Store
+from desk.web.core import Desk
+from desk.web.sources import Sources
+from rules.engine.catalogue import Catalogue
+
+
+@contextmanager
+def desk_on(
+    servers: str, client: Client, url: str, catalogue: Catalogue, told: Callable[[Progress], None] = lambda _: None
+) -> Iterator[Desk]:
+    """A desk whose projection is built. url: of its database; told: how far the building is.
+
+    Raises StoreError or ClientError where it cannot be built.
+    """
+    database = Database(url)
+    projector, sources = Projector(database, servers, client), Sources(servers, client)
+    thread = threading.Thread(target=projector.run, name="projection", daemon=True)
+    thread.start()
+    try:
+        projector.projection.wait_until_built(told)
+        store = Store(database, projector.projection)
+        yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources)
+    finally:
+        sources.close()
+        projector.stop()
+        thread.join()
+        database.engine.dispose()
