@@ -97,4 +97,13 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "process": ("进程", "Process"),
     "entries": ("条数", "Entries"),
     "missing": ("缺失", "Missing"),
+    "since dispatch": ("派单以来的变化", "Since it was dispatched"),
+    "no change": ("没有变化。", "Nothing has changed."),
+    "can be stopped": ("可拦截地点", "Can be stopped in"),
+    "revised": ("预警修订次数", "Revisions of the alert"),
+    "route": ("运输路线", "Route"),
+    "sketch": (
+        "示意图，不表示边界。实线为已走过的路线，虚线为前往寄达地的方向。",
+        "A sketch; it shows no boundary. Solid lines are the way so far, dashed ones the way to the destination.",
+    ),
 }

@@ -26,7 +26,9 @@ from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
 from desk.web.limits import Limiter
 from desk.web.rendering import back_to, given_in, home, page
+from desk.web.route import sketch
 from desk.web.sessions import Sessions
+from desk.web.since import since_dispatch
 from desk.web.users import User, Users
 from desk.web.view import explained
 from schemas.terms import Tier
@@ -166,6 +168,7 @@ class Pages:
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
             past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
+            sketch=sketch(trace), since=since_dispatch(found, trace),
             verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
             rules=desk.rules,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},

@@ -15,7 +15,12 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
     clue = alert_on(1).alert_id
     with served(fresh_kafka) as site, Browser(site, "u1") as browser, Browser(site, "auditor") as auditor:
         assert "No entry fits." in auditor.get("/desk/audit")
-        browser.send(browser.get(f"/desk/clues/{clue}"), "accept")
+        seen = browser.get(f"/desk/clues/{clue}")
+        assert "Solid lines are the way so far" in seen
+        assert seen.count('<circle class="stop"') == 2  # where it was inspected, and its destination
+        assert "Since it was dispatched" in seen
+        assert "names_90d_min" in seen
+        browser.send(seen, "accept")
         page = auditor.get("/desk/audit", clue=clue)
         assert f"<td>{clue}</td>" in page
         assert "✓ 0" in page
@@ -33,4 +38,7 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
         assert "One ID number, several names" in rules
         assert "names_90d_min" in rules
     with served(fresh_kafka) as site, Browser(site, "viewer") as viewer:
-        assert "names_90d_min" not in viewer.get("/desk/rules")
+        for path in ("/desk/rules", f"/desk/clues/{clue}"):
+            page = viewer.get(path)
+            assert "One ID number, several names" in page
+            assert "names_90d_min" not in page
