@@ -106,4 +106,10 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "示意图，不表示边界。实线为已走过的路线，虚线为前往寄达地的方向。",
         "A sketch; it shows no boundary. Solid lines are the way so far, dashed ones the way to the destination.",
     ),
+    "keys": ("快捷键", "Keyboard shortcuts"),
+    "keys on": ("使用单键快捷键", "Use shortcuts of a single key"),
+    "key next": ("下一条", "next clue"),
+    "key previous": ("上一条", "previous clue"),
+    "key open": ("打开", "open it"),
+    "close": ("关闭", "Close"),
 }
