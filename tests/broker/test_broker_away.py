@@ -54,7 +54,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
 def test_supervised_workers_outlast_it_under_load(broker: PrivateKafka, tmp_path: Path, how: str) -> None:
     servers = broker.bootstrap_servers
-    before, after = world(31, 150), world(32, 150)
+    before, after = world(31, 60), world(32, 60)
     command = (*WAYBILL, "--processes", "2")
     with Worker(servers, tmp_path / "state", command=command, epoch_ms_max=50) as workers:
         deadline = time.monotonic() + PATIENCE_S

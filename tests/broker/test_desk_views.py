@@ -13,14 +13,15 @@ pytestmark = pytest.mark.broker
 
 def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
     clue = alert_on(1).alert_id
-    with served(fresh_kafka) as site, Browser(site, "u1") as browser, Browser(site, "auditor") as auditor:
+    with served(fresh_kafka) as site, Browser(site, "supervisor") as browser, Browser(site, "auditor") as auditor:
         assert "No entry fits." in auditor.get("/desk/audit")
         seen = browser.get(f"/desk/clues/{clue}")
         assert "Solid lines are the way so far" in seen
         assert seen.count('<circle class="stop"') == 2  # where it was inspected, and its destination
         assert "Since it was dispatched" in seen
         assert "names_90d_min" in seen
-        browser.send(seen, "accept")
+        with Browser(site, "u1") as station:
+            assert station.send(station.get("/desk/station"), "accept").status_code == 200
         page = auditor.get("/desk/audit", clue=clue)
         assert f"<td>{clue}</td>" in page
         assert "✓ 0" in page

@@ -6,8 +6,6 @@ from random import Random
 
 import pytest
 from msgspec.structs import replace
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 
 from desk.clues.clue import Clue
 from desk.measures.cases import cases
@@ -29,6 +27,9 @@ def clue_from(clue_id: str, adcode: str | None, found: bool) -> Clue:
 
 
 def test_marks_are_those_of_statsmodels_on_random_tables() -> None:
+    from statsmodels.stats.multitest import multipletests
+    from statsmodels.stats.proportion import proportions_ztest
+
     chance = Random(1)
     marked = 0
     for _ in range(TABLES):
@@ -49,6 +50,8 @@ def test_marks_are_those_of_statsmodels_on_random_tables() -> None:
 
 
 def test_rates_have_wilson_s_interval_and_cells_below_thirty_are_hidden() -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     clues = [clue_from(f"a{i}", "530102", i < 12) for i in range(40)]
     clues += [clue_from(f"b{i}", "440111", i < 1) for i in range(60)]
     clues += [clue_from(f"c{i}", "370102", True) for i in range(29)]

@@ -1,4 +1,7 @@
-"""The formulas of measures, against scipy and statsmodels on random tables, and where those have no answer."""
+"""The formulas of measures, against scipy and statsmodels on random tables, and where those have no answer.
+
+Both are imported where they are used: that takes two seconds, and each process of a run imports every test.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
-from statsmodels.duration.survfunc import SurvfuncRight
-from statsmodels.stats.inter_rater import cohens_kappa
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import (
-    confint_proportions_2indep,
-    proportion_confint,
-    proportions_ztest,
-    score_test_proportions_2indep,
-)
+import scipy
 
 from desk.measures.budget import Ranked, capacity_of, mean_over_days, overloaded, precision_at, regret
 from desk.measures.proportions import (
@@ -41,6 +35,8 @@ SLOW = TABLES if LONG else 400  # where the other side takes its time
 
 
 def test_wilson_is_that_of_statsmodels_and_scipy() -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     chance = np.random.default_rng(1)
     of = chance.integers(1, 5_000, TABLES)
     found = chance.binomial(of, chance.random(TABLES) ** 3)
@@ -49,7 +45,7 @@ def test_wilson_is_that_of_statsmodels_and_scipy() -> None:
     assert np.abs(ours[:, 0] - low).max() < 1e-12
     assert np.abs(ours[:, 1] - high).max() < 1e-12
     for x, n in zip(found[:200].tolist(), of[:200].tolist(), strict=True):
-        theirs = stats.binomtest(x, n).proportion_ci(method="wilson")
+        theirs = scipy.stats.binomtest(x, n).proportion_ci(method="wilson")
         interval = wilson(x, n)
         assert interval is not None
         assert interval == pytest.approx((theirs.low, theirs.high), abs=1e-12)
@@ -73,6 +69,8 @@ def test_a_target_of_nine_tenths_needs_so_many_answers(share: float, needed: int
 
 
 def test_the_score_interval_of_a_ratio_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.proportion import score_test_proportions_2indep
+
     chance = Random(2)
     worst = 0.0
     for _ in range(TABLES):
@@ -102,6 +100,8 @@ def test_the_score_interval_of_a_ratio_is_that_of_statsmodels() -> None:
 
 
 def test_the_score_interval_of_ordinary_tables_is_what_statsmodels_prints() -> None:
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     chance = Random(3)
     for _ in range(SLOW):
         of1, of0 = chance.randint(30, 500), chance.randint(30, 2_000)
@@ -156,13 +156,13 @@ def test_worst_case_bounds_hold_whatever_the_missing_answers_are() -> None:
 
 def test_ranks_follow_the_mean_of_jeffreys_posterior() -> None:
     for found, of in ((0, 0), (3, 20), (45, 50)):
-        assert isclose(jeffreys_mean(found, of), stats.beta(found + 0.5, of - found + 0.5).mean())
+        assert isclose(jeffreys_mean(found, of), scipy.stats.beta(found + 0.5, of - found + 0.5).mean())
 
 
 def test_the_rule_of_three_is_near_the_exact_bound() -> None:
     assert rule_of_three(600) == 0.005
     for of in (50, 600, 5_000):
-        exact = optimize.brentq(lambda p, n=of: (1 - p) ** n - 0.05, 1e-9, 0.5)
+        exact = scipy.optimize.brentq(lambda p, n=of: (1 - p) ** n - 0.05, 1e-9, 0.5)
         assert isclose(rule_of_three(of) or 0, exact, rel_tol=0.04)
 
 
@@ -170,7 +170,7 @@ def test_where_chance_found_none_more_than_the_bound_would_hardly_have_been_miss
     for p in (0.001, 0.01, 0.05):
         below = missed_below([p, 2 * p])
         assert below == pytest.approx(3 / p)
-        assert 0.04 < stats.binom(round(below or 0), p).pmf(0) < 0.05
+        assert 0.04 < scipy.stats.binom(round(below or 0), p).pmf(0) < 0.05
     assert missed_below([]) is None
 
 
@@ -190,6 +190,8 @@ def test_horvitz_thompson_is_unbiased_and_knows_its_error() -> None:
 
 
 def test_kappa_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     chance = Random(6)
     for _ in range(SLOW):
         pairs = [(chance.random() < 0.4, chance.random() < 0.6) for _ in range(chance.randint(5, 60))]
@@ -202,6 +204,8 @@ def test_kappa_is_that_of_statsmodels() -> None:
 
 
 def test_equal_proportions_are_tested_as_by_statsmodels() -> None:
+    from statsmodels.stats.proportion import proportions_ztest
+
     chance = Random(7)
     for _ in range(SLOW):
         of1, of0 = chance.randint(1, 300), chance.randint(1, 300)
@@ -214,6 +218,8 @@ def test_equal_proportions_are_tested_as_by_statsmodels() -> None:
 
 
 def test_marks_of_several_hypotheses_are_those_of_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
     chance = Random(8)
     for _ in range(TABLES):
         values = [chance.random() ** 3 for _ in range(chance.randint(1, 12))]
@@ -223,6 +229,8 @@ def test_marks_of_several_hypotheses_are_those_of_statsmodels() -> None:
 
 
 def test_survival_and_its_quantiles_are_those_of_statsmodels() -> None:
+    from statsmodels.duration.survfunc import SurvfuncRight
+
     chance = Random(9)
     for _ in range(SLOW):
         spells = [Spell(chance.randint(1, 30), chance.random() < 0.7) for _ in range(chance.randint(2, 60))]
@@ -266,7 +274,7 @@ def test_the_interval_over_days_is_that_of_a_bootstrap() -> None:
     ours = mean_over_days(values)
     assert ours is not None
     assert ours == mean_over_days(values)
-    theirs = stats.bootstrap(
+    theirs = scipy.stats.bootstrap(
         (values,), np.mean, n_resamples=4_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
     assert ours.low == pytest.approx(theirs.low, abs=0.02)

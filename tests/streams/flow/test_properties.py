@@ -45,7 +45,7 @@ def test_open_alerts_are_the_same_one_by_one(seed: int, partitions: int) -> None
 @pytest.mark.parametrize("size", [1, 30, 5_000])
 def test_histories_near_and_far_answer_alike(size: int, co_located: Sequence[int]) -> None:
     """Asked in the step itself or over topics, and where some are this and some that."""
-    records = world(17, 80)
+    records = world(17, 25 if size == 1 else 80)
     wanted = open_alerts(run(records))
     found = run(records, size=size, partitions=4, co_located=co_located, order=size)
     assert not difference(open_alerts(found), wanted)
@@ -54,7 +54,7 @@ def test_histories_near_and_far_answer_alike(size: int, co_located: Sequence[int
     )
 
 
-@examples(8)
+@examples(5)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 7, 33, 5_000]), st.sampled_from(PARTITIONS), st.data())
 def test_repetitions_anywhere_change_nothing(seed: int, size: int, partitions: int, data: st.DataObject) -> None:
     records = world(seed, data.draw(st.integers(1, 25)))
@@ -77,7 +77,7 @@ def test_reading_it_all_again_publishes_nothing() -> None:
 # --- revisions --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", seeds(2, first=20))
+@pytest.mark.parametrize("seed", seeds(1, first=20))
 def test_revisions_rise_with_every_message(seed: int) -> None:
     """Each message of a parcel says something new under a higher number, whatever the order of arrival."""
     records = world(seed, 60)
@@ -86,7 +86,7 @@ def test_revisions_rise_with_every_message(seed: int) -> None:
             assert all(before.revision < after.revision for before, after in pairwise(messages))
 
 
-@pytest.mark.parametrize("seed", seeds(2, first=30))
+@pytest.mark.parametrize("seed", seeds(1, first=30))
 def test_the_last_revision_does_not_depend_on_the_order(seed: int) -> None:
     """Of alerts that are open; one that is withdrawn says no more."""
     records = world(seed, 60)
@@ -99,7 +99,7 @@ def test_the_last_revision_does_not_depend_on_the_order(seed: int) -> None:
     assert all(len(revisions) == 1 for revisions in last.values())
 
 
-@pytest.mark.parametrize("seed", seeds(2, first=30))
+@pytest.mark.parametrize("seed", seeds(1, first=30))
 def test_a_withdrawn_alert_says_no_more_until_it_opens_again(seed: int) -> None:
     records = world(seed, 60)
     withdrawn = 0
