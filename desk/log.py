@@ -135,7 +135,7 @@ def records_of(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:
 
 
 def _companions(event: events.ClueEvent, clue: Clue) -> list[Outgoing]:
-    if isinstance(event, events.Answered) and (said := feedback_of(clue)) is not None:
+    if isinstance(event, events.Answered | events.Judged) and (said := feedback_of(clue)) is not None:
         return [Outgoing(topics.FEEDBACK, clue.parcel, encode(said))]
     if isinstance(event, events.Held) and event.action in ("request", "second", "release"):
         hold = hold_of(clue)

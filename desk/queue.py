@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from desk.blind import hidden_of, seen_by
 from desk.clues.clue import RANK, Clue, State
 from desk.clues.deadlines import next_due
 from desk.clues.holds import overdue as hold_overdue
@@ -42,7 +43,7 @@ class Filter:
         """Whether it shows this clue."""
         return (
             clue.state in self.states
-            and RANK[clue.tier] <= RANK[self.tier]
+            and (self.tier == "low" or (not clue.as_ordered and RANK[clue.tier] <= RANK[self.tier]))
             and (self.station is None or clue.station == self.station)
             and clue.adcode.startswith(self.adcode)
             and (not self.rule or any(reason.rule == self.rule for reason in _reasons(clue)))
@@ -54,15 +55,22 @@ def _reasons(clue: Clue) -> tuple[Reason, ...]:
     return () if clue.alert is None else clue.alert.reasons
 
 
-def queue(clues: Iterable[Clue], which: Filter, now_ms: int) -> list[Clue]:
-    """The clues to show, sorted by tier, then time left, then score."""
+def queue(clues: Iterable[Clue], which: Filter, now_ms: int, station: str | None = None) -> list[Clue]:
+    """The clues to show, sorted by tier, then time left, then score.
+
+    station: for which the user acts. Its clues are as it may see them, a filter by what it may not see yet finds
+    nothing, and they are sorted by time left alone.
+    """
+    seen = (seen_by(station, clue) for clue in clues)
 
     def urgency(clue: Clue) -> tuple[int, float, int, str]:
         due = next_due(clue, now_ms)
-        score = 0 if clue.alert is None else clue.alert.score
-        return RANK[clue.tier], inf if due is None else due.by, -score, clue.clue_id
+        by = inf if due is None else due.by
+        if station is not None:
+            return 0, by, 0, clue.clue_id
+        return RANK[clue.tier], by, 0 if clue.alert is None else -clue.alert.score, clue.clue_id
 
-    return sorted((clue for clue in clues if which.takes(clue)), key=urgency)
+    return sorted((clue for clue in seen if which.takes(clue)), key=urgency)
 
 
 def late(clues: Iterable[Clue], user: str, now_ms: int) -> list[tuple[Clue, str, int]]:
@@ -98,17 +106,11 @@ def find(clues: dict[str, Clue], wanted: str, user: str) -> Clue:
 
 
 _HIDDEN = frozenset({"ids"})
-_BLIND = frozenset({"arm", "p"})  # a station must not know these before it has answered
-
-
-def blind(clue: Clue) -> frozenset[str]:
-    """Fields of a clue and its events that are not shown yet: of which arm it is."""
-    return _BLIND if clue.answer is None else frozenset()
 
 
 def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
-    """A clue as JSON, with its next step."""
-    hidden = _HIDDEN | blind(clue)
+    """A clue as JSON, with its next step; clue: as its reader may see it."""
+    hidden = _HIDDEN | hidden_of(clue)
     due = next_due(clue, now_ms)
     owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
     return {**{name: said for name, said in msgspec.to_builtins(clue).items() if name not in hidden}, "owed": owed}

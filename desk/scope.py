@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from desk.blind import seen_by
 from desk.clues.clue import Clue
 
 
@@ -14,13 +15,19 @@ class Scope:
     user      who asks; clues under controlled delivery are shown only to the users they name.
     prefixes  of the code of a clue's place; the empty one is everywhere.
     stations  whose clues are shown wherever they are.
+    acts_for  the station of that user, which does not see before its answer why a parcel is checked; None: none.
     """
 
     user: str
     prefixes: tuple[str, ...] = ("",)
     stations: tuple[str, ...] = ()
+    acts_for: str | None = None
 
     def takes(self, clue: Clue) -> bool:
         """Whether it shows this clue. `desk.store.reading.within` says the same in SQL."""
         there = clue.adcode.startswith(self.prefixes) or clue.station in self.stations
         return there and clue.visible_to(self.user)
+
+    def shown(self, clue: Clue) -> Clue:
+        """A clue as the user may see it."""
+        return seen_by(self.acts_for, clue)

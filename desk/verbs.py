@@ -1,7 +1,7 @@
 """What people and machines may do about a clue: one record per verb, for the command line and for HTTP.
 
 Each verb becomes an act on a clue in its present state. Input is checked here: a rule must be one of the clue's rules,
-and no text may hold an ID number or a mobile.
+no text may hold an ID number or a mobile, and who must not know yet why a parcel is checked learns nothing of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from desk.blind import blind
 from desk.clues.acts import Act, ActError
 from desk.clues.clue import Clue
 from desk.clues.ids import uuid7
@@ -54,7 +55,7 @@ class Check(Verb, frozen=True, kw_only=True):
 
 class Answer(Verb, frozen=True, kw_only=True):
     """Say what was found. Rules that are neither right nor unsure count as wrong. Of a find without `rules`, none is
-    judged.
+    judged. With its first answer a station names no rules, since it does not see them yet: `judge` comes after.
     """
 
     outcome: Outcome
@@ -65,6 +66,13 @@ class Answer(Verb, frozen=True, kw_only=True):
     found_g: Count | None = None
     noise_reason: NoiseReason | None = None
     note: Text | None = None
+
+
+class Judge(Verb, frozen=True, kw_only=True):
+    """Say after the answer which rules were right. Those that are neither right nor unsure count as wrong."""
+
+    rules: tuple[RuleId, ...]
+    unsure_rules: tuple[RuleId, ...] = ()
 
 
 class Confirm(Verb, frozen=True, kw_only=True):
@@ -159,6 +167,7 @@ VERBS: Final[dict[str, type[Verb]]] = {
     "transfer": Transfer,
     "check": Check,
     "answer": Answer,
+    "judge": Judge,
     "confirm": Confirm,
     "dispute": Dispute,
     "reopen": Reopen,
@@ -181,13 +190,18 @@ def name_of(verb: Verb) -> str:
     return _NAMES[type(verb)]
 
 
-def act(verb: Verb, clue: Clue, at_ms: int) -> Act:
-    """The act of a verb on a clue at a time. Raises ActError if the verb does not fit the clue."""
+def act(verb: Verb, clue: Clue, at_ms: int, station: str | None) -> Act:
+    """The act of a verb on a clue at a time; station: for which its author acts. Raises ActError if it does not fit."""
     for name, value in msgspec.structs.asdict(verb).items():
         if isinstance(value, str) and _PERSON.search(value):
             raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
         if name in ("why", "reason", "basis") and not value.strip():
             raise ActError(f"{name}: is empty")
+    if blind(clue, station):
+        if isinstance(verb, Answer) and (verb.rules or verb.unsure_rules):
+            raise ActError("rules: are judged after the answer, by `judge`")
+        if isinstance(verb, Grade):
+            raise ActError("tier: a station sees it after its answer, and does not change it before")
     return _ACTS[type(verb)](verb, clue, at_ms)
 
 
@@ -202,18 +216,30 @@ def _check(verb: Check, clue: Clue, at_ms: int) -> Act:
 
 
 def _answer(verb: Answer, clue: Clue, at_ms: int) -> Act:
-    given = {reason.rule for reason in clue.alert.reasons} if clue.alert is not None else set()
-    named = (*(verb.rules or ()), *verb.unsure_rules)
-    if set(named) - given:  # which the message does not repeat: they may be anything
-        known = ", ".join(sorted(given)) or "it has none"
-        raise ActError(f"rules: one of those named is no rule of this clue ({known})")
-    if set(verb.rules or ()) & set(verb.unsure_rules):
-        raise ActError("a rule is either right or unsure")
+    _check_rules(clue, verb.rules or (), verb.unsure_rules)
     rules = verb.rules
     if rules is None and verb.outcome in ("no_finding", "wrong_alert"):
         rules = ()  # nothing was found, so no rule was right
     fields = {**msgspec.structs.asdict(verb), "rules": rules, "feedback_id": uuid7(at_ms)}
     return Act(log.Answered, clue.clue_id, fields)
+
+
+def _judge(verb: Judge, clue: Clue, at_ms: int) -> Act:
+    if clue.answer is None:
+        raise ActError("rules: are judged after the answer")
+    if clue.alert is None:
+        raise ActError("rules: this clue has none")
+    _check_rules(clue, verb.rules, verb.unsure_rules)
+    return Act(log.Judged, clue.clue_id, {**msgspec.structs.asdict(verb), "feedback_id": uuid7(at_ms)})
+
+
+def _check_rules(clue: Clue, right: tuple[str, ...], unsure: tuple[str, ...]) -> None:
+    given = {reason.rule for reason in clue.alert.reasons} if clue.alert is not None else set()
+    if {*right, *unsure} - given:  # which the message does not repeat: they may be anything
+        known = ", ".join(sorted(given)) or "it has none"
+        raise ActError(f"rules: one of those named is no rule of this clue ({known})")
+    if set(right) & set(unsure):
+        raise ActError("a rule is either right or unsure")
 
 
 def _escalate(verb: Escalate, clue: Clue, at_ms: int) -> Act:
@@ -230,6 +256,7 @@ _ACTS: Final[dict[type[Verb], Callable[[Any, Clue, int], Act]]] = {
     Transfer: _plain(log.Transferred),
     Check: _check,
     Answer: _answer,
+    Judge: _judge,
     Confirm: _plain(log.Confirmed),
     Dispute: _plain(log.Disputed),
     Reopen: _plain(log.Reopened),

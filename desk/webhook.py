@@ -106,7 +106,6 @@ class Webhook:
                 "type": "clue.dispatched",
                 "clue_id": clue.clue_id,
                 "parcel": clue.parcel,
-                "tier": clue.tier,
                 "station": event.to,
                 "adcode": event.adcode,
                 "accept_by": event.accept_by,

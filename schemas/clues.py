@@ -153,6 +153,16 @@ class Answered(ClueEvent, frozen=True, kw_only=True):
     note: Annotated[Text | None, _about("Remark; no personal data.")] = None
 
 
+class Judged(ClueEvent, frozen=True, kw_only=True):
+    """The station says which rules were right: after its answer, because before it does not see them. Written in one
+    transaction with the feedback `feedback_id`, which corrects that of the answer.
+    """
+
+    feedback_id: Annotated[Id, _about("The feedback that says the same on `waybill.feedback`.")]
+    rules: Annotated[tuple[RuleId, ...], _about("Rules that were right.")]
+    unsure_rules: Annotated[tuple[RuleId, ...], _about("Rules that the check could not judge.")] = ()
+
+
 class Confirmed(ClueEvent, frozen=True, kw_only=True):
     """A second person agrees with the answer."""
 
@@ -237,6 +247,7 @@ AnyClueEvent = (
     | Transferred
     | Checked
     | Answered
+    | Judged
     | Confirmed
     | Disputed
     | Reopened

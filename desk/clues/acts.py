@@ -81,6 +81,7 @@ def feedback_of(clue: Clue) -> Feedback | None:
         checked_at=clue.checked_at,
         check_kind=clue.check_kind,
         noise_reason=said.noise_reason,
+        corrects=clue.corrects,
     )
 
 

@@ -64,6 +64,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     version    exclusive events applied; the next one must carry this number as `expects`.
     last       the last exclusive event, to tell an author who comes too late.
     doubled    outcomes of the newest double checks: the station's and the second person's.
+    corrects   the feedback that the present answer, or the judgement of its rules, replaces.
     level      to which level the present step was escalated.
     standing   the status of the alert, or of the order, now; `alert` is the alert with which the clue was opened.
     adcode     where the parcel can be stopped: by the alert or order (`standing_adcode`), or by a transfer since.
@@ -113,6 +114,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     checked_at: int | None = None
     check_kind: CheckKind | None = None
     answer: Answered | None = None
+    corrects: str | None = None
     answered_at: int | None = None
     first_answered_at: int | None = None
     second_by: str | None = None
@@ -140,6 +142,18 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     def waits_for_second(self) -> bool:
         """Whether it has an answer that a second person must confirm."""
         return self.state == "answered"
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has an answer that stands."""
+        return (
+            self.answer is not None and self.state in ("answered", "closed") and self.closed_for in (None, "answered")
+        )
+
+    @property
+    def as_ordered(self) -> bool:
+        """Whether this is the clue as a station sees it before its answer (`desk.blind`)."""
+        return False
 
     def visible_to(self, user: str) -> bool:
         """Whether a user may see it: under controlled delivery only the users it names."""

@@ -197,6 +197,7 @@ def _answered(clue: Clue, event: log.Answered) -> Clue | str:
         clue,
         state="answered" if waits else "closed",
         answer=event,
+        corrects=None if clue.answer is None else clue.answer.feedback_id,
         answered_at=event.at,
         first_answered_at=event.at if clue.first_answered_at is None else clue.first_answered_at,
         checked_at=clue.checked_at if event.checked_at is None else event.checked_at,
@@ -206,6 +207,15 @@ def _answered(clue: Clue, event: log.Answered) -> Clue | str:
         closed_at=None if waits else event.at,
         last=f"an answer by {event.station}",
         level=0,
+    )
+
+
+def _judged(clue: Clue, event: log.Judged) -> Clue | str:
+    if clue.answer is None or not clue.settled:
+        return "judged: there is no answer that stands"
+    judged = replace(clue.answer, feedback_id=event.feedback_id, rules=event.rules, unsure_rules=event.unsure_rules)
+    return replace(
+        clue, answer=judged, corrects=clue.answer.feedback_id, last=f"a judgement of the rules by {event.station}"
     )
 
 
@@ -315,6 +325,7 @@ _APPLY: Final[dict[type[log.ClueEvent], Callable[[Clue, Any], Clue | str]]] = {
     log.Answered: _answered,
     log.Confirmed: _confirmed,
     log.Disputed: _disputed,
+    log.Judged: _judged,
     log.Reopened: _reopened,
     log.Closed: _closed,
     log.Escalated: _escalated,

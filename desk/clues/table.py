@@ -20,6 +20,7 @@ FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
     log.Answered: frozenset({"accepted", "checked"}),
     log.Confirmed: frozenset({"answered"}),
     log.Disputed: frozenset({"answered"}),
+    log.Judged: frozenset({"answered", "closed"}),
     log.Closed: frozenset({"new", "dispatched"}),
     log.Reopened: frozenset({"closed"}),
     log.Standing: _ANY,
@@ -43,9 +44,10 @@ EXCLUSIVE: Final = frozenset(
         log.Answered,
         log.Confirmed,
         log.Disputed,
+        log.Judged,
         log.Closed,
         log.Reopened,
     }
 )
 # Only the station that has the clue may do these.
-OF_STATION: Final = frozenset({log.Accepted, log.Refused, log.Transferred, log.Answered})
+OF_STATION: Final = frozenset({log.Accepted, log.Refused, log.Transferred, log.Answered, log.Judged})

@@ -82,25 +82,31 @@ class Store:
         return found
 
     def queue(self, which: Filter, scope: Scope, after: Key | None = None, limit: int = 100) -> Page:
-        """Clues in the order of the queue: tier, time left, score."""
+        """Clues as `desk.queue.queue` gives them, by tier, time left and score; for a station by time left alone."""
         tables = self.tables()
         clues = tables.clues.c
-        order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
-        fitting = and_(*within(tables, scope), *_filtered(tables, which))
+        blind = scope.acts_for is not None
+        order = (clues.due_ms, clues.clue_id) if blind else (clues.rank, clues.due_ms, clues.calm, clues.clue_id)
+        fitting = and_(*within(tables, scope), *_filtered(tables, which, scope))
         wanted = select(*order, clues.value).where(fitting).order_by(*order).limit(limit + 1)
         if after is not None:
-            key = after.rank, after.due_ms, after.calm, plain(after.clue_id)
+            last_id = plain(after.clue_id)
+            key = (after.due_ms, last_id) if blind else (after.rank, after.due_ms, after.calm, last_id)
             wanted = wanted.where(tuple_(*order) > tuple_(*(literal(each) for each in key)))
         with self._connected() as connection:
             seq = connection.scalar(select(func.max(clues.seq))) or 0
             count = connection.scalar(select(func.count()).select_from(tables.clues).where(fitting)) or 0
             rows = connection.execute(wanted).all()
         shown = rows[:limit]
-        last = Key(*shown[-1][:4]) if len(rows) > limit else None
-        return Page([decode_clue(row.value) for row in shown], count, last, f"{tables.generation}-{seq}")
+        last = None if len(rows) <= limit else _key(shown[-1], blind)
+        found = [scope.shown(decode_clue(row.value)) for row in shown]
+        return Page(found, count, last, f"{tables.generation}-{seq}")
 
     def find(self, wanted: str, scope: Scope) -> Clue:
-        """The clue with this id, start of an id, or parcel. Raises UnknownClueError, also for one out of scope."""
+        """The clue with this id, start of an id, or parcel, with all that it holds.
+
+        Raises UnknownClueError, also for one out of scope.
+        """
         tables = self.tables()
         clues, wanted = tables.clues.c, plain(wanted)
         named = or_(and_(clues.clue_id >= wanted, clues.clue_id < wanted + _LAST), clues.parcel == wanted)
@@ -123,7 +129,7 @@ class Store:
         """Clues whose parcel is held."""
         tables = self.tables()
         rows = self._rows(select(tables.clues.c.value).where(*within(tables, scope), tables.clues.c.held))
-        return [decode_clue(row.value) for row in rows]
+        return [scope.shown(decode_clue(row.value)) for row in rows]
 
     def log(self, clue_id: str) -> list[tuple[ClueEvent, str | None]]:
         """All events of a clue in their order, and why one does not count."""
@@ -143,7 +149,7 @@ class Store:
             .order_by(clues.listed_ms, clues.clue_id)
             .limit(_LATE_MAX)
         )
-        return late((decode_clue(row.value) for row in rows), scope.user, now_ms)
+        return late((scope.shown(decode_clue(row.value)) for row in rows), scope.user, now_ms)
 
     def trace(self, parcel: str) -> Trace | None:
         """The trace of `CARRIER:NUMBER`; None: there is none that can be read."""
@@ -187,8 +193,13 @@ def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:
     return found
 
 
-def _filtered(tables: Tables, which: Filter) -> list[ColumnElement[bool]]:
-    """What `Filter.takes` says, without the user, in SQL."""
+def _key(row: Any, blind: bool) -> Key:
+    """The place of a row; of a station's queue it says nothing of tier and score."""
+    return Key(0, row.due_ms, 0, row.clue_id) if blind else Key(row.rank, row.due_ms, row.calm, row.clue_id)
+
+
+def _filtered(tables: Tables, which: Filter, scope: Scope) -> list[ColumnElement[bool]]:
+    """What `Filter.takes` says, without the user, in SQL. What the user may not see yet fits no filter."""
     clues, rules = tables.clues.c, tables.rules.c
     found: list[ColumnElement[bool]] = []
     if which.states <= OPEN:
@@ -201,6 +212,8 @@ def _filtered(tables: Tables, which: Filter) -> list[ColumnElement[bool]]:
         found.append(clues.station == plain(which.station))
     if which.adcode:
         found.append(_begins(clues.adcode, which.adcode))
+    if scope.acts_for is not None and (which.rule or which.tier != "low"):
+        found.append(or_(clues.settled, clues.answered_by == plain(scope.acts_for)))
     if which.rule:
         found.append(exists().where(rules.rule == plain(which.rule), rules.clue_id == clues.clue_id))
     return found

@@ -35,7 +35,7 @@ class Tables:
     """One generation.
 
     clues      seq: number of the last change, over all clues; rank, due_ms, calm: order of the queue; listed_ms: from
-               when it is overdue.
+               when it is overdue; settled, answered_by: who may see why the parcel is checked (`desk.blind`).
     events     the log of each clue in the order of `number`; `why`: why an event does not count.
     positions  next offset to read of each partition, and the id of its topic.
     """
@@ -58,6 +58,8 @@ class Tables:
             Column("station", _Text),
             Column("hidden", Boolean, nullable=False),
             Column("held", Boolean, nullable=False),
+            Column("settled", Boolean, nullable=False),
+            Column("answered_by", _Text),
             Column("listed_ms", BigInteger, nullable=False),
             Column("value", LargeBinary, nullable=False),
         )
@@ -146,6 +148,8 @@ def row_of(clue: Clue, seq: int) -> dict[str, object]:
         "adcode": plain(clue.adcode),
         "station": None if clue.station is None else plain(clue.station),
         "hidden": bool(clue.monitor),
+        "settled": clue.settled,
+        "answered_by": None if clue.answer is None else plain(clue.answer.station or ""),
         "held": clue.hold is not None and clue.hold.state != "released",
         "listed_ms": min(NEVER if due is None else due.by, _hold_listed(clue)),
         "value": _encode(clue),

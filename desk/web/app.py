@@ -88,7 +88,7 @@ class Answers:
         wanted, at = _body(await body_of(request), kind), now()
         done = await run_in_threadpool(self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at)
         etag = {"etag": f'"{done.clue.version}"'}
-        return _json(shown(done.clue, at), 200 if done.read_back else 202, etag)
+        return _json(shown(user.scope.shown(done.clue), at), 200 if done.read_back else 202, etag)
 
     async def openapi(self, request: Request) -> Response:
         return _json(document())

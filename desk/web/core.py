@@ -33,6 +33,7 @@ from streams.kafka.errors import ClientError
 
 BODY_BYTES_MAX: Final = 65_536
 READ_BACK_S: Final = 2.0
+_AS_ORDERED: Final = ("log",)
 
 
 class ProblemError(Exception):
@@ -79,11 +80,14 @@ class Desk:
         return frozenset(self._waiting)
 
     def read(self, wanted: str, user: User, fields: tuple[str, ...]) -> Clue:
-        """A clue to show; `waybill.access` says so first. fields: which parts of it are shown. Raises ProblemError."""
+        """A clue as a user may see it; `waybill.access` says so first. Raises ProblemError.
+
+        fields: which parts of it are shown, unless its station has not answered it yet.
+        """
 
         def do() -> Clue:
-            found = self.store.find(wanted, user.scope)
-            self._reads.note(user.name, found.clue_id, fields, now())
+            found = user.scope.shown(self.store.find(wanted, user.scope))
+            self._reads.note(user.name, found.clue_id, _AS_ORDERED if found.as_ordered else fields, now())
             return found
 
         clue: Clue = self.ask(do)
@@ -96,7 +100,7 @@ class Desk:
             found = self.store.find(wanted, user.scope)
             allowed(user, name_of(verb), found)
             try:
-                made = act(verb, found, now_ms).event(found, user.name, user.station, now_ms)
+                made = act(verb, found, now_ms, user.station).event(found, user.name, user.station, now_ms)
             except ActError as error:
                 raise ProblemError(422, str(error)) from None
             if expects is not None and type(made) in EXCLUSIVE:

@@ -62,6 +62,7 @@ FORMS: Final[dict[str, Form]] = {
             _NOTE,
         ),
     ),
+    "judge": Form(log.Judged),
     "check": Form(log.Checked, (Field("check_kind", required=True, group="check", options=get_args(CheckKind)),)),
     "confirm": Form(log.Confirmed, (_NOTE,)),
     "dispute": Form(log.Disputed, (_WHY, Field("outcome", group="outcome", options=_FOUND))),
@@ -93,8 +94,10 @@ def offered(clue: Clue, user: User) -> dict[str, Form]:
         if user.may(verb, clue)
         and clue.state in FROM[form.event]
         and (form.event not in OF_STATION or user.station == clue.station)
+        and (form.event is not log.Judged or (clue.settled and clue.alert is not None))
         and not (form.event in (log.Confirmed, log.Disputed) and clue.answer and clue.answer.by == user.name)
         and (form.event is not log.Held or _of_hold(verb, clue, user))
+        and not (form.event is log.Graded and clue.as_ordered)
         and not (form.event is log.Escalated and clue.level == LEVEL_MAX)
     }
 
@@ -116,7 +119,7 @@ def verb_of(name: str, given: Mapping[str, str]) -> Verb:
         for field in FORMS[name].fields
         if given.get(field.name, "").strip()
     }
-    if name == "answer":
+    if name in ("answer", "judge"):
         fields |= _judged({key.removeprefix("rule:"): said for key, said in given.items() if key.startswith("rule:")})
     made: Verb = msgspec.convert(fields, VERBS[name], strict=False)
     return made

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from desk.blind import NOT_SHOWN
 from desk.clues.clue import Clue
 from desk.verbs import VERBS
 
@@ -16,6 +17,7 @@ def document() -> dict[str, Any]:
     (clue, *bodies), schemas = msgspec.json.schema_components(
         [Clue, *VERBS.values()], ref_template="#/components/schemas/{name}"
     )
+    schemas["Clue"]["required"] = [name for name in schemas["Clue"]["required"] if name not in NOT_SHOWN]
     acting = {
         f"/clues/{{clue}}/{name}": {"post": _acting(name, kind, body, clue)}
         for (name, kind), body in zip(VERBS.items(), bodies, strict=True)

@@ -160,6 +160,7 @@ class Pages:
         past, trace = await run_in_threadpool(
             desk.ask, lambda: (desk.store.log(found.clue_id), desk.store.trace(found.parcel))
         )
+        trace = None if found.as_ordered else trace  # an order of the random arm has none
         reasons = () if found.alert is None else found.alert.reasons
         return page(
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,

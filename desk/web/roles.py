@@ -18,7 +18,7 @@ _ANALYST: Final = _SEES | {
 MAY: Final[dict[Role, frozenset[str]]] = {
     "viewer": _SEES | {"measures"},
     "station": _SEES | {
-        "accept", "refuse", "transfer", "check", "answer", "confirm", "dispute", "hold", "release", "note",
+        "accept", "refuse", "transfer", "check", "answer", "judge", "confirm", "dispute", "hold", "release", "note",
     },
     "analyst": _ANALYST,
     "supervisor": _ANALYST | {"second", "escalate", "due", "monitor"},

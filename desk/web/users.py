@@ -65,7 +65,8 @@ class User:
         reading = [grant for grant in self.grants if "read" in MAY[grant.role]]
         prefixes = tuple(grant.prefix for grant in reading if grant.role != "station")
         of_station = self.station is not None and len(prefixes) < len(reading)
-        return Scope(self.name, prefixes, (self.station,) if of_station and self.station is not None else ())
+        stations = (self.station,) if of_station and self.station is not None else ()
+        return Scope(self.name, prefixes, stations, self.station)
 
 
 class Users:

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
+from desk.blind import told
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
-from desk.queue import blind
 from desk.web.words import tell
 from desk.words import known, say
 from rules.pages.titles import column_title, value_title
@@ -99,24 +97,26 @@ class View:
         return self("ahead" if until_ms > now_ms else "ago", self._span(until_ms - now_ms))
 
     def log(self, clue: Clue, past: Iterable[tuple[ClueEvent, str | None]]) -> Iterator[Line]:
-        """All events of a clue. Of which arm it is, nobody sees before it is answered."""
-        hidden = _HIDDEN | blind(clue)
+        """The events of a clue that its reader may see; clue: as he sees it."""
         titles = {reason.rule: self.title(reason) for reason in self.ranked(clue)}
         for event, why in past:
+            said = told(clue, event)
+            if said is None:
+                continue
             who = event.by if event.station is None else f"{event.by} ({event.station})"
             yield Line(
                 self.moment(event.at),
                 say(f"event {type(event).__struct_config__.tag}", self.lang),
                 who,
-                tuple(self._details(event, hidden, titles)),
+                tuple(self._details(event, said, titles)),
                 why,
             )
 
     def _details(
-        self, event: ClueEvent, hidden: frozenset[str], titles: Mapping[str, str]
+        self, event: ClueEvent, said: Mapping[str, Any], titles: Mapping[str, str]
     ) -> Iterator[tuple[str, str]]:
-        for name, value in msgspec.to_builtins(event).items():
-            if name not in hidden and value not in (None, [], ()):
+        for name, value in said.items():
+            if name not in _HIDDEN and value not in (None, [], ()):
                 yield say(f"field {name}", self.lang), self._detail(event, name, value, titles)
 
     def _detail(self, event: ClueEvent, name: str, value: Any, titles: Mapping[str, str]) -> str:

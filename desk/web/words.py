@@ -113,7 +113,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
         "then decide again.",
     ),
     "not possible": ("未生效：", "This does not count: "),
-    "withdrawn": ("预警已撤回。", "The alert was withdrawn."),
+    "withdrawn": ("已撤回。", "It was withdrawn."),
     "changed": ("预警等级现在是{}。", "The alert's tier is {} now."),
     "second": ("需要第二人复核。", "A second person has to confirm the answer."),
     "hold": ("扣留：{}，至 {}。", "Hold: {} until {}."),

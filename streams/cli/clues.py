@@ -13,7 +13,7 @@ import typer
 from streams.cli import verbs
 from streams.cli.account import SameAccountError, account_of, first_account
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
-from streams.cli.verbs import StationOption, UserOption, Wanted
+from streams.cli.verbs import UserOption, Wanted
 
 if TYPE_CHECKING:
     from desk.clues.book import Taken
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from desk.log import ClueLog
     from streams.settings import Settings
 
+AsStationOption = Annotated[
+    str | None,
+    typer.Option("--station", metavar="ID", envvar="DESK_STATION", help="As this station sees it ($DESK_STATION)."),
+]
 LangOption = Annotated[Literal["zh", "en"] | None, typer.Option(help="Language of titles (default: the locale's).")]
 
 
@@ -36,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    station: StationOption = None,
+    station: AsStationOption = None,
     tier: Annotated[Literal["low", "medium", "high", "extreme"], typer.Option(help="This tier and above.")] = "low",
     state: Annotated[str | None, typer.Option(help="States, by commas (default: all that are not closed).")] = None,
     adcode: Annotated[str, typer.Option(help="Places that begin with this code.")] = "",
@@ -47,7 +51,10 @@ def list_(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Show clues, the most urgent first: by tier, then by the time that is left, then by score."""
+    """Show clues, the most urgent first: by tier, then by the time that is left, then by score.
+
+    With a station: its own, as it may see them; before its answer that is neither tier nor reasons.
+    """
     from desk.queue import OPEN, Filter, queue
     from streams.cli.views import clues as views
 
@@ -55,24 +62,29 @@ def list_(
     which = Filter(user or "", station, states, tier, adcode)
     with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, _):
         now = _now()
-        views.Output(as_json, lang).clues(queue(log.book.clues.values(), which, now), now)
+        views.Output(as_json, lang).clues(queue(log.book.clues.values(), which, now, station), now)
 
 
 def show(
     clue: Wanted,
     user: UserOption = None,
+    station: AsStationOption = None,
     lang: LangOption = None,
     as_json: JsonOption = False,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Show one clue: its alert, who has it until when, and all that was done, refused acts too."""
+    """Show one clue: its alert, who has it until when, and all that was done, refused acts too.
+
+    With a station: as that station may see it; before its answer that is not why the parcel is checked.
+    """
+    from desk.blind import seen_by
     from desk.queue import find
     from streams.cli.views import clues as views
 
     with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, past):
-        found = find(log.book.clues, clue, user or "")
+        found = seen_by(station, find(log.book.clues, clue, user or ""))
         own = [taken for taken in past if taken.event.clue_id == found.clue_id]
         views.Output(as_json, lang).one(found, own, _now())
 
@@ -123,8 +135,8 @@ def _act(
                 "the first person acted under this account too: a second one needs an account of their own at the "
                 "machine or the broker, or answers over HTTP; --same-account says that two people share this one"
             )
-        taken = log.act(act(verb, clue, now).event(clue, user, station, now, account))
-        views.Output(as_json, None).done(taken, _now())
+        taken = log.act(act(verb, clue, now, station).event(clue, user, station, now, account))
+        views.Output(as_json, None).done(taken, station, _now())
     if taken.why is not None:
         raise typer.Exit(1)
 

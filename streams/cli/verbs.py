@@ -124,7 +124,8 @@ def answer(
 ) -> Any:
     """Say what was found. The answer and its feedback go out in one transaction.
 
-    Rules of the clue that are neither --right nor --unsure count as wrong. A find without any --right judges no rule.
+    If nothing was found, all rules of the clue count as wrong. Of a find, `judge` says afterwards which rules were
+    right: before its answer a station does not see them. Only when it answers again may it name them here.
     """
     from desk import verbs
 
@@ -138,6 +139,19 @@ def answer(
         noise_reason=noise,
         note=note,
     )
+
+
+def judge(
+    right: Annotated[list[str] | None, typer.Option("--right", help="A rule that was right; repeatable.")] = None,
+    unsure: Annotated[list[str] | None, typer.Option("--unsure", help="A rule that nobody can judge.")] = None,
+) -> Any:
+    """Say after your answer which rules were right; all others of the clue count as wrong.
+
+    The feedback of the answer is replaced in the same transaction.
+    """
+    from desk import verbs
+
+    return verbs.Judge(rules=tuple(right or ()), unsure_rules=tuple(unsure or ()))
 
 
 def confirm(same_account: SameAccountOption = False) -> Any:
@@ -257,6 +271,6 @@ def moment(text: str | None) -> int | None:
 
 
 ALL = (
-    accept, refuse, transfer, check, answer, confirm, dispute, reopen, close, hold, release, monitor, grade, escalate,
-    due, note,
+    accept, refuse, transfer, check, answer, judge, confirm, dispute, reopen, close, hold, release, monitor, grade,
+    escalate, due, note,
 )  # fmt: skip

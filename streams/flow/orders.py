@@ -140,5 +140,8 @@ class Orders:
 
 
 def order_id(parcel: str) -> str:
-    """A function of the parcel alone, so that every order about it has the same id."""
-    return "wo-" + sha256(parcel.encode()).hexdigest()[:24]
+    """A function of the parcel alone, so that every order about it has the same id.
+
+    It looks like the id of an alert: who gets the clue must not tell an order from an alert.
+    """
+    return "wa-" + sha256(f"order {parcel}".encode()).hexdigest()[:24]

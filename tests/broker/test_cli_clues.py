@@ -11,20 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.broker.test_desk import STATIONS, alert_on, publish
+from tests.broker.test_desk import STATIONS, alert_on, order_of, publish
 
 pytestmark = pytest.mark.broker
 
+RULE = "identity.many_names"
 ROOT = Path(__file__).parents[2]
 
 
 class Station:
     """Somebody at a station, at a command line."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, station: str = "ST-1") -> None:
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "DESK_"))}
         self._env = {
-            **plain, "KAFKA_BOOTSTRAP_SERVERS": servers, "DESK_USER": "u1", "DESK_STATION": "ST-1", "LANG": "C.UTF-8",
+            **plain, "KAFKA_BOOTSTRAP_SERVERS": servers, "DESK_USER": "u1", "DESK_STATION": station, "LANG": "C.UTF-8",
             "COLUMNS": "120",
         }  # fmt: skip
 
@@ -41,15 +42,23 @@ class Station:
 
 def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path) -> None:
     waybill = Station(fresh_kafka)
-    publish(fresh_kafka, *STATIONS, alert_on(1), alert_on(2))
+    publish(fresh_kafka, *STATIONS, alert_on(1), alert_on(2), order_of(3))
     code, _, said = waybill("dispatcher", "--once")
-    assert (code, said) == (0, "2 open clues\n")
+    assert (code, said) == (0, "3 open clues\n")
 
-    first, second = (clue["clue_id"] for clue in waybill.json("clues", "list"))
+    clues = waybill.json("clues", "list")
+    assert len({tuple(clue) for clue in clues}) == 1, "of an alert and of an order, a station sees the same fields"
+    assert not {"origin", "tier", "alert", "arm", "p"} & clues[0].keys()
+    first, second = alert_on(1).alert_id, alert_on(2).alert_id
     code, out, _ = waybill("clues", "list", "--lang", "zh")
-    assert code == 0
-    assert "已派 ST-1" in out
-    assert "同一证件多个姓名" in out
+    assert (code, out.count("已派 ST-1"), out.count("按要求检查")) == (0, 3, 3)
+    (told,) = waybill.json("clues", "show", first)
+    assert RULE not in json.dumps(told)
+    for arguments in (("clues", "list", "--lang", "en"), ("clues", "show", first, "--lang", "en")):
+        assert "One ID number" not in waybill(*arguments)[1]
+    analyst = Station(fresh_kafka, "")
+    assert "同一证件多个姓名" in analyst("clues", "list", "--lang", "zh")[1]
+    assert RULE in analyst("clues", "show", first)[1]
 
     code, out, _ = waybill("clues", "accept", first)
     assert code == 0
@@ -57,8 +66,12 @@ def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path
     code, _, said = waybill("clues", "accept", first, "--as", "u2")
     assert (code, said) == (1, "waybill: error: accepted: the clue is accepted, after acceptance by ST-1\n")
     assert waybill("clues", "accept", second, "--station", "ST-2")[0] == 1
-    assert waybill("clues", "answer", first, "seizure", "--right", "goods.none")[0] == 1
-    assert waybill("clues", "answer", first, "seizure", "--right", "identity.many_names", "--grams", "3")[0] == 0
+    code, _, said = waybill("clues", "answer", first, "seizure", "--right", RULE)
+    assert (code, said) == (1, "waybill: error: rules: are judged after the answer, by `judge`\n")
+    assert waybill("clues", "answer", first, "seizure", "--grams", "3")[0] == 0
+    assert RULE in waybill("clues", "show", first)[1]
+    assert waybill("clues", "judge", first, "--right", "goods.none")[0] == 1
+    assert waybill("clues", "judge", first, "--right", RULE)[0] == 0
     code, _, said = waybill("clues", "confirm", first, "--as", "u2")
     assert (code, "under this account too" in said, said.count("\n")) == (1, True, 1)
     (done,) = waybill.json("clues", "confirm", first, "--as", "u2", "--same-account")
@@ -66,7 +79,7 @@ def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path
 
     (shown,) = waybill.json("clues", "show", first)
     kinds = [each["event"]["kind"] for each in shown["log"]]
-    assert kinds == ["opened", "dispatched", "accepted", "answered", "confirmed"]
+    assert kinds == ["opened", "dispatched", "accepted", "answered", "judged", "confirmed"]
     assert waybill("clues", "overdue")[0] == 0
     page = tmp_path / "measures.html"
     (measures,) = waybill.json("measures", "--since", "30d", "--html", str(page))

@@ -23,7 +23,7 @@ from desk.clues.book import Book
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.survey import survey
-from desk.verbs import Accept, Answer, Hold, Release, Verb, act
+from desk.verbs import Accept, Answer, Hold, Judge, Release, Verb, act
 from schemas import clues as events
 from schemas import topics
 from schemas.clues import AnyClueEvent
@@ -101,7 +101,8 @@ def feedback_on(servers: str) -> list[Feedback]:
 
 def do(log: ClueLog, clue_id: str, verb: Verb, by: str = "u1", at: str | None = None) -> Any:
     clue = log.book.clues[clue_id]
-    return log.act(act(verb, clue, now_ms()).event(clue, by, at or clue.station, now_ms()))
+    acts_for = at or clue.station
+    return log.act(act(verb, clue, now_ms(), acts_for).event(clue, by, acts_for, now_ms()))
 
 
 def test_from_alert_to_answer_and_the_rule_learns_of_it(fresh_kafka: str) -> None:
@@ -113,14 +114,16 @@ def test_from_alert_to_answer_and_the_rule_learns_of_it(fresh_kafka: str) -> Non
         with ClueLog(fresh_kafka, {}) as log:
             log.catch_up()
             assert do(log, alert.alert_id, Accept()).clue.state == "accepted"
-            answered = do(log, alert.alert_id, Answer(outcome="violation", rules=("identity.many_names",)))
-            assert answered.clue.state == "answered"
+            assert do(log, alert.alert_id, Answer(outcome="violation")).clue.state == "answered"
+            assert do(log, alert.alert_id, Judge(rules=("identity.many_names",))).clue.state == "answered"
         dispatcher.step()
         assert dispatcher.log.book.clues[alert.alert_id].state == "answered"
-    said = feedback_on(fresh_kafka)
-    assert [(each.alert_id, each.outcome, each.rules, each.clue_id) for each in said] == [
-        (alert.alert_id, "violation", ("identity.many_names",), alert.alert_id)
+    first, second = feedback_on(fresh_kafka)
+    assert [(each.alert_id, each.outcome, each.rules, each.clue_id) for each in (first, second)] == [
+        (alert.alert_id, "violation", None, alert.alert_id),
+        (alert.alert_id, "violation", ("identity.many_names",), alert.alert_id),
     ]
+    assert (first.corrects, second.corrects) == (None, first.feedback_id)
     measures = survey(fresh_kafka, {}, now_ms())
     assert [(rule.rule, rule.credited, rule.precision.of) for rule in measures.suspicion.rules] == [
         ("identity.many_names", 1, 1)
@@ -287,7 +290,7 @@ def test_an_answer_that_lost_a_race_is_put_right_though_its_writer_is_dead(fresh
         other.catch_up()
         seen = other.book.clues[alert.alert_id]
         do(one, alert.alert_id, Answer(outcome="seizure", found_g=3))
-        late = act(Answer(outcome="no_finding"), seen, now_ms()).event(seen, "u2", seen.station, now_ms())
+        late = act(Answer(outcome="no_finding"), seen, now_ms(), seen.station).event(seen, "u2", seen.station, now_ms())
         taken = {each.event.event_id: each for each in other.add([late])}[late.event_id]
         assert "an answer by ST-1 came before it" in str(taken.why)
     # Both are on the topic now, and nobody is left who knows.
@@ -309,7 +312,7 @@ def test_a_hold_that_came_too_late_is_taken_back_from_the_carrier(fresh_kafka: s
         seen = other.book.clues[alert.alert_id]
         one.act(Act(events.Closed, seen.clue_id, {"reason": "too_late"}).event(seen, "u1", None, now_ms()))
         verb = Hold(reason="样品待检", basis="快递暂行条例 33", until=now_ms() + 3_600_000)
-        late = act(verb, seen, now_ms()).event(seen, "u2", seen.station, now_ms())
+        late = act(verb, seen, now_ms(), seen.station).event(seen, "u2", seen.station, now_ms())
         taken = {each.event.event_id: each for each in other.add([late])}[late.event_id]
         assert taken.why == "held: the clue is closed"
     with Dispatcher(fresh_kafka, {}, 40) as again:
@@ -405,7 +408,7 @@ with ClueLog(sys.argv[1], {}, "test-answerer") as log:
     for clue in list(log.book.clues.values()):
         if clue.state == "accepted":
             now = int(time.time() * 1000)
-            event = act(Answer(outcome="no_finding"), clue, now).event(clue, "u1", clue.station, now)
+            event = act(Answer(outcome="no_finding"), clue, now, clue.station).event(clue, "u1", clue.station, now)
             taken = {each.event.event_id: each for each in log.add([event])}[event.event_id]
             if taken.why is None:
                 print(event.event_id, event.feedback_id, flush=True)

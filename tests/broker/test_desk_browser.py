@@ -31,14 +31,32 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.mark.parametrize(
-    ("locale", "queue", "accept", "answer", "found", "waits"),
+    ("locale", "queue", "accept", "answer", "found", "waits", "judge", "judged"),
     [
-        ("zh-CN", "待办线索", "签收", "反馈结果", "查实违规", "需要第二人复核。"),
-        ("en-GB", "Queue", "Accept", "Answer", "a violation was found", "A second person has to confirm the answer."),
+        ("zh-CN", "待办线索", "签收", "反馈结果", "查实违规", "需要第二人复核。", "判定规则", "判定正确的规则"),
+        (
+            "en-GB",
+            "Queue",
+            "Accept",
+            "Answer",
+            "a violation was found",
+            "A second person has to confirm the answer.",
+            "Judge the rules",
+            "rules that were right",
+        ),
     ],
 )
 def test_a_clue_is_answered_with_the_keyboard_alone(
-    chromium: Browser, fresh_kafka: str, locale: str, queue: str, accept: str, answer: str, found: str, waits: str
+    chromium: Browser,
+    fresh_kafka: str,
+    locale: str,
+    queue: str,
+    accept: str,
+    answer: str,
+    found: str,
+    waits: str,
+    judge: str,
+    judged: str,
 ) -> None:
     wrong: list[str] = []
     with served(fresh_kafka) as site, chromium.new_context(locale=locale, viewport=PHONE) as context:
@@ -55,7 +73,6 @@ def test_a_clue_is_answered_with_the_keyboard_alone(
         fits(page)
         tab_to(page, "a:has-text('SF:0000000000001')")
         page.keyboard.press("Enter")
-        expect(page.get_by_text(HOSTILE)).to_be_visible()
         fits(page)
         tab_to(page, f"button:text-is('{accept}')")
         page.keyboard.press("Enter")
@@ -63,14 +80,20 @@ def test_a_clue_is_answered_with_the_keyboard_alone(
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")
         expect(page.locator("[name=outcome] option:checked")).to_have_text(found)
-        tab_to(page, "[value=right]")
-        page.keyboard.press("Space")
         tab_to(page, f"button:text-is('{answer}')")
         page.keyboard.press("Enter")
         expect(page.get_by_text(waits)).to_be_visible()
+        expect(page.get_by_text(HOSTILE)).to_be_visible()
+        fits(page)
+        tab_to(page, "[value=right]")
+        page.keyboard.press("Space")
+        tab_to(page, f"button:text-is('{judge}')")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(judged)).to_be_visible()
     assert wrong == []
     assert [(each.outcome, each.rules) for each in feedback_on(fresh_kafka)] == [
-        ("violation", ("identity.many_names",))
+        ("violation", None),
+        ("violation", ("identity.many_names",)),
     ]
 
 

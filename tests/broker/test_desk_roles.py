@@ -26,7 +26,7 @@ PAGES = {
     "/desk/station": STATION,
 }
 ACTS = {
-    **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer"), STATION),
+    **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer", "judge"), STATION),
     **dict.fromkeys(("confirm", "dispute", "hold", "release", "note"), STATION | JUDGES),
     **dict.fromkeys(("extend", "grade", "close", "reopen"), JUDGES),
     **dict.fromkeys(("second", "escalate", "due", "monitor"), SUPERVISOR),

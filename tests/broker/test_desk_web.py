@@ -15,7 +15,8 @@ from desk.verbs import VERBS
 from desk.web.app import application
 from desk.web.openapi import document
 from desk.web.users import Users
-from tests.broker.test_desk import STATIONS, alert_on, feedback_on, publish
+from schemas import topics
+from tests.broker.test_desk import STATIONS, alert_on, feedback_on, on_topic, order_of, publish
 from tests.desk_accounts import account
 from tests.desk_site import desk_of
 
@@ -55,15 +56,52 @@ def test_from_queue_to_answer(desk: TestClient, fresh_kafka: str) -> None:
     accepted = desk.post(f"/clues/{clue}/accept", headers=header("u1"))
     assert (accepted.status_code, accepted.json()["state"], accepted.headers["etag"]) == (200, "accepted", '"2"')
     assert desk.post(f"/clues/{clue}/check", headers=header("u1"), json={"check_kind": "xray"}).status_code == 200
-    said = {"outcome": "violation", "rules": ["identity.many_names"], "found_g": 3}
-    answered = desk.post(f"/clues/{clue}/answer", headers=header("u1"), json=said)
-    assert answered.json()["state"] == "answered"
+    said = {"outcome": "violation", "found_g": 3}
+    answered = desk.post(f"/clues/{clue}/answer", headers=header("u1"), json=said).json()
+    assert answered["state"] == "answered"
+    rules = [reason["rule"] for reason in answered["alert"]["reasons"]]  # seen only now
+    judged = desk.post(f"/clues/{clue}/judge", headers=header("u1"), json={"rules": rules})
+    assert (judged.json()["state"], judged.json()["answer"]["rules"]) == ("answered", rules)
     own = desk.post(f"/clues/{clue}/confirm", headers=header("u1"))
     assert (own.status_code, own.json()["title"]) == (409, "confirmed: nobody confirms his own answer")
     assert desk.post(f"/clues/{clue}/confirm", headers=header("u2")).json()["state"] == "closed"
-    assert [each.outcome for each in feedback_on(fresh_kafka)] == ["violation"]
+    assert [each.outcome for each in feedback_on(fresh_kafka)] == ["violation", "violation"]
     assert [each["clue_id"] for each in desk.get("/clues", headers=header("u1")).json()] == [second["clue_id"]]
     assert desk.get("/overdue", headers=header("u1")).json() == []
+
+
+def test_a_station_cannot_tell_an_alert_from_an_order_before_it_has_answered(
+    desk: TestClient, fresh_kafka: str
+) -> None:
+    publish(fresh_kafka, order_of(7))
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+    everything = desk.get("/clues", headers=header("u9")).json()
+    assert {each["origin"] for each in everything} == {"alert", "order"}
+    assert not any({"arm", "p"} & each.keys() for each in everything)
+    listed = desk.get("/clues", headers=header("u1")).json()
+    assert len(listed) == len(everything) == 3
+    single = [desk.get(f"/clues/{each['clue_id']}", headers=header("u1")).json() for each in listed]
+    for each in (listed, single):
+        assert len({tuple(clue) for clue in each}) == 1, "the same fields for all"
+        assert not {"origin", "tier", "alert", "arm", "p", "standing", "revision"} & each[0].keys()
+    for filters in ({"rule": "identity.many_names"}, {"tier": "high"}):
+        assert desk.get("/clues", headers=header("u1"), params=filters).json() == []
+    for clue in listed:
+        acted = desk.post(f"/clues/{clue['clue_id']}/accept", headers=header("u1"))
+        assert not {"origin", "tier", "alert"} & acted.json().keys()
+        for rules in ({"rules": ["identity.many_names"]}, {"rules": ["a.b"]}):
+            said = desk.post(
+                f"/clues/{clue['clue_id']}/answer", headers=header("u1"), json={"outcome": "seizure", **rules}
+            )
+            assert (said.status_code, said.json()["title"]) == (422, "rules: are judged after the answer, by `judge`")
+    reads = [json.loads(value or b"")["fields"] for _, value in on_topic(fresh_kafka, topics.ACCESS)]
+    assert reads == [["log"]] * 3
+    for clue in listed:
+        done = desk.post(
+            f"/clues/{clue['clue_id']}/answer", headers=header("u1"), json={"outcome": "no_finding"}
+        ).json()
+        assert ("arm" in done) == (done["origin"] == "order")
 
 
 def test_who_has_seen_an_older_version_comes_too_late(desk: TestClient) -> None:
@@ -79,9 +117,9 @@ def test_who_has_seen_an_older_version_comes_too_late(desk: TestClient) -> None:
 
 def test_a_clue_is_graded_and_closed_by_hand(fresh_kafka: str, desk: TestClient) -> None:
     clue = desk.get("/clues", headers=header("u1")).json()[0]["clue_id"]
-    raised = desk.post(f"/clues/{clue}/grade", headers=header("u1"), json={"tier": "extreme", "why": "a tip"})
+    raised = desk.post(f"/clues/{clue}/grade", headers=header("u9"), json={"tier": "extreme", "why": "a tip"})
     assert (raised.status_code, raised.json()["tier"]) == (200, "extreme")
-    assert desk.get("/clues", headers=header("u1")).json()[0]["clue_id"] == clue
+    assert desk.get("/clues", headers=header("u9")).json()[0]["clue_id"] == clue
     closed = desk.post(f"/clues/{clue}/close", headers=header("u1"), json={"reason": "duplicate"})
     assert (closed.json()["state"], closed.json()["closed_for"]) == ("closed", "duplicate")
     assert desk.post(f"/clues/{clue}/close", headers=header("u1"), json={"reason": "too_late"}).status_code == 422
@@ -131,9 +169,10 @@ def test_the_document_describes_every_verb_and_what_is_given(desk: TestClient) -
     said = desk.get("/openapi.json").json()
     assert said == json.loads(msgspec.json.encode(document()))
     assert {f"/clues/{{clue}}/{name}" for name in VERBS} < said["paths"].keys()
-    clue = desk.get("/clues", headers=header("u1")).json()[0]
     root = {"$ref": "#/components/schemas/Clue", "components": said["components"]}
-    assert list(Draft202012Validator(root).iter_errors(clue)) == []
+    for name in ("u1", "u9"):
+        clue = desk.get("/clues", headers=header(name)).json()[0]
+        assert list(Draft202012Validator(root).iter_errors(clue)) == []
     for name, kind in VERBS.items():
         body = said["paths"][f"/clues/{{clue}}/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         about = said["components"]["schemas"][body["$ref"].rpartition("/")[2]]

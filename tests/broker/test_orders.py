@@ -11,7 +11,7 @@ from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.queue import shown
 from desk.survey import survey
-from desk.verbs import Accept, Answer
+from desk.verbs import Accept, Answer, Judge
 from schemas import topics
 from schemas.records import Scan, Shipment
 from schemas.reference import Outlet
@@ -75,10 +75,10 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
         (one,) = Station(fresh_kafka).json("clues", "show", of_chance)
         assert not any({"arm", "p"} & said["event"].keys() for said in one["log"])
         for clue in clues:
-            rules = ("goods.controlled_term",) if clue.alert else None
-            answer = Answer(outcome="violation", rules=rules) if drug(clue.parcel) else Answer(outcome="no_finding")
             do(log, clue.clue_id, Accept())
-            answered = do(log, clue.clue_id, answer).clue
+            answered = do(log, clue.clue_id, Answer(outcome="violation" if drug(clue.parcel) else "no_finding")).clue
+            if clue.alert:
+                do(log, clue.clue_id, Judge(rules=("goods.controlled_term",)))
             assert ("arm" in shown(answered, answered.opened_at)) == (clue.origin == "order")
 
     publish(fresh_kafka, OUTLET)

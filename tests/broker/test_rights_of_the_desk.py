@@ -14,7 +14,7 @@ from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.survey import survey
 from desk.traces.tracer import Tracer
-from desk.verbs import Accept, Answer
+from desk.verbs import Accept, Answer, Judge
 from desk.web.app import application
 from desk.web.users import Users
 from desk.webhook import Webhook
@@ -86,7 +86,8 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     with ClueLog(servers, client) as log:
         log.catch_up()
         do(log, alert.alert_id, Accept())
-        do(log, alert.alert_id, Answer(outcome="violation", rules=("identity.many_names",)))
+        do(log, alert.alert_id, Answer(outcome="violation"))
+        do(log, alert.alert_id, Judge(rules=("identity.many_names",)))
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.FEEDBACK))
 
     servers, client = allow(secured, "desk serve")

@@ -81,6 +81,7 @@ def test_each_dispatch_is_told_signed_and_once(fresh_kafka: str) -> None:
                 mac = base64.b64encode(hmac.digest(KEY, signed, "sha256")).decode()
                 assert headers["webhook-signature"] == f"v1,{mac}"
                 assert json.loads(body)["station"] == "ST-1"
+                assert "tier" not in json.loads(body)
             assert secret.alert_id not in {json.loads(body)["clue_id"] for _, body in told}
             publish(fresh_kafka, alert_on(3))
             while len(dispatcher.log.open) < 4:

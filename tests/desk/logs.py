@@ -61,6 +61,7 @@ _NEEDED: dict[type[log.ClueEvent], dict[str, Any]] = {
     log.Transferred: {"to_adcode": "310115", "why": "gone"},
     log.Checked: {"check_kind": "xray", "checked_at": T0},
     log.Answered: {"feedback_id": "f1", "outcome": "no_finding", "rules": ()},
+    log.Judged: {"feedback_id": "f2", "rules": ()},
     log.Disputed: {"why": "weight"},
     log.Reopened: {"why": "new facts"},
     log.Closed: {"reason": "too_late"},

@@ -96,18 +96,19 @@ def same(store: Store, book: Book, chance: Random) -> None:
         assert store.clue(clue.clue_id) == clue
     for _ in range(6):
         user, prefixes = chance.choice((*USERS, "u9")), chance.choice((("",), (), ("44",), ("310115", "4401")))
-        scope = Scope(user, prefixes, chance.choice(((), STATIONS[:1])))
+        station = chance.choice((None, *STATIONS))
+        scope = Scope(user, prefixes, chance.choice(((), STATIONS[:1])), station)
         inside = [clue for clue in clues if scope.takes(clue)]
         states: frozenset[State] = frozenset(chance.sample(get_args(State), chance.randrange(1, 7)))
         which = Filter(
             user, chance.choice((None, *STATIONS)), states, chance.choice(get_args(Tier)),
             chance.choice(("", "44", "3101")), chance.choice(("", "identity.many_names", "goods.none")),
         )  # fmt: skip
-        wanted = queue(inside, which, T0)
+        wanted = queue(inside, which, T0, station)
         assert paged(store, which, scope, chance.randrange(1, 6)) == wanted
         assert store.queue(which, scope).count == len(wanted)
         now = T0 + chance.randrange(0, 10**10)
-        assert store.late(scope, now) == late(inside, user, now)
+        assert store.late(scope, now) == late(map(scope.shown, inside), user, now)
         held = {clue.clue_id for clue in inside if clue.hold and clue.hold.state != "released"}
         assert {clue.clue_id for clue in store.held(scope)} == held
     newest = store.changes(0, 1_000)

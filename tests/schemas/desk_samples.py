@@ -206,6 +206,7 @@ CLUES: tuple[dict[str, Any], ...] = (
         noise_reason="other",
         note="",
     ),
+    _clue("judged", feedback_id="FB-2", rules=["identity.many_names"], unsure_rules=["goods.powder"]),
     _clue("confirmed", note=""),
     _clue("disputed", outcome="no_finding", why="重量不符"),
     _clue("reopened", why="新线索"),

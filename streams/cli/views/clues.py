@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from desk.blind import seen_by, told
 from desk.clues.book import Taken
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
-from desk.queue import blind, shown
+from desk.queue import shown
 from desk.words import say
 from rules.pages.titles import Language
 from rules.pages.words import word
@@ -56,7 +57,8 @@ class Output:
     def one(self, clue: Clue, past: Sequence[Taken], now_ms: int) -> None:
         """One clue with its log."""
         if self._json:
-            log = [{"event": _said(taken, blind(clue)), "why": taken.why} for taken in past]
+            events = ((told(clue, taken.event), taken.why) for taken in past)
+            log = [{"event": said, "why": why} for said, why in events if said is not None]
             json_line({**shown(clue, now_ms), "log": log})
             return
         head = Text.assemble(self._tier(clue), "  ", clue.clue_id, "  ", clue.parcel, "  ", self._state(clue, now_ms))
@@ -67,9 +69,14 @@ class Output:
         if clue.hold is not None:
             self._console.print(f"  hold {clue.hold.state} until {moment(clue.hold.until)}: {clue.hold.reason}")
         for taken in past:
-            event = taken.event
-            said = {k: v for k, v in _said(taken, _HEAD | blind(clue)).items() if v not in (None, ())}
-            about = ", ".join(f"{name}={_short(name, value)}" for name, value in said.items())
+            event, said = taken.event, told(clue, taken.event)
+            if said is None:
+                continue
+            about = ", ".join(
+                f"{name}={_short(name, value)}"
+                for name, value in said.items()
+                if name not in _HEAD and value not in (None, ())
+            )
             refused = f"  ✗ {taken.why}" if taken.why is not None else ""
             who = event.by if event.station is None else f"{event.by} ({event.station})"
             kind = type(event).__struct_config__.tag
@@ -86,9 +93,10 @@ class Output:
         if not self._json:
             self._console.print(f"{len(found):,} overdue")
 
-    def done(self, taken: Taken, now_ms: int) -> None:
-        """What became of an act."""
-        clue, kind = taken.clue, type(taken.event).__struct_config__.tag
+    def done(self, taken: Taken, station: str | None, now_ms: int) -> None:
+        """What became of an act; station: for which its author acts."""
+        clue = None if taken.clue is None else seen_by(station, taken.clue)
+        kind = type(taken.event).__struct_config__.tag
         if self._json:
             plain = None if clue is None else shown(clue, now_ms)
             json_line(
@@ -105,6 +113,8 @@ class Output:
             print(f"{clue.clue_id}: {kind}; the clue is {clue.state}{_next(clue, now_ms)}")
 
     def _tier(self, clue: Clue) -> Text:
+        if clue.as_ordered:
+            return Text("-", style="dim")
         name = word(clue.tier, self._lang)
         score = "" if clue.alert is None else f" {clue.alert.score}"
         return Text.assemble((name, TIER_STYLES[clue.tier]), score)
@@ -128,7 +138,6 @@ class Output:
         titles = [reason.title.zh if self._lang == "zh" else reason.title.en for reason in ranked[:_REASONS_SHOWN]]
         if len(reasons) > _REASONS_SHOWN:
             titles.append(f"+ {len(reasons) - _REASONS_SHOWN}")
-        # Of which arm a parcel is, its station must not see before it has answered.
         return f"{clue.parcel}\n{place}", "\n".join(titles) or (
             "按要求检查" if self._lang == "zh" else "check as ordered"
         )
@@ -143,10 +152,6 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
 )
 _TIMES = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
 _HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
-
-
-def _said(taken: Taken, hidden: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.to_builtins(taken.event).items() if name not in hidden}
 
 
 def _next(clue: Clue, now_ms: int) -> str:
