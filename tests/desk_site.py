@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import msgspec
-import uvicorn
 from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from desk.dispatcher import Dispatcher
 from desk.log import Client
-from desk.web.app import application
 from desk.web.core import Desk
 from desk.web.roles import MAY
-from desk.web.serving import desk_on
+from desk.web.serving import Server, desk_on
 from desk.web.users import Account, Users
 from rules import load_catalogue
 from schemas.desk import Trace
@@ -69,13 +67,12 @@ def served(kafka: str, *more: Account) -> Iterator[Site]:
     with Dispatcher(kafka, {}, 40) as dispatcher:
         dispatcher.start()
     with desk_of(kafka) as desk:
-        application_ = application(desk, Users([*ACCOUNTS, *more]))
-        server = uvicorn.Server(uvicorn.Config(application_, host="127.0.0.1", port=0, log_level="warning"))
+        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0)
         thread = threading.Thread(target=server.run)
         thread.start()
         until(lambda: server.started)
         try:
-            yield Site(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", application_)
+            yield Site(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server.application)
         finally:
             server.should_exit = True
             thread.join()

@@ -18,7 +18,7 @@ from desk.scope import Scope
 from desk.store.database import Database, StoreError
 from desk.store.projection import Projection
 from desk.store.sink import decode_clue
-from desk.store.tables import Tables, plain
+from desk.store.tables import Tables, order_of, plain
 from schemas.clues import AnyClueEvent, ClueEvent
 from schemas.desk import Trace
 
@@ -34,7 +34,7 @@ class BuildingError(StoreError):
     """The projection is being built; the message says how far it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Key:
     """The place of a clue in the queue."""
 
@@ -45,6 +45,12 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.rank}.{self.due_ms}.{self.calm}.{self.clue_id}"
+
+    @classmethod
+    def of_clue(cls, clue: Clue, scope: Scope) -> Key:
+        """That of a clue as its reader sees it."""
+        rank, due_ms, calm = order_of(clue)
+        return cls(rank, due_ms, calm, clue.clue_id) if scope.acts_for is None else cls(0, due_ms, 0, clue.clue_id)
 
     @classmethod
     def of(cls, said: str) -> Key | None:
@@ -159,6 +165,10 @@ class Store:
             return _trace(rows[0].value) if rows else None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+
+    def last(self) -> int:
+        """The number of the last change."""
+        return self._rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
 
     def changes(self, after: int, limit: int) -> list[tuple[int, Clue]]:
         """Clues that have changed after this number, each with that of its last change, in its order."""

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 from desk.clues.clue import RANK, Clue
 from desk.clues.deadlines import next_due
@@ -102,13 +102,20 @@ class Tables:
         """Indexes for reading; they are made when a generation is built, which is faster."""
         clues, name = self.clues.c, self.clues.name
         order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
-        rest = clues.adcode, clues.station, clues.state, clues.hidden  # so that the index alone answers a count
+        # SQLite takes a partial index only for the very words of a query.
+        rest = (
+            clues.open,
+            clues.adcode,
+            clues.station,
+            clues.state,
+            clues.hidden,
+        )  # so that the index alone answers a count
         return [
-            Index(f"{name}_queue", *order, *rest, sqlite_where=clues.open, postgresql_where=clues.open),
+            Index(f"{name}_queue", *order, *rest, sqlite_where=text("open = 1"), postgresql_where=clues.open),
             Index(f"{name}_parcel", clues.parcel),
             Index(f"{name}_seq", clues.seq),
             Index(f"{name}_listed", clues.listed_ms),
-            Index(f"{name}_held", clues.clue_id, sqlite_where=clues.held, postgresql_where=clues.held),
+            Index(f"{name}_held", clues.clue_id, sqlite_where=text("held = 1"), postgresql_where=clues.held),
             Index(f"{self.rules.name}_clue", self.rules.c.clue_id),
             Index(f"{self.events.name}_log", self.events.c.clue_id, self.events.c.number, unique=True),
         ]
@@ -133,25 +140,32 @@ def plain(said: str) -> str:
     return said.replace("\0", "\ufffd")
 
 
+def order_of(clue: Clue) -> tuple[int, int, int]:
+    """Where a clue stands in the queue: rank, due_ms, calm."""
+    due = next_due(clue, 0)
+    score = 0 if clue.alert is None else clue.alert.score
+    return RANK[clue.tier], NEVER if due is None else due.by, -score
+
+
 def row_of(clue: Clue, seq: int) -> dict[str, object]:
     """The row of a clue."""
-    due = next_due(clue, 0)
+    rank, due_ms, calm = order_of(clue)
     return {
         "clue_id": plain(clue.clue_id),
         "seq": seq,
         "parcel": plain(clue.parcel),
         "open": clue.state != "closed",
         "state": clue.state,
-        "rank": RANK[clue.tier],
-        "due_ms": NEVER if due is None else due.by,
-        "calm": 0 if clue.alert is None else -clue.alert.score,
+        "rank": rank,
+        "due_ms": due_ms,
+        "calm": calm,
         "adcode": plain(clue.adcode),
         "station": None if clue.station is None else plain(clue.station),
         "hidden": bool(clue.monitor),
         "settled": clue.settled,
         "answered_by": None if clue.answer is None else plain(clue.answer.station or ""),
         "held": clue.hold is not None and clue.hold.state != "released",
-        "listed_ms": min(NEVER if due is None else due.by, _hold_listed(clue)),
+        "listed_ms": min(due_ms, _hold_listed(clue)),
         "value": _encode(clue),
     }
 

@@ -6,7 +6,9 @@ without it, to the present version. 409 says who came first; 202, that the act i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +33,13 @@ ROWS_MAX: Final = 1_000
 def application(desk: Desk, users: Users) -> Starlette:
     """The application on a desk."""
     answers = Answers(desk, users)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        telling = asyncio.create_task(desk.live.run())
+        yield
+        telling.cancel()
+
     return Starlette(
         routes=[
             Route("/openapi.json", answers.openapi),
@@ -42,6 +51,7 @@ def application(desk: Desk, users: Users) -> Starlette:
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},
+        lifespan=lifespan,
     )
 
 

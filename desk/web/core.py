@@ -25,6 +25,7 @@ from desk.store.projection import Place, Projection
 from desk.store.reading import Store
 from desk.verbs import Verb, act, name_of
 from desk.web.access import Reads
+from desk.web.live import Live
 from desk.web.users import User
 from rules.engine.catalogue import Catalogue
 from schemas.clues import ClueEvent
@@ -59,6 +60,8 @@ class Desk:
         self.store, self.projection = store, projection
         self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
         self._pen, self._reads = pen, Reads(pen)
+        self.live = Live(store)
+        projection.listen(self.live.changed)
         self._waiting: dict[str, tuple[Place, int]] = {}
 
     def ask(self, what: Callable[[], Any]) -> Any:

@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
 from desk.store.reading import Key
-from desk.web import holds, overdue, station
+from desk.web import holds, overdue, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
@@ -47,6 +47,7 @@ def pages(desk: Desk, users: Users) -> list[BaseRoute]:
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
         Route(PAGES, shown.known(shown.queue, "read")),
+        Route(f"{PAGES}/live", shown.known(partial(stream.answer, desk, shown.sessions), "read")),
         Route(f"{PAGES}/login", shown.ask_who),
         Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
         Route(f"{PAGES}/logout", shown.log_out, methods=["POST"]),
@@ -64,14 +65,14 @@ class Pages:
 
     def __init__(self, desk: Desk, users: Users) -> None:
         self._desk, self._users = desk, users
-        self._sessions = Sessions()
+        self.sessions = Sessions()
         self._attempts = Limiter(ATTEMPTS_MAX, ATTEMPTS_S)
 
     def known(self, answer: Answer, right: str) -> Callable[[Request], Awaitable[Response]]:
         """A page only for who is logged in and has a role with this right. Problems become pages, too."""
 
         async def endpoint(request: Request) -> Response:
-            user = self._sessions.user(request)
+            user = self.sessions.user(request)
             if user is None:
                 return RedirectResponse(f"{PAGES}/login", 303)
             try:
@@ -105,13 +106,13 @@ class Pages:
                 self._attempts.note(tried)
             return page(request, "login.html", None, 401, refused="unknown")
         answer = RedirectResponse(home(user), 303)
-        self._sessions.begin(user, request, answer)
+        self.sessions.begin(user, request, answer)
         return answer
 
     async def log_out(self, request: Request) -> Response:
         """End the session."""
         answer = RedirectResponse(f"{PAGES}/login", 303)
-        self._sessions.end(request, answer)
+        self.sessions.end(request, answer)
         return answer
 
     async def queue(self, request: Request, user: User) -> Response:

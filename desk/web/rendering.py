@@ -15,6 +15,7 @@ from desk.web.guard import PAGES
 from desk.web.language import COOKIE, language
 from desk.web.users import User
 from desk.web.view import View
+from rules.pages.words import Language
 
 # words: path, and the right that it takes
 NAV: Final = {
@@ -39,6 +40,11 @@ def page(request: Request, name: str, user: User | None, status: int = 200, **co
     if "lang" in request.query_params:
         answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax")
     return answer
+
+
+def part(name: str, lang: Language, **context: Any) -> str:
+    """A part of a page, which needs no user."""
+    return _templates.get_template(name).render(t=View(lang), lang=lang, **context)
 
 
 def nav(user: User) -> dict[str, str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from socket import socket
+
+import uvicorn
 
 from desk.log import Client
 from desk.pen import Pen
@@ -12,8 +15,24 @@ from desk.store.database import Database
 from desk.store.projection import Progress
 from desk.store.projector import Projector
 from desk.store.reading import Store
+from desk.web.app import application
 from desk.web.core import Desk
+from desk.web.users import Users
 from rules.engine.catalogue import Catalogue
+
+
+class Server(uvicorn.Server):
+    """Serves a desk. It ends the live streams before it waits for requests to end, which they would never do."""
+
+    def __init__(self, desk: Desk, users: Users, host: str, port: int) -> None:
+        self.application = application(desk, users)
+        super().__init__(uvicorn.Config(self.application, host=host, port=port, log_level="warning"))
+        self._desk = desk
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop."""
+        self._desk.live.close()
+        await super().shutdown(sockets)
 
 
 @contextmanager

@@ -37,6 +37,11 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "first": ("只显示前 {} 条，请缩小筛选范围。", "Only the first {} are shown; narrow the filter."),
     "first page": ("回到首页", "First page"),
     "next page": ("下一页", "Next page"),
+    "new": ("{} 条新线索", "{} new"),
+    "many": ("线索有大量变动。", "Much has changed."),
+    "show news": ("显示", "Show"),
+    "lost": ("连接中断，正在重连……", "Not connected; trying again."),
+    "ended": ("不再实时更新，请刷新本页。", "No longer up to date; load this page again."),
     "waits": ("写入中", "being written"),
     "waits about": (
         "已写入，尚未读回；稍后刷新本页即可看到。",

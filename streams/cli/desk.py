@@ -41,10 +41,7 @@ def serve(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
-    import uvicorn
-
-    from desk.web.app import application
-    from desk.web.serving import desk_on
+    from desk.web.serving import Server, desk_on
     from desk.web.users import Users
     from rules import load_catalogue
     from streams.ops import preflight
@@ -53,7 +50,7 @@ def serve(
     servers, client = preflight.reached(settings), preflight.client(settings)
     with desk_on(servers, client, _url(settings), catalogue, _told) as desk:
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
-        uvicorn.run(application(desk, known), host=host, port=port, log_level="warning")
+        Server(desk, known, host, port).run()
 
 
 def _url(settings: Settings) -> str:

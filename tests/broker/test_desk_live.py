@@ -1,0 +1,163 @@
+"""The queue as it is open in a browser: news over a stream that is lost and found again, and a broker that is away."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from desk.clues.dispatch import of_alert
+from desk.log import ClueLog
+from desk.verbs import Accept, Note
+from schemas.records import Alert
+from streams.kafka import admin
+from streams.ops.broker.private import PrivateKafka
+from tests.broker.test_desk import alert_on, do, now_ms
+from tests.desk_site import TOKENS, served
+from tests.waiting import PATIENCE_S, until
+
+pytestmark = pytest.mark.broker
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+FIRST, THIRD = alert_on(1).alert_id, alert_on(3).alert_id
+
+
+class Browser:
+    """Somebody who is logged in, with a queue open."""
+
+    def __init__(self, site: str, name: str) -> None:
+        self.client = httpx2.Client(base_url=site, follow_redirects=True, timeout=PATIENCE_S, headers=OWN)
+        assert self.client.post("/desk/login", data={"token": TOKENS[name]}).status_code == 200
+        self.page = self.client.get("/desk?lang=en").text
+        found = re.search(r'data-live="([^"]+)"', self.page)
+        assert found is not None
+        self.address = unescape(found[1])
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    @contextmanager
+    def stream(self, last: str | None = None) -> Iterator[Iterator[dict[str, Any]]]:
+        """Messages as a browser's EventSource reads them; last: the id of the last one that it has."""
+        headers = {} if last is None else {"Last-Event-ID": last}
+        with self.client.stream("GET", self.address, headers=headers) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            yield messages(answer.iter_lines())
+
+
+def messages(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            yield {**fields, "data": json.loads(fields["data"])}
+            fields = {}
+
+
+def rows_of(message: dict[str, Any]) -> list[str]:
+    assert message["event"] == "rows"
+    return [row["id"] for row in message["data"]["rows"]]
+
+
+def opened(log: ClueLog, alert: Alert) -> None:
+    act = of_alert(None, alert, 40, now_ms())
+    assert act is not None
+    log.add([act.event(None, "dispatcher", None, now_ms())])
+
+
+@pytest.fixture
+def site(fresh_kafka: str) -> Iterator[str]:
+    with served(fresh_kafka) as address:
+        yield address
+
+
+def test_news_come_where_they_belong_and_again_after_a_loss(site: str, fresh_kafka: str) -> None:
+    with (
+        Browser(site, "supervisor") as everyone, Browser(site, "station") as station, ClueLog(fresh_kafka, {}) as log
+    ):  # fmt: skip
+        log.catch_up()
+        with everyone.stream() as news, station.stream() as own:
+            opened(log, alert_on(7))
+            message = next(news)
+            assert rows_of(message) == [alert_on(7).alert_id]
+            assert "SF:0000000000007" in message["data"]["rows"][0]["html"]
+            do(log, THIRD, Accept())  # of another station
+            changed = next(news)
+            assert (rows_of(changed), "accepted" in changed["data"]["rows"][0]["html"]) == ([THIRD], True)
+            do(log, FIRST, Accept())
+            mine = next(own)
+            assert rows_of(mine) == [FIRST]
+            assert "One ID number" not in mine["data"]["rows"][0]["html"]  # a station sees the reasons after its answer
+            last = next(news)["id"]
+        do(log, FIRST, Note(note="while nobody listened"))
+        opened(log, alert_on(8))
+        with everyone.stream(last) as news:
+            missed: list[str] = []
+            while len(missed) < 2:
+                missed += rows_of(next(news))
+            assert missed == [FIRST, alert_on(8).alert_id]
+        with everyone.stream("otherwise-1") as news:
+            assert next(news)["event"] == "reload"
+        with Browser(site, "supervisor") as anew:
+            assert anew.page.count("data-clue=") == 5
+
+
+def test_a_row_that_fits_no_longer_is_said_to(site: str, fresh_kafka: str) -> None:
+    with Browser(site, "supervisor") as browser, ClueLog(fresh_kafka, {}) as log:
+        log.catch_up()
+        browser.address += "&state=dispatched"
+        with browser.stream() as news:
+            do(log, FIRST, Accept())
+            (row,) = next(news)["data"]["rows"]
+            assert (row["id"], row["out"]) == (FIRST, True)
+
+
+def test_who_has_logged_out_hears_no_more(site: str) -> None:
+    with Browser(site, "supervisor") as browser:
+        browser.client.post("/desk/logout")
+        assert 'name="token"' in browser.client.get(browser.address).text
+
+
+@pytest.mark.chaos
+def test_the_desk_outlasts_a_broker_that_is_away(tmp_path: Path) -> None:
+    with PrivateKafka(tmp_path / "kafka", heap_mb=300) as kafka:
+        admin.create(kafka.bootstrap_servers)
+        with served(kafka.bootstrap_servers) as site, Browser(site, "u1") as browser:
+            accept = f"/clues/{FIRST}/accept"
+            bearer = {"Authorization": f"Bearer {TOKENS['u1']}"}
+            with browser.stream() as news:
+                with away(kafka):
+                    assert "SF:0000000000001" in browser.client.get("/desk").text
+                    assert browser.client.post(accept, headers=bearer).status_code == 503
+                done: list[int] = []
+
+                def accepted() -> bool:
+                    done.append(browser.client.post(accept, headers=bearer).status_code)
+                    return done[-1] in (200, 409)  # 409: the first one was written after all
+
+                until(accepted, lambda: str(done))
+                assert FIRST in rows_of(next(news))
+
+
+@contextmanager
+def away(kafka: PrivateKafka) -> Iterator[None]:
+    """The broker does not answer, as behind a cut cable."""
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
