@@ -182,7 +182,8 @@ def check_state(
         newest[topic] = {number: {} for number in range(partitions)}
         for (_, partition, _), (key, value) in sorted(log.items()):
             newest[topic][partition][key or b""] = value
-    size = sum(len(key) + len(value or b"") for each in newest.values() for one in each.values() for key, value in one.items())
+    held = (pair for each in newest.values() for one in each.values() for pair in one.items())
+    size = sum(len(key) + len(value or b"") for key, value in held)
     bound = OVERHEAD * size + 2 * partitions * BESIDE_BYTES
     for name, folder in folders.items():
         used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
