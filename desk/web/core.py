@@ -26,6 +26,7 @@ from desk.store.reading import Store
 from desk.verbs import Report, Verb, act, name_of, report
 from desk.web.access import Reads
 from desk.web.live import Live
+from desk.web.sources import Sources
 from desk.web.users import User
 from rules.engine.catalogue import Catalogue
 from schemas.clues import ClueEvent, Opened
@@ -54,10 +55,13 @@ class Done:
 
 
 class Desk:
-    """What pages and JSON ask and do; threads share it. catalogue: explains alerts."""
+    """What pages and JSON ask and do; threads share it.
 
-    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue) -> None:
-        self.store, self.projection = store, projection
+    catalogue: explains alerts. sources: what single pages read from the topics.
+    """
+
+    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue, sources: Sources) -> None:
+        self.store, self.projection, self.sources = store, projection, sources
         self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)

@@ -20,13 +20,15 @@ from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
 from desk.store.reading import Key
-from desk.web import holds, overdue, station, stream
+from desk.web import audit, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
 from desk.web.limits import Limiter
 from desk.web.rendering import back_to, given_in, home, page
+from desk.web.route import sketch
 from desk.web.sessions import Sessions
+from desk.web.since import since_dispatch
 from desk.web.users import User, Users
 from desk.web.view import explained
 from schemas.terms import Tier
@@ -37,6 +39,7 @@ _SHOWN: Final = ("alert", "evidence", "trace", "sender_masked", "recipient_maske
 Answer = Callable[[Request, User], Awaitable[Response]]
 LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Response]], str]]] = {
     "holds": (holds.answer, "read"), "overdue": (overdue.answer, "read"), "station": (station.answer, "accept"),
+    "measures": (measures.answer, "measures"), "rules": (rules.answer, "rules"), "audit": (audit.answer, "audit"),
 }  # fmt: skip
 
 
@@ -167,6 +170,7 @@ class Pages:
             request, "clue.html", user, status, here=f"{PAGES}/clues/{quote(found.clue_id, safe='')}", clue=found,
             past=past, trace=trace, forms=offered(found, user), given=given, now_ms=now(), problem=problem,
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
+            sketch=sketch(trace), since=since_dispatch(found, trace),
             verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
             rules=desk.rules,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},

@@ -17,6 +17,7 @@ from desk.store.projector import Projector
 from desk.store.reading import Store
 from desk.web.app import application
 from desk.web.core import Desk
+from desk.web.sources import Sources
 from desk.web.users import Users
 from rules.engine.catalogue import Catalogue
 
@@ -44,13 +45,15 @@ def desk_on(
     Raises StoreError or ClientError where it cannot be built.
     """
     database = Database(url)
-    projector = Projector(database, servers, client)
+    projector, sources = Projector(database, servers, client), Sources(servers, client)
     thread = threading.Thread(target=projector.run, name="projection", daemon=True)
     thread.start()
     try:
         projector.projection.wait_until_built(told)
-        yield Desk(Store(database, projector.projection), projector.projection, Pen(servers, client), catalogue)
+        store = Store(database, projector.projection)
+        yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources)
     finally:
+        sources.close()
         projector.stop()
         thread.join()
         database.engine.dispose()

@@ -177,12 +177,13 @@ def check_state(
     folders: of workers that have ended, by name. logs: the changelogs, by topic. harmed: folders of which a file may be
     found damaged, in a partition that the worker did not read any more.
     """
-    newest: dict[str, dict[int, dict[bytes, bytes]]] = {}
+    newest: dict[str, dict[int, dict[bytes, bytes | None]]] = {}  # None: the key was deleted
     for topic, log in logs.items():
         newest[topic] = {number: {} for number in range(partitions)}
         for (_, partition, _), (key, value) in sorted(log.items()):
-            newest[topic][partition][key or b""] = value or b""
-    size = sum(len(key) + len(value) for each in newest.values() for one in each.values() for key, value in one.items())
+            newest[topic][partition][key or b""] = value
+    held = (pair for each in newest.values() for one in each.values() for pair in one.items())
+    size = sum(len(key) + len(value or b"") for key, value in held)
     bound = OVERHEAD * size + 2 * partitions * BESIDE_BYTES
     for name, folder in folders.items():
         used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -195,7 +196,7 @@ def check_state(
 def _contents(
     name: str,
     folder: Path,
-    newest: Mapping[str, Mapping[int, Mapping[bytes, bytes]]],
+    newest: Mapping[str, Mapping[int, Mapping[bytes, bytes | None]]],
     servers: str,
     *,
     may_be_damaged: bool,
