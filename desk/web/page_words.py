@@ -112,4 +112,7 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "key previous": ("上一条", "previous clue"),
     "key open": ("打开", "open it"),
     "close": ("关闭", "Close"),
+    "with provider": ("用单位统一账户登录", "Log in with your organisation's account"),
+    "login failed": ("登录未成功：", "The login has failed: "),
+    "login no provider": ("没有设置统一账户登录。", "No provider of accounts is set."),
 }

@@ -34,7 +34,15 @@ ACTS = {
     **dict.fromkeys(("extend", "grade", "close", "reopen"), JUDGES),
     **dict.fromkeys(("second", "escalate", "due", "monitor"), SUPERVISOR),
 }
-FREE = {"/", "/openapi.json", "/desk/login", "/desk/logout", "/desk/static"}
+FREE = {
+    "/",
+    "/openapi.json",
+    "/desk/login",
+    "/desk/login/oidc",
+    "/desk/login/oidc/back",
+    "/desk/logout",
+    "/desk/static",
+}
 ACTING = {"/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
