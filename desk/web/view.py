@@ -21,7 +21,9 @@ from schemas.records import Reason
 from schemas.rulefile import Rule
 from streams.values import moment, place, shown
 
-_HIDDEN: Final = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert", "feedback_id"})
+_HIDDEN: Final = frozenset(
+    {"kind", "event_id", "clue_id", "at", "by", "station", "expects", "again", "alert", "feedback_id"}
+)
 _TIMES: Final = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
 _GROUPS: Final = {
     "outcome": "outcome", "check_kind": "check", "noise_reason": "noise", "step": "step", "action": "hold",

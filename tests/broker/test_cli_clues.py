@@ -81,6 +81,11 @@ def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path
     kinds = [each["event"]["kind"] for each in shown["log"]]
     assert kinds == ["opened", "dispatched", "accepted", "answered", "judged", "confirmed"]
     assert waybill("clues", "overdue")[0] == 0
+    (reported,) = waybill.json("clues", "report", "SF:9", "--adcode", "440111", "--note", "气味异常")
+    clue = reported["clue"]["clue_id"]
+    assert waybill("clues", "claim", clue)[1] == f"{clue}: claimed; the clue is new\n"
+    assert waybill("clues", "keep", clue, "--until", "2090-01-31", "--why", "court")[0] == 0
+    assert "claimed u1" in analyst("clues", "list", "--lang", "en")[1]
     page = tmp_path / "measures.html"
     (measures,) = waybill.json("measures", "--since", "30d", "--html", str(page))
     (rule,) = measures["suspicion"]["rules"]

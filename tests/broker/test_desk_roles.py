@@ -1,4 +1,4 @@
-"""Every route of the desk with every role: what is refused, and to whom. Nothing that is tried here changes a clue."""
+"""Every route of the desk with every role: what is refused, and to whom. What is tried here changes no state."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ PAGES = {
 }
 ACTS = {
     **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer", "judge"), STATION),
-    **dict.fromkeys(("confirm", "dispute", "hold", "release", "note"), STATION | JUDGES),
+    **dict.fromkeys(("claim", "confirm", "dispute", "hold", "release", "note"), STATION | JUDGES),
     **dict.fromkeys(("extend", "grade", "close", "reopen"), JUDGES),
-    **dict.fromkeys(("second", "escalate", "due", "monitor"), SUPERVISOR),
+    **dict.fromkeys(("second", "escalate", "due", "monitor", "keep"), SUPERVISOR),
 }
 FREE = {
     "/",
@@ -72,7 +72,9 @@ def test_every_route_serves_whom_it_is_for_and_refuses_the_others(site: Site) ->
                     client.post(f"/desk/clues/{clue}/{verb}", data={"expects": "999"}, headers=OWN),
                     client.post(f"/clues/{clue}/{verb}", headers={"If-Match": '"999"'}),
                 )
-                expected = {409, 422} if role in served_to else {403}
+                # With an older version nothing counts but a claim, which is not exclusive.
+                free = {200, 303} if verb == "claim" else set()
+                expected = {409, 422} | free if role in served_to else {403}
                 wrong += [(role, verb, each.status_code) for each in answers if each.status_code not in expected]
     assert wrong == []
 

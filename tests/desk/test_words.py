@@ -25,6 +25,7 @@ GROUPS = {
     "result": terms.Result, "status": terms.Status, "origin": terms.Origin,
 }  # fmt: skip
 SHOWN = {
+    "again",
     "event_id",
     "clue_id",
     "at",
