@@ -19,6 +19,7 @@ from desk.clues.book import Taken
 from desk.clues.dispatch import NOTHING, Seen, of_alert, of_order, owed
 from desk.clues.fold import step
 from desk.clues.register import Register
+from desk.keeping import copies
 from desk.log import Client, ClueLog
 from desk.standing import Standing
 from schemas import clues as events
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "waybill-dispatcher"
 _BATCH: Final = 500  # events of one transaction
+_KEEP_S: Final = 86_400.0  # how often the dispatcher looks for clues to write again
 _SCAN_S: Final = 5.0  # how often deadlines are checked
 _ROUNDS_MAX: Final = 8  # a clue needs three at most; more would be two dispatchers at odds
 _alert = msgspec.json.Decoder(Alert).decode
@@ -55,9 +57,10 @@ class Dispatcher:
             [topics.REFERENCE, topics.TRACES, topics.ALERTS, topics.ORDERS, topics.FEEDBACK, topics.HOLDS],
             client=client,
         )
-        self._limit = limit
+        self._servers, self._client, self._limit = servers, client, limit
         self._dirty: set[str] = set()
         self._scanned = 0.0
+        self._kept: float | None = None
 
     def __enter__(self) -> Dispatcher:
         return self
@@ -83,10 +86,24 @@ class Dispatcher:
         if time.monotonic() > self._scanned + _SCAN_S:
             self._scanned = time.monotonic()
             self._dirty |= self.log.open
+        if self._kept is None or time.monotonic() > self._kept + _KEEP_S:
+            self._kept = time.monotonic()
+            self.keep(_now())
         self._settle()
         if wrong := self.standing.owed(self.log.book.clues, time.monotonic()):
             self.log.write_beside(wrong)
             log.info("put back what stands of %d parcels: an act that lost a race had written there", len(wrong))
+
+    def keep(self, now_ms: int) -> int:
+        """Write clues under `kept` again if that was last done a month ago. Returns how many. Raises as `step`."""
+        kept = {clue_id for clue_id, clue in self.log.book.clues.items() if (clue.kept_until or 0) > now_ms}
+        if not kept:
+            return 0
+        with LogReader(self._servers, [topics.CLUES], client=self._client) as reader:
+            written = list(copies(reader.to_end(), kept, now_ms))
+        for records in written:
+            self.log.write_beside(records)
+        return len(written)
 
     def _open(self, entries: Iterable[Entry]) -> None:
         """Add events to the log for what others have written: clues from alerts and orders, and changes of alerts."""

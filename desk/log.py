@@ -91,7 +91,7 @@ class ClueLog:
         return self._read_to([place for place in places if place[0] == topics.CLUES])
 
     def write_beside(self, records: Sequence[Outgoing]) -> None:
-        """Write records to other topics in one transaction. Raises WriteError."""
+        """Write records in one transaction, and do not wait to read them back. Raises WriteError."""
         self.start_writing()
         assert self._writer is not None
         self._writer.write(records)

@@ -109,8 +109,11 @@ _HIDDEN = frozenset({"ids"})
 
 
 def shown(clue: Clue, now_ms: int) -> dict[str, Any]:
-    """A clue as JSON, with its next step; clue: as its reader may see it."""
+    """A clue as JSON, with its next step, and without a claim that has lapsed; clue: as its reader may see it."""
     hidden = _HIDDEN | hidden_of(clue)
+    if clue.claimed(now_ms) is None:
+        hidden |= {"claimed_by", "claimed_at"}
     due = next_due(clue, now_ms)
     owed = None if due is None else {"step": due.step, "by": due.by, "overdue": due.overdue}
-    return {**{name: said for name, said in msgspec.to_builtins(clue).items() if name not in hidden}, "owed": owed}
+    said = {name: value for name, value in msgspec.to_builtins(clue).items() if name not in hidden}
+    return {**said, "state": clue.state, "version": clue.version, "owed": owed}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from desk.clues.book import Book
+from desk.clues.clue import Clue
 from desk.clues.deadlines import day_of
 from desk.clues.register import Register
 from desk.log import Client
@@ -52,22 +54,20 @@ class Survey:
             said = feedback(entry.value)
             self.feedback[said.alert_id] = said
 
-    def measures(self, now_ms: int, since_ms: int = 0) -> Measures:
-        """Measures of the clues opened since `since_ms`."""
+    def measures(self, now_ms: int, since_ms: int = 0, wanted: Callable[[Clue], bool] | None = None) -> Measures:
+        """Measures of the clues opened since `since_ms`, or of those of them that are wanted."""
         accepted = accepted_by_province(
             self.tallies.values(), self.register.outlet_places, day_of(since_ms).isoformat()
         )
+        clues = self.book.clues.values()
         return measure(
-            self.book.clues.values(), self.feedback, self.register.capacities, self.register.calendar, now_ms, since_ms,
-            left_at=self.left_at, accepted=accepted,
+            clues if wanted is None else filter(wanted, clues), self.feedback, self.register.capacities,
+            self.register.calendar, now_ms, since_ms, left_at=self.left_at, accepted=accepted,
         )  # fmt: skip
 
 
-def survey(servers: str, client: Client, now_ms: int, since_ms: int = 0) -> Measures:
-    """Read clues, answers, traces, tallies and reference data to their end, and measure the clues opened since a time.
-
-    Raises ClientError.
-    """
+def surveyed(servers: str, client: Client) -> Survey:
+    """Read clues, answers, traces, tallies and reference data to their end. Raises ClientError."""
     found = Survey()
     with LogReader(servers, TOPICS, client=client) as reader:
         for entry in reader.to_end():
@@ -75,4 +75,9 @@ def survey(servers: str, client: Client, now_ms: int, since_ms: int = 0) -> Meas
                 found.take(entry)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 log.warning("%s is no record of this version; left out", entry.place)
-    return found.measures(now_ms, since_ms)
+    return found
+
+
+def survey(servers: str, client: Client, now_ms: int, since_ms: int = 0) -> Measures:
+    """Measure the clues opened since a time, from the topics as they are. Raises ClientError."""
+    return surveyed(servers, client).measures(now_ms, since_ms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,9 +19,24 @@ from desk.clues.acts import Act, ActError
 from desk.clues.clue import Clue
 from desk.clues.ids import uuid7
 from schemas import clues as log
-from schemas.terms import Adcode, CheckKind, Count, Millis, NoiseReason, Outcome, RuleId, Step, Text, Tier, UserId
+from schemas.desk import Parcel
+from schemas.terms import (
+    ADCODE_FORM,
+    Adcode,
+    CheckKind,
+    Count,
+    Millis,
+    NoiseReason,
+    Outcome,
+    RuleId,
+    Step,
+    Text,
+    Tier,
+    UserId,
+)
 
 LEVEL_MAX: Final = 2  # the province
+_PARCEL: Final = re.compile(r"[^:\s]{1,64}:\S{1,64}")
 # An 18-digit ID number or a mobile: free text is where personal data slips in.
 _PERSON: Final = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|1[3-9]\d{9})(?!\d)")
 
@@ -161,7 +177,28 @@ class Note(Verb, frozen=True, kw_only=True):
     note: Annotated[str, Meta(min_length=1, max_length=512)]
 
 
+class Claim(Verb, frozen=True, kw_only=True):
+    """Reserve the clue for yourself, for 15 minutes."""
+
+
+class Keep(Verb, frozen=True, kw_only=True):
+    """Keep the clue beyond the retention of the log, at least until then, for a legal reason."""
+
+    until: Millis
+    why: Text
+
+
+class Report(Verb, frozen=True, kw_only=True):
+    """Open a clue about a parcel that a courier or somebody else has reported."""
+
+    parcel: Parcel
+    adcode: Adcode
+    note: Text
+    tier: Tier = "medium"
+
+
 VERBS: Final[dict[str, type[Verb]]] = {
+    "claim": Claim,
     "accept": Accept,
     "refuse": Refuse,
     "transfer": Transfer,
@@ -181,6 +218,7 @@ VERBS: Final[dict[str, type[Verb]]] = {
     "escalate": Escalate,
     "due": MoveDue,
     "note": Note,
+    "keep": Keep,
 }
 _NAMES: Final = {kind: name for name, kind in VERBS.items()}
 
@@ -192,17 +230,35 @@ def name_of(verb: Verb) -> str:
 
 def act(verb: Verb, clue: Clue, at_ms: int, station: str | None) -> Act:
     """The act of a verb on a clue at a time; station: for which its author acts. Raises ActError if it does not fit."""
-    for name, value in msgspec.structs.asdict(verb).items():
-        if isinstance(value, str) and _PERSON.search(value):
-            raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
-        if name in ("why", "reason", "basis") and not value.strip():
-            raise ActError(f"{name}: is empty")
+    _check_texts(verb)
     if blind(clue, station):
         if isinstance(verb, Answer) and (verb.rules or verb.unsure_rules):
             raise ActError("rules: are judged after the answer, by `judge`")
         if isinstance(verb, Grade):
             raise ActError("tier: a station sees it after its answer, and does not change it before")
     return _ACTS[type(verb)](verb, clue, at_ms)
+
+
+def report(verb: Report, at_ms: int) -> Act:
+    """The act that opens a clue of a report. Raises ActError."""
+    _check_texts(verb)
+    if not _PARCEL.fullmatch(verb.parcel):
+        raise ActError("parcel: is not CARRIER:NUMBER")
+    # An id like that of an alert: who gets the clue must not tell one from the other.
+    clue_id = "wa-" + sha256(uuid7(at_ms).encode()).hexdigest()[:24]
+    return Act(log.Opened, clue_id, {"origin": "reported", **msgspec.structs.asdict(verb)})
+
+
+def _check_texts(verb: Verb) -> None:
+    for name, value in msgspec.structs.asdict(verb).items():
+        if not isinstance(value, str) or name == "parcel":  # a waybill number may look like anything
+            continue
+        if _PERSON.search(value):
+            raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
+        if name in ("why", "reason", "basis", "note") and not value.strip():
+            raise ActError(f"{name}: is empty")
+        if name.endswith("adcode") and not re.fullmatch(ADCODE_FORM, value):
+            raise ActError(f"{name}: is no code of six digits (GB/T 2260)")
 
 
 def _plain(kind: type[log.ClueEvent], **more: Any) -> Callable[[Verb, Clue, int], Act]:
@@ -270,4 +326,6 @@ _ACTS: Final[dict[type[Verb], Callable[[Any, Clue, int], Act]]] = {
     Escalate: _escalate,
     MoveDue: _plain(log.DueMoved),
     Note: _plain(log.Noted),
+    Claim: _plain(log.Claimed),
+    Keep: _plain(log.Kept),
 }

@@ -85,7 +85,11 @@ class Webhook:
                 event = _event(entry.value or b"")
             except (msgspec.DecodeError, UnicodeDecodeError):
                 event = None
-            if isinstance(event, events.Dispatched) and (clue := self._counted(event)) is not None:
+            if (
+                isinstance(event, events.Dispatched)
+                and event.again is None
+                and (clue := self._counted(event)) is not None
+            ):
                 self._tell(event, clue)
             self._group.commit()
         return self.told + self.given_up - before

@@ -140,6 +140,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "verb transfer": ("移交", "Hand over"),
     "verb check": ("登记查验", "Record a check"),
     "verb answer": ("反馈结果", "Answer"),
+    "verb claim": ("领取", "Claim for a quarter of an hour"),
+    "verb keep": ("延长保存", "Keep beyond retention"),
     "verb judge": ("判定规则", "Judge the rules"),
     "verb confirm": ("复核同意", "Confirm the answer"),
     "verb dispute": ("复核不同意", "Dispute the answer"),

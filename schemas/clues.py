@@ -62,6 +62,11 @@ class ClueEvent(Record, frozen=True, kw_only=True, tag_field="kind", tag=_tag):
         _about("Exclusive events of the clue that the author saw applied (count); absent = not exclusive."),
     ] = None
 
+    again: Annotated[
+        Version | None,
+        _about("Number of the event in its clue's history, from 0; where it is written again to outlast retention."),
+    ] = None
+
     @property
     def key(self) -> str:
         """Key of the message: the clue."""

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from desk.dispatcher import Dispatcher
 from desk.log import Client
 from desk.web.core import Desk
+from desk.web.directory import Directory
 from desk.web.roles import MAY
 from desk.web.serving import Server, desk_on
 from desk.web.users import Account, Users
@@ -68,11 +69,11 @@ def three_clues(kafka: str) -> None:
 
 
 @contextmanager
-def served(kafka: str, *more: Account) -> Iterator[Site]:
+def served(kafka: str, *more: Account, directory: Directory | None = None) -> Iterator[Site]:
     """The address of a desk with three clues."""
     three_clues(kafka)
     with desk_of(kafka) as desk:
-        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0)
+        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0, directory)
         thread = threading.Thread(target=server.run)
         thread.start()
         until(lambda: server.started)

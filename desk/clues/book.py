@@ -16,11 +16,15 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of one event. `clue`: as it is now; None: there is none. `why`: why the event does not count."""
+    """What became of one event. clue: as it is now; None: there is none. why: why the event does not count.
+
+    repeat: it was read before, and changes nothing.
+    """
 
     event: ClueEvent
     clue: Clue | None
     why: str | None = None
+    repeat: bool = False
 
 
 class Book:
@@ -48,7 +52,7 @@ class Book:
         after = step(before, event)
         if not isinstance(after, str):
             self.clues[event.clue_id] = after
-            return Taken(event, after)
+            return Taken(event, after, repeat=after is before)
         if before is None:
             self.orphans += 1
             return Taken(event, None, after)

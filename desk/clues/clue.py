@@ -143,6 +143,10 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
         """Whether it has an answer that a second person must confirm."""
         return self.state == "answered"
 
+    def claimed(self, now_ms: int) -> str | None:
+        """Who looks at it now; a claim lapses after a quarter of an hour."""
+        return self.claimed_by if now_ms < (self.claimed_at or 0) + CLAIM_MS else None
+
     @property
     def settled(self) -> bool:
         """Whether it has an answer that stands."""

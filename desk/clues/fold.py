@@ -12,7 +12,7 @@ from typing import Any, Final
 import xxhash
 from msgspec.structs import replace
 
-from desk.clues.clue import CLAIM_MS, Clue, Late
+from desk.clues.clue import Clue, Late
 from desk.clues.holds import held
 from desk.clues.table import EXCLUSIVE, FROM, OF_STATION
 from schemas import clues as log
@@ -24,7 +24,14 @@ IDS_KEPT: Final = 64  # number of event ids that a clue keeps to recognise repea
 
 
 def step(clue: Clue | None, event: log.ClueEvent) -> Clue | str:
-    """The clue after an event, or why the event does not count, as text. After a repeat: the same clue."""
+    """The clue after an event, or why the event does not count, as text. After a repeat: the same clue.
+
+    An event that was written again (`again`) is a repeat, unless it is the next one in the history of the clue.
+    """
+    if event.again is not None:
+        if clue is not None and event.again != clue.events + clue.refused:
+            return clue
+        event = replace(event, again=None)  # and what is built of it is the same
     if clue is None:
         return _opened(event) if isinstance(event, log.Opened) else "the clue was never opened"
     if event.event_id in clue.ids:
@@ -279,8 +286,8 @@ def _graded(clue: Clue, event: log.Graded) -> Clue:
 
 
 def _claimed(clue: Clue, event: log.Claimed) -> Clue | str:
-    if clue.claimed_by not in (None, event.by) and event.at < (clue.claimed_at or 0) + CLAIM_MS:
-        return f"claimed: {clue.claimed_by} looks at it"
+    if (holder := clue.claimed(event.at)) not in (None, event.by):
+        return f"claimed: {holder} looks at it"
     return replace(clue, claimed_by=event.by, claimed_at=event.at)
 
 

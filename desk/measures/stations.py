@@ -14,7 +14,7 @@ from desk.measures.budget import Mean, Ranked, capacity_of, overloaded, regret
 from desk.measures.cases import FINDS, Case
 from desk.measures.proportions import kappa
 from desk.measures.rules import RuleMeasure, Share, share
-from desk.measures.times import Spell, quantile
+from desk.measures.times import Spell, quantile, survival, thinned
 from schemas.terms import Step
 
 KAPPA_MIN: Final = 30  # with fewer double checks no agreement is shown
@@ -22,13 +22,17 @@ WINDOW_DAYS: Final = 28
 
 
 class StepTime(msgspec.Struct, frozen=True, kw_only=True):
-    """Minutes from dispatch to a step, by Kaplan–Meier. None: too many clues have not reached the step."""
+    """Minutes from dispatch to a step, by Kaplan–Meier. None: too many clues have not reached the step.
+
+    curve   at most 100 points of (minutes, share of clues that take longer).
+    """
 
     step: Step
     clues: int
     taken: int
     median_min: float | None
     p90_min: float | None
+    curve: list[tuple[float, float]]
 
 
 def step_times(cases: Sequence[Case], now_ms: int) -> list[StepTime]:
@@ -49,6 +53,7 @@ def step_times(cases: Sequence[Case], now_ms: int) -> list[StepTime]:
                 taken=sum(spell.ended for spell in spells),
                 median_min=quantile(spells, 0.5),
                 p90_min=quantile(spells, 0.9),
+                curve=thinned(survival(spells)),
             )
         )
     return times

@@ -27,6 +27,12 @@ def survival(spells: Sequence[Spell]) -> list[tuple[float, float]]:
     return curve
 
 
+def thinned(curve: Sequence[tuple[float, float]], points: int = 100) -> list[tuple[float, float]]:
+    """At most so many points of a curve, evenly taken, the last one among them."""
+    every = -(-len(curve) // points) or 1
+    return [point for number, point in enumerate(reversed(curve)) if number % every == 0][::-1]
+
+
 def quantile(spells: Sequence[Spell], share: float) -> float | None:
     """The time by which this share of all has ended. None: it has not, or there is no data."""
     return next((time for time, longer in survival(spells) if longer <= 1 - share + 1e-12), None)

@@ -20,8 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from desk.queue import shown
-from desk.verbs import VERBS
-from desk.web.core import Desk, ProblemError, allowed, body_of, filter_of, now, version_of
+from desk.verbs import VERBS, Report
+from desk.web.core import Desk, Done, ProblemError, allowed, body_of, filter_of, now, version_of
+from desk.web.directory import Directory
 from desk.web.guard import Guard
 from desk.web.openapi import document
 from desk.web.pages import pages
@@ -30,8 +31,8 @@ from desk.web.users import User, Users
 ROWS_MAX: Final = 1_000
 
 
-def application(desk: Desk, users: Users) -> Starlette:
-    """The application on a desk."""
+def application(desk: Desk, users: Users, directory: Directory | None = None) -> Starlette:
+    """The application on a desk. directory: accounts that others keep."""
     answers = Answers(desk, users)
 
     @asynccontextmanager
@@ -44,10 +45,11 @@ def application(desk: Desk, users: Users) -> Starlette:
         routes=[
             Route("/openapi.json", answers.openapi),
             Route("/clues", answers.known(answers.clues, "read")),
+            Route("/clues", answers.known(answers.report, "report"), methods=["POST"]),
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users),
+            *pages(desk, users, directory),
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},
@@ -97,8 +99,16 @@ class Answers:
         allowed(user, name)
         wanted, at = _body(await body_of(request), kind), now()
         done = await run_in_threadpool(self._desk.act, request.path_params["clue"], wanted, user, _expects(request), at)
+        return self._done(done, user, at)
+
+    async def report(self, request: Request, user: User) -> Response:
+        wanted, at = _body(await body_of(request), Report), now()
+        done = await run_in_threadpool(self._desk.report, wanted, user, at)
+        return self._done(done, user, at, 201)
+
+    def _done(self, done: Done, user: User, at_ms: int, status: int = 200) -> Response:
         etag = {"etag": f'"{done.clue.version}"'}
-        return _json(shown(user.scope.shown(done.clue), at), 200 if done.read_back else 202, etag)
+        return _json(shown(user.scope.shown(done.clue), at_ms), status if done.read_back else 202, etag)
 
     async def openapi(self, request: Request) -> Response:
         return _json(document())

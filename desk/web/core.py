@@ -23,12 +23,13 @@ from desk.queue import OPEN, Filter, UnknownClueError
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
-from desk.verbs import Verb, act, name_of
+from desk.verbs import Report, Verb, act, name_of, report
 from desk.web.access import Reads
 from desk.web.live import Live
+from desk.web.sources import Sources
 from desk.web.users import User
 from rules.engine.catalogue import Catalogue
-from schemas.clues import ClueEvent
+from schemas.clues import ClueEvent, Opened
 from schemas.terms import Tier
 from streams.kafka.errors import ClientError
 
@@ -54,10 +55,13 @@ class Done:
 
 
 class Desk:
-    """What pages and JSON ask and do; threads share it. catalogue: explains alerts."""
+    """What pages and JSON ask and do; threads share it.
 
-    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue) -> None:
-        self.store, self.projection = store, projection
+    catalogue: explains alerts. sources: what single pages read from the topics.
+    """
+
+    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue, sources: Sources) -> None:
+        self.store, self.projection, self.sources = store, projection, sources
         self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)
@@ -114,9 +118,26 @@ class Desk:
         done: Done = self.ask(do)
         return done
 
+    def report(self, said: Report, user: User, now_ms: int) -> Done:
+        """Open a clue of a report. Raises ProblemError."""
+
+        def do() -> Done:
+            try:
+                made = report(said, now_ms).event(None, user.name, user.station, now_ms)
+            except ActError as error:
+                raise ProblemError(422, str(error)) from None
+            return self._written(checked(None, made), made)
+
+        done: Done = self.ask(do)
+        return done
+
     def _written(self, found: Clue, event: ClueEvent) -> Done:
-        """Write an event, and read it back: only its place in the log says whether it counts. Raises ActError."""
-        (topic, partition, offset), *_ = self._pen.write(records_of(event, found))
+        """Write an event, and read it back: only its place in the log says whether it counts. Raises ActError.
+
+        found: the clue before it; of one that opens a clue, after it.
+        """
+        before = None if isinstance(event, Opened) else found
+        (topic, partition, offset), *_ = self._pen.write(records_of(event, before))
         if not self.projection.wait_for((topic, partition), offset, READ_BACK_S):
             self._waiting[found.clue_id] = (topic, partition), offset
             return Done(found, read_back=False)

@@ -51,6 +51,7 @@ _HOLD: Final = (
     Field("until", required=True, kind="time"),
 )
 FORMS: Final[dict[str, Form]] = {
+    "claim": Form(log.Claimed),
     "accept": Form(log.Accepted),
     "answer": Form(
         log.Answered,
@@ -78,11 +79,12 @@ FORMS: Final[dict[str, Form]] = {
     "escalate": Form(log.Escalated, (_STEP,)),
     "close": Form(log.Closed, (Field("reason", required=True, group="closed", options=("duplicate", "out_of_reach")),)),
     "reopen": Form(log.Reopened, (_WHY,)),
+    "keep": Form(log.Kept, (Field("until", required=True, kind="time"), _WHY)),
     "monitor": Form(
         log.Monitor, (Field("on", required=True, group="monitor", options=("true", "false")), Field("users"), _WHY)
     ),
 }
-RARE: Final = frozenset({"note", "grade", "due", "escalate", "close", "reopen", "monitor"})
+RARE: Final = frozenset({"claim", "keep", "note", "grade", "due", "escalate", "close", "reopen", "monitor"})
 """Forms that a clue's page folds away."""
 
 

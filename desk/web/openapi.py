@@ -9,13 +9,13 @@ import msgspec
 
 from desk.blind import NOT_SHOWN
 from desk.clues.clue import Clue
-from desk.verbs import VERBS
+from desk.verbs import VERBS, Report
 
 
 def document() -> dict[str, Any]:
     """OpenAPI 3.1 of every route."""
-    (clue, *bodies), schemas = msgspec.json.schema_components(
-        [Clue, *VERBS.values()], ref_template="#/components/schemas/{name}"
+    (clue, report, *bodies), schemas = msgspec.json.schema_components(
+        [Clue, Report, *VERBS.values()], ref_template="#/components/schemas/{name}"
     )
     schemas["Clue"]["required"] = [name for name in schemas["Clue"]["required"] if name not in NOT_SHOWN]
     acting = {
@@ -27,7 +27,10 @@ def document() -> dict[str, Any]:
         "info": {"title": "Waybill Sentinel desk", "version": "1.0.0", "license": {"name": "Apache-2.0"}},
         "security": [{"token": []}],
         "paths": {
-            "/clues": {"get": _reading("Clues, the most urgent first.", {"type": "array", "items": clue}, _FILTERS)},
+            "/clues": {
+                "get": _reading("Clues, the most urgent first.", {"type": "array", "items": clue}, _FILTERS),
+                "post": _reporting(report, clue),
+            },
             "/overdue": {"get": _reading("What is overdue, the longest first.", {"type": "array", "items": _OVERDUE})},
             "/clues/{clue}": {"get": _reading("One clue; its ETag is its version.", clue, [_CLUE])},
             **acting,
@@ -54,6 +57,15 @@ def _acting(name: str, kind: type[Any], body: dict[str, Any], clue: dict[str, An
         "parameters": [_CLUE, _MATCH],
         "requestBody": {"content": {"application/json": {"schema": body}}},
         "responses": {"200": _answer("It counts; the clue as it is now.", clue), **_problems(401, 404, 409, 422, 503)},
+    }
+
+
+def _reporting(body: dict[str, Any], clue: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": "report",
+        "summary": " ".join((getdoc(Report) or "").split()),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {"201": _answer("The new clue.", clue), **_problems(401, 422, 503)},
     }
 
 

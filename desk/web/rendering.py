@@ -20,7 +20,8 @@ from rules.pages.words import Language
 # words: path, and the right that it takes
 NAV: Final = {
     "queue": ("", "read"), "station view": ("/station", "accept"), "holds": ("/holds", "read"),
-    "overdue": ("/overdue", "read"),
+    "overdue": ("/overdue", "read"), "measures": ("/measures", "measures"), "rules in force": ("/rules", "rules"),
+    "who read what": ("/audit", "audit"),
 }  # fmt: skip
 _FIELDS_MAX: Final = 500
 _templates: Final = Environment(

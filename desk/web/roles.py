@@ -12,16 +12,13 @@ from typing import Final, Literal, NamedTuple, get_args
 Role = Literal["viewer", "station", "analyst", "supervisor", "auditor", "admin"]
 
 _SEES: Final = frozenset({"read", "rules"})
-_ANALYST: Final = _SEES | {
-    "measures", "limits", "hold", "extend", "release", "grade", "close", "reopen", "confirm", "dispute", "note",
-}  # fmt: skip
+_WORKS: Final = _SEES | {"claim", "report", "note", "hold", "release", "confirm", "dispute"}
+_ANALYST: Final = _WORKS | {"measures", "limits", "extend", "grade", "close", "reopen"}
 MAY: Final[dict[Role, frozenset[str]]] = {
     "viewer": _SEES | {"measures"},
-    "station": _SEES | {
-        "accept", "refuse", "transfer", "check", "answer", "judge", "confirm", "dispute", "hold", "release", "note",
-    },
+    "station": _WORKS | {"accept", "refuse", "transfer", "check", "answer", "judge"},
     "analyst": _ANALYST,
-    "supervisor": _ANALYST | {"second", "escalate", "due", "monitor"},
+    "supervisor": _ANALYST | {"second", "escalate", "due", "monitor", "keep"},
     "auditor": frozenset({"audit"}),  # and nothing else
     "admin": frozenset({"accounts"}),  # no case data
 }  # fmt: skip

@@ -17,6 +17,8 @@ from desk.store.projector import Projector
 from desk.store.reading import Store
 from desk.web.app import application
 from desk.web.core import Desk
+from desk.web.directory import Directory
+from desk.web.sources import Sources
 from desk.web.users import Users
 from rules.engine.catalogue import Catalogue
 
@@ -24,9 +26,13 @@ from rules.engine.catalogue import Catalogue
 class Server(uvicorn.Server):
     """Serves a desk. It ends the live streams before it waits for requests to end, which they would never do."""
 
-    def __init__(self, desk: Desk, users: Users, host: str, port: int) -> None:
-        self.application = application(desk, users)
-        super().__init__(uvicorn.Config(self.application, host=host, port=port, log_level="warning"))
+    def __init__(self, desk: Desk, users: Users, host: str, port: int, directory: Directory | None = None) -> None:
+        self.application = application(desk, users, directory)
+        # Whose headers are believed for who asks, the address of the peer must be its own.
+        by_headers = directory is not None and directory.proxy is not None
+        super().__init__(
+            uvicorn.Config(self.application, host=host, port=port, log_level="warning", proxy_headers=not by_headers)
+        )
         self._desk = desk
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
@@ -44,13 +50,15 @@ def desk_on(
     Raises StoreError or ClientError where it cannot be built.
     """
     database = Database(url)
-    projector = Projector(database, servers, client)
+    projector, sources = Projector(database, servers, client), Sources(servers, client)
     thread = threading.Thread(target=projector.run, name="projection", daemon=True)
     thread.start()
     try:
         projector.projection.wait_until_built(told)
-        yield Desk(Store(database, projector.projection), projector.projection, Pen(servers, client), catalogue)
+        store = Store(database, projector.projection)
+        yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources)
     finally:
+        sources.close()
         projector.stop()
         thread.join()
         database.engine.dispose()

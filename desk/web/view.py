@@ -9,6 +9,8 @@ from typing import Any, Final
 from desk.blind import told
 from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
+from desk.measures.rules import Share
+from desk.measures.wording import proportion
 from desk.web.words import tell
 from desk.words import known, say
 from rules.pages.titles import column_title, value_title
@@ -19,7 +21,9 @@ from schemas.records import Reason
 from schemas.rulefile import Rule
 from streams.values import moment, place, shown
 
-_HIDDEN: Final = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert", "feedback_id"})
+_HIDDEN: Final = frozenset(
+    {"kind", "event_id", "clue_id", "at", "by", "station", "expects", "again", "alert", "feedback_id"}
+)
 _TIMES: Final = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
 _GROUPS: Final = {
     "outcome": "outcome", "check_kind": "check", "noise_reason": "noise", "step": "step", "action": "hold",
@@ -76,6 +80,10 @@ class View:
         """A value of a column, with its unit."""
         return shown(column, value, self.lang)
 
+    def proportion(self, found: Share) -> str:
+        """A proportion with its interval, as far as there is one."""
+        return proportion(found, self.lang)
+
     def evidence(self, reason: Reason) -> list[tuple[str, str]]:
         """Titles and values of the columns that a rule names."""
         return [(column_title(name, self.lang), self.value(name, value)) for name, value in reason.evidence.items()]
@@ -89,12 +97,12 @@ class View:
         due = next_due(clue, now_ms)
         if due is None:
             return None
-        text = self("late" if due.overdue else "left", say(f"step {due.step}", self.lang), self._span(due.by - now_ms))
+        text = self("late" if due.overdue else "left", say(f"step {due.step}", self.lang), self.span(due.by - now_ms))
         return Due(text, "late" if due.overdue else "soon" if due.share >= WARN else "calm")
 
     def left(self, until_ms: int, now_ms: int) -> str:
         """How long it is until a time, or since."""
-        return self("ahead" if until_ms > now_ms else "ago", self._span(until_ms - now_ms))
+        return self("ahead" if until_ms > now_ms else "ago", self.span(until_ms - now_ms))
 
     def log(self, clue: Clue, past: Iterable[tuple[ClueEvent, str | None]]) -> Iterator[Line]:
         """The events of a clue that its reader may see; clue: as he sees it."""
@@ -129,7 +137,8 @@ class View:
             return self("comma").join(titles.get(each, each) for each in value)
         return place(value) if name.endswith("adcode") else shown(name, value, self.lang)
 
-    def _span(self, ms: int) -> str:
+    def span(self, ms: int) -> str:
+        """How long, in the largest unit that still tells much."""
         minutes = abs(ms) // 60_000
         if minutes < 120:
             return self("min", minutes)

@@ -13,7 +13,7 @@ import typer
 from streams.cli import verbs
 from streams.cli.account import SameAccountError, account_of, first_account
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
-from streams.cli.verbs import UserOption, Wanted
+from streams.cli.verbs import StationOption, UserOption, Wanted
 
 if TYPE_CHECKING:
     from desk.clues.book import Taken
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     add(group, "list", list_)
     add(group, "show", show)
     add(group, "overdue", overdue)
+    add(group, "report", report)
     for verb in verbs.ALL:
         add(group, verb.__name__, verbs.acting(verb, _act))
     app.add_typer(group, name="clues")
@@ -85,7 +86,7 @@ def show(
 
     with _reading(settings_of(config, assignments, bootstrap_servers=bootstrap_servers)) as (log, past):
         found = seen_by(station, find(log.book.clues, clue, user or ""))
-        own = [taken for taken in past if taken.event.clue_id == found.clue_id]
+        own = [taken for taken in past if taken.event.clue_id == found.clue_id and not taken.repeat]
         views.Output(as_json, lang).one(found, own, _now())
 
 
@@ -108,6 +109,39 @@ def overdue(
         raise typer.Exit(1)
 
 
+def report(
+    parcel: Annotated[str, typer.Argument(metavar="CARRIER:NUMBER", help="The parcel.")],
+    adcode: Annotated[str, typer.Option("--adcode", help="Where it is, GB/T 2260, six digits.")],
+    note: Annotated[
+        str, typer.Option("--note", help="What was reported; no personal data, of informants least of all.")
+    ],
+    tier: Annotated[verbs.Tier, typer.Option(help="Urgency.")] = "medium",
+    user: UserOption = None,
+    station: StationOption = None,
+    as_json: JsonOption = False,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Open a clue about a parcel that a courier or somebody else has reported. The dispatcher sends it to a station."""
+    from desk.verbs import Report
+    from desk.verbs import report as reported
+    from streams.cli.views import clues as views
+
+    name, now = _acting(user), _now()
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+    made = reported(Report(parcel=parcel, adcode=adcode, note=note, tier=tier), now)
+    with _reading(settings) as (log, _):
+        taken = log.act(made.event(None, name, station, now, account_of(settings)))
+        views.Output(as_json, None).done(taken, station, _now())
+
+
+def _acting(user: str | None) -> str:
+    if not user:
+        raise typer.BadParameter("who acts? give --as USER or set DESK_USER", param_hint="--as")
+    return user
+
+
 def _act(
     wanted: str,
     verb: Any,
@@ -124,8 +158,7 @@ def _act(
     from desk.verbs import act
     from streams.cli.views import clues as views
 
-    if not user:
-        raise typer.BadParameter("who acts? give --as USER or set DESK_USER", param_hint="--as")
+    user = _acting(user)
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     account = account_of(settings)
     with _reading(settings) as (log, _):

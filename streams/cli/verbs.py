@@ -253,6 +253,23 @@ def note(text: Annotated[str, typer.Argument(help="The remark; no personal data.
     return verbs.Note(note=text)
 
 
+def claim() -> Any:
+    """Reserve a clue for yourself, for 15 minutes; then others may."""
+    from desk import verbs
+
+    return verbs.Claim()
+
+
+def keep(
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Such as 2030-01-31 in China, or epoch ms.")],
+    why: Annotated[str, typer.Option("--why", help="Legal reason; no personal data.")],
+) -> Any:
+    """Keep a clue beyond the retention of the log. The dispatcher then writes its events again each month."""
+    from desk import verbs
+
+    return verbs.Keep(until=moment(until) or 0, why=why)
+
+
 def moment(text: str | None) -> int | None:
     """A time as typed, epoch ms; without a zone it is China's. Raises typer.BadParameter."""
     if text is None:
@@ -271,6 +288,6 @@ def moment(text: str | None) -> int | None:
 
 
 ALL = (
-    accept, refuse, transfer, check, answer, judge, confirm, dispute, reopen, close, hold, release, monitor, grade,
-    escalate, due, note,
+    claim, accept, refuse, transfer, check, answer, judge, confirm, dispute, reopen, close, hold, release, monitor,
+    grade, escalate, due, note, keep,
 )  # fmt: skip

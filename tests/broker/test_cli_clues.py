@@ -1,37 +1,32 @@
-"""`waybill dispatcher`, `clues` and `measures` as processes, as somebody at a station uses them."""
+"""`waybill dispatcher`, `clues` and `measures`, as somebody at a station uses them."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.broker.test_desk import STATIONS, alert_on, order_of, publish
+from tests.command import waybill
 
 pytestmark = pytest.mark.broker
 
 RULE = "identity.many_names"
-ROOT = Path(__file__).parents[2]
 
 
 class Station:
     """Somebody at a station, at a command line."""
 
     def __init__(self, servers: str, station: str = "ST-1") -> None:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "DESK_"))}
         self._env = {
-            **plain, "KAFKA_BOOTSTRAP_SERVERS": servers, "DESK_USER": "u1", "DESK_STATION": station, "LANG": "C.UTF-8",
+            "KAFKA_BOOTSTRAP_SERVERS": servers, "DESK_USER": "u1", "DESK_STATION": station, "LANG": "C.UTF-8",
             "COLUMNS": "120",
         }  # fmt: skip
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=self._env, cwd=ROOT, timeout=120)
+        done = waybill(*arguments, env=self._env)
         return done.returncode, done.stdout, done.stderr
 
     def json(self, *arguments: str) -> Any:
@@ -81,6 +76,11 @@ def test_a_walk_from_alert_to_the_rule_s_figure(fresh_kafka: str, tmp_path: Path
     kinds = [each["event"]["kind"] for each in shown["log"]]
     assert kinds == ["opened", "dispatched", "accepted", "answered", "judged", "confirmed"]
     assert waybill("clues", "overdue")[0] == 0
+    (reported,) = waybill.json("clues", "report", "SF:9", "--adcode", "440111", "--note", "气味异常")
+    clue = reported["clue"]["clue_id"]
+    assert waybill("clues", "claim", clue)[1] == f"{clue}: claimed; the clue is new\n"
+    assert waybill("clues", "keep", clue, "--until", "2090-01-31", "--why", "court")[0] == 0
+    assert "claimed u1" in analyst("clues", "list", "--lang", "en")[1]
     page = tmp_path / "measures.html"
     (measures,) = waybill.json("measures", "--since", "30d", "--html", str(page))
     (rule,) = measures["suspicion"]["rules"]

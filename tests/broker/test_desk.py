@@ -21,9 +21,10 @@ from msgspec.structs import replace
 from desk.clues.acts import Act
 from desk.clues.book import Book
 from desk.dispatcher import Dispatcher
+from desk.keeping import EVERY_MS
 from desk.log import ClueLog
 from desk.survey import survey
-from desk.verbs import Accept, Answer, Hold, Judge, Release, Verb, act
+from desk.verbs import Accept, Answer, Hold, Judge, Keep, Release, Verb, act
 from schemas import clues as events
 from schemas import topics
 from schemas.clues import AnyClueEvent
@@ -253,6 +254,24 @@ def test_a_station_that_refuses_does_not_get_the_clue_again(fresh_kafka: str) ->
         clue = log.book.clues[alert.alert_id]
         log.act(Act(events.Refused, clue.clue_id, {"why": "not ours"}).event(clue, "u1", "ST-1", now_ms()))
         settle(dispatcher, lambda: dispatcher.log.book.clues[alert.alert_id].station == "ST-44")
+
+
+def test_a_clue_that_is_kept_is_written_again_and_is_the_same(fresh_kafka: str) -> None:
+    alert = alert_on(1)
+    publish(fresh_kafka, *STATIONS, alert, alert_on(2))
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher, ClueLog(fresh_kafka, {}) as log:
+        dispatcher.start()
+        log.catch_up()
+        do(log, alert.alert_id, Keep(until=now_ms() + 10 * EVERY_MS, why="court"))
+        dispatcher.step()
+        before, count = log.book.encoded(), len(on_topic(fresh_kafka, topics.CLUES))
+        assert (dispatcher.keep(now_ms()), dispatcher.keep(now_ms() + EVERY_MS)) == (0, 1)
+        written = [(key, json.loads(value or b"").get("again")) for key, value in on_topic(fresh_kafka, topics.CLUES)]
+        assert [each for each in written if each[1] is not None] == [(alert.alert_id, n) for n in range(3)]
+        assert len(on_topic(fresh_kafka, topics.CLUES)) == count + 3
+        dispatcher.step()
+        assert dispatcher.log.book.encoded() == before
+        assert do(log, alert.alert_id, Accept()).clue.state == "accepted"
 
 
 def test_a_hold_tells_the_carrier_in_the_same_transaction_and_its_scan_puts_it_into_effect(fresh_kafka: str) -> None:

@@ -1,4 +1,4 @@
-"""Every route of the desk with every role: what is refused, and to whom. Nothing that is tried here changes a clue."""
+"""Every route of the desk with every role: what is refused, and to whom. What is tried here changes no state."""
 
 from __future__ import annotations
 
@@ -21,17 +21,28 @@ JUDGES = frozenset({"analyst", "supervisor"})
 READERS = JUDGES | STATION | {"viewer"}
 # Whom each route serves; a new route needs a line here.
 PAGES = {
-    **dict.fromkeys(("/desk", "/desk/clues/{clue}", "/desk/holds", "/desk/overdue"), READERS),
+    **dict.fromkeys(("/desk", "/desk/live", "/desk/clues/{clue}", "/desk/holds", "/desk/overdue"), READERS),
     **dict.fromkeys(("/clues", "/clues/{clue}", "/overdue"), READERS),
     "/desk/station": STATION,
+    "/desk/rules": READERS,
+    "/desk/measures": READERS - STATION,
+    "/desk/audit": frozenset({"auditor"}),
 }
 ACTS = {
     **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer", "judge"), STATION),
-    **dict.fromkeys(("confirm", "dispute", "hold", "release", "note"), STATION | JUDGES),
+    **dict.fromkeys(("claim", "confirm", "dispute", "hold", "release", "note"), STATION | JUDGES),
     **dict.fromkeys(("extend", "grade", "close", "reopen"), JUDGES),
-    **dict.fromkeys(("second", "escalate", "due", "monitor"), SUPERVISOR),
+    **dict.fromkeys(("second", "escalate", "due", "monitor", "keep"), SUPERVISOR),
 }
-FREE = {"/", "/openapi.json", "/desk/login", "/desk/logout", "/desk/static"}
+FREE = {
+    "/",
+    "/openapi.json",
+    "/desk/login",
+    "/desk/login/oidc",
+    "/desk/login/oidc/back",
+    "/desk/logout",
+    "/desk/static",
+}
 ACTING = {"/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -52,7 +63,8 @@ def test_every_route_serves_whom_it_is_for_and_refuses_the_others(site: Site) ->
     for role in MAY:
         with browser(site, role) as client:
             for path, served_to in PAGES.items():
-                status = client.get(path.format(clue=clue)).status_code
+                with client.stream("GET", path.format(clue=clue)) as answer:  # some never end
+                    status = answer.status_code
                 if status != (200 if role in served_to else 403):
                     wrong.append((role, path, status))
             for verb, served_to in ACTS.items():
@@ -60,7 +72,9 @@ def test_every_route_serves_whom_it_is_for_and_refuses_the_others(site: Site) ->
                     client.post(f"/desk/clues/{clue}/{verb}", data={"expects": "999"}, headers=OWN),
                     client.post(f"/clues/{clue}/{verb}", headers={"If-Match": '"999"'}),
                 )
-                expected = {409, 422} if role in served_to else {403}
+                # With an older version nothing counts but a claim, which is not exclusive.
+                free = {200, 303} if verb == "claim" else set()
+                expected = {409, 422} | free if role in served_to else {403}
                 wrong += [(role, verb, each.status_code) for each in answers if each.status_code not in expected]
     assert wrong == []
 

@@ -16,9 +16,10 @@ from desk.web.app import application
 from desk.web.openapi import document
 from desk.web.users import Users
 from schemas import topics
-from tests.broker.test_desk import STATIONS, alert_on, feedback_on, on_topic, order_of, publish
+from tests.broker.test_desk import STATIONS, alert_on, feedback_on, now_ms, on_topic, order_of, publish
 from tests.desk_accounts import account
 from tests.desk_site import desk_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -76,6 +77,7 @@ def test_a_station_cannot_tell_an_alert_from_an_order_before_it_has_answered(
     publish(fresh_kafka, order_of(7))
     with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
         dispatcher.start()
+    until(lambda: [c["state"] for c in desk.get("/clues", headers=header("u9")).json()] == ["dispatched"] * 3)
     everything = desk.get("/clues", headers=header("u9")).json()
     assert {each["origin"] for each in everything} == {"alert", "order"}
     assert not any({"arm", "p"} & each.keys() for each in everything)
@@ -153,6 +155,29 @@ def test_what_is_wrong_is_said(desk: TestClient) -> None:
     assert post("answer", b'{"outcome":"seizure","rules":["goods.none"]}')[0] == 422
     assert desk.get("/clues", headers=header("u1"), params={"tier": "huge"}).status_code == 422
     assert desk.get("/clues", headers=header("u1"), params={"state": "none"}).status_code == 422
+
+
+def test_a_report_opens_a_clue_that_is_claimed_and_kept(desk: TestClient, fresh_kafka: str) -> None:
+    said = {"parcel": "SF:9", "adcode": "440111", "note": "气味异常"}
+    made = desk.post("/clues", headers=header("u1"), json=said)
+    assert (made.status_code, made.json()["state"]) == (201, "new")
+    assert not {"origin", "tier", "note"} & made.json().keys()  # nor does its station see why, whoever reported it
+    clue = f"/clues/{made.json()['clue_id']}"
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+    until(lambda: desk.get(clue, headers=header("u9")).json()["state"] == "dispatched")
+    seen = desk.get(clue, headers=header("u9")).json()
+    assert (seen["origin"], seen["note"], seen["state"], seen["station"]) == (
+        "reported", "气味异常", "dispatched", "ST-1",
+    )  # fmt: skip
+    for wrong in ({"parcel": "9"}, {"adcode": "44"}, {"note": "13800000000"}):
+        assert desk.post("/clues", headers=header("u1"), json={**said, **wrong}).status_code == 422
+    assert desk.post(f"{clue}/claim", headers=header("u1")).json()["claimed_by"] == "u1"
+    late = desk.post(f"{clue}/claim", headers=header("u2"))
+    assert (late.status_code, late.json()["title"]) == (409, "claimed: u1 looks at it")
+    end = now_ms() + 10**10
+    kept = desk.post(f"{clue}/keep", headers=header("u9"), json={"until": end, "why": "court"})
+    assert kept.json()["kept_until"] == end
 
 
 def test_a_clue_under_controlled_delivery_is_there_only_for_those_named(desk: TestClient) -> None:

@@ -106,8 +106,15 @@ def test_one_that_cannot_stop_ends_in_time_and_says_where_it_stands(fresh_kafka:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("state", ["kept", "lost"])
-@pytest.mark.parametrize("how", ["kill", "stop"])
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [
+        ("kill", "lost"),
+        ("stop", "kept"),
+        pytest.param("kill", "kept", marks=pytest.mark.long),  # in the gate, tests/chaos does so
+        pytest.param("stop", "lost", marks=pytest.mark.long),
+    ],
+)
 def test_a_worker_ended_in_mid_stream(fresh_kafka: str, tmp_path: Path, how: str, state: str) -> None:
     """At any moment: killed or asked, restarted on its folder or on an empty one."""
     records, wanted = played(9)

@@ -127,7 +127,8 @@ def check_readers(committed: Log, all_of_it: Log, listened: Log, outcome: Outcom
 def count_astray(all_of_it: Log, committed: Log, wanted: Alerts, outcome: Outcome) -> None:
     """How many parcels look otherwise to a reader of uncommitted records that keeps the highest revision of each.
 
-    None of which an alert was committed, open or withdrawn: an aborted verdict knew no more.
+    None of which a committed alert is open: an aborted verdict knew no more. Of one that is withdrawn nothing is said
+    any more, so what was aborted may have known other facts, and more of them.
     """
     kept: dict[bytes, Alert] = {}
     for key, alert in _alerts(all_of_it):
@@ -136,17 +137,12 @@ def count_astray(all_of_it: Log, committed: Log, wanted: Alerts, outcome: Outcom
     found = {alert.alert_id: alert for alert in kept.values() if alert.status == "open"}
     outcome.astray = sum(found.get(key) != wanted.get(key) for key in found.keys() | wanted.keys())
     newest = {key: _plain(alert) for key, alert in _alerts(committed)}
-    differs_at = [key for key, alert in newest.items() if kept[key] != alert and not withdrawn(kept[key], alert)]
+    differs_at = [key for key, alert in newest.items() if kept[key] != alert and alert.status == "open"]
     strayed = [newest[key].alert_id for key in differs_at]
     if strayed:
         first = differs_at[0]
         differs = difference({"": kept[first]}, {"": newest[first]})
         outcome.wrong.append(f"{len(strayed)} committed alerts are not the highest revision written: {differs}")
-
-
-def withdrawn(*alerts: Alert) -> bool:
-    """Whether none of these is open: of such an alert nothing is said any more, whatever becomes known."""
-    return all(alert.status == "withdrawn" for alert in alerts)
 
 
 def check_rejects(log: Log, garbage: Iterable[traffic.Place], outcome: Outcome) -> None:
@@ -177,12 +173,13 @@ def check_state(
     folders: of workers that have ended, by name. logs: the changelogs, by topic. harmed: folders of which a file may be
     found damaged, in a partition that the worker did not read any more.
     """
-    newest: dict[str, dict[int, dict[bytes, bytes]]] = {}
+    newest: dict[str, dict[int, dict[bytes, bytes | None]]] = {}  # None: the key was deleted
     for topic, log in logs.items():
         newest[topic] = {number: {} for number in range(partitions)}
         for (_, partition, _), (key, value) in sorted(log.items()):
-            newest[topic][partition][key or b""] = value or b""
-    size = sum(len(key) + len(value) for each in newest.values() for one in each.values() for key, value in one.items())
+            newest[topic][partition][key or b""] = value
+    held = (pair for each in newest.values() for one in each.values() for pair in one.items())
+    size = sum(len(key) + len(value or b"") for key, value in held)
     bound = OVERHEAD * size + 2 * partitions * BESIDE_BYTES
     for name, folder in folders.items():
         used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -195,7 +192,7 @@ def check_state(
 def _contents(
     name: str,
     folder: Path,
-    newest: Mapping[str, Mapping[int, Mapping[bytes, bytes]]],
+    newest: Mapping[str, Mapping[int, Mapping[bytes, bytes | None]]],
     servers: str,
     *,
     may_be_damaged: bool,

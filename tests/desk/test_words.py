@@ -25,6 +25,7 @@ GROUPS = {
     "result": terms.Result, "status": terms.Status, "origin": terms.Origin,
 }  # fmt: skip
 SHOWN = {
+    "again",
     "event_id",
     "clue_id",
     "at",
@@ -63,7 +64,7 @@ def test_templates_name_only_words_that_there_are_and_all_of_them() -> None:
     )
     asked = set(re.findall(r"""(?:\bt|self)\(["']([^"']+)["'][,)]""", text))
     assert {key for key in asked if key not in PAGE and not known(key)} == {"comma"}  # of the rules' pages
-    named_there = set(re.findall(r"""["']([a-z_ ]+)["']""", text)) | set(JUDGEMENTS)
+    named_there = set(re.findall(r"""["']([a-z0-9_ ]+)["']""", text)) | set(JUDGEMENTS)
     groups = set(re.findall(r"""t\(["']([a-z]+) ["'] ~""", text)) | {
         field.group for form in FORMS.values() for field in form.fields
     }

@@ -123,6 +123,8 @@ class Output:
         name = say(f"state {clue.state}", self._lang) if self._lang == "zh" else clue.state
         text = Text(name if clue.station is None else f"{name} {clue.station}")
         due = next_due(clue, now_ms)
+        if (holder := clue.claimed(now_ms)) is not None:
+            text.append(f"\n{say('event claimed', self._lang)} {holder}", style="dim")
         if due is not None:
             style = "bold red" if due.overdue else "yellow" if due.share >= WARN else "dim"
             left = f"{_span(now_ms - due.by)} late" if due.overdue else f"in {_span(due.by - now_ms)}"
@@ -151,7 +153,7 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
     {"ratio": 3},
 )
 _TIMES = frozenset({"accept_by", "check_by", "answer_by", "checked_at", "until", "due"})
-_HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "alert"})
+_HEAD = frozenset({"kind", "event_id", "clue_id", "at", "by", "station", "expects", "again", "alert"})
 
 
 def _next(clue: Clue, now_ms: int) -> str:

@@ -94,7 +94,7 @@ def scan(number: int, at: int, scan_type: str = "departed") -> Scan:
     return msgspec.convert({**SCAN, **made, "scan_type": scan_type}, Scan)
 
 
-@examples(5)
+@examples(3)
 @given(st.integers(0, 10**6), st.sampled_from([5, 40]), st.sampled_from([1, 4]))
 def test_verdicts_are_those_of_one_who_forgets_nothing(seed: int, size: int, partitions: int) -> None:
     """Events some hours late, of parcels without a gap of days, over months."""
