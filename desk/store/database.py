@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from desk.store.tables import GENERATIONS, Tables, fingerprint
 from schemas.errors import WaybillError
@@ -92,6 +92,11 @@ class Database:
                     "by desk_store_url"
                 ) from None
             yield True
+
+    def failure(self, error: SQLAlchemyError) -> StoreError:
+        """What an error of this database means, in one line."""
+        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
+        return StoreError(f"the desk's database {self.url.render_as_string()}: {said[0] if said else 'no answer'}")
 
     def add(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those with the same key where the table has one."""

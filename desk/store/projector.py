@@ -52,7 +52,7 @@ class Projector:
             except (ClientError, StoreError) as error:
                 self._failed(error)
             except SQLAlchemyError as error:
-                self._failed(StoreError(f"the desk's database: {error}"))
+                self._failed(self._database.failure(error))
 
     def stop(self) -> None:
         """End `run`, soon."""

@@ -132,7 +132,7 @@ def paged(store: Store, which: Filter, scope: Scope, limit: int) -> list[Clue]:
 def rows(store: Store, tables: Tables) -> dict[str, list[tuple[object, ...]]]:
     """All rows by table."""
     names = {table.name.rsplit("_", 1)[0]: table for table in tables.metadata.sorted_tables}
-    with store._engine.connect() as connection:
+    with store._database.engine.connect() as connection:
         return {
             name: sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
             for name, table in names.items()
