@@ -29,7 +29,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from desk.store.tables import GENERATIONS, Tables, fingerprint
 from schemas.errors import WaybillError
@@ -95,8 +102,10 @@ class Database:
 
     def failure(self, error: SQLAlchemyError) -> StoreError:
         """What an error of this database means, in one line."""
-        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
-        return StoreError(f"the desk's database {self.url.render_as_string()}: {said[0] if said else 'no answer'}")
+        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines() or ["no answer"]
+        broken = self.sqlite and isinstance(error, DatabaseError) and not isinstance(error, OperationalError)
+        hint = "; delete the file: the topics fill it again" if broken else ""
+        return StoreError(f"the desk's database {self.url.render_as_string()}: {said[0]}{hint}")
 
     def add(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those with the same key where the table has one."""

@@ -92,9 +92,9 @@ class Projector:
 
     def _opened(self) -> tuple[Tables, LogReader, dict[str, str], bool]:
         """Tables that fit the topics, a reader behind what they hold, ids of the topics, and whether they are built."""
-        config = {**self._client, "bootstrap.servers": self._servers}
-        ids = Cluster(config).ids(READ)
-        for generation, ready in self._database.generations():
+        generations = self._database.generations()
+        ids = Cluster({**self._client, "bootstrap.servers": self._servers}).ids(READ)
+        for generation, ready in generations:
             tables = Tables(generation)
             starts, known = self._stored(tables)
             reader = self._reader(starts)
