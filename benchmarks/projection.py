@@ -20,14 +20,20 @@ import msgspec
 import typer
 from confluent_kafka import Producer
 from rich.console import Console
+from starlette.testclient import TestClient
 
 from benchmarks import report
 from benchmarks.clues import life
+from desk.pen import Pen
 from desk.queue import Filter
 from desk.scope import Scope
 from desk.store.database import Database
 from desk.store.projector import Projector
 from desk.store.reading import Page, Store
+from desk.web.app import application
+from desk.web.core import Desk
+from desk.web.users import Account, Users, hashed
+from rules import load_catalogue
 from schemas import topics
 from streams.kafka import admin
 from streams.ops.broker import PrivateKafka
@@ -68,7 +74,9 @@ def _measure(servers: str, where: Database, open_clues: int) -> None:
         while store.queue(Filter("u1"), Scope("u1")).count < open_clues:
             time.sleep(0.1)
         console.print(f"followed: {open_clues:,} more clues in {time.monotonic() - began:.1f} s", highlight=False)
+        where.tidy(store.tables())  # as PostgreSQL does by itself after so many changes
         _ask(store)
+        _show(Desk(store, projector.projection, Pen(servers, {}), load_catalogue()))
     finally:
         projector.stop()
         thread.join()
@@ -87,15 +95,29 @@ def _ask(store: Store) -> None:
         "accepted": lambda: store.queue(Filter("u1", states=frozenset({"accepted"})), everyone),
     }
     for name, ask in ways.items():
-        times = []
-        for _ in range(_ASKED):
-            began = time.perf_counter()
-            page = ask()
-            times.append((time.perf_counter() - began) * 1_000)
-        console.print(
-            f"{name:<15} {page.count:>8,} clues, {len(page.clues)} shown: median {statistics.median(times):.1f} ms, "
-            f"worst {max(times):.1f} ms", highlight=False,
-        )  # fmt: skip
+        page = ask()
+        _tell(f"{name:<15} {page.count:>8,} clues, {len(page.clues)} shown", ask)
+
+
+def _show(desk: Desk) -> None:
+    """The page of the queue, from request to answer, as a server makes it."""
+    users, own = Users([Account(user="u1", roles=("supervisor",), token=hashed("t" * 40))]), "same-origin"
+    with TestClient(application(desk, users), headers={"Sec-Fetch-Site": own}) as browser:
+        browser.post("/desk/login", data={"token": "t" * 40})
+        _tell(f"the whole page, {len(browser.get('/desk').content) / 1_000:.0f} kB", lambda: browser.get("/desk"))
+
+
+def _tell(what: str, ask: Callable[[], object]) -> None:
+    times, burnt = [], []
+    for _ in range(_ASKED):
+        began, cpu = time.perf_counter(), time.process_time()
+        ask()
+        times.append((time.perf_counter() - began) * 1_000)
+        burnt.append((time.process_time() - cpu) * 1_000)
+    console.print(
+        f"{what}: median {statistics.median(times):.0f} ms, worst {max(times):.0f} ms; {statistics.median(burnt):.0f} ms "
+        "of CPU here", highlight=False,
+    )  # fmt: skip
 
 
 def closed(clues: int) -> Iterator[tuple[str, bytes]]:

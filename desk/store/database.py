@@ -156,8 +156,13 @@ class Database:
             ).all()
             for generation in old:
                 self._drop(connection, generation)
+        self.tidy(tables)
+
+    def tidy(self, tables: Tables) -> None:
+        """Tell the planner what the tables hold, which PostgreSQL else does by itself after a while."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("ANALYZE" if self.sqlite else f"VACUUM (ANALYZE) {tables.clues.name}"))
+            for table in (tables.clues, tables.rules, tables.watchers):
+                connection.execute(text(f"{'ANALYZE' if self.sqlite else 'VACUUM (ANALYZE)'} {table.name}"))
 
     def _drop(self, connection: Connection, generation: str) -> None:
         """Drop the tables of a generation, whatever desk made them."""
