@@ -30,6 +30,7 @@ from desk.web.oidc import PENDING_S, Provider
 from desk.web.proxy import Headers
 from desk.web.rendering import back_to, given_in, home, page
 from desk.web.route import sketch
+from desk.web.search import Search
 from desk.web.sessions import Sessions, remember, remembered
 from desk.web.since import since_dispatch
 from desk.web.users import User, Users
@@ -48,7 +49,7 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 
 def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRoute]:
     """The routes of all pages."""
-    shown = Pages(desk, users, directory)
+    shown, search = Pages(desk, users, directory), Search(desk)
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
@@ -63,6 +64,8 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
             Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
             for name, (answer, right) in LISTS.items()
         ),
+        Route(f"{PAGES}/search", shown.known(search.ask, "search")),
+        Route(f"{PAGES}/search", shown.known(search.answer, "search"), methods=["POST"]),
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]

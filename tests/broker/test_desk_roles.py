@@ -25,6 +25,7 @@ PAGES = {
     **dict.fromkeys(("/clues", "/clues/{clue}", "/overdue"), READERS),
     "/desk/station": STATION,
     "/desk/rules": READERS,
+    "/desk/search": JUDGES,
     "/desk/measures": READERS - STATION,
     "/desk/audit": frozenset({"auditor"}),
 }

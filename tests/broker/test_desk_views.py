@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from tests.broker.test_desk import alert_on
-from tests.broker.test_desk_pages import Browser
+from schemas import topics
+from schemas.desk import Access
+from tests.broker.test_desk import alert_on, on_topic
+from tests.broker.test_desk_pages import Browser, clues_of
 from tests.desk_site import served
+from tests.schemas.desk_samples import TRACE
 
 pytestmark = pytest.mark.broker
 
@@ -43,3 +47,31 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
             page = viewer.get(path)
             assert "One ID number, several names" in page
             assert "names_90d_min" not in page
+
+
+def test_a_search_by_token_takes_purpose_and_clue_is_on_record_and_has_a_limit(fresh_kafka: str) -> None:
+    clue, token = alert_on(1).alert_id, TRACE["sender_tokens"][0]
+    asked = {"token": token, "clue": clue, "why": "which parcels are of one sender"}
+
+    def searched() -> list[tuple[str, tuple[str, ...], str, bool]]:
+        values = [value or b"" for _, value in on_topic(fresh_kafka, topics.ACCESS)]
+        entries = [msgspec.json.decode(value, type=Access) for value in values]
+        return [(each.user, each.what, each.why, each.ok) for each in entries if "token_search" in each.fields]
+
+    with served(fresh_kafka) as site, Browser(site, "analyst") as browser, Browser(site, "analyst of 44") as other:
+        for wrong in ({"why": " "}, {"why": "asks 13800000000"}, {"token": "440000199001010011"}):
+            assert browser.post("/desk/search", {**asked, **wrong}).status_code == 422
+        assert browser.post("/desk/search", {**asked, "clue": "nobody's"}).status_code == 404
+        assert other.post("/desk/search", {**asked, "clue": alert_on(3).alert_id}).status_code == 404
+        assert searched() == []
+        found = browser.post("/desk/search", asked)
+        assert clues_of(found.text) == ["SF:0000000000001"]
+        assert "the sender&#39;s ID" in found.text
+        for _ in range(19):
+            nothing = browser.post("/desk/search", {**asked, "token": f"other:{'0' * 32}"})
+        assert clues_of(nothing.text) == []
+        assert browser.post("/desk/search", asked).status_code == 429
+        assert clues_of(other.post("/desk/search", asked).text) == ["SF:0000000000001"]
+    said = searched()
+    assert [each[3] for each in said if each[0] == "analyst"] == [True] * 20 + [False]
+    assert set(said) >= {("analyst", (clue,), asked["why"], ok) for ok in (True, False)}
