@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup kafka library demo check lint crate browser test test-long wheel test-containers chaos simulate bench lock clean
 
 help:
-	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
+	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
 	@echo 'make check   lint and types alone'
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'

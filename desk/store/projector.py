@@ -139,7 +139,7 @@ class _Writer:
                 {"topic": topic, "partition": number, "next_offset": at, "topic_id": self._ids.get(topic, "")}
                 for (topic, number), at in positions.items()
             ]
-            self._database.upsert(self._connection, self._tables.positions, rows)
+            self._database.add(self._connection, self._tables.positions, rows)
 
 
 def _fits(starts: Mapping[Place, int], known: Mapping[str, str], reader: LogReader, ids: Mapping[str, str]) -> bool:
