@@ -166,6 +166,19 @@ class Store:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
+    def carrying(self, text: bytes, scope: Scope, limit: int) -> list[tuple[Clue, Trace]]:
+        """Clues whose trace holds this text, the last changed first, among the `limit` that changed last."""
+        tables = self.tables()
+        clues, traces = tables.clues.c, tables.traces.c
+        rows = self._rows(
+            select(clues.value, traces.value.label("trace"))
+            .join(tables.traces, traces.parcel == clues.parcel)
+            .where(*within(tables, scope))
+            .order_by(clues.seq.desc())
+            .limit(limit)
+        )
+        return [(scope.shown(decode_clue(row.value)), _trace(row.trace)) for row in rows if text in row.trace]
+
     def last(self) -> int:
         """The number of the last change."""
         return self._rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0

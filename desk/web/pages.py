@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
 from desk.store.reading import Key
-from desk.web import audit, holds, measures, overdue, rules, station, stream
+from desk.web import audit, bulk, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.directory import Directory, DirectoryError
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
@@ -30,6 +30,7 @@ from desk.web.oidc import PENDING_S, Provider
 from desk.web.proxy import Headers
 from desk.web.rendering import back_to, given_in, home, page
 from desk.web.route import sketch
+from desk.web.search import Search
 from desk.web.sessions import Sessions, remember, remembered
 from desk.web.since import since_dispatch
 from desk.web.users import User, Users
@@ -48,7 +49,7 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 
 def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRoute]:
     """The routes of all pages."""
-    shown = Pages(desk, users, directory)
+    shown, search = Pages(desk, users, directory), Search(desk)
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
@@ -63,6 +64,10 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
             Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
             for name, (answer, right) in LISTS.items()
         ),
+        Route(f"{PAGES}/bulk", shown.known(partial(bulk.ask, desk), "read")),
+        Route(f"{PAGES}/bulk/{{act}}", shown.known(partial(bulk.answer, desk), "read"), methods=["POST"]),
+        Route(f"{PAGES}/search", shown.known(search.ask, "search")),
+        Route(f"{PAGES}/search", shown.known(search.answer, "search"), methods=["POST"]),
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]
