@@ -83,6 +83,8 @@ class Projector:
                     return
             writer.write(waiting, reader.positions)
             if not ready:
+                done += len(waiting)
+                self.projection.built_so_far(Progress(done, done))
                 self._database.finish(tables)
             self.projection.applied(tables, reader.positions)
             while not self._stopping.is_set():
