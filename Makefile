@@ -17,10 +17,10 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka library demo check lint crate test test-long wheel test-containers chaos simulate bench lock clean
+.PHONY: help setup kafka library demo check lint crate browser test test-long wheel test-containers chaos simulate bench lock clean
 
 help:
-	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live (Ctrl-C ends it)'
+	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
 	@echo 'make check   lint and types alone'
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
@@ -56,12 +56,19 @@ lint:
 crate:
 	$(BIN)/python -m streams.native check
 
-test: check
+test: check browser
 	$(PYTEST)
+
+# For the tests of the desk's pages. Anyone but root is told at the end how many of them did not run.
+browser:
+	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } >/dev/null \
+		|| echo 'chromium cannot be installed; the tests of pages in a browser will not run' >&2
 
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
-test-long: check
+test-long: check browser
 	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).

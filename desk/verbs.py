@@ -223,6 +223,14 @@ VERBS: Final[dict[str, type[Verb]]] = {
 _NAMES: Final = {kind: name for name, kind in VERBS.items()}
 
 
+def impersonal(name: str, text: str, *, empty: bool = False) -> None:
+    """Raise ActError for a text that may name a person, and unless it may be empty, for one that is."""
+    if _PERSON.search(text):
+        raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
+    if not empty and not text.strip():
+        raise ActError(f"{name}: is empty")
+
+
 def name_of(verb: Verb) -> str:
     """The name of a verb."""
     return _NAMES[type(verb)]
@@ -253,10 +261,7 @@ def _check_texts(verb: Verb) -> None:
     for name, value in msgspec.structs.asdict(verb).items():
         if not isinstance(value, str) or name == "parcel":  # a waybill number may look like anything
             continue
-        if _PERSON.search(value):
-            raise ActError(f"{name}: holds what may be an ID number or a mobile; no personal data goes into the log")
-        if name in ("why", "reason", "basis", "note") and not value.strip():
-            raise ActError(f"{name}: is empty")
+        impersonal(name, value, empty=name not in ("why", "reason", "basis", "note"))
         if name.endswith("adcode") and not re.fullmatch(ADCODE_FORM, value):
             raise ActError(f"{name}: is no code of six digits (GB/T 2260)")
 

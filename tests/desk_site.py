@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from desk.dispatcher import Dispatcher
 from desk.log import Client
 from desk.web.core import Desk
+from desk.web.directory import Directory
 from desk.web.roles import MAY
 from desk.web.serving import Server, desk_on
 from desk.web.users import Account, Users
@@ -57,17 +58,22 @@ def desk_of(servers: str, client: Client | None = None) -> Iterator[Desk]:
         yield desk
 
 
-@contextmanager
-def served(kafka: str, *more: Account) -> Iterator[Site]:
-    """The address of a desk with two clues at ST-1, the second of which is extreme, and one at ST-2."""
+def three_clues(kafka: str) -> None:
+    """Two clues at ST-1, the second of which is extreme, and one at ST-2."""
     first, second = alert_on(1), replace(alert_on(2), tier="extreme", score=90)
     third = replace(alert_on(3), jurisdiction_adcode="310115")
     trace = {**TRACE, "alert_id": first.alert_id, "waybill_no": first.waybill_no, "goods_name": HOSTILE}
     publish(kafka, *STATIONS, first, second, third, msgspec.convert(trace, Trace))
     with Dispatcher(kafka, {}, 40) as dispatcher:
         dispatcher.start()
+
+
+@contextmanager
+def served(kafka: str, *more: Account, directory: Directory | None = None) -> Iterator[Site]:
+    """The address of a desk with three clues."""
+    three_clues(kafka)
     with desk_of(kafka) as desk:
-        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0)
+        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0, directory)
         thread = threading.Thread(target=server.run)
         thread.start()
         until(lambda: server.started)

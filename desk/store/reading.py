@@ -76,7 +76,7 @@ class Store:
     """The projection, to read. Threads may share it. Raises BuildingError, StoreError."""
 
     def __init__(self, database: Database, projection: Projection) -> None:
-        self._engine = database.engine
+        self._database = database
         self._projection = projection
 
     def tables(self) -> Tables:
@@ -166,6 +166,19 @@ class Store:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
+    def carrying(self, text: bytes, scope: Scope, limit: int) -> list[tuple[Clue, Trace]]:
+        """Clues whose trace holds this text, the last changed first, among the `limit` that changed last."""
+        tables = self.tables()
+        clues, traces = tables.clues.c, tables.traces.c
+        rows = self._rows(
+            select(clues.value, traces.value.label("trace"))
+            .join(tables.traces, traces.parcel == clues.parcel)
+            .where(*within(tables, scope))
+            .order_by(clues.seq.desc())
+            .limit(limit)
+        )
+        return [(scope.shown(decode_clue(row.value)), _trace(row.trace)) for row in rows if text in row.trace]
+
     def last(self) -> int:
         """The number of the last change."""
         return self._rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
@@ -183,11 +196,12 @@ class Store:
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         try:
-            with self._engine.connect() as connection:
+            with self._database.engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            log.warning("the desk's database: %s", error)
-            raise StoreError("the desk's database does not answer") from error
+            failure = self._database.failure(error)
+            log.warning("%s", failure)
+            raise failure from None
 
 
 def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:

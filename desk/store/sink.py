@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
 from desk.clues.book import Book
 from desk.clues.clue import Clue
@@ -91,16 +91,15 @@ class Sink:
         tables = self._tables
         rows = [row_of(clue, self._seq + number) for number, clue in enumerate(changes.clues.values(), 1)]
         self._seq += len(rows)
-        self._database.upsert(connection, tables.clues, rows)
-        if changes.events:
-            connection.execute(insert(tables.events), changes.events)
-        self._database.upsert(connection, tables.rules, changes.rules)
+        self._database.add(connection, tables.clues, rows)
+        self._database.add(connection, tables.events, changes.events)
+        self._database.add(connection, tables.rules, changes.rules)
         for clue_id in sorted(changes.watched):
             key = plain(clue_id)
             connection.execute(delete(tables.watchers).where(tables.watchers.c.clue_id == key))
             users = sorted({plain(user) for user in changes.clues[clue_id].monitor})
             rows = [{"clue_id": key, "watcher": user} for user in users]
-            self._database.upsert(connection, tables.watchers, rows)
+            self._database.add(connection, tables.watchers, rows)
 
     def _trace(self, connection: Connection, entries: Sequence[Entry]) -> None:
         newest = {plain(entry.key.decode("utf-8", "replace")): entry.value for entry in entries}
@@ -109,7 +108,7 @@ class Sink:
         for parcels in _sliced(gone):
             connection.execute(delete(traces).where(traces.c.parcel.in_(parcels)))
         kept = [{"parcel": parcel, "value": value} for parcel, value in newest.items() if value is not None]
-        self._database.upsert(connection, traces, kept)
+        self._database.add(connection, traces, kept)
 
 
 def _read(entry: Entry) -> ClueEvent | None:

@@ -21,12 +21,14 @@ class Reads:
         self._prev = "0" * 64
         self._lock = threading.Lock()
 
-    def note(self, user: str, clue_id: str, fields: tuple[str, ...], at_ms: int) -> None:
-        """Write that a user reads a clue. Raises WriteError: then nothing may be shown."""
+    def note(
+        self, user: str, clue_id: str, fields: tuple[str, ...], at_ms: int, why: str = "clue", *, ok: bool = True
+    ) -> None:
+        """Write that a user reads a clue, or searches because of it. Raises WriteError: then nothing may be shown."""
         with self._lock:
             entry = Access(
                 event_id=uuid7(at_ms), writer=self._pen.name, prev=self._prev, user=user, what=(clue_id,),
-                fields=fields, why="clue", ok=True, at=at_ms,
+                fields=fields, why=why, ok=ok, at=at_ms,
             )  # fmt: skip
             value = encode(entry)
             self._pen.write([Outgoing(topics.ACCESS, entry.key, value)])

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from desk.queue import shown
 from desk.verbs import VERBS, Report
 from desk.web.core import Desk, Done, ProblemError, allowed, body_of, filter_of, now, version_of
+from desk.web.directory import Directory
 from desk.web.guard import Guard
 from desk.web.openapi import document
 from desk.web.pages import pages
@@ -30,8 +31,8 @@ from desk.web.users import User, Users
 ROWS_MAX: Final = 1_000
 
 
-def application(desk: Desk, users: Users) -> Starlette:
-    """The application on a desk."""
+def application(desk: Desk, users: Users, directory: Directory | None = None) -> Starlette:
+    """The application on a desk. directory: accounts that others keep."""
     answers = Answers(desk, users)
 
     @asynccontextmanager
@@ -48,7 +49,7 @@ def application(desk: Desk, users: Users) -> Starlette:
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users),
+            *pages(desk, users, directory),
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},

@@ -100,6 +100,10 @@ class Desk:
         clue: Clue = self.ask(do)
         return clue
 
+    def note(self, user: User, clue: Clue, fields: tuple[str, ...], why: str, *, ok: bool) -> None:
+        """Write on `waybill.access` that a user looks for something because of a clue. Raises ProblemError."""
+        self.ask(lambda: self._reads.note(user.name, clue.clue_id, fields, now(), why, ok=ok))
+
     def act(self, wanted: str, verb: Verb, user: User, expects: int | None, now_ms: int) -> Done:
         """Do something about a clue, if need be only at the version `expects`. Raises ProblemError."""
 

@@ -112,4 +112,27 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "key previous": ("上一条", "previous clue"),
     "key open": ("打开", "open it"),
     "close": ("关闭", "Close"),
+    "with provider": ("用单位统一账户登录", "Log in with your organisation's account"),
+    "login failed": ("登录未成功：", "The login has failed: "),
+    "login no provider": ("没有设置统一账户登录。", "No provider of accounts is set."),
+    "search": ("按记号查找", "Search by token"),
+    "search about": (
+        "查找同一寄件人、收件人、手机或设备还出现在哪些线索中，只限您的辖区。每次查找都记录在案，每小时至多 20 次。",
+        "In which clues of your places the same sender, recipient, mobile or device occurs. Every search is on record; "
+        "there are 20 an hour at most.",
+    ),
+    "search token": ("记号", "Token"),
+    "search clue": ("因哪条线索（编号或运单）", "Because of which clue (id or parcel)"),
+    "search why": ("目的", "Purpose"),
+    "carried as": ("出现为", "Occurs as"),
+    "carried sender_tokens": ("寄件人证件", "the sender's ID"),
+    "carried sender_phone_tokens": ("寄件人手机", "the sender's mobile"),
+    "carried recipient_tokens": ("收件人手机", "the recipient's mobile"),
+    "carried device_tokens": ("收寄设备", "the device of acceptance"),
+    "bulk": ("批量办理", "Several at once"),
+    "bulk about": (
+        "至多 {} 条。查获和违规须逐条反馈。筛选条件与待办线索相同，写在地址里。",
+        "{} at most. Finds are answered one by one. The filters in the address are those of the queue.",
+    ),
+    "done": ("结果", "What became of them"),
 }

@@ -20,14 +20,18 @@ from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
 from desk.store.reading import Key
-from desk.web import audit, holds, measures, overdue, rules, station, stream
+from desk.web import audit, bulk, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
+from desk.web.directory import Directory, DirectoryError
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
 from desk.web.limits import Limiter
+from desk.web.oidc import PENDING_S, Provider
+from desk.web.proxy import Headers
 from desk.web.rendering import back_to, given_in, home, page
 from desk.web.route import sketch
-from desk.web.sessions import Sessions
+from desk.web.search import Search
+from desk.web.sessions import Sessions, remember, remembered
 from desk.web.since import since_dispatch
 from desk.web.users import User, Users
 from desk.web.view import explained
@@ -43,9 +47,9 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 }  # fmt: skip
 
 
-def pages(desk: Desk, users: Users) -> list[BaseRoute]:
+def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRoute]:
     """The routes of all pages."""
-    shown = Pages(desk, users)
+    shown, search = Pages(desk, users, directory), Search(desk)
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
@@ -53,11 +57,17 @@ def pages(desk: Desk, users: Users) -> list[BaseRoute]:
         Route(f"{PAGES}/live", shown.known(partial(stream.answer, desk, shown.sessions), "read")),
         Route(f"{PAGES}/login", shown.ask_who),
         Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
+        Route(f"{PAGES}/login/oidc", shown.go_to_provider),
+        Route(f"{PAGES}/login/oidc/back", shown.come_from_provider),
         Route(f"{PAGES}/logout", shown.log_out, methods=["POST"]),
         *(
             Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
             for name, (answer, right) in LISTS.items()
         ),
+        Route(f"{PAGES}/bulk", shown.known(partial(bulk.ask, desk), "read")),
+        Route(f"{PAGES}/bulk/{{act}}", shown.known(partial(bulk.answer, desk), "read"), methods=["POST"]),
+        Route(f"{PAGES}/search", shown.known(search.ask, "search")),
+        Route(f"{PAGES}/search", shown.known(search.answer, "search"), methods=["POST"]),
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]
@@ -66,8 +76,11 @@ def pages(desk: Desk, users: Users) -> list[BaseRoute]:
 class Pages:
     """The answers of all pages."""
 
-    def __init__(self, desk: Desk, users: Users) -> None:
+    def __init__(self, desk: Desk, users: Users, directory: Directory | None) -> None:
         self._desk, self._users = desk, users
+        oidc, proxy = (None, None) if directory is None else (directory.oidc, directory.proxy)
+        self._provider = Provider(directory, oidc) if directory is not None and oidc is not None else None
+        self._headers = Headers(directory, proxy) if directory is not None and proxy is not None else None
         self.sessions = Sessions()
         self._attempts = Limiter(ATTEMPTS_MAX, ATTEMPTS_S)
 
@@ -76,6 +89,8 @@ class Pages:
 
         async def endpoint(request: Request) -> Response:
             user = self.sessions.user(request)
+            if user is None and self._headers is not None:
+                user = self._headers.user(request)
             if user is None:
                 return RedirectResponse(f"{PAGES}/login", 303)
             try:
@@ -88,7 +103,39 @@ class Pages:
 
     async def ask_who(self, request: Request) -> Response:
         """The form to log in."""
-        return page(request, "login.html", None, refused="")
+        return self._login(request, 200, "")
+
+    async def go_to_provider(self, request: Request) -> Response:
+        """Begin a login at the OpenID provider."""
+        if self._provider is None:
+            return self._login(request, 404, "no provider")
+        back = f"{request.url.scheme}://{request.url.netloc}{PAGES}/login/oidc/back"
+        try:
+            address, cookie = await run_in_threadpool(self._provider.begin, back)
+        except DirectoryError as error:
+            return self._login(request, 503, "failed", str(error))
+        answer = RedirectResponse(address, 303)
+        remember(request, answer, cookie, int(PENDING_S))
+        return answer
+
+    async def come_from_provider(self, request: Request) -> Response:
+        """End a login at the OpenID provider."""
+        if self._provider is None:
+            return self._login(request, 404, "no provider")
+        try:
+            user = await run_in_threadpool(self._provider.end, remembered(request), dict(request.query_params))
+        except DirectoryError as error:
+            return self._login(request, 401, "failed", str(error))
+        answer = RedirectResponse(home(user), 303)
+        remember(request, answer, "", 0)
+        self.sessions.begin(user, request, answer)
+        return answer
+
+    def _login(self, request: Request, status: int, refused: str, detail: str = "") -> Response:
+        return page(
+            request, "login.html", None, status, here=f"{PAGES}/login", refused=refused, detail=detail,
+            provider=self._provider is not None,
+        )  # fmt: skip
 
     async def log_in(self, request: Request) -> Response:
         """Begin a session for the user of a password or a token."""
@@ -99,7 +146,7 @@ class Pages:
         name, token = given.get("user", "").strip(), given.get("token", "").strip()
         tried = f"{name} {request.client.host if request.client else ''}"
         if not self._attempts.allows(tried):
-            return page(request, "login.html", None, 429, refused="too many")
+            return self._login(request, 429, "too many")
         if token:
             user = self._users.of_token(token)
         else:
@@ -107,7 +154,7 @@ class Pages:
         if user is None:
             if not token:  # nobody guesses one
                 self._attempts.note(tried)
-            return page(request, "login.html", None, 401, refused="unknown")
+            return self._login(request, 401, "unknown")
         answer = RedirectResponse(home(user), 303)
         self.sessions.begin(user, request, answer)
         return answer

@@ -13,7 +13,7 @@ Role = Literal["viewer", "station", "analyst", "supervisor", "auditor", "admin"]
 
 _SEES: Final = frozenset({"read", "rules"})
 _WORKS: Final = _SEES | {"claim", "report", "note", "hold", "release", "confirm", "dispute"}
-_ANALYST: Final = _WORKS | {"measures", "limits", "extend", "grade", "close", "reopen"}
+_ANALYST: Final = _WORKS | {"measures", "limits", "search", "extend", "grade", "close", "reopen"}
 MAY: Final[dict[Role, frozenset[str]]] = {
     "viewer": _SEES | {"measures"},
     "station": _WORKS | {"accept", "refuse", "transfer", "check", "answer", "judge"},

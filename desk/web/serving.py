@@ -17,6 +17,7 @@ from desk.store.projector import Projector
 from desk.store.reading import Store
 from desk.web.app import application
 from desk.web.core import Desk
+from desk.web.directory import Directory
 from desk.web.sources import Sources
 from desk.web.users import Users
 from rules.engine.catalogue import Catalogue
@@ -25,9 +26,13 @@ from rules.engine.catalogue import Catalogue
 class Server(uvicorn.Server):
     """Serves a desk. It ends the live streams before it waits for requests to end, which they would never do."""
 
-    def __init__(self, desk: Desk, users: Users, host: str, port: int) -> None:
-        self.application = application(desk, users)
-        super().__init__(uvicorn.Config(self.application, host=host, port=port, log_level="warning"))
+    def __init__(self, desk: Desk, users: Users, host: str, port: int, directory: Directory | None = None) -> None:
+        self.application = application(desk, users, directory)
+        # Whose headers are believed for who asks, the address of the peer must be its own.
+        by_headers = directory is not None and directory.proxy is not None
+        super().__init__(
+            uvicorn.Config(self.application, host=host, port=port, log_level="warning", proxy_headers=not by_headers)
+        )
         self._desk = desk
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:

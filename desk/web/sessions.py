@@ -47,6 +47,18 @@ class Sessions:
         return None
 
 
+def remember(request: Request, answer: Response, secret: str, seconds: int) -> None:
+    """Give the browser a cookie for a login that has begun elsewhere; without a secret, take it back."""
+    answer.set_cookie(
+        f"{_name(request)}-login", secret, seconds, path="/", httponly=True, samesite="lax", secure=_secure(request)
+    )
+
+
+def remembered(request: Request) -> str:
+    """That cookie; empty: there is none."""
+    return request.cookies.get(f"{_name(request)}-login", "")
+
+
 def _secure(request: Request) -> bool:
     return request.url.scheme == "https"
 

@@ -28,6 +28,10 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     users: Annotated[Path, typer.Option(metavar="FILE", help="The file of accounts; `desk user add` makes it.")],
+    directory: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON: an OpenID provider, a proxy, and the roles of their groups."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 = any free one.")] = 6067,
     bootstrap_servers: BootstrapOption = None,
@@ -41,16 +45,18 @@ def serve(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
+    from desk.web import directory as directories
     from desk.web.serving import Server, desk_on
     from desk.web.users import Users
     from rules import load_catalogue
     from streams.ops import preflight
 
     known, catalogue = Users.of(users), load_catalogue(settings.rules_dir, settings.rule_overrides)
+    others = None if directory is None else directories.read(directory)
     servers, client = preflight.reached(settings), preflight.client(settings)
     with desk_on(servers, client, _url(settings), catalogue, _told) as desk:
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
-        Server(desk, known, host, port).run()
+        Server(desk, known, host, port, others).run()
 
 
 def _url(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The stage of the demo: a broker, its topics, and a worker as a process of its own."""
+"""The stage of the demo: a broker, its topics, and processes: a worker, and where it is wanted, the desk."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from streams.settings import Settings
 
 WORKER_START_S = 60.0
 
-Step = Literal["kafka", "topics", "worker", "running", "ending"]
+Step = Literal["kafka", "topics", "worker", "running", "desk", "ending"]
 
 
 class Say(Protocol):
     """Who is told what the demo is at, and where that is; texts are the view's."""
 
-    def __call__(self, step: Step, where: str = "") -> None: ...
+    def __call__(self, step: Step, *where: str) -> None: ...
 
 
 class DemoError(WaybillError):
@@ -48,18 +48,19 @@ class Stage:
         self._say = say
         self._mix = mix
         self._stack = ExitStack()
-        self._log = Path()
+        self._processes: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}  # with what they say
+        self.folder = Path()
         self.servers = ""
         self.url = ""
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.desk_url = ""
 
     def __enter__(self) -> Self:
         with self._stack:
-            folder = Path(tempfile.mkdtemp(prefix="waybill-demo-"))
-            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self.folder = Path(tempfile.mkdtemp(prefix="waybill-demo-"))
+            self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self._broker()
             self._topics()
-            self._start_worker(folder)
+            self._start_worker()
             self._stack = self._stack.pop_all()
         return self
 
@@ -74,22 +75,33 @@ class Stage:
         while not self._ready():
             self.check()
             if time.monotonic() > deadline:
-                raise DemoError(f"the worker was not ready after {WORKER_START_S:.0f} s: {self._last_words()}")
+                raise DemoError(f"the worker was not ready after {WORKER_START_S:.0f} s: {self._last_words('worker')}")
             meanwhile()
             time.sleep(0.05)
 
+    def open_desk(self, users: Path) -> None:
+        """Start dispatcher, tracer and desk. users: the file of its accounts."""
+        port = _free_port()
+        self.desk_url = f"http://127.0.0.1:{port}/desk"
+        self._start("dispatcher", "dispatcher")
+        self._start("tracer", "tracer", "--group", f"waybill-{self.folder.name[-8:]}-tracer")
+        state = f"state_dir={self.folder / 'desk'}"
+        self._start("desk", "desk", "serve", "--users", str(users), "--port", str(port), "--set", state)
+
+    @property
+    def desk_answers(self) -> bool:
+        """Whether the desk serves its pages."""
+        return bool(_page(f"{self.desk_url}/login"))
+
     def check(self) -> None:
-        """Raises DemoError when the worker has ended."""
-        if self.worker is not None and (code := self.worker.poll()) is not None:
-            raise DemoError(f"the worker ended with {code}: {self._last_words()}")
+        """Raises DemoError when a process has ended."""
+        for name, (process, _) in self._processes.items():
+            if (code := process.poll()) is not None:
+                raise DemoError(f"the {name} ended with {code}: {self._last_words(name)}")
 
     def page(self, path: str) -> str:
         """A page of the worker's; empty when it does not answer."""
-        try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=1.0) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
+        return _page(f"{self.url}{path}")
 
     def _ready(self) -> bool:
         return bool(self.page("/ready"))  # 503 is an error, hence empty
@@ -123,25 +135,35 @@ class Stage:
             with suppress(WaybillError):
                 admin.delete(self.servers, client=preflight.client(self._settings))
 
-    def _start_worker(self, folder: Path) -> None:
+    def _start_worker(self) -> None:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._log = folder / "worker.log"
-        command = [
-            *supervisor.WAYBILL, "worker", "--bootstrap-servers", self.servers, "--instance", "demo",
-            "--state-dir", str(folder / "state"), "--web-port", str(port), "--log-level", "info",
-            "--set", f"group=waybill-demo-{folder.name[-8:]}", "--set", "web_host=127.0.0.1",
-            *(["--config", str(self._config)] if self._config else []),
-        ]  # fmt: skip
         self._say("worker")
-        with self._log.open("wb") as output:
-            worker = supervisor.start(command, output=output)
-        self.worker = worker
-        self._stack.callback(lambda: supervisor.stop(worker, within_s=10.0))
+        self._start(
+            "worker", "worker", "--instance", "demo", "--state-dir", str(self.folder / "state"),
+            "--web-port", str(port), "--log-level", "info", "--set", f"group=waybill-demo-{self.folder.name[-8:]}",
+            "--set", "web_host=127.0.0.1",
+        )  # fmt: skip
 
-    def _last_words(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    def _start(self, name: str, *command: str) -> None:
+        log = self.folder / f"{name}.log"
+        given = ["--bootstrap-servers", self.servers, *(["--config", str(self._config)] if self._config else [])]
+        with log.open("wb") as output:
+            process = supervisor.start([*supervisor.WAYBILL, *command, *given], output=output)
+        self._processes[name] = process, log
+        self._stack.callback(lambda: supervisor.stop(process, within_s=10.0))
+
+    def _last_words(self, name: str) -> str:
+        lines = self._processes[name][1].read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+
+def _page(address: str) -> str:
+    try:
+        with urllib.request.urlopen(address, timeout=1.0) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
 
 
 def _free_port() -> int:

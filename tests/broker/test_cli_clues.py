@@ -1,37 +1,32 @@
-"""`waybill dispatcher`, `clues` and `measures` as processes, as somebody at a station uses them."""
+"""`waybill dispatcher`, `clues` and `measures`, as somebody at a station uses them."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.broker.test_desk import STATIONS, alert_on, order_of, publish
+from tests.command import waybill
 
 pytestmark = pytest.mark.broker
 
 RULE = "identity.many_names"
-ROOT = Path(__file__).parents[2]
 
 
 class Station:
     """Somebody at a station, at a command line."""
 
     def __init__(self, servers: str, station: str = "ST-1") -> None:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "DESK_"))}
         self._env = {
-            **plain, "KAFKA_BOOTSTRAP_SERVERS": servers, "DESK_USER": "u1", "DESK_STATION": station, "LANG": "C.UTF-8",
+            "KAFKA_BOOTSTRAP_SERVERS": servers, "DESK_USER": "u1", "DESK_STATION": station, "LANG": "C.UTF-8",
             "COLUMNS": "120",
         }  # fmt: skip
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=self._env, cwd=ROOT, timeout=120)
+        done = waybill(*arguments, env=self._env)
         return done.returncode, done.stdout, done.stderr
 
     def json(self, *arguments: str) -> Any:

@@ -12,29 +12,31 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 from confluent_kafka import Producer
 
 from schemas.topics import SCANS
 from streams.kafka import admin
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
+DESK = re.compile(r"(?P<desk>http://\S+/desk) .*password (?P<password>\S+)")
 ALERT = re.compile(r"^ *([\d.]+) s  [\d-]{10} [\d:]{8} UTC\+8  (medium|high|extreme) \d+  [A-Z]+:\d+  \d{6} ")
 
 
 class Demo:
     """`waybill demo …` with a folder for temporary files of its own; every process of it ends with the test."""
 
-    def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, desk: bool = False, **env: str) -> None:
         self.tmp = folder / "tmp"
         self.tmp.mkdir()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "KAFKA_", "LC_"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "demo", *arguments],
+            [sys.executable, "-m", "streams.cli", "demo", *arguments, *([] if desk else ["--no-desk"])],
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.tmp), "LANG": "C.UTF-8", **env},
         )  # fmt: skip
@@ -109,6 +111,22 @@ def test_a_signal_ends_it_and_all_that_belongs_to_it(
     demo.look()
     demo.process.send_signal(number)
     assert demo.ended()[0] == code
+    assert demo.left() == ([], [])
+
+
+def test_its_desk_answers_clues_and_ends_with_it(demos: list[Demo], tmp_path: Path) -> None:
+    demo = Demo(tmp_path, desk=True)
+    demos.append(demo)
+    assert demo.process.stdout is not None
+    said = next(found for line in demo.process.stdout if (found := DESK.search(line)))
+    demo.look()
+    with httpx2.Client(follow_redirects=True, timeout=PATIENCE_S, headers={"Sec-Fetch-Site": "same-origin"}) as client:
+        login = {"user": "analyst", "password": said["password"]}
+        assert client.post(f"{said['desk']}/login", data=login).status_code == 200
+        until(lambda: "/desk/clues/" in client.get(said["desk"]).text)
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.ended()[0] == 0
+    assert len(demo.family) >= 6
     assert demo.left() == ([], [])
 
 

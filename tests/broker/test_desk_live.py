@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from desk.clues.dispatch import of_alert
 from desk.log import ClueLog
@@ -27,6 +29,8 @@ from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
 
+PATIENCE_MS = PATIENCE_S * 1_000
+CHROMIUM = shutil.which("chromium")
 OWN = {"Sec-Fetch-Site": "same-origin"}
 FIRST, THIRD = alert_on(1).alert_id, alert_on(3).alert_id
 
@@ -130,6 +134,39 @@ def test_who_has_logged_out_hears_no_more(site: str) -> None:
     with Browser(site, "supervisor") as browser:
         browser.client.post("/desk/logout")
         assert 'name="token"' in browser.client.get(browser.address).text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium (as root)")
+def test_nothing_moves_under_the_cursor_and_new_rows_wait(site: str, fresh_kafka: str) -> None:
+    wrong: list[str] = []
+    with sync_playwright() as playwright, ClueLog(fresh_kafka, {}) as log:
+        log.catch_up()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = chromium.new_page(locale="en-GB")
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+        page.goto(site)
+        page.locator("summary").click()
+        page.locator("#token").fill(TOKENS["supervisor"])
+        page.keyboard.press("Enter")
+        link = page.get_by_role("link", name="SF:0000000000001")
+        link.focus()
+        places = page.locator("tr[data-clue] a").all_inner_texts()
+        do(log, FIRST, Accept())
+        row = page.locator("tr[data-clue]", has=link)
+        expect(row).to_contain_text("accepted", timeout=PATIENCE_MS)
+        expect(link).to_be_focused()
+        opened(log, alert_on(7))
+        opened(log, alert_on(8))
+        expect(page.get_by_role("status")).to_have_text("2 new", timeout=PATIENCE_MS)
+        assert page.locator("tr[data-clue] a").all_inner_texts() == places
+        page.locator("#show-news").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("tr[data-clue]")).to_have_count(5, timeout=PATIENCE_MS)
+        expect(page.locator("tr.new")).to_have_count(2)
+        expect(page.locator("tr.new a").first).to_be_focused()
+        chromium.close()
+    assert wrong == []
 
 
 @pytest.mark.chaos

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from streams.state.store import FIRST, whole
 from streams.state.tuning import Shared
 from streams.worker.grow import GrowError, Growth
 from tests.broker.test_operators import ends, waybill
+from tests.command import Done
 from tests.growing import growing
 from tests.runs import Alerts, comparable, difference, open_alerts, run
 from tests.waiting import PATIENCE_S
@@ -52,7 +52,7 @@ MORE_MOMENTS = (
 )  # fmt: skip
 
 
-def grow(servers: str, state_dir: Path, partitions: int, *more: str) -> subprocess.CompletedProcess[str]:
+def grow(servers: str, state_dir: Path, partitions: int, *more: str) -> Done:
     """`waybill topics grow` where producers are stopped."""
     return waybill(
         servers, "topics", "grow", "--partitions", str(partitions), "--producers-s", "0", "--set", f"group={GROUP}",

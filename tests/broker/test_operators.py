@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from schemas import topics
 from streams.kafka import admin
+from tests import command
+from tests.command import Done
 from tests.runs import open_alerts, run
 from tests.waiting import PATIENCE_S, until
 from tests.workers import ROOT, SESSION_MS, Publisher, Worker, expect
@@ -130,17 +131,10 @@ def test_partitions_that_were_added_are_seen_at_once(fresh_kafka: str, tmp_path:
     assert {each.partitions for each in admin.look(fresh_kafka, [topics.SCANS, topics.SHIPMENTS])} == {4, 6}
 
 
-def waybill(servers: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def waybill(servers: str, *arguments: str) -> Done:
     """The command line with the settings of these tests."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-    env |= {"KAFKA_BOOTSTRAP_SERVERS": servers, "WAYBILL_SESSION_TIMEOUT_MS": str(SESSION_MS)}
-    return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *arguments],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
+    return command.waybill(
+        *arguments, env={"KAFKA_BOOTSTRAP_SERVERS": servers, "WAYBILL_SESSION_TIMEOUT_MS": str(SESSION_MS)}
     )
 
 

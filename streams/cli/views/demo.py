@@ -53,6 +53,7 @@ _WORDS: Final = {
     "topics": ("正在 {} 上创建主题", "creating topics on {}"),
     "worker": ("正在启动 worker", "starting a worker"),
     "running": ("运行中，按 Ctrl-C 结束；指标见 {}", "running, Ctrl-C ends; figures at {}"),
+    "desk": ("线索台 {}  用户 analyst、station  密码 {}", "{}  users analyst, station  password {}"),
     "ending": ("正在结束", "ending"),
     "events": ("事件", "events"),
     "counts": ("已判定 {:,}  无法读取 {:,}  待处理 {:,}", "{:,} judged  {:,} rejected  {:,} waiting"),
@@ -96,6 +97,7 @@ class View:
         self._withdrawn = 0
         self._steps: list[tuple[float, str]] = []  # seconds since `began`, what the demo has been at since
         self._shown_at = 0.0
+        self._desk = ""
         self._lock = RLock()  # a thread of the display's own paints, also while a broker or a worker starts
         live = self._console.is_terminal and not self._console.is_dumb_terminal
         self._live = (
@@ -118,11 +120,14 @@ class View:
             self._live.stop()
             self._console.print(self._render(self._console.size.height))  # the ordinary screen keeps the last view
 
-    def say(self, step: Step, where: str = "") -> None:
-        """What the demo is at, and where that is."""
-        status = self._said(step, where)
+    def say(self, step: Step, *where: str) -> None:
+        """What the demo is at, and where that is; of the desk, how to log in."""
+        status = self._said(step, *where)
         with self._lock:
-            self._steps.append((time.monotonic() - self.began, status))
+            if step == "desk":
+                self._desk = status
+            else:
+                self._steps.append((time.monotonic() - self.began, status))
         if self._live is not None:
             self._live.refresh()
         else:
@@ -188,8 +193,11 @@ class View:
             subtitle=f"{minutes}:{seconds:02}", border_style="dim",
         )  # fmt: skip
         status = self._steps[-1][1] if self._steps else ""
-        foot = Text(status, style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(panel, self._alerts(rows - _HEAD_ROWS), foot)
+        foot = [Text(self._desk, style="bold")] if self._desk else []
+        foot.append(Text(status, style="dim"))
+        for line in foot:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(panel, self._alerts(rows - _HEAD_ROWS - len(foot) + 1), *foot)
 
     def _alerts(self, rows: int) -> RenderableType:
         """As many of the newest alerts as fit; before the first, what is done and what it waits for."""
