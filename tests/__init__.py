@@ -1,0 +1,1 @@
+"""Tests: a package, since another one of this name may be installed."""
