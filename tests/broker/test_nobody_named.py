@@ -94,8 +94,9 @@ def answer_one(waybill: Machine, page: Path) -> None:
     waybill("clues", "accept", clue)
     waybill("clues", "note", clue, f"called {SENDER_PHONE}", code=1)
     waybill("clues", "hold", clue, "--reason", f"of {SENDER_ID}", "--basis", "33", code=1)
-    waybill("clues", "answer", clue, "seizure", "--right", f"goods.{AGENT_ID}", code=1)
-    waybill("clues", "answer", clue, "seizure", "--right", "goods.controlled_term")
+    waybill("clues", "answer", clue, "seizure")
+    waybill("clues", "judge", clue, "--right", f"goods.{AGENT_ID}", code=1)
+    waybill("clues", "judge", clue, "--right", "goods.controlled_term")
     waybill("measures", "--html", str(page))
 
 
