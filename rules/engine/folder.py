@@ -72,7 +72,9 @@ def overlooked(folder: Path) -> list[RuleError]:
         RuleError(str(path), "", _advice(path, folder))
         for path in paths
         if not _is_rule(path, folder) and path != folder / SCHEMA_FILE
-        if _LIKE_A_RULE.search(path.name) or (path.parent in families and path.suffix not in _BESIDE_RULES)
+        if _LIKE_A_RULE.search(path.name)
+        or (path.parent in families and path.suffix not in _BESIDE_RULES)
+        or _is_lost_family(path, folder)
     ]
 
 
@@ -88,8 +90,15 @@ def _is_rule(path: Path, folder: Path) -> bool:
     return right and bool(NAME.fullmatch(path.parent.name) and NAME.fullmatch(path.stem))
 
 
+def _is_lost_family(path: Path, folder: Path) -> bool:
+    """Whether it is a link to a family that is not there, such as a mount that failed."""
+    return path.parent == folder and path.is_symlink() and not path.exists() and bool(NAME.fullmatch(path.name))
+
+
 def _advice(path: Path, folder: Path) -> str:
     """Why a file is overlooked, and what to do."""
+    if _is_lost_family(path, folder):
+        return "this link leads nowhere: a family may be missing"
     if path.parent.parent == folder and path.suffix == ".yaml":
         return "family and name are lower case letters, digits and underscores"
     return "a rule lies at <family>/<name>.yaml, this would be overlooked: rename it, or move it out of the folder"

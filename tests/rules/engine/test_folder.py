@@ -77,6 +77,14 @@ def test_a_family_linked_twice_is_not_two_families(write: Write) -> None:
         load_catalogue(root)
 
 
+def test_a_link_to_a_family_that_is_not_there_is_an_error(write: Write) -> None:
+    root = write("goods/one", cases=CASES)
+    (root / "mine").symlink_to(root / "nowhere")
+    assert list(errors(root)) == ["mine"]
+    with pytest.raises(RuleError, match="leads nowhere"):
+        load_catalogue(root)
+
+
 def test_a_link_into_itself_ends(write: Write) -> None:
     root = write("goods/one")
     (root / "goods" / "loop").symlink_to(root)
