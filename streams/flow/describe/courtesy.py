@@ -16,7 +16,8 @@ class Courtesy:
     """Recognises such names.
 
     maybe: a pattern, for polars and Python, that all of them match, and few other names. starts, ends: what those
-    without Latin letters begin with (a character) or end with (one of these texts).
+    without Latin letters begin with (a character) or end with (one of these texts). titled: a pattern that all names
+    match from which `without` takes something.
     """
 
     def __init__(self, surnames: list[str], titles: list[str], placeholders: list[str]) -> None:
@@ -34,9 +35,19 @@ class Courtesy:
             rf"(?:{_HAN}|[a-z]+|{some}|{'|'.join(sorted(placeholders))})某{{0,2}}·?(?:{'|'.join(long)})"
             rf"|(?:{some})(?:某{{1,3}}人?|姓)|姓(?:{some})|[{few}][{short}]|[小老][{few}]|(?:mr|mrs|ms|miss)·?{_HAN}{{1,2}}"
         )
+        self._names = frozenset([*chinese, *placeholders])
+        self.titled = f"{_HAN}{{2}}·?(?:{'|'.join(long)})$"
+        self._whole = re.compile(rf"((?:{some})·?{_HAN}{{1,4}}?)·?(?:{'|'.join(long)})")
         self.starts = "姓小老"
         self.ends = "某", "某人", "姓", *long, *short
         self.maybe = f"[a-z]|(?:{'|'.join(self.ends)})$|^[{self.starts}]"
+
+    def without(self, norm: str) -> str:
+        """A full name without the form of address behind it: 王建国先生 is 王建国, 王先生 and 欧阳先生 stay."""
+        found = self._whole.fullmatch(norm)
+        if found is None or found[1] in self._names or found[1][-1] in "某姓":
+            return norm
+        return found[1]
 
     def says(self, norm: str, name: str) -> bool:
         """Whether a name is one of these. norm: its normal form. name: as it was given."""

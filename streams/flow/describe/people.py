@@ -25,7 +25,8 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
     """Columns of names, row by row.
 
     name_norm (String): NFKC, without invisible characters and white space, casefold, simplified characters, one dot
-    between its parts, without a number that a marketplace appends; stars where a part is hidden; null if empty.
+    between its parts, without a number that a marketplace appends, and a full name without a form of address behind it;
+    stars where a part is hidden; null if empty.
     name_masked (Boolean): part of it is hidden (王*, 王XX). False without a name.
     name_placeholder (Boolean): a full name that names nobody: a word of `data/names/placeholder.txt` (digits and
     punctuation around it do not count), a surname with a form of address, one character repeated, or no letter at all.
@@ -34,6 +35,9 @@ def describe_names(name: pl.Series) -> pl.DataFrame:
     norm = normalised(name, _plain_name(), _fold_all)
     text = pl.col("norm")
     address = courtesy()
+    titled = np.flatnonzero(norm.str.contains(address.titled).fill_null(False).to_numpy())
+    if len(titled):
+        norm = norm.clone().scatter(titled, [address.without(each) for each in norm.gather(titled).to_list()])
     frame = pl.DataFrame({"norm": norm}).select_seq(
         "norm",
         masked=text.str.contains("*", literal=True).fill_null(False),

@@ -309,3 +309,14 @@ def test_masks_with_spaces_and_in_latin_names(written: str) -> None:
 def test_one_person_has_one_name(written: str, name: str) -> None:
     row = describe_names(pl.Series([written])).row(0, named=True)
     assert (row["name_norm"], row["name_masked"]) == (name, False)
+
+
+@pytest.mark.parametrize("title", ["先生", " 先生", "女士", "老师", "经理", "先生[7839]", "老师转7839"])
+def test_a_full_name_is_the_same_with_a_form_of_address_behind_it(title: str) -> None:
+    for full in ("王建国", "張國榮", "欧阳测试"):
+        assert name(full + title) == name(full)
+
+
+@pytest.mark.parametrize("text", ["王先生", "欧阳先生", "王某某先生", "客户先生", "王姓先生", "陈小姐", "王*先生"])
+def test_a_surname_with_a_form_of_address_keeps_it(text: str) -> None:
+    assert name(text)[0] == text
