@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import clues, hot, native, projection, report, restore, soak, tallies, traced, traffic
+from benchmarks import clues, hot, live, native, projection, report, restore, soak, tallies, traced, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
 from benchmarks.detection import main as detection
@@ -149,6 +149,7 @@ if __name__ == "__main__":
     app.command("soak")(soak.main)
     app.command("hot")(hot.main)
     app.command("clues")(clues.main)
+    app.command("live")(live.main)
     app.command("projection")(projection.main)
     app.command("native")(native.main)
     app.command("tallies")(tallies.main)

@@ -67,7 +67,7 @@ def main(events: Annotated[int, typer.Option(min=8, help="Events of the log.")] 
 def life(clue_id: str) -> list[bytes]:
     """The events of one clue, as on the wire."""
     opened = {
-        "origin": "alert", "parcel": f"SF:{clue_id}", "tier": "medium", "adcode": "440111", "alert": _alert(clue_id),
+        "origin": "alert", "parcel": f"SF:{clue_id}", "tier": "medium", "adcode": "440111", "alert": alert_of(clue_id),
         "limit": 40,
     }  # fmt: skip
     clue: Clue | None = None
@@ -82,7 +82,8 @@ def life(clue_id: str) -> list[bytes]:
     return values
 
 
-def _alert(clue_id: str) -> Alert:
+def alert_of(clue_id: str) -> Alert:
+    """The alert of one clue."""
     reason = Reason(
         rule=RULE, version=1, category="suspicion", points=45, title=Title(zh="粉末或液体", en="Powder or liquid"),
         evidence={"goods_class": "powder", "weight_g": 850},

@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,14 +19,19 @@ import msgspec
 import typer
 from confluent_kafka import Producer
 from rich.console import Console
+from starlette.testclient import TestClient
 
 from benchmarks import report
 from benchmarks.clues import life
 from desk.queue import Filter
 from desk.scope import Scope
 from desk.store.database import Database
-from desk.store.projector import Projector
 from desk.store.reading import Page, Store
+from desk.web.app import application
+from desk.web.core import Desk
+from desk.web.serving import desk_on
+from desk.web.users import Account, Users, hashed
+from rules import load_catalogue
 from schemas import topics
 from streams.kafka import admin
 from streams.ops.broker import PrivateKafka
@@ -48,30 +52,26 @@ def main(
     with tempfile.TemporaryDirectory() as folder, PrivateKafka(fast_start=False, heap_mb=1_024) as kafka:
         admin.create(kafka.bootstrap_servers, 4)
         _produce(kafka.bootstrap_servers, closed(events // 8))
-        with database(Path(folder), postgres) as where:
-            _measure(kafka.bootstrap_servers, where, open_clues)
+        with database(Path(folder), postgres) as url:
+            _measure(kafka.bootstrap_servers, url, open_clues)
 
 
-def _measure(servers: str, where: Database, open_clues: int) -> None:
+def _measure(servers: str, url: str, open_clues: int) -> None:
     began, cpu = time.monotonic(), time.process_time()
-    projector = Projector(where, servers, {})
-    thread = threading.Thread(target=projector.run)
-    thread.start()
-    try:
-        projector.projection.wait_until_built(lambda progress: None)
+    with desk_on(servers, {}, url, load_catalogue()) as desk:
         took, burnt = time.monotonic() - began, time.process_time() - cpu
-        done = projector.projection.progress.done
+        done = desk.projection.progress.done
         console.print(f"built: {done:,} events in {took:.1f} s, {burnt:.1f} s of CPU here", highlight=False)
         _produce(servers, opened(open_clues))
-        store = Store(where, projector.projection)
         began = time.monotonic()
-        while store.queue(Filter("u1"), Scope("u1")).count < open_clues:
+        while desk.store.queue(Filter("u1"), Scope("u1")).count < open_clues:
             time.sleep(0.1)
         console.print(f"followed: {open_clues:,} more clues in {time.monotonic() - began:.1f} s", highlight=False)
-        _ask(store)
-    finally:
-        projector.stop()
-        thread.join()
+        database = Database(url)
+        database.tidy(desk.store.tables())  # as PostgreSQL does by itself after so many changes
+        database.engine.dispose()
+        _ask(desk.store)
+        _show(desk)
 
 
 def _ask(store: Store) -> None:
@@ -87,15 +87,29 @@ def _ask(store: Store) -> None:
         "accepted": lambda: store.queue(Filter("u1", states=frozenset({"accepted"})), everyone),
     }
     for name, ask in ways.items():
-        times = []
-        for _ in range(_ASKED):
-            began = time.perf_counter()
-            page = ask()
-            times.append((time.perf_counter() - began) * 1_000)
-        console.print(
-            f"{name:<15} {page.count:>8,} clues, {len(page.clues)} shown: median {statistics.median(times):.1f} ms, "
-            f"worst {max(times):.1f} ms", highlight=False,
-        )  # fmt: skip
+        page = ask()
+        _tell(f"{name:<15} {page.count:>8,} clues, {len(page.clues)} shown", ask)
+
+
+def _show(desk: Desk) -> None:
+    """The page of the queue, from request to answer, as a server makes it."""
+    users, own = Users([Account(user="u1", roles=("supervisor",), token=hashed("t" * 40))]), "same-origin"
+    with TestClient(application(desk, users), headers={"Sec-Fetch-Site": own}) as browser:
+        browser.post("/desk/login", data={"token": "t" * 40})
+        _tell(f"the whole page, {len(browser.get('/desk').content) / 1_000:.0f} kB", lambda: browser.get("/desk"))
+
+
+def _tell(what: str, ask: Callable[[], object]) -> None:
+    times, burnt = [], []
+    for _ in range(_ASKED):
+        began, cpu = time.perf_counter(), time.process_time()
+        ask()
+        times.append((time.perf_counter() - began) * 1_000)
+        burnt.append((time.process_time() - cpu) * 1_000)
+    console.print(
+        f"{what}: median {statistics.median(times):.0f} ms, worst {max(times):.0f} ms; "
+        f"{statistics.median(burnt):.0f} ms of CPU here", highlight=False,
+    )  # fmt: skip
 
 
 def closed(clues: int) -> Iterator[tuple[str, bytes]]:
@@ -139,12 +153,12 @@ def _produce(servers: str, records: Iterator[tuple[str, bytes]]) -> None:
 
 
 @contextmanager
-def database(folder: Path, postgres: bool) -> Iterator[Database]:
-    """A database of its own, for as long as the context lasts."""
+def database(folder: Path, postgres: bool) -> Iterator[str]:
+    """The address of a database of its own, for as long as the context lasts."""
     if not postgres:
-        yield Database(f"sqlite:///{folder / 'desk.sqlite'}")
+        yield f"sqlite:///{folder / 'desk.sqlite'}"
         return
     from tests.postgres import Postgres
 
     with Postgres() as server:
-        yield Database(server.url)
+        yield server.url

@@ -29,7 +29,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from desk.store.tables import GENERATIONS, Tables, fingerprint
 from schemas.errors import WaybillError
@@ -93,6 +100,13 @@ class Database:
                 ) from None
             yield True
 
+    def failure(self, error: SQLAlchemyError) -> StoreError:
+        """What an error of this database means, in one line."""
+        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines() or ["no answer"]
+        broken = self.sqlite and isinstance(error, DatabaseError) and not isinstance(error, OperationalError)
+        hint = "; delete the file: the topics fill it again" if broken else ""
+        return StoreError(f"the desk's database {self.url.render_as_string()}: {said[0]}{hint}")
+
     def add(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those with the same key where the table has one."""
         if not rows:
@@ -142,8 +156,13 @@ class Database:
             ).all()
             for generation in old:
                 self._drop(connection, generation)
+        self.tidy(tables)
+
+    def tidy(self, tables: Tables) -> None:
+        """Tell the planner what the tables hold, which PostgreSQL else does by itself after a while."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("ANALYZE" if self.sqlite else f"VACUUM (ANALYZE) {tables.clues.name}"))
+            for table in (tables.clues, tables.rules, tables.watchers):
+                connection.execute(text(f"{'ANALYZE' if self.sqlite else 'VACUUM (ANALYZE)'} {table.name}"))
 
     def _drop(self, connection: Connection, generation: str) -> None:
         """Drop the tables of a generation, whatever desk made them."""

@@ -52,7 +52,7 @@ class Projector:
             except (ClientError, StoreError) as error:
                 self._failed(error)
             except SQLAlchemyError as error:
-                self._failed(StoreError(f"the desk's database: {error}"))
+                self._failed(self._database.failure(error))
 
     def stop(self) -> None:
         """End `run`, soon."""
@@ -83,6 +83,8 @@ class Projector:
                     return
             writer.write(waiting, reader.positions)
             if not ready:
+                done += len(waiting)
+                self.projection.built_so_far(Progress(done, done))
                 self._database.finish(tables)
             self.projection.applied(tables, reader.positions)
             while not self._stopping.is_set():
@@ -92,9 +94,9 @@ class Projector:
 
     def _opened(self) -> tuple[Tables, LogReader, dict[str, str], bool]:
         """Tables that fit the topics, a reader behind what they hold, ids of the topics, and whether they are built."""
-        config = {**self._client, "bootstrap.servers": self._servers}
-        ids = Cluster(config).ids(READ)
-        for generation, ready in self._database.generations():
+        generations = self._database.generations()
+        ids = Cluster({**self._client, "bootstrap.servers": self._servers}).ids(READ)
+        for generation, ready in generations:
             tables = Tables(generation)
             starts, known = self._stored(tables)
             reader = self._reader(starts)

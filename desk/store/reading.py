@@ -76,7 +76,7 @@ class Store:
     """The projection, to read. Threads may share it. Raises BuildingError, StoreError."""
 
     def __init__(self, database: Database, projection: Projection) -> None:
-        self._engine = database.engine
+        self._database = database
         self._projection = projection
 
     def tables(self) -> Tables:
@@ -196,11 +196,12 @@ class Store:
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         try:
-            with self._engine.connect() as connection:
+            with self._database.engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            log.warning("the desk's database: %s", error)
-            raise StoreError("the desk's database does not answer") from error
+            failure = self._database.failure(error)
+            log.warning("%s", failure)
+            raise failure from None
 
 
 def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:

@@ -129,4 +129,17 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "carried sender_phone_tokens": ("寄件人手机", "the sender's mobile"),
     "carried recipient_tokens": ("收件人手机", "the recipient's mobile"),
     "carried device_tokens": ("收寄设备", "the device of acceptance"),
+    "bulk": ("批量办理", "Several at once"),
+    "bulk about": (
+        "至多 {} 条。查获和违规须逐条反馈。筛选条件与待办线索相同，写在地址里。",
+        "{} at most. Finds are answered one by one. The filters in the address are those of the queue.",
+    ),
+    "done": ("结果", "What became of them"),
+    "accounts": ("账户", "Accounts"),
+    "accounts about": (
+        "由 waybill desk user 添加和删除；重启线索台后生效。",
+        "waybill desk user adds and removes them; the desk reads them when it starts.",
+    ),
+    "roles": ("角色", "Roles"),
+    "logs in with": ("登录方式", "Logs in with"),
 }

@@ -35,7 +35,7 @@ LANGUAGES = {
 # Address of each page of somebody who has a station and judges: its heading in Chinese.
 PAGES = {
     "": "待办线索", "/station": "本单位", "/holds": "扣留", "/overdue": "逾期", "/measures?days=7": "成效",
-    "/rules": "规则", "?tier=huge": "无法显示",
+    "/rules": "规则", "/bulk": "批量办理", "/search": "按记号查找", "?tier=huge": "无法显示",
 }  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def answer_by_keyboard(
     tab_to(page, "#token")
     page.keyboard.type(TOKENS["u1"])
     page.keyboard.press("Enter")
+    scripted(page)
     page.goto(f"{site}/desk")
     expect(page.get_by_role("heading", level=1)).to_have_text(queue)
     fits(page)
@@ -103,6 +104,7 @@ def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Bro
     with served(fresh_kafka) as site, opened(chromium, site, locale="en-GB", viewport=WIDE) as page:
         log_in(page, site, "u1")
         page.goto(f"{site}/desk")
+        scripted(page)
         page.keyboard.press("j")
         page.keyboard.press("j")
         expect(page.get_by_role("link", name="SF:0000000000001")).to_be_focused()
@@ -111,6 +113,7 @@ def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Bro
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("SF:0000000000001")
+        scripted(page)
         page.keyboard.press("h")
         expect(page.locator("[action$='/hold'] [name=reason]")).to_be_focused()
         page.keyboard.type("a f j ?")  # while somebody types, they are letters
@@ -118,6 +121,7 @@ def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Bro
         page.get_by_role("heading", level=1).click()
         page.keyboard.press("a")
         expect(page.locator("[name=outcome]")).to_be_visible()
+        scripted(page)
         page.keyboard.press("f")
         expect(page.locator("[name=outcome]")).to_be_focused()
         page.get_by_role("heading", level=1).click()
@@ -128,6 +132,7 @@ def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Bro
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).not_to_be_visible()
         page.goto(f"{site}/desk/station")
+        scripted(page)
         page.keyboard.press("j")
         expect(page.locator("body")).to_be_focused()
 
@@ -155,10 +160,14 @@ def test_axe_finds_nothing_serious_on_any_page_and_all_fit_a_phone(chromium: Bro
             looks_well(page, "h1:text-is('登录')")
             log_in(page, site, "u1")
             look_at_all(page, site)
-        with opened(chromium, site, locale="zh-CN", viewport=WIDE) as page:
+        with opened(chromium, site, color_scheme="light", locale="zh-CN", viewport=WIDE) as page:
             log_in(page, site, "auditor")
             page.goto(f"{site}/desk/audit")
             looks_well(page, "h1:text-is('查阅记录')")
+        with opened(chromium, site, color_scheme="light", locale="zh-CN", viewport=PHONE) as page:
+            log_in(page, site, "admin")
+            looks_well(page, "h1:text-is('账户')")
+            fits(page)
         if os.environ.get("WAYBILL_SCREENSHOTS"):
             take_pictures(chromium, site)
 
@@ -173,15 +182,14 @@ def take_pictures(chromium: Browser, site: str) -> None:
     """The pictures of the documents."""
     PICTURES.mkdir(exist_ok=True)
     for locale in LANGUAGES:
-        lang = locale[:2]
-        for name, path, size in (
-            ("queue", "", WIDE), ("measures", "/measures?days=7", WIDE), ("station", "/station", PHONE),
-            ("clue", "/clues/SF:0000000000001", WIDE),
+        for name, path, who, size in (
+            ("queue", "", "supervisor", WIDE), ("station", "/station", "u1", PHONE),
+            ("clue", "/clues/SF:0000000000001", "supervisor", WIDE),
         ):  # fmt: skip
             with opened(chromium, site, locale=locale, viewport=size) as page:
-                log_in(page, site, "u1")
+                log_in(page, site, who)
                 page.goto(f"{site}/desk{path}")
-                page.screenshot(path=PICTURES / f"{name}.{lang}.png")
+                page.screenshot(path=PICTURES / f"{name}.{locale[:2]}.png")
 
 
 @contextmanager
@@ -203,7 +211,11 @@ def log_in(page: Page, site: str, name: str) -> None:
     page.locator("summary").click()
     page.locator("#token").fill(TOKENS[name])
     page.keyboard.press("Enter")
-    expect(page.locator("h1")).not_to_have_text("登录")
+    scripted(page)
+
+
+def scripted(page: Page) -> None:
+    """Wait until the page's script runs: it shows a button. On the page to log in there is none."""
     expect(page.locator("#keys-open")).to_be_visible()
 
 

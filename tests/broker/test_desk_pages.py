@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -66,7 +66,7 @@ class Browser:
         assert answer.status_code == 200, answer.text
         return str(answer.text)
 
-    def post(self, path: str, form: dict[str, str], headers: dict[str, str] = OWN) -> Any:
+    def post(self, path: str, form: Mapping[str, str | list[str]], headers: dict[str, str] = OWN) -> Any:
         return self.look(self._client.post(path, data=form, headers=headers))
 
     def send(self, page: str, verb: str, form: dict[str, str] | None = None) -> Any:

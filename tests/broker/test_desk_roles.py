@@ -10,6 +10,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from desk.verbs import VERBS
+from desk.web.bulk import ACTS as SEVERAL
 from desk.web.roles import MAY
 from tests.broker.test_desk import alert_on
 from tests.desk_site import TOKENS, Site, served
@@ -25,9 +26,11 @@ PAGES = {
     **dict.fromkeys(("/clues", "/clues/{clue}", "/overdue"), READERS),
     "/desk/station": STATION,
     "/desk/rules": READERS,
+    "/desk/bulk": READERS,
     "/desk/search": JUDGES,
     "/desk/measures": READERS - STATION,
     "/desk/audit": frozenset({"auditor"}),
+    "/desk/accounts": frozenset({"admin"}),
 }
 ACTS = {
     **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer", "judge"), STATION),
@@ -44,7 +47,7 @@ FREE = {
     "/desk/logout",
     "/desk/static",
 }
-ACTING = {"/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
+ACTING = {"/desk/bulk/{act}", "/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -68,6 +71,10 @@ def test_every_route_serves_whom_it_is_for_and_refuses_the_others(site: Site) ->
                     status = answer.status_code
                 if status != (200 if role in served_to else 403):
                     wrong.append((role, path, status))
+            for act, (verb, _) in SEVERAL.items():  # without any clue
+                status = client.post(f"/desk/bulk/{act}", data={}, headers=OWN).status_code
+                if status != (422 if role in ACTS[verb] else 403):
+                    wrong.append((role, act, status))
             for verb, served_to in ACTS.items():
                 answers = (
                     client.post(f"/desk/clues/{clue}/{verb}", data={"expects": "999"}, headers=OWN),

@@ -149,3 +149,6 @@ def test_two_desks_share_a_postgres_and_one_goes_on_for_the_other(fresh_kafka: s
             noted(1)
             first.close()
             noted(2)
+            postgres.stop()
+            postgres.start()
+            noted(3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from schemas import topics
 from schemas.desk import Access
-from tests.broker.test_desk import alert_on, on_topic
+from tests.broker.test_desk import alert_on, feedback_on, on_topic
 from tests.broker.test_desk_pages import Browser, clues_of
 from tests.desk_site import served
 from tests.schemas.desk_samples import TRACE
@@ -75,3 +77,25 @@ def test_a_search_by_token_takes_purpose_and_clue_is_on_record_and_has_a_limit(f
     said = searched()
     assert [each[3] for each in said if each[0] == "analyst"] == [True] * 20 + [False]
     assert set(said) >= {("analyst", (clue,), asked["why"], ok) for ok in (True, False)}
+
+
+def test_several_clues_at_once_and_never_a_find(fresh_kafka: str) -> None:
+    with served(fresh_kafka) as site, Browser(site, "u1") as browser:
+
+        def all_of(page: str) -> list[str]:
+            return re.findall(r'name="clue" value="([^"]+)"', page)
+
+        page = browser.get("/desk/bulk", station="ST-1")
+        assert len(all_of(page)) == 2
+        accepted = browser.post("/desk/bulk/accept", {"clue": all_of(page)})
+        assert (accepted.text.count("✓"), accepted.text.count("✗")) == (2, 0)
+        again = browser.post("/desk/bulk/accept", {"clue": all_of(page)})  # as they were before
+        assert (again.text.count("✓"), again.text.count("✗")) == (0, 2)
+        chosen = all_of(browser.get("/desk/bulk", station="ST-1"))
+        said: dict[str, str | list[str]] = {"clue": chosen, "check_kind": "xray", "outcome": "seizure", "found_g": "7"}
+        answered = browser.post("/desk/bulk/no_finding", said)
+        assert answered.text.count("✓") == 2
+        assert browser.post("/desk/bulk/seizure", said).status_code == 404
+        assert browser.post("/desk/bulk/note", {"clue": ["x:1"] * 101, "note": "x"}).status_code == 422
+        assert browser.post("/desk/bulk/grade", {"tier": "huge", "clue": chosen}).status_code == 422
+    assert [(each.outcome, each.found_g) for each in feedback_on(fresh_kafka)] == [("no_finding", None)] * 2

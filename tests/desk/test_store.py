@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ from desk.queue import Filter, UnknownClueError, late, queue
 from desk.scope import Scope
 from desk.store.database import Database, StoreError
 from desk.store.projection import Projection
+from desk.store.projector import Projector
 from desk.store.reading import Key, Store
 from desk.store.sink import Sink
 from desk.store.tables import Tables
@@ -132,7 +134,7 @@ def paged(store: Store, which: Filter, scope: Scope, limit: int) -> list[Clue]:
 def rows(store: Store, tables: Tables) -> dict[str, list[tuple[object, ...]]]:
     """All rows by table."""
     names = {table.name.rsplit("_", 1)[0]: table for table in tables.metadata.sorted_tables}
-    with store._engine.connect() as connection:
+    with store._database.engine.connect() as connection:
         return {
             name: sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
             for name, table in names.items()
@@ -196,6 +198,24 @@ def test_one_process_writes_to_postgres(databases: list[Database]) -> None:
             assert not other
     with postgres.writing() as mine:
         assert mine
+
+
+def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    spoiled = tmp_path / "desk.sqlite"
+    spoiled.write_bytes(b"no database" * 1_000)
+    wrong = {
+        "postgresql://desk:secret@127.0.0.1:1/desk": "connection",
+        f"sqlite:///{spoiled}": "delete the file",
+        f"sqlite:///{tmp_path}": "unable to open",
+    }
+    for url, said in wrong.items():
+        projector = Projector(Database(url), "127.0.0.1:1", {})
+        threading.Thread(target=projector.run, daemon=True).start()
+        with pytest.raises(StoreError, match=said) as told:
+            projector.projection.wait_until_built(lambda progress: None)
+        projector.stop()
+        assert "secret" not in str(told.value)
+        assert "\n" not in str(told.value)
 
 
 def test_other_addresses_are_refused_by_name() -> None:
