@@ -33,9 +33,10 @@ WITH_BROKER = (
 )
 AS = "--as u1 --station PS440111"  # which the generated register has
 ABOUT_A_CLUE = (
-    *("show", "show --json", f"claim {AS}", f"accept {AS}", f"check {AS}", f"note seen {AS}", f"answer seizure {AS}"),
-    *(f"judge {AS}", "confirm --as u2 --same-account", f"hold --reason x --basis y {AS}", f"release --reason x {AS}"),
-    *(f"keep --until 2090-01-01 --why court {AS}", f"reopen --why more {AS}", f"grade high --why x {AS} --json"),
+    *("show", "show --json", f"claim {AS}", f"accept {AS}", f"check {AS}", f"note seen {AS}"),
+    *(f"hold --reason x --basis y {AS}", f"release --reason x {AS}", f"answer seizure {AS}", f"judge {AS}"),
+    *("confirm --as u2 --same-account", f"keep --until 2090-01-01 --why court {AS}", f"reopen --why more {AS}"),
+    f"grade high --why x {AS} --json",
 )
 
 
