@@ -316,7 +316,9 @@ def _noted(clue: Clue, event: log.Noted) -> Clue:
     return replace(clue, notes=clue.notes + 1)
 
 
-def _kept(clue: Clue, event: log.Kept) -> Clue:
+def _kept(clue: Clue, event: log.Kept) -> Clue | str:
+    if event.until <= event.at:
+        return "kept: the end lies in the past"
     return replace(clue, kept_until=max(event.until, clue.kept_until or 0))
 
 

@@ -135,4 +135,11 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "{} at most. Finds are answered one by one. The filters in the address are those of the queue.",
     ),
     "done": ("结果", "What became of them"),
+    "accounts": ("账户", "Accounts"),
+    "accounts about": (
+        "由 waybill desk user 添加和删除；重启线索台后生效。",
+        "waybill desk user adds and removes them; the desk reads them when it starts.",
+    ),
+    "roles": ("角色", "Roles"),
+    "logs in with": ("登录方式", "Logs in with"),
 }

@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
 from desk.store.reading import Key
-from desk.web import audit, bulk, holds, measures, overdue, rules, station, stream
+from desk.web import accounts, audit, bulk, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.directory import Directory, DirectoryError
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
@@ -64,6 +64,7 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
             Route(f"{PAGES}/{name}", shown.known(partial(answer, desk), right))
             for name, (answer, right) in LISTS.items()
         ),
+        Route(f"{PAGES}/accounts", shown.known(partial(accounts.answer, users), "accounts")),
         Route(f"{PAGES}/bulk", shown.known(partial(bulk.ask, desk), "read")),
         Route(f"{PAGES}/bulk/{{act}}", shown.known(partial(bulk.answer, desk), "read"), methods=["POST"]),
         Route(f"{PAGES}/search", shown.known(search.ask, "search")),

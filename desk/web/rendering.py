@@ -22,6 +22,7 @@ NAV: Final = {
     "queue": ("", "read"), "station view": ("/station", "accept"), "holds": ("/holds", "read"),
     "overdue": ("/overdue", "read"), "measures": ("/measures", "measures"), "rules in force": ("/rules", "rules"),
     "bulk": ("/bulk", "note"), "search": ("/search", "search"), "who read what": ("/audit", "audit"),
+    "accounts": ("/accounts", "accounts"),
 }  # fmt: skip
 _FIELDS_MAX: Final = 500
 _templates: Final = Environment(

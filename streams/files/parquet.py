@@ -100,15 +100,15 @@ def _want(kind: msgspec.inspect.Type) -> Want:
 def _legible(schema: Any, wants: Mapping[str, Want], path: Path) -> Any:
     """The columns of a Parquet file as JSON can hold them.
 
-    Bytes are the text of a field of ours, for some writers do not mark text as such; any others are left out. Raises
-    FilesError for a field of ours that is neither.
+    Bytes are the text of a field of ours, for some writers do not mark text as such; any others are left out, and so
+    are timestamps of a zone that nobody knows. Raises FilesError for a field of ours that cannot be read.
     """
     import pyarrow
 
     kept = []
     for column in schema:
         want = wants.get(column.name.lstrip(_MARK))
-        if not _foreign(column.type) or (want in _NUMBERS and pyarrow.types.is_decimal(_plain(column.type))):
+        if not _foreign(column.type) or (want in _NUMBERS and _converted(_plain(column.type))):
             kept.append(column)
         elif want is not None:
             kept.append(column.with_type(_text(column.type)))
@@ -120,6 +120,13 @@ def _legible(schema: Any, wants: Mapping[str, Want], path: Path) -> Any:
     if len(schema) and not kept:
         raise FilesError(f"{path}: no column is a field of ours: {', '.join(schema.names)}")
     return pyarrow.schema(kept)
+
+
+def _converted(kind: Any) -> bool:
+    """Whether `_fitted` makes numbers of it, or refuses it, before polars sees it."""
+    from pyarrow import types
+
+    return bool(types.is_decimal(kind) or types.is_timestamp(kind))
 
 
 _NUMBERS: tuple[Want, ...] = ("whole", "moment", "number", "yes or no")
@@ -184,7 +191,20 @@ def _foreign(kind: Any) -> bool:
         return _foreign(kind.value_type)
     if types.is_nested(kind):
         return any(_foreign(kind.field(at).type) for at in range(kind.num_fields))
-    return _bytes(kind) or types.is_decimal256(kind)
+    return _bytes(kind) or types.is_decimal256(kind) or _of_no_zone(kind)
+
+
+def _of_no_zone(kind: Any) -> bool:
+    """Whether it is a timestamp of a zone that polars does not know; a moment it is all the same."""
+    import pyarrow
+
+    if not pyarrow.types.is_timestamp(kind) or kind.tz is None:
+        return False
+    try:
+        pl.from_arrow(pyarrow.array([], kind))
+    except pl.exceptions.PolarsError:
+        return True
+    return False
 
 
 def _text(kind: Any) -> Any:

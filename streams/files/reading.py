@@ -93,6 +93,8 @@ def find(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise FilesError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    if not os.access(folder, os.X_OK):
+        raise FilesError(f"{folder}: Permission denied: its files cannot be opened")
     found: dict[str, Path] = {}
     for topic, name in NAMES.items():
         paths = [path for form in FORMS if os.path.lexists(path := folder / f"{name}.{form}")]

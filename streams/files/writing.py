@@ -96,7 +96,11 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
         raise FilesError(f"{path}: not a regular file")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        file = part.open("wb")
+    except OSError as error:  # whoever asked has never heard of that name
+        raise FilesError(f"{path}: {error.strerror}") from None
+    try:
+        with file:
             yield file
         os.replace(part, path)
     finally:

@@ -57,7 +57,10 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(f"{HIDDEN}*") if force else ():  # of a run that was killed
         shutil.rmtree(leftover)
-    hidden = Path(mkdtemp(prefix=HIDDEN, dir=folder))
+    try:
+        hidden = Path(mkdtemp(prefix=HIDDEN, dir=folder))
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(folder)) from None
     try:
         counts = _fill(traffic, hidden, form, progress)
         size = sum(file.stat().st_size for file in hidden.iterdir())

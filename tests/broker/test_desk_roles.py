@@ -30,6 +30,7 @@ PAGES = {
     "/desk/search": JUDGES,
     "/desk/measures": READERS - STATION,
     "/desk/audit": frozenset({"auditor"}),
+    "/desk/accounts": frozenset({"admin"}),
 }
 ACTS = {
     **dict.fromkeys(("accept", "refuse", "transfer", "check", "answer", "judge"), STATION),

@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 from starlette.testclient import TestClient
 
 from desk.web.app import application
+from desk.web.guard import PAGES
+from desk.web.rendering import NAV
 from desk.web.users import Users
 from schemas import topics
 from schemas.desk import Trace
@@ -92,19 +94,23 @@ def answer_one(waybill: Machine, page: Path) -> None:
     waybill("clues", "accept", clue)
     waybill("clues", "note", clue, f"called {SENDER_PHONE}", code=1)
     waybill("clues", "hold", clue, "--reason", f"of {SENDER_ID}", "--basis", "33", code=1)
-    waybill("clues", "answer", clue, "seizure", "--right", f"goods.{AGENT_ID}", code=1)
-    waybill("clues", "answer", clue, "seizure", "--right", "goods.controlled_term")
+    waybill("clues", "answer", clue, "seizure")
+    waybill("clues", "judge", clue, "--right", f"goods.{AGENT_ID}", code=1)
+    waybill("clues", "judge", clue, "--right", "goods.controlled_term")
     waybill("measures", "--html", str(page))
 
 
 def pages_of(servers: str) -> bytes:
-    """The desk's pages in a browser: the queue, and each clue in both languages; and the list as JSON."""
-    users, own = Users([account("u1", "x" * 40, None, "supervisor")]), {"Sec-Fetch-Site": "same-origin"}
+    """The desk's pages in a browser: each clue in both languages, and every other page; and the list as JSON."""
+    users = Users([account("u1", "x" * 40, None, "station", "supervisor", "auditor", "admin")])
+    own = {"Sec-Fetch-Site": "same-origin"}
     with desk_of(servers) as desk, TestClient(application(desk, users), headers=own) as browser:
         browser.post("/desk/login", data={"token": "x" * 40})
         told = [browser.get("/desk"), browser.get("/clues", headers={"Authorization": f"Bearer {'x' * 40}"})]
         clues = [each["clue_id"] for each in told[1].json()]
         told += [browser.get(f"/desk/clues/{clue}?lang={lang}") for clue in clues for lang in ("zh", "en")]
+        told += [browser.get(f"{PAGES}{path}") for path, _ in NAV.values()]
+    assert {page.status_code for page in told} == {200}
     assert any("甄*" in page.text for page in told)  # a person of the input, masked
     return b"\n".join(page.content for page in told)
 

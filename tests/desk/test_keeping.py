@@ -119,4 +119,5 @@ def test_a_closed_clue_is_kept_too_and_never_for_less_than_before() -> None:
     for until in (NOW, NOW - 1):
         clue = applied(clue, act(Keep(until=until, why="court"), clue, T0, None).event(clue, "u1", None, T0))
     assert clue.kept_until == NOW
+    assert step(clue, event(log.Kept, 99, clue, until=T0)) == "kept: the end lies in the past"
     assert step(clue, opened()) is clue

@@ -10,7 +10,7 @@ import pytest
 
 import desk.web
 from desk.clues.clue import HoldState, State
-from desk.verbs import LEVEL_MAX
+from desk.verbs import LEVEL_MAX, VERBS
 from desk.web.forms import FORMS, JUDGEMENTS
 from desk.web.holds import Stage
 from desk.web.language import preferred
@@ -48,6 +48,10 @@ def test_every_term_has_words(group: str) -> None:
     assert {f"{group} {value}" for value in named(GROUPS[group])} == {
         key for key in WORDS if key.startswith(f"{group} ")
     }
+
+
+def test_every_verb_has_a_form() -> None:
+    assert FORMS.keys() == VERBS.keys()
 
 
 def test_every_event_its_fields_and_every_form_have_words() -> None:

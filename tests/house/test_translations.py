@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAIRS = {"README.md": "README.zh.md", "docs/desk.md": "docs/zh/desk.md"}
+PAIRS = {"README.md": "README.zh.md", "docs/desk.md": "docs/zh/desk.md", "docs/clues.md": "docs/zh/clues.md"}
 
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"`([^`\n]+)`")

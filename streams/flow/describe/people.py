@@ -85,12 +85,14 @@ _ALIKE = str.maketrans({**dict.fromkeys("’‘ʼʻʹ′`´", "'"), **dict.fromk
 _LETTER = r"[^\W\d_]"
 _HAN = r"[\u3400-\u9fff\U00020000-\U0003ffff]"
 # What a marketplace appends so that the courier can dial a virtual number: [7839], 【4位7839】, (7839), 转7839, -7839.
+# The native library knows the last character of each (`BEFORE_APPENDED`).
 _BEFORE_NUMBER = (
-    r"(?:(?:转|轉|ext\.?|(?:分机|分機)[号號]?|尾[号號]|(?:虚拟|虛擬|隐私|隱私)[号號][码碼]?|后?[0-9四]位"
+    r"(?:(?:[转轉]接?|ext\.?|(?:手机|手機|电话|電話)?(?:(?:分机|分機)[号號]?|尾[号號数數])"
+    r"|(?:虚拟|虛擬|隐私|隱私|中间|中間|临时|臨時|安全|小)(?:[号號][码碼]?|电话|電話)|[后後末]?[0-9四]位"
     rf"|[#:+~|^{_DASHES}])\s*)"
 )
 _APPENDED = re.compile(
-    rf"(?<={_LETTER})[\s,;:]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}{{0,3}}[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
+    rf"(?<={_LETTER})[\s,;:_]*(?:[\[({{<【〔〖《〈「『]\s*{_BEFORE_NUMBER}{{0,3}}[0-9]{{1,8}}\s*[\])}}>】〕〗》〉」』]"
     rf"|(?:{_BEFORE_NUMBER}{{1,3}}|[_,/]|(?<=\s))\s*[0-9]{{3,6}})+$",
     re.IGNORECASE,
 )

@@ -20,8 +20,9 @@ pub struct Lists {
     pub address_ends: Vec<String>,
 }
 
-/// What stands before a number that a marketplace appends (转7839, 分机, 尾号, 虚拟号码): such a number is taken off.
-const BEFORE_APPENDED: [char; 4] = ['转', '机', '号', '码'];
+/// What stands before a number that a marketplace appends (转7839, 转接, 分机, 虚拟号码, 尾数, 虚拟电话, 后四位) ends so: such a
+/// number is taken off.
+const BEFORE_APPENDED: [char; 8] = ['转', '接', '机', '号', '码', '数', '话', '位'];
 
 /// A name of simplified Chinese characters with single dots between, perhaps with stars behind, or without dots and with
 /// digits behind; None for any other, and for one that may be a form of address.

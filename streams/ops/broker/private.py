@@ -135,6 +135,8 @@ class PrivateKafka:
         """Start and wait until the broker answers. Raises `BrokerError` with the end of its log when it does not."""
         if self.running:
             raise BrokerError(f"the private Kafka is running already, on {self.bootstrap_servers}")
+        if self._dir is not None:  # before minutes go into fetching and preparing
+            self._dir.mkdir(parents=True, exist_ok=True)
         image = self._image or prepare()
         if self._dir is None:
             self._dir = Path(tempfile.mkdtemp(prefix="waybill-kafka-"))

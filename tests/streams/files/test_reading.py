@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import os
 import re
+import tarfile
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -180,6 +182,7 @@ ZONED = [datetime.fromtimestamp(AT / 1_000, UTC), None]
         ("scanned_at", pyarrow.array(ZONED, pyarrow.timestamp("ms", "UTC")), [AT, None]),
         ("scanned_at", pyarrow.array(ZONED, pyarrow.timestamp("us", "Asia/Shanghai")), [AT, None]),
         ("scanned_at", pyarrow.array(ZONED, pyarrow.timestamp("ns", "+08:00")), [AT, None]),
+        ("scanned_at", pyarrow.array([AT], pyarrow.timestamp("ms", "Nowhere/None")), [AT]),  # a moment all the same
         ("scanned_at", pyarrow.array([AT // 1_000], pyarrow.timestamp("s", "UTC")), [AT // 1_000 * 1_000]),
         ("device_id", pyarrow.array([None, None], pyarrow.float64()), [None, None]),
         ("\ufeffweight_g", pyarrow.array([5]), [5]),
@@ -208,6 +211,12 @@ def test_0_and_1_are_no_and_yes(tmp_path: Path, kind: Any) -> None:
         ("weight_g", pyarrow.array(["5"]), "string is not a whole number"),
         ("weight_g", pyarrow.array([True]), "bool is not a whole number"),
         ("weight_g", pyarrow.array(ZONED), r"timestamp\[us, tz=UTC\] is not a whole number"),
+        (
+            "weight_g",
+            pyarrow.array([1], pyarrow.timestamp("ms", "X/Y")),
+            r"timestamp\[ms, tz=X/Y\] is not a whole number",
+        ),
+        ("goods_name", pyarrow.array([1], pyarrow.timestamp("ms", "X/Y")), r"timestamp\[ms, tz=X/Y\] is not text"),
         ("picked_up_at", pyarrow.array([1], pyarrow.timestamp("ns")), r"timestamp\[ns\] is not epoch milliseconds or"),
         ("picked_up_at", pyarrow.array([1], pyarrow.date32()), r"date32\[day\] is not epoch milliseconds or"),
         ("picked_up_at", pyarrow.array(["2026-01-01"]), "string is not epoch milliseconds or"),
@@ -287,6 +296,27 @@ def test_a_packed_file_that_is_damaged_or_cut_off_is_named(tmp_path: Path, form:
             lines_of(path)
 
 
+def archive() -> bytes:
+    """A tar archive with one file."""
+    out, line = io.BytesIO(), b'{"a":1}\n'
+    with tarfile.open(fileobj=out, mode="w") as made:
+        info = tarfile.TarInfo("scans.ndjson")
+        info.size = len(line)
+        made.addfile(info, io.BytesIO(line))
+    return out.getvalue()
+
+
+def test_a_column_that_is_no_field_of_ours_may_be_of_a_zone_that_nobody_knows(tmp_path: Path) -> None:
+    zone = pyarrow.timestamp("ms", "Nowhere/None")
+    columns = {
+        "event_id": ["a"],
+        "extra": pyarrow.array([AT], zone),
+        "more": pyarrow.array([[AT]], pyarrow.list_(zone)),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "scans.parquet")
+    assert lines_of(tmp_path / "scans.parquet") == [b'{"event_id":"a"}']
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -300,6 +330,12 @@ def test_a_packed_file_that_is_damaged_or_cut_off_is_named(tmp_path: Path, form:
         ("scans.ndjson.zst", b"", "cannot be unpacked: 0 bytes"),
         ("scans.ndjson", bz2.compress(b"{}"), "its content is bzip2"),
         ("scans.ndjson", b"PAR1....PAR1", "its content is Parquet"),
+        ("scans.ndjson.gz", gzip.compress(archive(), mtime=0), "its content is a tar archive"),
+        ("scans.ndjson", archive(), "its content is a tar archive"),
+        ("scans.ndjson.gz", gzip.compress(b"s" + bytes(99) + b"{}", mtime=0), "its content is no text"),
+        ("scans.ndjson.gz", gzip.compress(gzip.compress(b"{}"), mtime=0), "it is packed twice"),
+        ("scans.jsonl.gz", gzip.compress(b"PK\x03\x04..", mtime=0), "its content is a zip archive"),
+        ("scans.ndjson", b'[{"a":1},\n{"a":2}]', "its content is one JSON array"),
     ],
 )
 def test_what_is_no_text_in_utf_8_is_named_as_what_it_is(

@@ -25,7 +25,7 @@ from streams.native import Switch
 from streams.settings import Settings
 from tests.repetition import examples, seeds
 from tests.schemas.samples import EVENTS, REFERENCE, wire
-from tests.streams.flow.front.traffic import values
+from tests.streams.flow.front.traffic import APPENDED, values
 from tests.streams.flow.test_reference import same
 
 pytestmark = pytest.mark.native
@@ -128,6 +128,12 @@ def test_what_shipments_often_hold_is_plain() -> None:
     """Virtual numbers with an extension, and names that end as a title ends: many of a stream have them."""
     often = ({"recipient_phone": "15400000001-9818"}, {"sender_phone": "020-12345678"}, {"sender_name": "宋洋志"})
     assert compare("shipment", [wire({**EVENTS["shipment"], **fields}) for fields in often]) == 0
+
+
+def test_names_with_what_marketplaces_append() -> None:
+    names = [form.replace("NAME", name) for form in APPENDED for name in ("张三", "周小测", "JOHN SMITH", "王*")]
+    compare("shipment", [wire({**EVENTS["shipment"], "sender_name": name}) for name in names])
+    compare("shipment", [wire({**EVENTS["shipment"], "recipient_name": name}) for name in names[::7]])
 
 
 @pytest.mark.parametrize("kind", KINDS)

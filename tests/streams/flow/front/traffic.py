@@ -70,6 +70,50 @@ _TEXTS: dict[str, tuple[Any, ...]] = {
 }
 
 
+# What marketplaces append to a name for a virtual number; NAME and 7839 stand for what differs.
+APPENDED = tuple(
+    form.replace("LABEL", label)
+    for label in (
+        *(
+            "",
+            "转",
+            "转接",
+            "轉",
+            "ext",
+            "ext.",
+            "EXT ",
+            "分机",
+            "分机号",
+            "分機號",
+            "尾号",
+            "手机尾号",
+            "电话尾号",
+            "尾数",
+        ),
+        *("虚拟号", "虚拟号码", "虛擬號碼", "虚拟电话", "隐私号", "隐私号码", "中间号", "临时号", "安全号", "小号"),
+        *("4位", "后4位", "后四位", "末四位", "#", ":", "-", "转分机", "分机号:", "虚拟号码:"),
+    )
+    for form in (
+        *(
+            "NAMELABEL7839",
+            "NAME LABEL7839",
+            "NAMELABEL 7839",
+            "NAME[LABEL7839]",
+            "NAME（LABEL7839）",
+            "NAME【LABEL7839】",
+        ),
+        *("NAME(LABEL 7839)", "NAME，LABEL7839", "NAMELABEL7839[7839]", "NAME_LABEL7839"),
+    )
+)
+_APPENDED_TO = ("张三", "周小测", "李", "欧阳测试", "张＊", "王·国", "JOHN SMITH", "测试")
+
+
+def appended(chance: random.Random) -> str:
+    """A name with what a marketplace appends."""
+    number = str(chance.randrange(10 ** chance.choice((1, 3, 4, 4, 6, 8))))
+    return chance.choice(APPENDED).replace("NAME", chance.choice(_APPENDED_TO)).replace("7839", number)
+
+
 def value(kind: str, chance: random.Random) -> bytes | None:
     """One message value: mostly a right record, or one that is nearly right."""
     if chance.random() < 0.15:
@@ -111,6 +155,8 @@ def _other(field: str, given: Any, chance: random.Random) -> Any:
             return "".join(chance.choice(_CHARACTERS) for _ in range(chance.choice((1, 2, 3, 6))))
         case 3 if field == "sender_id_no":
             return chance.choice((*PEOPLE, _number(chance)))
+        case 4 if field.endswith("_name") and field != "goods_name":
+            return appended(chance)
         case _ if field in _TEXTS:
             return chance.choice(_TEXTS[field])
     if isinstance(given, int) and not isinstance(given, bool):
