@@ -56,19 +56,21 @@ lint:
 crate:
 	$(BIN)/python -m streams.native check
 
-test: check browser
+test: setup
+	@$(TOGETHER) lint crate browser
 	$(PYTEST)
 
 # For the tests of the desk's pages. Anyone but root is told at the end how many of them did not run.
 browser:
 	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		|| { timeout 60 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 240 \
 		apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } >/dev/null \
 		|| echo 'chromium cannot be installed; the tests of pages in a browser will not run' >&2
 
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
-test-long: check browser
+test-long: setup
+	@$(TOGETHER) lint crate browser
 	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).

@@ -100,6 +100,17 @@ class Database:
                 ) from None
             yield True
 
+    def ask(self) -> str:
+        """The address of a database that answers, without a password. Raises StoreError."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            raise self.failure(error) from None
+        finally:
+            self.engine.dispose()
+        return self.url.render_as_string()
+
     def failure(self, error: SQLAlchemyError) -> StoreError:
         """What an error of this database means, in one line."""
         said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines() or ["no answer"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from streams.cli.worker import StateDirOption
 
 if TYPE_CHECKING:
     from streams.ops.doctor.findings import Finding
+    from streams.settings import Settings
 
 STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 
@@ -29,7 +31,7 @@ def doctor(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Check broker, topics, keys of records, state directory, rules, token keys, clock and memory.
+    """Check broker, topics, keys of records, state directory, rules, token keys, clock, memory and the desk's database.
 
     Each line says OK, WARN or FAIL, and what to do. It writes nothing but a probe in the state directory. Exit code 1
     when something fails.
@@ -39,13 +41,27 @@ def doctor(
     from streams.ops.doctor import broker, machine
 
     counts: Counter[str] = Counter()
-    for findings in (broker.checks(settings), machine.checks(settings, processes)):
+    for findings in (broker.checks(settings), machine.checks(settings, processes), _desk(settings)):
         for finding in findings:
             counts[finding.status] += 1
             _print(finding)
     print(f"{counts['OK']} OK, {counts['WARN']} WARN, {counts['FAIL']} FAIL")
     if counts["FAIL"]:
         raise typer.Exit(1)
+
+
+def _desk(settings: Settings) -> Iterator[Finding]:
+    """The desk's database, where it is not a file of its own."""
+    if settings.desk_store_url is None:
+        return
+
+    from desk.store.database import Database, StoreError
+    from streams.ops.doctor.findings import fail, ok
+
+    try:
+        yield ok("desk", Database(settings.desk_store_url.get_secret_value()).ask())
+    except StoreError as error:
+        yield fail("desk", str(error), "correct desk_store_url, or leave it empty for SQLite in state_dir")
 
 
 def _print(finding: Finding) -> None:

@@ -16,15 +16,18 @@ from typing import Any
 import httpx2
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from starlette.testclient import TestClient
 
 from desk.clues.dispatch import of_alert
 from desk.log import ClueLog
 from desk.verbs import Accept, Note
+from desk.web.app import application
+from desk.web.users import Users
 from schemas.records import Alert
 from streams.kafka import admin
 from streams.ops.broker.private import PrivateKafka
 from tests.broker.test_desk import alert_on, do, now_ms
-from tests.desk_site import TOKENS, served
+from tests.desk_site import ACCOUNTS, TOKENS, desk_of, served, three_clues
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
@@ -167,6 +170,24 @@ def test_nothing_moves_under_the_cursor_and_new_rows_wait(site: str, fresh_kafka
         expect(page.locator("tr.new a").first).to_be_focused()
         chromium.close()
     assert wrong == []
+
+
+def test_an_act_that_is_not_read_back_in_time_is_marked_as_being_written(
+    fresh_kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_clues(fresh_kafka)
+    bearer = {"Authorization": f"Bearer {TOKENS['u1']}"}
+    with desk_of(fresh_kafka) as desk, TestClient(application(desk, Users(ACCOUNTS)), headers=OWN) as browser:
+        browser.post("/desk/login", data={"token": TOKENS["u1"]})
+        with monkeypatch.context() as slow:
+            slow.setattr(desk.projection, "applied", lambda *_: None)
+            slow.setattr("desk.web.core.READ_BACK_S", 0.1)
+            answer = browser.post(f"/clues/{FIRST}/accept", headers=bearer)
+            assert (answer.status_code, answer.json()["state"]) == (202, "dispatched")
+            assert browser.get("/desk?lang=en").text.count("being written") == 1
+        assert browser.post(f"/clues/{THIRD}/note", headers=bearer, json={"note": "called"}).status_code == 200
+        until(lambda: "being written" not in browser.get("/desk?lang=en").text)
+        assert browser.get(f"/clues/{FIRST}", headers=bearer).json()["state"] == "accepted"
 
 
 @pytest.mark.chaos

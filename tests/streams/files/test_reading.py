@@ -333,7 +333,7 @@ def test_a_column_that_is_no_field_of_ours_may_be_of_a_zone_that_nobody_knows(tm
         ("scans.ndjson.gz", gzip.compress(archive(), mtime=0), "its content is a tar archive"),
         ("scans.ndjson", archive(), "its content is a tar archive"),
         ("scans.ndjson.gz", gzip.compress(b"s" + bytes(99) + b"{}", mtime=0), "its content is no text"),
-        ("scans.ndjson.gz", gzip.compress(gzip.compress(b"{}"), mtime=0), "it is packed twice"),
+        ("scans.ndjson.gz", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "it is packed twice"),
         ("scans.jsonl.gz", gzip.compress(b"PK\x03\x04..", mtime=0), "its content is a zip archive"),
         ("scans.ndjson", b'[{"a":1},\n{"a":2}]', "its content is one JSON array"),
     ],

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import SecretStr
 
 from schemas.rulesets import Ack, Held
+from streams.cli.doctor import _desk as desk_finding
 from streams.ops.doctor import broker, machine
 from streams.ops.doctor.findings import Finding
 from streams.rulesets.board import Board
@@ -168,3 +170,12 @@ def test_a_rule_that_is_held_back_is_a_warning_while_the_worker_runs() -> None:
     assert "push the rule corrected" in found.advice
     (found,) = broker._floods(cast(Board, Said(acks, {"0"})))
     assert found.status == "OK"
+
+
+def test_a_database_of_the_desk_that_does_not_answer_fails_without_its_password() -> None:
+    assert list(desk_finding(Settings())) == []
+    settings = Settings(desk_store_url=SecretStr("postgresql://desk:secret@127.0.0.1:1/desk"))
+    (finding,) = desk_finding(settings)
+    assert finding.status == "FAIL"
+    assert "127.0.0.1" in finding.says
+    assert "secret" not in finding.says
