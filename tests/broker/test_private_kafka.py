@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.ops.broker import BrokerError, PrivateKafka, bootstrap
+from streams.ops.broker import BrokerError, PrivateKafka, bootstrap, private
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
@@ -41,6 +41,14 @@ def test_its_folder_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.M
     with PrivateKafka(Path("data")) as kafka:
         assert AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).list_topics(timeout=PATIENCE_S).brokers
     assert (tmp_path / "data" / "kafka.log").exists()
+
+
+def test_its_two_listeners_never_choose_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both look for a free one before either holds its own."""
+    monkeypatch.setattr(private.random, "sample", lambda ports, count: ports[:count])
+    kafka = PrivateKafka()
+    kafka._choose_ports()
+    assert kafka._ports[0] != kafka._ports[1]
 
 
 def test_aborted_records_are_hidden(kafka: str) -> None:

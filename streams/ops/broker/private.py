@@ -175,7 +175,8 @@ class PrivateKafka:
     def _choose_ports(self) -> None:
         """Fix broker and controller ports at the first start: clients of a restarted broker know only the old one."""
         if not self._ports[1]:
-            self._ports = (self._port_given or _free_port(), _free_port())
+            first = self._port_given or _free_port()
+            self._ports = (first, _free_port(but=first))
 
     def _launch(self, image: Image) -> None:
         with self._locked() as lock:
@@ -275,8 +276,10 @@ def _train(image: Image, scratch: Path) -> None:
             raise BrokerError(f"the training run failed: {error}") from error
 
 
-def _free_port() -> int:
+def _free_port(but: int = 0) -> int:
     for port in random.sample(_PORTS, 200):
+        if port == but:  # chosen for the other listener, which does not hold it yet
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
