@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.ops.broker import BrokerError, PrivateKafka, bootstrap, private
+from streams.ops.broker import BrokerError, PrivateKafka, bootstrap
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
@@ -45,7 +46,7 @@ def test_its_folder_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.M
 
 def test_its_two_listeners_never_choose_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both look for a free one before either holds its own."""
-    monkeypatch.setattr(private.random, "sample", lambda ports, count: ports[:count])
+    monkeypatch.setattr(random, "sample", lambda ports, count: ports[:count])
     kafka = PrivateKafka()
     kafka._choose_ports()
     assert kafka._ports[0] != kafka._ports[1]
