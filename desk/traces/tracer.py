@@ -67,6 +67,11 @@ class Tracer:
         """Whether all alerts of the partitions that it holds were read."""
         return self._alerts.exhausted
 
+    @property
+    def alone(self) -> bool:
+        """Whether it holds all partitions of the alert topic. Raises ClientError."""
+        return self._alerts.alone
+
     def step(self, timeout_s: float = 0.5) -> int:
         """Trace the alerts that come within `timeout_s`. Returns how many. Raises ClientError."""
         entries = self._alerts.poll(_ROWS, timeout_s)

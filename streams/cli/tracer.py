@@ -38,12 +38,14 @@ def tracer(
     for caution in preflight.cautions(settings):
         print(f"waybill: warning: {caution}", file=sys.stderr)
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
-    traced = joining = 0
+    traced = joining = shared = 0
     with Tracer(preflight.reached(settings), preflight.client(settings), tokens, limits, group, instance) as running:
-        while not (once and (running.exhausted or joining > JOIN_TURNS)):
+        while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
             traced += running.step()
             joining += not running.assigned
+            shared += running.exhausted
     print(f"{traced:,} {'trace' if traced == 1 else 'traces'} published", file=sys.stderr)
 
 
-JOIN_TURNS = 180  # of half a second; a tracer that was killed keeps its partitions until its session ends
+# Turns of half a second. A tracer that was killed keeps its partitions, or some of them, until its session ends.
+JOIN_TURNS, SHARED_TURNS = 180, 60

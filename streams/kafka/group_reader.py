@@ -14,6 +14,7 @@ from streams.kafka.log_reader import Entry, entry_of
 from streams.kafka.rights import denied, right_of
 
 log = logging.getLogger(__name__)
+_ANSWER_S = 10.0
 
 
 class GroupReader:
@@ -62,6 +63,18 @@ class GroupReader:
         """Whether it has partitions, and all of them were read to their ends."""
         held = {place.partition for place in self._consumer.assignment()}
         return bool(held) and held <= self._ended
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has every partition of the topic, so that no other member has one, not even one that died.
+
+        Raises ClientError.
+        """
+        try:
+            there = self._consumer.list_topics(self._topic, _ANSWER_S).topics[self._topic].partitions
+        except KafkaException as error:
+            raise ClientError(f"{self._topic}: {said(cause(error))}") from None
+        return len(self._consumer.assignment()) == len(there)
 
     def commit(self) -> None:
         """Commit all that was read, where nothing is made of it on this broker. Raises ClientError."""
