@@ -232,7 +232,6 @@ def test_an_order_follows_its_parcel_and_is_one_clue_with_its_alert(fresh_kafka:
         publish(
             fresh_kafka,
             replace(moves, revision=32, adcode="310115"),
-            replace(moves, adcode="440111"),  # which is older
             Trace(
                 alert_id=gone.order_id, revision=32, carrier_code="SF", waybill_no=gone.waybill_no,
                 movements=(delivered,),
