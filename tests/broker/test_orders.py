@@ -52,7 +52,7 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
     """A station answers without knowing which parcels chance has chosen; then the measures compare both."""
     records = arriving(now_ms())
     chosen = drawn(records)
-    alerted = {record.parcel for record in records if drug(record.parcel)}
+    alerted = {record.parcel for record in records if isinstance(record, Scan) and drug(record.parcel)}
     assert 0 < len(chosen) < PARCELS
     assert 0 < len(alerted & chosen.keys()) < len(chosen)
     publish(fresh_kafka, *STATIONS)
