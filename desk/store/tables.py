@@ -35,7 +35,9 @@ class Tables:
     """One generation.
 
     clues      seq: number of the last change, over all clues; rank, due_ms, calm: order of the queue; listed_ms: from
-               when it is overdue; settled, answered_by: who may see why the parcel is checked (`desk.blind`).
+               when it is overdue; settled, answered_by: who may see why the parcel is checked (`desk.blind`);
+               handed: it has `ends`.
+    ends       those of transfers; without a station: the receiving one.
     events     the log of each clue in the order of `number`; `why`: why an event does not count.
     positions  next offset to read of each partition, and the id of its topic.
     """
@@ -57,6 +59,7 @@ class Tables:
             Column("adcode", _Text, nullable=False),
             Column("station", _Text),
             Column("hidden", Boolean, nullable=False),
+            Column("handed", Boolean, nullable=False),
             Column("held", Boolean, nullable=False),
             Column("settled", Boolean, nullable=False),
             Column("answered_by", _Text),
@@ -74,6 +77,13 @@ class Tables:
             every,
             Column("clue_id", _Text, primary_key=True),
             Column("watcher", _Text, primary_key=True),
+        )
+        self.ends = Table(
+            f"desk_ends_{generation}",
+            every,
+            Column("clue_id", _Text, primary_key=True),
+            Column("adcode", _Text, primary_key=True),
+            Column("station", _Text, primary_key=True),
         )
         self.events = Table(
             f"desk_events_{generation}",
@@ -109,6 +119,7 @@ class Tables:
             clues.station,
             clues.state,
             clues.hidden,
+            clues.handed,
         )  # so that the index alone answers a count
         return [
             Index(f"{name}_queue", *order, *rest, sqlite_where=text("open = 1"), postgresql_where=clues.open),
@@ -162,6 +173,7 @@ def row_of(clue: Clue, seq: int) -> dict[str, object]:
         "adcode": plain(clue.adcode),
         "station": None if clue.station is None else plain(clue.station),
         "hidden": bool(clue.monitor),
+        "handed": bool(clue.ends),
         "settled": clue.settled,
         "answered_by": None if clue.answer is None else plain(clue.answer.station or ""),
         "held": clue.hold is not None and clue.hold.state != "released",
