@@ -166,12 +166,15 @@ def test_both_ends_of_a_transfer_see_the_clue_in_sql_as_in_memory(databases: lis
     first = opened()  # in 440111; it goes to ST-1, from there to 310115, and the parcel moves on
     events: list[ClueEvent] = [first]
     clue = applied(None, first)
-    for number, kind in enumerate((log.Dispatched, log.Transferred, log.Standing), 1):
-        fields = {"adcode": "110101"} if kind is log.Standing else {}
+    kinds: list[tuple[type[ClueEvent], dict[str, str]]] = [
+        (log.Dispatched, {}), (log.Transferred, {}), (log.Standing, {"adcode": "110101"}),
+    ]  # fmt: skip
+    for number, (kind, fields) in enumerate(kinds, 1):
         events.append(event(kind, number, clue, **fields))
         clue = applied(clue, events[-1])
     seen_by = {
-        Scope("u1", ("4401",)): True, Scope("u1", ("31",)): True, Scope("u1", ("11",)): True, Scope("u1", ("12",)): False,
+        Scope("u1", ("4401",)): True, Scope("u1", ("31",)): True, Scope("u1", ("11",)): True,
+        Scope("u1", ("12",)): False,
         Scope("u1", (), ("ST-1",)): True, Scope("u1", (), ("ST-2",)): False, Scope("u1", ()): False,
     }  # fmt: skip
     for database in databases:
