@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
@@ -44,10 +44,13 @@ class Tables:
 
     def __init__(self, generation: str) -> None:
         self.generation = generation
-        self.metadata = every = MetaData()
-        self.clues = Table(
-            f"desk_clues_{generation}",
-            every,
+        self.metadata = MetaData()
+
+        def table(name: str, *columns: Column[Any]) -> Table:
+            return Table(f"desk_{name}_{generation}", self.metadata, *columns)
+
+        self.clues = table(
+            "clues",
             Column("clue_id", _Text, primary_key=True),
             Column("seq", BigInteger, nullable=False),
             Column("parcel", _Text, nullable=False),
@@ -66,42 +69,36 @@ class Tables:
             Column("listed_ms", BigInteger, nullable=False),
             Column("value", LargeBinary, nullable=False),
         )
-        self.rules = Table(
-            f"desk_rules_{generation}",
-            every,
+        self.rules = table(
+            "rules",
             Column("rule", _Text, primary_key=True),
             Column("clue_id", _Text, primary_key=True),
         )
-        self.watchers = Table(
-            f"desk_watchers_{generation}",
-            every,
+        self.watchers = table(
+            "watchers",
             Column("clue_id", _Text, primary_key=True),
             Column("watcher", _Text, primary_key=True),
         )
-        self.ends = Table(
-            f"desk_ends_{generation}",
-            every,
+        self.ends = table(
+            "ends",
             Column("clue_id", _Text, primary_key=True),
             Column("adcode", _Text, primary_key=True),
             Column("station", _Text, primary_key=True),
         )
-        self.events = Table(
-            f"desk_events_{generation}",
-            every,
+        self.events = table(
+            "events",
             Column("clue_id", _Text, nullable=False),
             Column("number", Integer, nullable=False),
             Column("value", LargeBinary, nullable=False),
             Column("why", _Text),
         )
-        self.traces = Table(
-            f"desk_traces_{generation}",
-            every,
+        self.traces = table(
+            "traces",
             Column("parcel", _Text, primary_key=True),
             Column("value", LargeBinary, nullable=False),
         )
-        self.positions = Table(
-            f"desk_positions_{generation}",
-            every,
+        self.positions = table(
+            "positions",
             Column("topic", _Text, primary_key=True),
             Column("partition", Integer, primary_key=True),
             Column("next_offset", BigInteger, nullable=False),
