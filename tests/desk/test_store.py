@@ -11,6 +11,8 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from desk.clues.book import Book
 from desk.clues.clue import Clue, State
@@ -224,6 +226,19 @@ def test_one_process_writes_to_postgres(databases: list[Database]) -> None:
             assert not other
     with postgres.writing() as mine:
         assert mine
+
+
+def test_postgres_that_goes_away_amid_rows_is_an_error_of_the_database(databases: list[Database]) -> None:
+    _, postgres = databases
+    tables = postgres.begin()
+    row = {"clue_id": "c1", "number": 1, "value": b"{}", "why": None}
+    with postgres.engine.connect() as connection:
+        ended = connection.scalar(text("SELECT pg_backend_pid()"))
+        with postgres.engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:ended)"), {"ended": ended})
+        with pytest.raises(SQLAlchemyError) as told:
+            postgres.add(connection, tables.events, [row] * 2)
+        assert "{}" not in str(postgres.failure(told.value))
 
 
 def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
