@@ -31,6 +31,11 @@ GENERATIONS: Final = Table(
 )
 
 
+def _key(name: str) -> Column[str]:
+    """A text that is a key, or a part of one."""
+    return Column(name, _Text, primary_key=True)
+
+
 class Tables:
     """One generation.
 
@@ -51,7 +56,7 @@ class Tables:
 
         self.clues = table(
             "clues",
-            Column("clue_id", _Text, primary_key=True),
+            _key("clue_id"),
             Column("seq", BigInteger, nullable=False),
             Column("parcel", _Text, nullable=False),
             Column("open", Boolean, nullable=False),
@@ -69,22 +74,9 @@ class Tables:
             Column("listed_ms", BigInteger, nullable=False),
             Column("value", LargeBinary, nullable=False),
         )
-        self.rules = table(
-            "rules",
-            Column("rule", _Text, primary_key=True),
-            Column("clue_id", _Text, primary_key=True),
-        )
-        self.watchers = table(
-            "watchers",
-            Column("clue_id", _Text, primary_key=True),
-            Column("watcher", _Text, primary_key=True),
-        )
-        self.ends = table(
-            "ends",
-            Column("clue_id", _Text, primary_key=True),
-            Column("adcode", _Text, primary_key=True),
-            Column("station", _Text, primary_key=True),
-        )
+        self.rules = table("rules", _key("rule"), _key("clue_id"))
+        self.watchers = table("watchers", _key("clue_id"), _key("watcher"))
+        self.ends = table("ends", _key("clue_id"), _key("adcode"), _key("station"))
         self.events = table(
             "events",
             Column("clue_id", _Text, nullable=False),
@@ -94,12 +86,12 @@ class Tables:
         )
         self.traces = table(
             "traces",
-            Column("parcel", _Text, primary_key=True),
+            _key("parcel"),
             Column("value", LargeBinary, nullable=False),
         )
         self.positions = table(
             "positions",
-            Column("topic", _Text, primary_key=True),
+            _key("topic"),
             Column("partition", Integer, primary_key=True),
             Column("next_offset", BigInteger, nullable=False),
             Column("topic_id", _Text, nullable=False),
