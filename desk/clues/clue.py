@@ -47,6 +47,13 @@ class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     released_for: str | None = None
 
 
+class End(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One end of a transfer: a place, and at the giving end the station that handed the clue over."""
+
+    adcode: str
+    station: str | None = None
+
+
 class Late(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An event that did not count, and why."""
 
@@ -71,6 +78,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     adcode     where the parcel can be stopped: by the alert or order (`standing_adcode`), or by a transfer since.
     graded_for the tier of the alert for which the clue was graded last.
     declined   stations that refused the clue for this place.
+    ends       both ends of each transfer: those places and stations go on seeing the clue.
     """
 
     clue_id: str
@@ -110,6 +118,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     dispatched_facility: str | None = None
     dispatched_tier: Tier | None = None
     declined: tuple[str, ...] = ()
+    ends: tuple[End, ...] = ()
     accept_by: int | None = None
     check_by: int | None = None
     answer_by: int | None = None

@@ -12,7 +12,7 @@ from typing import Any, Final
 import xxhash
 from msgspec.structs import replace
 
-from desk.clues.clue import Clue, Late
+from desk.clues.clue import Clue, End, Late
 from desk.clues.holds import held
 from desk.clues.origins import joined, opened, standing
 from desk.clues.table import EXCLUSIVE, FROM, OF_STATION
@@ -20,7 +20,7 @@ from schemas import clues as log
 from schemas.terms import Outcome
 
 SECOND_SHARE: Final = 0.05  # share of the other answers that also need a second person
-LATE_KEPT: Final = 16  # number of refused events, and of double checks, that a clue keeps
+LATE_KEPT: Final = 16  # number of refused events, of double checks, and of ends of transfers that a clue keeps
 IDS_KEPT: Final = 64  # number of event ids that a clue keeps to recognise repeats
 
 
@@ -138,12 +138,14 @@ def _refused(clue: Clue, event: log.Refused) -> Clue:
 
 
 def _transferred(clue: Clue, event: log.Transferred) -> Clue:
+    both = End(adcode=clue.adcode, station=event.station), End(adcode=event.to_adcode)
     return replace(
         clue,
         state="new",
         station=None,
         adcode=event.to_adcode,
         declined=(event.station or "",),
+        ends=tuple(dict.fromkeys((*clue.ends, *both)))[-LATE_KEPT:],
         accepted_at=None,
         accepted_by=None,
         checked_at=None,
