@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Table, delete, func, select
 
 from desk.clues.book import Book
 from desk.clues.clue import Clue
@@ -35,6 +35,7 @@ class _Changes:
     events: list[dict[str, Any]] = field(default_factory=list)
     rules: list[dict[str, str]] = field(default_factory=list)
     watched: set[str] = field(default_factory=set)
+    handed: set[str] = field(default_factory=set)
 
 
 class Sink:
@@ -72,11 +73,13 @@ class Sink:
                     "why": None if taken.why is None else plain(taken.why),
                 }
             )  # fmt: skip
-            if before is None and clue.alert is not None:
+            if clue.alert is not None and (before is None or before.alert is None):
                 ids = {reason.rule for reason in clue.alert.reasons}
                 changes.rules += [{"rule": rule, "clue_id": plain(clue.clue_id)} for rule in sorted(ids)]
             if clue.monitor != (() if before is None else before.monitor):
                 changes.watched.add(clue.clue_id)
+            if clue.ends != (() if before is None else before.ends):
+                changes.handed.add(clue.clue_id)
         return changes
 
     def _load(self, connection: Connection, wanted: set[str]) -> None:
@@ -95,11 +98,18 @@ class Sink:
         self._database.add(connection, tables.events, changes.events)
         self._database.add(connection, tables.rules, changes.rules)
         for clue_id in sorted(changes.watched):
-            key = plain(clue_id)
-            connection.execute(delete(tables.watchers).where(tables.watchers.c.clue_id == key))
             users = sorted({plain(user) for user in changes.clues[clue_id].monitor})
-            rows = [{"clue_id": key, "watcher": user} for user in users]
-            self._database.add(connection, tables.watchers, rows)
+            self._replace(connection, tables.watchers, clue_id, [{"watcher": user} for user in users])
+        for clue_id in sorted(changes.handed):
+            ends = sorted({(plain(end.adcode), plain(end.station or "")) for end in changes.clues[clue_id].ends})
+            both = [{"adcode": adcode, "station": station} for adcode, station in ends]
+            self._replace(connection, tables.ends, clue_id, both)
+
+    def _replace(self, connection: Connection, table: Table, clue_id: str, rows: Iterable[Mapping[str, str]]) -> None:
+        """Put these rows in the place of those of a clue."""
+        key = plain(clue_id)
+        connection.execute(delete(table).where(table.c.clue_id == key))
+        self._database.add(connection, table, [{"clue_id": key, **row} for row in rows])
 
     def _trace(self, connection: Connection, entries: Sequence[Entry]) -> None:
         newest = {plain(entry.key.decode("utf-8", "replace")): entry.value for entry in entries}

@@ -28,7 +28,7 @@ async def answer(desk: Desk, request: Request, user: User) -> Response:
     at = now()
     since = at - days * DAY_MS if days else 0
     found: Measures = await run_in_threadpool(
-        desk.ask, lambda: desk.sources.survey().measures(at, since, user.scope.takes)
+        desk.ask, lambda: desk.sources.survey().measures(at, since, user.scope.has)
     )
     rules = [(each, bar(each.precision)) for each in (*found.suspicion.rules, *found.compliance.rules)]
     return page(

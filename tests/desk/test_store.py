@@ -11,6 +11,8 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from desk.clues.book import Book
 from desk.clues.clue import Clue, State
@@ -28,7 +30,7 @@ from schemas.clues import ClueEvent
 from schemas.records import encode
 from schemas.terms import Tier
 from streams.kafka.log_reader import Entry
-from tests.desk.logs import STATIONS, T0, USERS, event, opened, random_log
+from tests.desk.logs import STATIONS, T0, USERS, applied, event, opened, random_log
 from tests.postgres import Postgres
 from tests.repetition import examples
 
@@ -162,6 +164,32 @@ def test_a_log_shows_each_event_once_in_its_order(databases: list[Database]) -> 
         assert [why is None for _, why in found] == [True, True, False, True]
 
 
+def test_both_ends_of_a_transfer_see_the_clue_in_sql_as_in_memory(databases: list[Database]) -> None:
+    first = opened()  # in 440111; it goes to ST-1, from there to 310115, and the parcel moves on
+    events: list[ClueEvent] = [first]
+    clue = applied(None, first)
+    kinds: list[tuple[type[ClueEvent], dict[str, str]]] = [
+        (log.Dispatched, {}), (log.Transferred, {}), (log.Standing, {"adcode": "110101"}),
+    ]  # fmt: skip
+    for number, (kind, fields) in enumerate(kinds, 1):
+        events.append(event(kind, number, clue, **fields))
+        clue = applied(clue, events[-1])
+    seen_by = {
+        Scope("u1", ("4401",)): True, Scope("u1", ("31",)): True, Scope("u1", ("11",)): True,
+        Scope("u1", ("12",)): False,
+        Scope("u1", (), ("ST-1",)): True, Scope("u1", (), ("ST-2",)): False, Scope("u1", ()): False,
+    }  # fmt: skip
+    for database in databases:
+        filled = Filled(database)
+        filled.add([encode(each) for each in events[:3]])
+        filled.add([encode(events[3])], anew=True)
+        store = filled.finish()
+        for scope, seen in seen_by.items():
+            assert scope.takes(clue) is seen, scope
+            assert store.queue(Filter("u1"), scope).count == seen, scope
+    assert [scope.prefixes for scope in seen_by if scope.has(clue)] == [("11",)]
+
+
 def test_text_that_a_database_does_not_take_is_no_obstacle(databases: list[Database]) -> None:
     odd = "S\0'\"%_\\\u2028😀"
     for database in databases:
@@ -198,6 +226,19 @@ def test_one_process_writes_to_postgres(databases: list[Database]) -> None:
             assert not other
     with postgres.writing() as mine:
         assert mine
+
+
+def test_postgres_that_goes_away_amid_rows_is_an_error_of_the_database(databases: list[Database]) -> None:
+    _, postgres = databases
+    tables = postgres.begin()
+    row = {"clue_id": "c1", "number": 1, "value": b"{}", "why": None}
+    with postgres.engine.connect() as connection:
+        ended = connection.scalar(text("SELECT pg_backend_pid()"))
+        with postgres.engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:ended)"), {"ended": ended})
+        with pytest.raises(SQLAlchemyError) as told:
+            postgres.add(connection, tables.events, [row] * 2)
+        assert "{}" not in str(postgres.failure(told.value))
 
 
 def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
