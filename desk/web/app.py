@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -31,8 +32,8 @@ from desk.web.users import User, Users
 ROWS_MAX: Final = 1_000
 
 
-def application(desk: Desk, users: Users, directory: Directory | None = None) -> Starlette:
-    """The application on a desk. directory: accounts that others keep."""
+def application(desk: Desk, users: Users, directory: Directory | None = None, door: Path | None = None) -> Starlette:
+    """The application on a desk. directory: accounts that others keep. door: the socket of a tracer, for reveals."""
     answers = Answers(desk, users)
 
     @asynccontextmanager
@@ -49,7 +50,7 @@ def application(desk: Desk, users: Users, directory: Directory | None = None) ->
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users, directory),
+            *pages(desk, users, directory, door),
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},

@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from desk.access import Reads
 from desk.clues.acts import ActError, checked
 from desk.clues.clue import Clue, State
 from desk.clues.table import EXCLUSIVE
@@ -24,7 +25,6 @@ from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
 from desk.verbs import Report, Verb, act, name_of, report
-from desk.web.access import Reads
 from desk.web.live import Live
 from desk.web.sources import Sources
 from desk.web.users import User

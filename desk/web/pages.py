@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final, get_args
 from urllib.parse import quote
 
@@ -19,16 +20,17 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
+from desk.limits import Limiter
 from desk.store.reading import Key
 from desk.web import accounts, audit, bulk, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.directory import Directory, DirectoryError
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
-from desk.web.limits import Limiter
 from desk.web.oidc import PENDING_S, Provider
 from desk.web.proxy import Headers
 from desk.web.rendering import back_to, given_in, home, page
+from desk.web.reveals import Door, Reveals
 from desk.web.route import sketch
 from desk.web.search import Search
 from desk.web.sessions import Sessions, remember, remembered
@@ -47,9 +49,10 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 }  # fmt: skip
 
 
-def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRoute]:
+def pages(desk: Desk, users: Users, directory: Directory | None, door: Path | None) -> list[BaseRoute]:
     """The routes of all pages."""
-    shown, search = Pages(desk, users, directory), Search(desk)
+    shown, search = Pages(desk, users, directory, reveals=door is not None), Search(desk)
+    reveals = Reveals(desk, None if door is None else Door(door))
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
@@ -69,6 +72,10 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
         Route(f"{PAGES}/bulk/{{act}}", shown.known(partial(bulk.answer, desk), "read"), methods=["POST"]),
         Route(f"{PAGES}/search", shown.known(search.ask, "search")),
         Route(f"{PAGES}/search", shown.known(search.answer, "search"), methods=["POST"]),
+        Route(f"{PAGES}/reveals", shown.known(reveals.look, "reveal")),
+        Route(f"{PAGES}/reveals", shown.known(reveals.ask, "reveal"), methods=["POST"]),
+        Route(f"{PAGES}/reveals/{{reveal}}/show", shown.known(reveals.show, "reveal"), methods=["POST"]),
+        Route(f"{PAGES}/reveals/{{reveal}}/{{step}}", shown.known(reveals.decide, "reveal"), methods=["POST"]),
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]
@@ -77,8 +84,8 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
 class Pages:
     """The answers of all pages."""
 
-    def __init__(self, desk: Desk, users: Users, directory: Directory | None) -> None:
-        self._desk, self._users = desk, users
+    def __init__(self, desk: Desk, users: Users, directory: Directory | None, *, reveals: bool) -> None:
+        self._desk, self._users, self._reveals = desk, users, reveals
         oidc, proxy = (None, None) if directory is None else (directory.oidc, directory.proxy)
         self._provider = Provider(directory, oidc) if directory is not None and oidc is not None else None
         self._headers = Headers(directory, proxy) if directory is not None and proxy is not None else None
@@ -220,7 +227,7 @@ class Pages:
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
             sketch=sketch(trace), since=since_dispatch(found, trace),
             verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
-            rules=desk.rules,
+            rules=desk.rules, reveals=self._reveals and user.may("reveal", found) and not found.as_ordered,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
             same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socket import socket
 
 import uvicorn
@@ -26,8 +27,16 @@ from rules.engine.catalogue import Catalogue
 class Server(uvicorn.Server):
     """Serves a desk. It ends the live streams before it waits for requests to end, which they would never do."""
 
-    def __init__(self, desk: Desk, users: Users, host: str, port: int, directory: Directory | None = None) -> None:
-        self.application = application(desk, users, directory)
+    def __init__(
+        self,
+        desk: Desk,
+        users: Users,
+        host: str,
+        port: int,
+        directory: Directory | None = None,
+        door: Path | None = None,
+    ) -> None:
+        self.application = application(desk, users, directory, door)
         # Whose headers are believed for who asks, the address of the peer must be its own.
         by_headers = directory is not None and directory.proxy is not None
         super().__init__(

@@ -126,6 +126,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "sorry": ("无法显示", "Cannot be shown"),
     "error 403": ("您的角色无权这样做。", "Your roles do not allow it."),
     "error 404": ("没有这样的线索，或您无权查看。", "There is no such clue, or it is not for you."),
+    "error 410": ("已失效。", "It is over."),
     "error 413": ("内容过长。", "That is too long."),
     "error 422": ("请求的形式不对。", "The request has not the right form."),
     "error 503": ("消息系统没有应答，请稍后再试。", "The broker does not answer. Try again soon."),
