@@ -73,7 +73,7 @@ class Sink:
                     "why": None if taken.why is None else plain(taken.why),
                 }
             )  # fmt: skip
-            if before is None and clue.alert is not None:
+            if clue.alert is not None and (before is None or before.alert is None):
                 ids = {reason.rule for reason in clue.alert.reasons}
                 changes.rules += [{"rule": rule, "clue_id": plain(clue.clue_id)} for rule in sorted(ids)]
             if clue.monitor != (() if before is None else before.monitor):
