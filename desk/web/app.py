@@ -30,6 +30,7 @@ from desk.web.pages import pages
 from desk.web.users import User, Users
 
 ROWS_MAX: Final = 1_000
+_LOOK_S: Final = 1.0
 
 
 def application(desk: Desk, users: Users, directory: Directory | None = None, door: Path | None = None) -> Starlette:
@@ -38,9 +39,10 @@ def application(desk: Desk, users: Users, directory: Directory | None = None, do
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        telling = asyncio.create_task(desk.live.run())
+        tasks = [asyncio.create_task(desk.live.run()), asyncio.create_task(_watched(desk, users))]
         yield
-        telling.cancel()
+        for task in tasks:
+            task.cancel()
 
     return Starlette(
         routes=[
@@ -56,6 +58,16 @@ def application(desk: Desk, users: Users, directory: Directory | None = None, do
         exception_handlers={ProblemError: _problem},
         lifespan=lifespan,
     )
+
+
+async def _watched(desk: Desk, users: Users) -> None:
+    """Whoever has a page open is asked who he is when the accounts have changed."""
+    known = users.look()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if users.look() != known:
+            known = users.look()
+            desk.live.look()
 
 
 class Answers:

@@ -24,6 +24,7 @@ from desk.queue import OPEN, Filter, UnknownClueError
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
+from desk.store.sessions import SessionStore
 from desk.verbs import Report, Verb, act, name_of, report
 from desk.web.live import Live
 from desk.web.sources import Sources
@@ -57,11 +58,19 @@ class Done:
 class Desk:
     """What pages and JSON ask and do; threads share it.
 
-    catalogue: explains alerts. sources: what single pages read from the topics.
+    catalogue: explains alerts. sources: what single pages read from the topics. sessions: those of browsers.
     """
 
-    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue, sources: Sources) -> None:
-        self.store, self.projection, self.sources = store, projection, sources
+    def __init__(
+        self,
+        store: Store,
+        projection: Projection,
+        pen: Pen,
+        catalogue: Catalogue,
+        sources: Sources,
+        sessions: SessionStore,
+    ) -> None:
+        self.store, self.projection, self.sources, self.sessions = store, projection, sources, sessions
         self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)

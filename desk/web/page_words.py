@@ -163,8 +163,8 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "done": ("结果", "What became of them"),
     "accounts": ("账户", "Accounts"),
     "accounts about": (
-        "由 waybill desk user 添加和删除；重启线索台后生效。",
-        "waybill desk user adds and removes them; the desk reads them when it starts.",
+        "由 waybill desk user 添加和删除，立即生效。",
+        "waybill desk user adds and removes them. What it does holds at once.",
     ),
     "roles": ("角色", "Roles"),
     "logs in with": ("登录方式", "Logs in with"),

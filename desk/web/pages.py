@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
 from desk.limits import Limiter
+from desk.store.database import StoreError
 from desk.store.reading import Key
 from desk.web import accounts, audit, bulk, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
@@ -57,7 +58,7 @@ def pages(desk: Desk, users: Users, directory: Directory | None, door: Path | No
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
         Route(PAGES, shown.known(shown.queue, "read")),
-        Route(f"{PAGES}/live", shown.known(partial(stream.answer, desk, shown.sessions), "read")),
+        Route(f"{PAGES}/live", shown.known(partial(stream.answer, desk, shown.who), "read")),
         Route(f"{PAGES}/login", shown.ask_who),
         Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
         Route(f"{PAGES}/login/oidc", shown.go_to_provider),
@@ -89,21 +90,27 @@ class Pages:
         oidc, proxy = (None, None) if directory is None else (directory.oidc, directory.proxy)
         self._provider = Provider(directory, oidc) if directory is not None and oidc is not None else None
         self._headers = Headers(directory, proxy) if directory is not None and proxy is not None else None
-        self.sessions = Sessions()
+        self._sessions = Sessions(desk.sessions, users, directory, now)
         self._attempts = Limiter(ATTEMPTS_MAX, ATTEMPTS_S)
+
+    async def who(self, request: Request, *, active: bool = True) -> User | None:
+        """Who asks; None: nobody who is logged in. active: it shows that somebody is there. Raises StoreError."""
+        user = await self._sessions.user(request, active=active)
+        return self._headers.user(request) if user is None and self._headers is not None else user
 
     def known(self, answer: Answer, right: str) -> Callable[[Request], Awaitable[Response]]:
         """A page only for who is logged in and has a role with this right. Problems become pages, too."""
 
         async def endpoint(request: Request) -> Response:
-            user = self.sessions.user(request)
-            if user is None and self._headers is not None:
-                user = self._headers.user(request)
-            if user is None:
-                return RedirectResponse(f"{PAGES}/login", 303)
+            user = None
             try:
+                user = await self.who(request, active=not stream.wanted(request))
+                if user is None:
+                    return stream.ended() if stream.wanted(request) else RedirectResponse(f"{PAGES}/login", 303)
                 allowed(user, right)
                 return await answer(request, user)
+            except StoreError as error:
+                return page(request, "error.html", user, 503, detail=str(error), code=503)
             except ProblemError as error:
                 return page(request, "error.html", user, error.status, detail=error.detail, code=error.status)
 
@@ -131,13 +138,12 @@ class Pages:
         if self._provider is None:
             return self._login(request, 404, "no provider")
         try:
-            user = await run_in_threadpool(self._provider.end, remembered(request), dict(request.query_params))
+            user, groups = await run_in_threadpool(self._provider.end, remembered(request), dict(request.query_params))
         except DirectoryError as error:
             return self._login(request, 401, "failed", str(error))
         answer = RedirectResponse(home(user), 303)
         remember(request, answer, "", 0)
-        self.sessions.begin(user, request, answer)
-        return answer
+        return await self._begun(user, request, answer, groups)
 
     def _login(self, request: Request, status: int, refused: str, detail: str = "") -> Response:
         return page(
@@ -163,14 +169,26 @@ class Pages:
             if not token:  # nobody guesses one
                 self._attempts.note(tried)
             return self._login(request, 401, "unknown")
-        answer = RedirectResponse(home(user), 303)
-        self.sessions.begin(user, request, answer)
-        return answer
+        return await self._begun(user, request, RedirectResponse(home(user), 303))
 
     async def log_out(self, request: Request) -> Response:
         """End the session."""
         answer = RedirectResponse(f"{PAGES}/login", 303)
-        self.sessions.end(request, answer)
+        try:
+            await run_in_threadpool(self._sessions.end, request, answer)
+        except StoreError as error:
+            return page(request, "error.html", None, 503, detail=str(error), code=503)
+        self._desk.live.look()
+        return answer
+
+    async def _begun(
+        self, user: User, request: Request, answer: Response, groups: tuple[str, ...] | None = None
+    ) -> Response:
+        try:
+            await run_in_threadpool(self._sessions.begin, user, request, answer, groups)
+        except StoreError as error:
+            return page(request, "error.html", None, 503, detail=str(error), code=503)
+        self._desk.live.look()  # a browser has one session: whose it was before is logged out
         return answer
 
     async def queue(self, request: Request, user: User) -> Response:

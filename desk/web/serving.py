@@ -16,6 +16,7 @@ from desk.store.database import Database
 from desk.store.projection import Progress
 from desk.store.projector import Projector
 from desk.store.reading import Store
+from desk.store.sessions import SessionStore
 from desk.web.app import application
 from desk.web.core import Desk
 from desk.web.directory import Directory
@@ -65,7 +66,7 @@ def desk_on(
     try:
         projector.projection.wait_until_built(told)
         store = Store(database, projector.projection)
-        yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources)
+        yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources, SessionStore(database))
     finally:
         sources.close()
         projector.stop()

@@ -20,7 +20,10 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "user": ("用户", "User"),
     "password": ("密码", "Password"),
     "with token": ("用令牌登录", "Log in with a token"),
-    "login about": ("会话 8 小时后结束。", "You stay logged in for eight hours."),
+    "login about": (
+        "会话 8 小时后结束；2 小时不使用则提前结束。",
+        "You stay logged in for eight hours, or until you have used no page for two.",
+    ),
     "login unknown": ("用户、密码或令牌不对。", "User, password or token are not right."),
     "login too many": ("失败次数过多，请 15 分钟后再试。", "Too many tries. Try again in 15 minutes."),
     "queue": ("待办线索", "Queue"),
