@@ -116,7 +116,7 @@ class Store:
         tables = self.tables()
         clues, wanted = tables.clues.c, plain(wanted)
         named = or_(and_(clues.clue_id >= wanted, clues.clue_id < wanted + _LAST), clues.parcel == wanted)
-        rows = self._rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
+        rows = self.rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
         exact = [row for row in rows if row.clue_id == wanted]
         found = exact or rows
         if len(found) != 1:
@@ -127,20 +127,20 @@ class Store:
     def clue(self, clue_id: str) -> Clue:
         """A clue by its id, whoever asks. Raises UnknownClueError."""
         clues = self.tables().clues.c
-        for row in self._rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
+        for row in self.rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
             return decode_clue(row.value)
         raise UnknownClueError(f"no clue is called {clue_id}")
 
     def held(self, scope: Scope) -> list[Clue]:
         """Clues whose parcel is held."""
         tables = self.tables()
-        rows = self._rows(select(tables.clues.c.value).where(*within(tables, scope), tables.clues.c.held))
+        rows = self.rows(select(tables.clues.c.value).where(*within(tables, scope), tables.clues.c.held))
         return [scope.shown(decode_clue(row.value)) for row in rows]
 
     def log(self, clue_id: str) -> list[tuple[ClueEvent, str | None]]:
         """All events of a clue in their order, and why one does not count."""
         events = self.tables().events.c
-        rows = self._rows(
+        rows = self.rows(
             select(events.value, events.why).where(events.clue_id == plain(clue_id)).order_by(events.number)
         )
         return [(_event(row.value), row.why) for row in rows]
@@ -149,7 +149,7 @@ class Store:
         """Overdue clues, the longest first, as `desk.queue.late` gives them."""
         tables = self.tables()
         clues = tables.clues.c
-        rows = self._rows(
+        rows = self.rows(
             select(clues.value)
             .where(*within(tables, scope), clues.listed_ms <= now_ms)
             .order_by(clues.listed_ms, clues.clue_id)
@@ -160,7 +160,7 @@ class Store:
     def trace(self, parcel: str) -> Trace | None:
         """The trace of `CARRIER:NUMBER`; None: there is none that can be read."""
         traces = self.tables().traces.c
-        rows = self._rows(select(traces.value).where(traces.parcel == plain(parcel)))
+        rows = self.rows(select(traces.value).where(traces.parcel == plain(parcel)))
         try:
             return _trace(rows[0].value) if rows else None
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -170,7 +170,7 @@ class Store:
         """Clues whose trace holds this text, the last changed first, among the `limit` that changed last."""
         tables = self.tables()
         clues, traces = tables.clues.c, tables.traces.c
-        rows = self._rows(
+        rows = self.rows(
             select(clues.value, traces.value.label("trace"))
             .join(tables.traces, traces.parcel == clues.parcel)
             .where(*within(tables, scope))
@@ -181,15 +181,16 @@ class Store:
 
     def last(self) -> int:
         """The number of the last change."""
-        return self._rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
+        return self.rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
 
     def changes(self, after: int, limit: int) -> list[tuple[int, Clue]]:
         """Clues that have changed after this number, each with that of its last change, in its order."""
         clues = self.tables().clues.c
-        rows = self._rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
+        rows = self.rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
         return [(row.seq, decode_clue(row.value)) for row in rows]
 
-    def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
+    def rows(self, wanted: Select[Any]) -> Sequence[Any]:
+        """The rows of a question of somebody who need not be asked what he may see."""
         with self._connected() as connection:
             return connection.execute(wanted).all()
 

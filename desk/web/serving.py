@@ -68,7 +68,6 @@ def desk_on(
         store = Store(database, projector.projection)
         yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources, SessionStore(database))
     finally:
-        sources.close()
         projector.stop()
         thread.join()
         database.engine.dispose()

@@ -15,6 +15,7 @@ from desk.access import Reads
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.pen import Pen
+from desk.store.chains import AccessLog, Wanted
 from desk.survey import survey
 from desk.traces.records import ShipmentRecords
 from desk.traces.tracer import Tracer
@@ -105,7 +106,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
         assert asked.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
         assert asked.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
         assert desk.sources.survey().measures(now_ms()).flow.answered == 1
-        assert [each.user for each in desk.sources.access().newest("", "", 9)] == ["u2"] * 2
+        until(lambda: [each.user for each in AccessLog(desk.store).page(Wanted(), None, 9)[0]] == ["u2"] * 2)
     with closing(OffsetReader(servers, client)) as reader, pytest.raises(DeniedError, match=topics.SHIPMENTS):
         reader.fetch([(topic, partition, offset)])  # only at the tracer's door
 
