@@ -112,6 +112,17 @@ class Tables:
         )  # so that the index alone answers a count
         return [
             Index(f"{name}_queue", *order, *rest, sqlite_where=text("open = 1"), postgresql_where=clues.open),
+            Index(
+                f"{name}_station",
+                clues.station,
+                clues.due_ms,
+                clues.clue_id,
+                clues.hidden,
+                clues.state,
+                clues.rank,
+                sqlite_where=text("open = 1"),
+                postgresql_where=clues.open,
+            ),
             Index(f"{name}_parcel", clues.parcel),
             Index(f"{name}_seq", clues.seq),
             Index(f"{name}_listed", clues.listed_ms),

@@ -12,6 +12,7 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "Carriers stop sorting, transport and delivery on request, until the time shown. At that time, release the "
         "parcel or get a longer hold.",
     ),
+    "first holds": ("只显示最急的前 {} 条。", "Only the most urgent {} are shown."),
     "no holds": ("没有被扣留的快件。", "No parcel is held."),
     "stage breached": ("扣留期间被投递", "Delivered while held"),
     "stage over": ("已到期，须放行", "Over: release these"),
@@ -48,10 +49,11 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "monitor false": ("结束", "end"),
     "measures": ("成效", "Measures"),
     "measures about": (
-        "每个比例都有 95 % 区间；回答不足十条时不给数字；“无数据”不是 0。数据至多是五分钟前的。",
-        "Each share has a 95 % interval. With fewer than ten answers there is no figure, and “no data” is not 0. "
-        "Figures are five minutes old at most.",
+        "每个比例都有 95 % 区间；回答不足十条时不给数字；“无数据”不是 0。",
+        "Each share has a 95 % interval. With fewer than ten answers there is no figure, and “no data” is not 0. ",
     ),
+    "measured at": ("统计时间：{}。", "As of {}."),
+    "being measured": ("正在重新统计，完成后自动显示……", "New figures are being made; they show when they are there."),
     "period": ("期间", "Period"),
     "days back": ("最近 {} 天", "the last {} days"),
     "everything": ("全部", "everything"),
@@ -121,6 +123,7 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "In which clues of your places the same sender, recipient, mobile or device occurs. Every search is on record; "
         "there are 20 an hour at most.",
     ),
+    "first found": ("只显示最近变动的前 {} 条。", "Only the {} that changed last are shown."),
     "search token": ("记号", "Token"),
     "search clue": ("因哪条线索（编号或运单）", "Because of which clue (id or parcel)"),
     "search why": ("目的", "Purpose"),

@@ -9,14 +9,15 @@ from typing import Final
 
 import msgspec
 
+from desk.clues.deadlines import DAY_MS
 from desk.log import Client
-from desk.survey import Survey, surveyed
+from desk.measures.report import Measures
+from desk.scope import Scope
+from desk.survey import Surveyor
 from desk.web.chains import AccessLog
+from desk.web.figures import Figures
 from schemas import topics
 from streams.kafka.log_reader import Entry, LogReader
-
-FRESH_S: Final = 300.0
-"""So long a survey is shown again before the topics are read anew."""
 
 _QUIET_S: Final = 0.5  # nothing for so long: all has been read
 
@@ -27,24 +28,24 @@ class Sources:
     def __init__(self, servers: str, client: Client) -> None:
         self._servers, self._client = servers, client
         self._lock = threading.Lock()
-        self._survey: Survey | None = None
-        self._read_at = 0.0
+        self._surveyor = Surveyor(servers, client)
+        self.figures = Figures(self._measures)
         self._access: tuple[LogReader, AccessLog] | None = None
 
     def close(self) -> None:
         """Give connections back."""
+        self._surveyor.stop()
+        self.figures.close()
+        self._surveyor.close()
         with self._lock:
             if self._access is not None:
                 self._access[0].close()
                 self._access = None
 
-    def survey(self) -> Survey:
-        """What the topics held, five minutes ago at most."""
-        with self._lock:
-            if self._survey is None or time.monotonic() > self._read_at + FRESH_S:
-                self._survey = surveyed(self._servers, self._client)
-                self._read_at = time.monotonic()
-            return self._survey
+    def _measures(self, days: int, scope: Scope) -> Measures:
+        now_ms = int(time.time() * 1_000)
+        since_ms = now_ms - days * DAY_MS if days else 0
+        return self._surveyor.survey().measures(now_ms, since_ms, scope.takes)
 
     def access(self) -> AccessLog:
         """Who read what, up to now."""

@@ -34,6 +34,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "any": ("不限", "any"),
     "station": ("单位", "Station"),
     "count": ("共 {} 条", "{} in all"),
+    "more than": ("超过 {} 条", "more than {}"),
     "first": ("只显示前 {} 条，请缩小筛选范围。", "Only the first {} are shown; narrow the filter."),
     "first page": ("回到首页", "First page"),
     "next page": ("下一页", "Next page"),

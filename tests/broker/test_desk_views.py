@@ -13,6 +13,7 @@ from tests.broker.test_desk import alert_on, feedback_on, on_topic
 from tests.broker.test_desk_pages import Browser, clues_of
 from tests.desk_site import served
 from tests.schemas.desk_samples import TRACE
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -34,12 +35,13 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
         assert "✗" not in page
         assert "No entry fits." in auditor.get("/desk/audit", user="u2")
 
+        until(lambda: "New figures are being made" not in browser.get("/desk/measures", days="7"))
         measures = browser.get("/desk/measures", days="7")
         assert '<path class="curve accept"' in measures
         assert '<path class="curve answer"' not in measures  # nobody has answered
         assert "too few answers for a figure" in measures
         assert "一" not in measures
-        assert "各规则的准确率" in browser.get("/desk/measures", lang="zh")
+        until(lambda: "各规则的准确率" in browser.get("/desk/measures", lang="zh"))
 
         rules = browser.get("/desk/rules", lang="en")
         assert "One ID number, several names" in rules

@@ -96,7 +96,9 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     with desk_of(servers, client) as desk, TestClient(application(desk, users), headers=bearer) as asked:
         assert asked.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
         assert asked.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
-        assert desk.sources.survey().measures(now_ms()).flow.answered == 1
+        measures, _ = desk.sources.figures.of(0, Scope("u2"), PATIENCE_S)
+        assert measures is not None
+        assert measures.flow.answered == 1
         assert [each.user for each in desk.sources.access().newest("", "", 9)] == ["u2"]
 
     servers, client = allow(secured, "clues")
