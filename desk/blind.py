@@ -43,7 +43,7 @@ _OF_EVENT: Final[dict[type[log.ClueEvent], tuple[str, ...]]] = {
     log.Noted: ("note",),
     log.Kept: ("until", "why"),
 }
-_ARM: Final = frozenset({"arm", "p"})  # which nobody sees before the answer
+_ARM: Final = frozenset({"arm", "p", "order_standing", "order_revision"})  # which nobody sees before the answer
 
 
 class AsOrdered(Clue, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -69,8 +69,7 @@ def seen_by(station: str | None, clue: Clue) -> Clue:
     if not blind(clue, station):
         return clue
     fields = {name: getattr(clue, name) for name in _SHOWN}
-    withdrawn = clue.standing if clue.standing == "withdrawn" else None
-    return AsOrdered(**_SAME, **fields, standing=withdrawn, changed_at=clue.opened_at)
+    return AsOrdered(**_SAME, **fields, changed_at=clue.opened_at)
 
 
 def told(clue: Clue, event: log.ClueEvent) -> dict[str, Any] | None:
@@ -79,6 +78,8 @@ def told(clue: Clue, event: log.ClueEvent) -> dict[str, Any] | None:
     if clue.as_ordered:
         shown = _OF_EVENT.get(type(event))
         return None if shown is None else {name: said[name] for name in (*_HEAD, *shown) if name in said}
+    if clue.answer is None and isinstance(event, log.Joined | log.Standing) and event.origin == "order":
+        return None
     hidden = hidden_of(clue)
     return {name: value for name, value in said.items() if name not in hidden}
 

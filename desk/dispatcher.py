@@ -26,7 +26,7 @@ from schemas import clues as events
 from schemas import topics
 from schemas.desk import Order, Trace
 from schemas.records import Alert
-from streams.flow.orders import order_id
+from streams.flow.emit import alert_id
 from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ _ROUNDS_MAX: Final = 8  # a clue needs three at most; more would be two dispatch
 _alert = msgspec.json.Decoder(Alert).decode
 _trace = msgspec.json.Decoder(Trace).decode
 _order = msgspec.json.Decoder(Order).decode
+News = dict[tuple[str, str], Alert | Order | None]
+"""By clue and topic. None: an order that was taken back."""
 
 
 class Dispatcher:
@@ -73,16 +75,20 @@ class Dispatcher:
         """Take over from any other dispatcher, and read the topics to their ends. Raises ClientError, WriteError."""
         self.log.start_writing()
         self.log.catch_up()
+        orders: News = {}  # by themselves: only all of the topic tells which still stand
         entries = self._inputs.to_end()
         while batch := list(islice(entries, 5_000)):
-            self._open(batch)
+            news = self._news(batch)
+            orders |= {what: news.pop(what) for what in [*news] if what[1] == topics.ORDERS}
+            self._open(news)
+        self._open(orders)
         self._dirty |= self.log.open | {clue_id for clue_id, clue in self.log.book.clues.items() if clue.hold}
         self._settle()
 
     def step(self, timeout_s: float = 0.2) -> None:
         """Read what comes within `timeout_s`, and do what is due. Raises ClientError, WriteError."""
         self._heard(self.log.poll(0.0))
-        self._open(self._inputs.poll(timeout_s))
+        self._open(self._news(self._inputs.poll(timeout_s)))
         if time.monotonic() > self._scanned + _SCAN_S:
             self._scanned = time.monotonic()
             self._dirty |= self.log.open
@@ -105,32 +111,40 @@ class Dispatcher:
             self.log.write_beside(records)
         return len(written)
 
-    def _open(self, entries: Iterable[Entry]) -> None:
-        """Add events to the log for what others have written: clues from alerts and orders, and changes of alerts."""
-        news: dict[str, Alert | Order | None] = {}  # by clue: only the newest message counts
+    def _news(self, entries: Iterable[Entry]) -> News:
+        """What others have written about clues; only the newest of each counts."""
+        news: News = {}
         for entry in entries:
             try:
                 self._read(entry, news)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 log.warning("%s is no message of this version; left out", entry.place)
-        acts = (self._act(clue_id, said) for clue_id, said in news.items())
-        self._add(act for act in acts if act is not None)
+        return news
 
-    def _read(self, entry: Entry, news: dict[str, Alert | Order | None]) -> None:
+    def _read(self, entry: Entry, news: News) -> None:
         if entry.topic == topics.REFERENCE:
             if self.register.add(entry.key, entry.value):
                 self._dirty |= self.log.open
         elif entry.topic in (topics.FEEDBACK, topics.HOLDS):
             self.standing.heard(entry)
         elif entry.topic == topics.ORDERS:
-            news[order_id(entry.key.decode())] = _order(entry.value) if entry.value else None
+            news[alert_id(entry.key.decode()), entry.topic] = _order(entry.value) if entry.value else None
         elif entry.value and entry.topic == topics.TRACES:
             trace = _trace(entry.value)
             self.seen[trace.key] = Seen.of(trace)
-            self._dirty |= {trace.alert_id, order_id(trace.key)}
+            self._dirty.add(trace.alert_id)
         elif entry.value:
             alert = _alert(entry.value)
-            news[alert.alert_id] = alert
+            news[alert.alert_id, entry.topic] = alert
+
+    def _open(self, news: News) -> None:
+        """Add events to the log: open clues of alerts and orders, and say what has changed of them.
+
+        Alerts first: of a parcel with both, the log then tells each once its clue is there.
+        """
+        for topic in (topics.ALERTS, topics.ORDERS):
+            acts = (self._act(clue_id, said) for (clue_id, of), said in news.items() if of == topic)
+            self._add(act for act in acts if act is not None)
 
     def _act(self, clue_id: str, said: Alert | Order | None) -> Act | None:
         clue = self.log.book.clues.get(clue_id)

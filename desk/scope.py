@@ -12,6 +12,8 @@ from desk.clues.clue import Clue
 class Scope:
     """The clues in some places and of some stations; without further words: all.
 
+    A clue that was handed over is seen at both ends of the transfer, wherever it is now.
+
     user      who asks; clues under controlled delivery are shown only to the users they name.
     prefixes  of the code of a clue's place; the empty one is everywhere.
     stations  whose clues are shown wherever they are.
@@ -25,8 +27,15 @@ class Scope:
 
     def takes(self, clue: Clue) -> bool:
         """Whether it shows this clue. `desk.store.reading.within` says the same in SQL."""
-        there = clue.adcode.startswith(self.prefixes) or clue.station in self.stations
-        return there and clue.visible_to(self.user)
+        there = any(self._at(end.adcode, end.station) for end in clue.ends)
+        return self.has(clue) or (there and clue.visible_to(self.user))
+
+    def has(self, clue: Clue) -> bool:
+        """Whether the clue is there now, and not only handed over from or to there."""
+        return self._at(clue.adcode, clue.station) and clue.visible_to(self.user)
+
+    def _at(self, adcode: str, station: str | None) -> bool:
+        return adcode.startswith(self.prefixes) or station in self.stations
 
     def shown(self, clue: Clue) -> Clue:
         """A clue as the user may see it."""

@@ -67,7 +67,7 @@ class Webhook:
         self._url, self._key, self._send, self._sleep = url, key, send or post, sleep
         self.told = self.given_up = 0
         self._log = ClueLog(servers, client)
-        self._group = GroupReader(servers, topics.CLUES, GROUP, client)
+        self._group = GroupReader(servers, [topics.CLUES], GROUP, client)
 
     def __enter__(self) -> Webhook:
         self._log.catch_up()

@@ -7,7 +7,7 @@ one wins, and all readers agree which one. `expects` is the number of exclusive 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -78,22 +78,41 @@ class Opened(ClueEvent, frozen=True, kw_only=True):
 
     origin: Annotated[Origin, _about("What it comes from.")]
     parcel: Annotated[Annotated[str, Meta(min_length=3, max_length=129)], _about("Parcel, `CARRIER:NUMBER`.")]
-    tier: Annotated[Tier, _about("Urgency; low for an order.")]
+    tier: Annotated[Tier, _about("Urgency; medium for an order, as of most alerts.")]
     adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
     alert: Annotated[Alert | None, _about("The alert as it was then; for clues from alerts.")] = None
     limit: Annotated[Limit | None, _about("Points from which alerts go out; for clues from alerts.")] = None
     arm: Annotated[Arm, _about("How the parcel was chosen.")] = "selected"
     p: Annotated[Probability | None, _about("Probability with which the random arm chose it.")] = None
+    revision: Annotated[Revision, _about("Revision of the order; for clues from orders.")] = 0
+    outlet_id: Annotated[Id | None, _about("Outlet of acceptance; for clues from orders.")] = None
     note: Annotated[Text | None, _about("What was reported; no personal data.")] = None
+
+
+class Joined(ClueEvent, frozen=True, kw_only=True):
+    """The parcel of an alert was chosen by the random arm too, or that of an order has an alert: it is one clue."""
+
+    origin: Annotated[Literal["alert", "order"], _about("What comes to the clue.")]
+    revision: Annotated[Revision, _about("Revision of the alert or order.")]
+    adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
+    alert: Annotated[Alert | None, _about("The alert as it was then.")] = None
+    limit: Annotated[Limit | None, _about("Points from which alerts go out.")] = None
+    p: Annotated[Probability | None, _about("Probability with which the random arm chose it.")] = None
 
 
 class Standing(ClueEvent, frozen=True, kw_only=True):
     """The alert has changed, or the order was taken back or given again. The clue keeps what it was opened with."""
 
-    revision: Annotated[Revision, _about("Revision of the changed alert; of an order, one more than before.")]
+    origin: Annotated[
+        Literal["alert", "order"] | None, _about("What has changed; absent = what the clue was opened with.")
+    ] = None
+    revision: Annotated[
+        Revision, _about("Revision of the changed alert or order; of an order taken back, one more than before.")
+    ]
     status: Annotated[Status, _about("Status of the alert; of an order, withdrawn if it was taken back.")]
     tier: Annotated[Tier, _about("Tier of the alert; of an order, that of the clue.")]
     adcode: Annotated[Adcode, _about("Where the parcel can be stopped now, GB/T 2260.")]
+    p: Annotated[Probability | None, _about("Of an order: probability with which it was chosen.")] = None
 
 
 class Graded(ClueEvent, frozen=True, kw_only=True):
@@ -243,6 +262,7 @@ class Kept(ClueEvent, frozen=True, kw_only=True):
 
 AnyClueEvent = (
     Opened
+    | Joined
     | Standing
     | Graded
     | Claimed

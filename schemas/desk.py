@@ -62,10 +62,10 @@ class Movement(Record, frozen=True, kw_only=True):
 
 
 class Trace(Record, frozen=True, kw_only=True):
-    """The way of a parcel with an alert, read back from its events. Persons are masked, or tokens under every key."""
+    """The way of a parcel with an alert or order, from its events. Persons are masked, or tokens under every key."""
 
-    alert_id: Annotated[AlertId, _about("The parcel's alert.")]
-    revision: Annotated[Annotated[int, Meta(ge=0)], _about("Revision of the alert whose sources were read.")]
+    alert_id: Annotated[AlertId, _about("Id of the parcel's alert or order.")]
+    revision: Annotated[Annotated[int, Meta(ge=0)], _about("Revision of the alert or order whose sources were read.")]
     carrier_code: Annotated[CarrierCode, _about("Carrier.")]
     waybill_no: Annotated[Id, _about("Waybill number.")]
     pickup_adcode: Annotated[Adcode | None, _about("Place of acceptance, GB/T 2260.")] = None
@@ -93,7 +93,7 @@ class Trace(Record, frozen=True, kw_only=True):
         Annotated[tuple[Movement, ...], Meta(max_length=MOVEMENTS_MAX)],
         _about("By time; only the newest if there are more."),
     ] = ()
-    gaps: Annotated[tuple[Source, ...], _about("Sources of the alert that can no longer be read.")] = ()
+    gaps: Annotated[tuple[Source, ...], _about("Sources that can no longer be read.")] = ()
 
     @property
     def key(self) -> str:
@@ -133,16 +133,21 @@ class Tally(Record, frozen=True, kw_only=True):
 
 
 class Order(Record, frozen=True, kw_only=True):
-    """A parcel that the random arm chose for a check, whatever its verdict."""
+    """A parcel that the random arm chose for a check, whatever its verdict. Sent again with each of its events."""
 
-    order_id: Id
+    order_id: Annotated[Id, _about("A function of the parcel alone: the id that an alert about it has.")]
+    revision: Annotated[
+        Annotated[int, Meta(ge=0)], _about("Rises with each change; counted as that of the parcel's alert.")
+    ]
     arm: Annotated[Literal["random"], _about("Drawn by keyed hash before anyone looked.")]
     p: Annotated[Probability, _about("Probability with which it was chosen.")]
     day: Annotated[Day, _about("Day in China whose seed chose it, YYYY-MM-DD.")]
     carrier_code: Annotated[CarrierCode, _about("Carrier.")]
     waybill_no: Annotated[Id, _about("Waybill number.")]
-    adcode: Annotated[Adcode, _about("Where the parcel can be stopped, GB/T 2260.")]
+    adcode: Annotated[Adcode, _about("Where the parcel can next be stopped, GB/T 2260.")]
+    outlet_id: Annotated[Id | None, _about("Outlet of acceptance; absent without a shipment record.")] = None
     at: Annotated[Millis, _about("Event time at which it was chosen, epoch ms UTC.")]
+    sources: Annotated[tuple[Source, ...], _about("Where the parcel's events can be read.")] = ()
 
     @property
     def key(self) -> str:

@@ -104,7 +104,7 @@ StationKind = Literal["police", "postal", "enterprise"]
 FacilityKind = Literal["outlet", "hub", "locker", "station"]
 ReviewStatus = Literal["reviewed", "pending", "overdue"]
 
-Arm = Literal["selected", "random"]
+Arm = Literal["selected", "random", "both"]
 Origin = Literal["alert", "order", "reported"]
 CheckKind = Literal["open_box", "xray", "second_xray", "canine", "trace_swab", "identity_check", "visit", "documents"]
 NoiseReason = Literal["data_error", "known_sender", "rule_too_wide", "duplicate", "other"]

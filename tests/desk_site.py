@@ -30,6 +30,7 @@ _ROLES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "u1": ("ST-1", _ALL), "u2": ("ST-1", _ALL), "u3": ("ST-2", _ALL),
     **{role: ("ST-1" if role == "station" else None, (role,)) for role in MAY},
     "analyst of 44": (None, ("analyst:44",)), "viewer, analyst of 31": (None, ("viewer", "analyst:31")),
+    "supervisor of 31": (None, ("supervisor:31",)), "supervisor of 11": (None, ("supervisor:11",)),
 }  # fmt: skip
 TOKENS = {name: f"{name}-{'x' * 40}" for name in _ROLES}
 ACCOUNTS = [account(name.replace(" ", "-"), TOKENS[name], station, *roles) for name, (station, roles) in _ROLES.items()]

@@ -69,9 +69,12 @@ def answer(played: Played, right: Mapping[str, frozenset[str]], guilty: Mapping[
     """
     chance = Random(seed)
     chosen = ranked(played, played.alerts)[: max(round(LOOKED_SHARE * played.parcels), 50)]
-    clues = [_clue(played.alerts[parcel], parcel, right, chance) for parcel in chosen]
+    arm = [*_arm(played, guilty)]
+    drawn = set(arm)
+    clues = [_clue(played.alerts[parcel], parcel, right, chance, parcel in drawn) for parcel in chosen]
     began = min(clue.opened_at for clue in clues)
-    clues += [_of_chance(parcel, parcel in guilty, chance, began) for parcel in _arm(played, guilty)]
+    both = {clue.parcel for clue in clues} & drawn
+    clues += [_of_chance(parcel, parcel in guilty, chance, began) for parcel in arm if parcel not in both]
     now = max(clue.changed_at for clue in clues) + 1
     found = measure(clues, {}, {}, Calendar({}), now)
     looked = {clue.parcel for clue in clues if clue.answer is not None and clue.alert is not None}
@@ -106,13 +109,16 @@ def _rule(rule: str, truth: Rate, said: Rate) -> RuleAnswers:
     )  # fmt: skip
 
 
-def _clue(alert: Alert, parcel: str, right: Mapping[str, frozenset[str]], chance: Random) -> Clue:
-    """The clue of an alert, with its station's answer or without. Each rule is judged by itself."""
+def _clue(alert: Alert, parcel: str, right: Mapping[str, frozenset[str]], chance: Random, drawn: bool) -> Clue:
+    """The clue of an alert, with its answer or without. Each rule is judged by itself. drawn: by chance as well."""
     opened = {
         "origin": "alert", "parcel": parcel, "tier": alert.tier, "adcode": alert.jurisdiction_adcode, "alert": alert,
         "limit": 40,
     }  # fmt: skip
     clue = _sent(alert.alert_id, opened, alert.detected_at)
+    if drawn:
+        order = {"origin": "order", "revision": alert.revision, "adcode": alert.jurisdiction_adcode, "p": ARM_SHARE}
+        clue = _applied(clue, clue.clue_id, log.Joined, order, clue.changed_at)
     if chance.random() >= ANSWERED:
         return clue
     rules = right.get(parcel, frozenset())
@@ -126,7 +132,14 @@ def _clue(alert: Alert, parcel: str, right: Mapping[str, frozenset[str]], chance
 
 
 def _of_chance(parcel: str, guilty: bool, chance: Random, at: int) -> Clue:
-    opened = {"origin": "order", "parcel": parcel, "tier": "low", "adcode": "430421", "arm": "random", "p": ARM_SHARE}
+    opened = {
+        "origin": "order",
+        "parcel": parcel,
+        "tier": "medium",
+        "adcode": "430421",
+        "arm": "random",
+        "p": ARM_SHARE,
+    }
     clue = _sent(f"wo-{xxhash.xxh64_hexdigest(parcel.encode())}", opened, at)
     if chance.random() >= ANSWERED:
         return clue

@@ -47,6 +47,13 @@ class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     released_for: str | None = None
 
 
+class End(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One end of a transfer: a place, and at the giving end the station that handed the clue over."""
+
+    adcode: str
+    station: str | None = None
+
+
 class Late(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An event that did not count, and why."""
 
@@ -66,10 +73,12 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     doubled    outcomes of the newest double checks: the station's and the second person's.
     corrects   the feedback that the present answer, or the judgement of its rules, replaces.
     level      to which level the present step was escalated.
-    standing   the status of the alert, or of the order, now; `alert` is the alert with which the clue was opened.
+    arm, p     how the parcel was chosen: by an alert, by chance (with this probability), or both.
+    standing   the status of the alert now; `alert` is the alert that first came to the clue.
     adcode     where the parcel can be stopped: by the alert or order (`standing_adcode`), or by a transfer since.
     graded_for the tier of the alert for which the clue was graded last.
     declined   stations that refused the clue for this place.
+    ends       both ends of each transfer: those places and stations go on seeing the clue.
     """
 
     clue_id: str
@@ -81,6 +90,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     limit: int | None = None
     arm: Arm = "selected"
     p: float | None = None
+    outlet_id: str | None = None
     note: str | None = None
     opened_at: int
     changed_at: int
@@ -98,6 +108,8 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     standing_tier: Tier | None = None
     standing_adcode: Adcode | None = None
     revision: int = 0
+    order_standing: Status | None = None
+    order_revision: int = 0
 
     station: str | None = None
     dispatched_at: int | None = None
@@ -106,6 +118,7 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     dispatched_facility: str | None = None
     dispatched_tier: Tier | None = None
     declined: tuple[str, ...] = ()
+    ends: tuple[End, ...] = ()
     accept_by: int | None = None
     check_by: int | None = None
     answer_by: int | None = None
@@ -146,6 +159,12 @@ class Clue(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     def claimed(self, now_ms: int) -> str | None:
         """Who looks at it now; a claim lapses after a quarter of an hour."""
         return self.claimed_by if now_ms < (self.claimed_at or 0) + CLAIM_MS else None
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether what it comes from stands no more: neither an alert nor an order."""
+        known = {self.standing, self.order_standing} - {None}
+        return known == {"withdrawn"}
 
     @property
     def settled(self) -> bool:

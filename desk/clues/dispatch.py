@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 from desk.clues.acts import Act
 from desk.clues.clue import RANK, Clue
@@ -17,7 +17,7 @@ from desk.clues.register import Register
 from schemas import clues as log
 from schemas.desk import Order, Trace
 from schemas.records import Alert
-from schemas.terms import CheckKind
+from schemas.terms import CheckKind, Status, Tier
 
 RECENT_MS: Final = 30 * 86_400_000  # an older alert or order opens no clue
 _GONE: Final = frozenset({"delivered", "returned"})
@@ -65,52 +65,53 @@ NOTHING: Final = Seen()
 
 
 def of_alert(clue: Clue | None, alert: Alert, limit: int, now_ms: int) -> Act | None:
-    """The act for an alert: it opens a clue, or changes the standing of one; None: nothing.
+    """The act for an alert: it opens a clue, joins that of an order, or changes the standing; None: nothing.
 
     limit: points from which alerts go out.
     """
-    if clue is None:
-        if alert.status == "withdrawn" or alert.detected_at < now_ms - RECENT_MS:
-            return None
-        opened = {
-            "origin": "alert",
-            "parcel": f"{alert.carrier_code}:{alert.waybill_no}",
-            "tier": alert.tier,
-            "adcode": alert.jurisdiction_adcode,
-            "alert": alert,
-            "limit": limit,
-        }
-        return Act(log.Opened, alert.alert_id, opened)
-    said = alert.status, alert.tier, alert.jurisdiction_adcode
-    known = clue.standing, clue.standing_tier, clue.standing_adcode
-    if alert.revision <= clue.revision or said == known:
+    if clue is not None and clue.alert is not None:
+        return _standing(clue, "alert", alert.revision, alert.status, alert.tier, alert.jurisdiction_adcode)
+    if alert.status == "withdrawn" or alert.detected_at < now_ms - RECENT_MS:
         return None
-    standing = {"revision": alert.revision, "status": said[0], "tier": said[1], "adcode": said[2]}
-    return Act(log.Standing, clue.clue_id, standing)
+    said = {"origin": "alert", "adcode": alert.jurisdiction_adcode, "alert": alert, "limit": limit}
+    if clue is not None:
+        return Act(log.Joined, clue.clue_id, {**said, "revision": alert.revision})
+    parcel = f"{alert.carrier_code}:{alert.waybill_no}"
+    return Act(log.Opened, alert.alert_id, {**said, "parcel": parcel, "tier": alert.tier})
 
 
 def of_order(clue: Clue | None, order: Order | None, now_ms: int) -> Act | None:
-    """The act for an order of the random arm: it opens a clue that looks to its station like any other.
+    """The act for an order of the random arm: it opens a clue that looks to its station like any other, or joins one.
 
     order None: it was taken back, since chance has not chosen the parcel after all.
     """
-    if clue is not None:
-        return _redrawn(clue, order)
+    if clue is not None and clue.order_standing is not None:
+        if order is not None:
+            return _standing(clue, "order", order.revision, "open", clue.tier, order.adcode, p=order.p)
+        place = clue.standing_adcode or clue.adcode
+        return _standing(clue, "order", clue.order_revision + 1, "withdrawn", clue.tier, place)
     if order is None or order.at < now_ms - RECENT_MS:
         return None
-    opened = {
-        "origin": "order", "parcel": order.key, "tier": "low", "adcode": order.adcode, "arm": "random", "p": order.p,
-    }  # fmt: skip
-    return Act(log.Opened, order.order_id, opened)
+    said = {"origin": "order", "adcode": order.adcode, "p": order.p, "revision": order.revision}
+    if clue is not None:
+        return Act(log.Joined, clue.clue_id, said)
+    more = {"parcel": order.key, "tier": "medium", "arm": "random", "outlet_id": order.outlet_id}
+    return Act(log.Opened, order.order_id, {**said, **more})
 
 
-def _redrawn(clue: Clue, order: Order | None) -> Act | None:
-    """The standing of a clue whose order was taken back, or given again or for another place."""
-    said = ("withdrawn", clue.standing_adcode) if order is None else ("open", order.adcode)
-    if said == (clue.standing, clue.standing_adcode):
+def _standing(
+    clue: Clue, origin: Literal["alert", "order"], revision: int, status: Status, tier: Tier, adcode: str, **more: Any
+) -> Act | None:
+    """The act for news of an alert or order that the clue has; None: it says nothing new."""
+    mine, other = clue.revision, clue.order_revision
+    said, known = (status, tier), (clue.standing, clue.standing_tier)
+    if origin == "order":
+        mine, other, known = other, mine, (clue.order_standing, tier)
+    moved = revision >= other and adcode != clue.standing_adcode
+    if revision <= mine or (said == known and not moved):
         return None
-    standing = {"revision": clue.revision + 1, "status": said[0], "tier": clue.tier, "adcode": said[1]}
-    return Act(log.Standing, clue.clue_id, standing)
+    fields = {"origin": origin, "revision": revision, "status": status, "tier": tier, "adcode": adcode, **more}
+    return Act(log.Standing, clue.clue_id, fields)
 
 
 def owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | None:
@@ -124,11 +125,11 @@ def _owed(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Iterator[A
     if clue.hold is not None and clue.hold.state == "effective" and (seen.gone_at or 0) > (seen.held_at or 0):
         yield Act(log.Held, clue.clue_id, {"action": "breached"})
     if clue.state == "closed":
-        if clue.closed_for == "withdrawn" and clue.standing == "open" and seen.gone_at is None:
+        if clue.closed_for == "withdrawn" and not clue.withdrawn and seen.gone_at is None:
             yield Act(log.Reopened, clue.clue_id, {"why": "it stands again"})
         return
     if clue.state in ("new", "dispatched"):
-        if clue.standing == "withdrawn":
+        if clue.withdrawn:
             yield Act(log.Closed, clue.clue_id, {"reason": "withdrawn"})
             return
         if seen.gone_at is not None:
@@ -181,7 +182,7 @@ def _dispatch(clue: Clue, seen: Seen, register: Register, now_ms: int) -> Act | 
     graded = clue.state == "dispatched" and clue.tier != clue.dispatched_tier
     if clue.state == "dispatched" and not graded and where == (clue.dispatched_adcode, clue.dispatched_facility):
         return None
-    outlet = clue.alert.outlet_id if clue.alert is not None and seen is NOTHING else None
+    outlet = clue.outlet_id if seen is NOTHING else None
     station = register.station_for(*where, now_ms, clue.declined, outlet)
     if station is None or (station.station_id == clue.station and not graded):
         return None

@@ -12,14 +12,15 @@ from typing import Any, Final
 import xxhash
 from msgspec.structs import replace
 
-from desk.clues.clue import Clue, Late
+from desk.clues.clue import Clue, End, Late
 from desk.clues.holds import held
+from desk.clues.origins import joined, opened, standing
 from desk.clues.table import EXCLUSIVE, FROM, OF_STATION
 from schemas import clues as log
 from schemas.terms import Outcome
 
 SECOND_SHARE: Final = 0.05  # share of the other answers that also need a second person
-LATE_KEPT: Final = 16  # number of refused events, and of double checks, that a clue keeps
+LATE_KEPT: Final = 16  # number of refused events, of double checks, and of ends of transfers that a clue keeps
 IDS_KEPT: Final = 64  # number of event ids that a clue keeps to recognise repeats
 
 
@@ -33,7 +34,7 @@ def step(clue: Clue | None, event: log.ClueEvent) -> Clue | str:
             return clue
         event = replace(event, again=None)  # and what is built of it is the same
     if clue is None:
-        return _opened(event) if isinstance(event, log.Opened) else "the clue was never opened"
+        return opened(event) if isinstance(event, log.Opened) else "the clue was never opened"
     if event.event_id in clue.ids:
         return clue
     if (why := objection(clue, event)) is not None:
@@ -89,43 +90,6 @@ def _name(event: log.ClueEvent) -> str:
     return str(type(event).__struct_config__.tag)
 
 
-def _opened(event: log.Opened) -> Clue:
-    return Clue(
-        clue_id=event.clue_id,
-        origin=event.origin,
-        parcel=event.parcel,
-        tier=event.tier,
-        adcode=event.adcode,
-        alert=event.alert,
-        limit=event.limit,
-        arm=event.arm,
-        p=event.p,
-        note=event.note,
-        opened_at=event.at,
-        changed_at=event.at,
-        ids=(event.event_id,),
-        standing=event.alert.status if event.alert is not None else "open" if event.origin == "order" else None,
-        standing_tier=None if event.alert is None else event.alert.tier,
-        graded_for=None if event.alert is None else event.alert.tier,
-        standing_adcode=event.adcode,
-        revision=0 if event.alert is None else event.alert.revision,
-    )
-
-
-def _standing(clue: Clue, event: log.Standing) -> Clue | str:
-    if event.revision <= clue.revision:
-        return f"standing: revision {event.revision} is not newer than {clue.revision}"
-    moved = event.adcode != clue.standing_adcode  # else a place to which a station handed it over stays
-    return replace(
-        clue,
-        revision=event.revision,
-        standing=event.status,
-        standing_tier=event.tier,
-        standing_adcode=event.adcode,
-        adcode=event.adcode if moved else clue.adcode,
-    )
-
-
 def _dispatched(clue: Clue, event: log.Dispatched) -> Clue | str:
     if clue.monitor:
         return "dispatched: the parcel is under controlled delivery"
@@ -174,12 +138,14 @@ def _refused(clue: Clue, event: log.Refused) -> Clue:
 
 
 def _transferred(clue: Clue, event: log.Transferred) -> Clue:
+    both = End(adcode=clue.adcode, station=event.station), End(adcode=event.to_adcode)
     return replace(
         clue,
         state="new",
         station=None,
         adcode=event.to_adcode,
         declined=(event.station or "",),
+        ends=tuple(dict.fromkeys((*clue.ends, *both)))[-LATE_KEPT:],
         accepted_at=None,
         accepted_by=None,
         checked_at=None,
@@ -323,7 +289,8 @@ def _kept(clue: Clue, event: log.Kept) -> Clue | str:
 
 
 _APPLY: Final[dict[type[log.ClueEvent], Callable[[Clue, Any], Clue | str]]] = {
-    log.Standing: _standing,
+    log.Joined: joined,
+    log.Standing: standing,
     log.Graded: _graded,
     log.Claimed: _claimed,
     log.Dispatched: _dispatched,

@@ -23,6 +23,7 @@ FROM: Final[dict[type[log.ClueEvent], frozenset[State]]] = {
     log.Judged: frozenset({"answered", "closed"}),
     log.Closed: frozenset({"new", "dispatched"}),
     log.Reopened: frozenset({"closed"}),
+    log.Joined: _ANY,
     log.Standing: _ANY,
     log.Graded: _OPEN,
     log.Claimed: _OPEN,

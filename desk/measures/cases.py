@@ -30,7 +30,7 @@ class Case:
     @property
     def by_chance(self) -> bool:
         """Whether it is of the random arm, by an order that stands."""
-        return self.clue.arm == "random" and self.clue.standing != "withdrawn"
+        return self.clue.p is not None and self.clue.order_standing == "open"
 
     @property
     def looked(self) -> bool:

@@ -173,7 +173,7 @@ class Database:
     def tidy(self, tables: Tables) -> None:
         """Tell the planner what the tables hold, which PostgreSQL else does by itself after a while."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in (tables.clues, tables.rules, tables.watchers):
+            for table in (tables.clues, tables.rules, tables.watchers, tables.ends):
                 connection.execute(text(f"{'ANALYZE' if self.sqlite else 'VACUUM (ANALYZE)'} {table.name}"))
 
     def _drop(self, connection: Connection, generation: str) -> None:

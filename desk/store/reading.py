@@ -242,12 +242,17 @@ def _trace_in(value: bytes) -> Trace | None:
 
 def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:
     """Which clues a user may see, in SQL: every question about clues that comes from a person has this condition."""
-    clues, watchers = tables.clues.c, tables.watchers.c
+    clues, watchers, ends = tables.clues.c, tables.watchers.c, tables.ends.c
+
+    def at(adcode: ColumnElement[str], station: ColumnElement[str | None]) -> ColumnElement[bool]:
+        there = [_begins(adcode, prefix) for prefix in scope.prefixes]
+        theirs = [station.in_([plain(each) for each in scope.stations])] if scope.stations else []
+        return or_(false(), *there, *theirs)
+
     found: list[ColumnElement[bool]] = []
     if "" not in scope.prefixes:
-        there = [_begins(clues.adcode, prefix) for prefix in scope.prefixes]
-        theirs = [clues.station.in_([plain(station) for station in scope.stations])] if scope.stations else []
-        found.append(or_(false(), *there, *theirs))
+        through = exists().where(ends.clue_id == clues.clue_id, at(ends.adcode, ends.station))
+        found.append(or_(at(clues.adcode, clues.station), and_(clues.handed, through)))
     named = exists().where(watchers.clue_id == clues.clue_id, watchers.watcher == plain(scope.user))
     found.append(or_(not_(clues.hidden), named))
     return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Table, delete, func, select
 
 from desk.clues.book import Book
 from desk.clues.clue import Clue
@@ -35,6 +35,7 @@ class _Changes:
     events: list[dict[str, Any]] = field(default_factory=list)
     rules: list[dict[str, str]] = field(default_factory=list)
     watched: set[str] = field(default_factory=set)
+    handed: set[str] = field(default_factory=set)
 
 
 class Sink:
@@ -72,11 +73,13 @@ class Sink:
                     "why": None if taken.why is None else plain(taken.why),
                 }
             )  # fmt: skip
-            if before is None and clue.alert is not None:
+            if clue.alert is not None and (before is None or before.alert is None):
                 ids = {reason.rule for reason in clue.alert.reasons}
                 changes.rules += [{"rule": rule, "clue_id": plain(clue.clue_id)} for rule in sorted(ids)]
             if clue.monitor != (() if before is None else before.monitor):
                 changes.watched.add(clue.clue_id)
+            if clue.ends != (() if before is None else before.ends):
+                changes.handed.add(clue.clue_id)
         return changes
 
     def _load(self, connection: Connection, wanted: set[str]) -> None:
@@ -94,12 +97,29 @@ class Sink:
         self._database.add(connection, tables.clues, rows)
         self._database.add(connection, tables.events, changes.events)
         self._database.add(connection, tables.rules, changes.rules)
-        for clue_id in sorted(changes.watched):
-            key = plain(clue_id)
-            connection.execute(delete(tables.watchers).where(tables.watchers.c.clue_id == key))
-            users = sorted({plain(user) for user in changes.clues[clue_id].monitor})
-            rows = [{"clue_id": key, "watcher": user} for user in users]
-            self._database.add(connection, tables.watchers, rows)
+        clues = changes.clues
+        watchers = {(plain(name), plain(user)) for name in changes.watched for user in clues[name].monitor}
+        self._replace(
+            connection, tables.watchers, changes.watched,
+            [{"clue_id": name, "watcher": user} for name, user in sorted(watchers)],
+        )  # fmt: skip
+        ends = {
+            (plain(name), plain(end.adcode), plain(end.station or ""))
+            for name in changes.handed
+            for end in clues[name].ends
+        }
+        self._replace(
+            connection, tables.ends, changes.handed,
+            [{"clue_id": name, "adcode": adcode, "station": station} for name, adcode, station in sorted(ends)],
+        )  # fmt: skip
+
+    def _replace(
+        self, connection: Connection, table: Table, clue_ids: Iterable[str], rows: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Put these rows in the place of those of some clues."""
+        for keys in _sliced(sorted(map(plain, clue_ids))):
+            connection.execute(delete(table).where(table.c.clue_id.in_(keys)))
+        self._database.add(connection, table, rows)
 
     def _trace(self, connection: Connection, entries: Sequence[Entry]) -> None:
         newest = {plain(entry.key.decode("utf-8", "replace")): entry.value for entry in entries}

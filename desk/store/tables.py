@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
@@ -31,22 +31,32 @@ GENERATIONS: Final = Table(
 )
 
 
+def _key(name: str) -> Column[str]:
+    """A text that is a key, or a part of one."""
+    return Column(name, _Text, primary_key=True)
+
+
 class Tables:
     """One generation.
 
     clues      seq: number of the last change, over all clues; rank, due_ms, calm: order of the queue; listed_ms: from
-               when it is overdue; settled, answered_by: who may see why the parcel is checked (`desk.blind`).
+               when it is overdue; settled, answered_by: who may see why the parcel is checked (`desk.blind`);
+               handed: it has `ends`.
+    ends       those of transfers; without a station: the receiving one.
     events     the log of each clue in the order of `number`; `why`: why an event does not count.
     positions  next offset to read of each partition, and the id of its topic.
     """
 
     def __init__(self, generation: str) -> None:
         self.generation = generation
-        self.metadata = every = MetaData()
-        self.clues = Table(
-            f"desk_clues_{generation}",
-            every,
-            Column("clue_id", _Text, primary_key=True),
+        self.metadata = MetaData()
+
+        def table(name: str, *columns: Column[Any]) -> Table:
+            return Table(f"desk_{name}_{generation}", self.metadata, *columns)
+
+        self.clues = table(
+            "clues",
+            _key("clue_id"),
             Column("seq", BigInteger, nullable=False),
             Column("parcel", _Text, nullable=False),
             Column("open", Boolean, nullable=False),
@@ -57,42 +67,31 @@ class Tables:
             Column("adcode", _Text, nullable=False),
             Column("station", _Text),
             Column("hidden", Boolean, nullable=False),
+            Column("handed", Boolean, nullable=False),
             Column("held", Boolean, nullable=False),
             Column("settled", Boolean, nullable=False),
             Column("answered_by", _Text),
             Column("listed_ms", BigInteger, nullable=False),
             Column("value", LargeBinary, nullable=False),
         )
-        self.rules = Table(
-            f"desk_rules_{generation}",
-            every,
-            Column("rule", _Text, primary_key=True),
-            Column("clue_id", _Text, primary_key=True),
-        )
-        self.watchers = Table(
-            f"desk_watchers_{generation}",
-            every,
-            Column("clue_id", _Text, primary_key=True),
-            Column("watcher", _Text, primary_key=True),
-        )
-        self.events = Table(
-            f"desk_events_{generation}",
-            every,
+        self.rules = table("rules", _key("rule"), _key("clue_id"))
+        self.watchers = table("watchers", _key("clue_id"), _key("watcher"))
+        self.ends = table("ends", _key("clue_id"), _key("adcode"), _key("station"))
+        self.events = table(
+            "events",
             Column("clue_id", _Text, nullable=False),
             Column("number", Integer, nullable=False),
             Column("value", LargeBinary, nullable=False),
             Column("why", _Text),
         )
-        self.traces = Table(
-            f"desk_traces_{generation}",
-            every,
-            Column("parcel", _Text, primary_key=True),
+        self.traces = table(
+            "traces",
+            _key("parcel"),
             Column("value", LargeBinary, nullable=False),
         )
-        self.positions = Table(
-            f"desk_positions_{generation}",
-            every,
-            Column("topic", _Text, primary_key=True),
+        self.positions = table(
+            "positions",
+            _key("topic"),
             Column("partition", Integer, primary_key=True),
             Column("next_offset", BigInteger, nullable=False),
             Column("topic_id", _Text, nullable=False),
@@ -102,27 +101,13 @@ class Tables:
         """Indexes for reading; they are made when a generation is built, which is faster."""
         clues, name = self.clues.c, self.clues.name
         order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
+        theirs = clues.station, clues.due_ms, clues.clue_id  # for a station by time left alone
+        rest = clues.adcode, clues.state, clues.hidden, clues.handed  # so that the index alone answers a count
         # SQLite takes a partial index only for the very words of a query.
-        rest = (
-            clues.open,
-            clues.adcode,
-            clues.station,
-            clues.state,
-            clues.hidden,
-        )  # so that the index alone answers a count
+        still = {"sqlite_where": text("open = 1"), "postgresql_where": clues.open}
         return [
-            Index(f"{name}_queue", *order, *rest, sqlite_where=text("open = 1"), postgresql_where=clues.open),
-            Index(
-                f"{name}_station",
-                clues.station,
-                clues.due_ms,
-                clues.clue_id,
-                clues.hidden,
-                clues.state,
-                clues.rank,
-                sqlite_where=text("open = 1"),
-                postgresql_where=clues.open,
-            ),
+            Index(f"{name}_queue", *order, *rest, clues.open, clues.station, **still),
+            Index(f"{name}_station", *theirs, *rest, clues.open, clues.rank, **still),
             Index(f"{name}_parcel", clues.parcel),
             Index(f"{name}_seq", clues.seq),
             Index(f"{name}_listed", clues.listed_ms),
@@ -173,6 +158,7 @@ def row_of(clue: Clue, seq: int) -> dict[str, object]:
         "adcode": plain(clue.adcode),
         "station": None if clue.station is None else plain(clue.station),
         "hidden": bool(clue.monitor),
+        "handed": bool(clue.ends),
         "settled": clue.settled,
         "answered_by": None if clue.answer is None else plain(clue.answer.station or ""),
         "held": clue.hold is not None and clue.hold.state != "released",

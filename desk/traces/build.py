@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from schemas.desk import MOVEMENTS_MAX, Movement, Trace
+from schemas.desk import MOVEMENTS_MAX, Movement, Order, Trace
 from schemas.inputs import INPUTS
 from schemas.records import Alert, Inspection, ParcelEvent, Scan, Shipment, Source
 from streams.flow.decode import Limits, decode
@@ -38,34 +38,34 @@ def events_of(values: Mapping[Place, bytes | None], limits: Limits) -> dict[Plac
     return found
 
 
-def traces_of(alerts: Sequence[Alert], events: Mapping[Place, ParcelEvent], tokens: Tokeniser) -> list[Trace]:
-    """The trace of each alert, from the events at its sources."""
-    found = [_gathered(alert, events) for alert in alerts]
+def traces_of(wanted: Sequence[Alert | Order], events: Mapping[Place, ParcelEvent], tokens: Tokeniser) -> list[Trace]:
+    """The trace of each alert or order, from the events at its sources."""
+    found = [_gathered(each, events) for each in wanted]
     shipments = [shipment for shipment, _, _ in found]
     persons = _persons([shipment for shipment in shipments if shipment is not None], tokens)
     return [
         Trace(
-            alert_id=alert.alert_id,
-            revision=alert.revision,
-            carrier_code=alert.carrier_code,
-            waybill_no=alert.waybill_no,
+            alert_id=each.alert_id if isinstance(each, Alert) else each.order_id,
+            revision=each.revision,
+            carrier_code=each.carrier_code,
+            waybill_no=each.waybill_no,
             movements=tuple(moves[-MOVEMENTS_MAX:]),
             gaps=gaps,
             **({} if shipment is None else {**_plain(shipment), **next(persons)}),
         )
-        for alert, (shipment, moves, gaps) in zip(alerts, found, strict=True)
+        for each, (shipment, moves, gaps) in zip(wanted, found, strict=True)
     ]
 
 
 def _gathered(
-    alert: Alert, events: Mapping[Place, ParcelEvent]
+    of: Alert | Order, events: Mapping[Place, ParcelEvent]
 ) -> tuple[Shipment | None, list[Movement], tuple[Source, ...]]:
     """The shipment record, the movements by time, and the sources that are gone or belong to another parcel."""
-    parcel = f"{alert.carrier_code}:{alert.waybill_no}"
+    parcel = f"{of.carrier_code}:{of.waybill_no}"
     shipment: Shipment | None = None
     moves: dict[str, Movement] = {}
     gaps = []
-    for source in alert.sources:
+    for source in of.sources:
         event = events.get((source.topic, source.partition, source.offset))
         if event is None or event.parcel != parcel:
             gaps.append(source)

@@ -57,11 +57,13 @@ class Watch:
         self.which, self.scope, self.after = which, scope, after
         self._render, self._view = render, view
         self._until: Key | None = None
-        self._shown: set[str] = set()
+        self._shown: dict[str, Clue | None] = {}  # as its reader saw them last; None: it is not known how
 
-    def begin(self, page: Page) -> None:
-        """Take note of what the page shows."""
-        self._until, self._shown = page.after, {clue.clue_id for clue in page.clues}
+    def begin(self, page: Page, missed: News) -> None:
+        """Take note of what the page shows. missed: what it has not been told yet."""
+        late = {clue.clue_id for _, clue in missed.changes}
+        self._until = page.after
+        self._shown = {clue.clue_id: None if clue.clue_id in late else clue for clue in page.clues}
 
     def told(self, news: News, since: int = 0) -> dict[str, Any] | None:
         """What to send of the news after the change `since`; None: nothing."""
@@ -72,13 +74,15 @@ class Watch:
                 continue
             if not self.scope.takes(clue):
                 if clue.clue_id in self._shown:
-                    self._shown.discard(clue.clue_id)
+                    del self._shown[clue.clue_id]
                     gone.append(clue.clue_id)
                 continue
             seen = self.scope.shown(clue)
+            if seen.as_ordered and seen == self._shown.get(clue.clue_id):
+                continue  # what has changed is hidden, so is that something has
             fits = self.which.takes(seen)
             if clue.clue_id in self._shown or (fits and self._between(Key.of_clue(seen, self.scope))):
-                self._shown.add(clue.clue_id)
+                self._shown[clue.clue_id] = seen
                 rows.append({"id": clue.clue_id, "html": self._row(news, seen), **({} if fits else {"out": True})})
         return {"rows": rows, "gone": gone} if rows or gone else None
 
@@ -178,9 +182,10 @@ class Live:
     def _missed(self, since: str, watch: Watch) -> News:
         """What a page has missed since it was made, or lost its stream."""
         page = self._store.queue(watch.which, watch.scope, watch.after)
-        watch.begin(page)
         generation, _, seq = since.partition("-")
-        return self._since(generation, int(seq) if seq.isascii() and seq.isdecimal() and len(seq) < 19 else -1)
+        missed = self._since(generation, int(seq) if seq.isascii() and seq.isdecimal() and len(seq) < 19 else -1)
+        watch.begin(page, missed)
+        return missed
 
     def _since(self, generation: str, seq: int) -> News:
         tables = self._store.tables()

@@ -45,7 +45,7 @@ class Sources:
     def _measures(self, days: int, scope: Scope) -> Measures:
         now_ms = int(time.time() * 1_000)
         since_ms = now_ms - days * DAY_MS if days else 0
-        return self._surveyor.survey().measures(now_ms, since_ms, scope.takes)
+        return self._surveyor.survey().measures(now_ms, since_ms, scope.has)
 
     def access(self) -> AccessLog:
         """Who read what, up to now."""

@@ -60,6 +60,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "hours": ("{} 小时", "{} h"),
     "days": ("{} 天", "{} d"),
     "as ordered": ("按要求检查", "check as ordered"),
+    "handed over": ("已移交", "handed over"),
     "back": ("返回待办", "Back to the queue"),
     "clue": ("线索", "Clue"),
     "reasons": ("预警原因", "Reasons"),

@@ -78,7 +78,7 @@ def emit(
         heads["emitted"][i] = OPEN if opens[verdict.row] else WITHDRAWN
         heads["sent"][i] = said.score
         persons = _persons(heads[i], published)
-        said = msgspec.structs.replace(said, detected_at=now_ms, sources=_sources(dossiers, i), **persons)
+        said = msgspec.structs.replace(said, detected_at=now_ms, sources=sources_of(dossiers, i), **persons)
         out.append(Upsert.of(dossiers.partitions[i], said))
     return out
 
@@ -157,7 +157,7 @@ def _alert(
         reasons=reasons,
         unknown=unknown,
         actions=tuple(actions(tier, [reason.rule for reason in reasons if reason.points], catalogue)),
-        jurisdiction_adcode=str(_jurisdiction(head, movements)),
+        jurisdiction_adcode=str(jurisdiction(head, movements)),
         carrier_code=carrier_code,
         waybill_no=waybill_no,
         outlet_id=outlet_id,
@@ -192,7 +192,7 @@ def _shipped(head: np.void) -> dict[str, Any]:
     }
 
 
-def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
+def jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
     """Where the parcel can next be stopped: at its last scan, or at its destination if it has departed."""
     scans = movements[layout.kinds_of(Scan, movements["kind"])]
     if len(scans) == 0:
@@ -203,7 +203,8 @@ def _jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
     return int(last["adcode"])
 
 
-def _sources(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
+def sources_of(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
+    """Where the events of a dossier were read."""
     head = dossiers.heads[i]
     read = [(SHIPMENTS.topic, int(head["offset"]))] if head["present"] else []
     read += [

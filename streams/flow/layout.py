@@ -212,7 +212,7 @@ HEAD = np.dtype(
         ("tallied_day", "<u4"),  # where they do: day in China, from 1970
         ("tallied_outlet", "<u8"),
         ("drawn", "<u8"),  # id of the scan by which the random arm drew it; 0: it has not
-        ("ordered", "u1"),  # 1: it is of the random arm
+        ("order_p", "<f8"),  # probability with which the random arm chose it; 0: it did not
         ("known", "<u4", (len(KINDS),)),  # 0: this history has not answered
         *((name, "<u4") for columns in FACT_COLUMNS.values() for name in columns),
         ("previous_km", "<f8"),

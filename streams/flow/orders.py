@@ -9,6 +9,9 @@ parcel's events, of the key and of the share alone. So a replay, another order o
 choose the same parcels. Where a scan that comes late turns out to be the first, the draw is that of its day: an order
 is given, given anew, or taken back with a tombstone. A parcel that may have been drawn and forgotten is not drawn.
 
+As events of a chosen parcel come, its order goes out again, and says where the parcel can be stopped now and where its
+events can be read. So its clue follows it like that of an alert. A share that is set later changes no earlier draw.
+
 Seeds follow from one key, day by day, and none tells of another. Who has the seed of a day can check its draws, or
 foresee them: it is secret until the day is over.
 """
@@ -18,7 +21,6 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from datetime import date, timedelta
-from hashlib import sha256
 from typing import Final, Self
 
 import numpy as np
@@ -29,9 +31,12 @@ from schemas.desk import Order
 from schemas.records import encode
 from streams.flow.batches import untail
 from streams.flow.describe.tokens import one_key
+from streams.flow.emit import alert_id, jurisdiction, sources_of
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import Journeys, starts
-from streams.flow.layout import DAY_MS, HOUR_MS, PARTLY_KNOWN, SCAN_TYPES
+from streams.flow.judge import Verdicts
+from streams.flow.layout import DAY_MS, HOUR_MS, MOVEMENT, PARTLY_KNOWN, SCAN_TYPES
+from streams.flow.revision import revisions
 from streams.settings import Settings
 
 Ints = NDArray[np.int64]
@@ -40,6 +45,7 @@ SEED_BYTES: Final = 16
 _CHINA_MS: Final = 8 * HOUR_MS
 _EPOCH: Final = date(1970, 1, 1)
 _DAYS_MAX: Final = 1_000
+_FULL: Final = np.ones(1, dtype=np.bool_)
 _STOPS: Final = np.zeros(256, dtype=np.bool_)  # by kind: a scan where the parcel can still be stopped
 _STOPS[[code for code, name in enumerate(SCAN_TYPES) if name not in ("delivered", "returned")]] = True
 
@@ -90,26 +96,34 @@ class Orders:
         key = key_of(settings)
         return cls(key, settings.order_share, settings.home_adcodes) if settings.order_share and key else None
 
-    def draw(self, dossiers: Dossiers, rows: Ints, journeys: Journeys) -> list[Ordered]:
+    def draw(self, dossiers: Dossiers, verdicts: Verdicts) -> list[Ordered]:
         """Draw those of these parcels whose first scan in a home place is news; their dossiers remember it.
 
-        rows: of the dossiers whose journeys are given.
+        What was chosen earlier goes out again, with its probability of then, where events of it are new.
         """
         heads = dossiers.heads
-        at, scans = self._first(journeys)
-        rows = rows[at]
+        at, scans = self._first(verdicts.journeys)
+        rows = verdicts.rows[at]
         news = (scans["id"] != heads["drawn"][rows]) & (heads["decided_at"][rows] != PARTLY_KNOWN)
+        moves = (heads["order_p"][rows] > 0) & (dossiers.moved[rows] | dossiers.uploaded[rows])
         out = []
-        for row, scan in zip(rows[news].tolist(), scans[news], strict=True):
+        for number in np.flatnonzero(news | moves).tolist():
+            row, scan = int(rows[number]), scans[number]
             _, carrier_code, waybill_no, *_ = untail(dossiers.tails[row])
-            parcel, day = f"{carrier_code}:{waybill_no}", day_of(int(scan["at"]))
-            ordered = chosen(self._seed(day), parcel, self._share)
-            if ordered or heads["ordered"][row]:
-                value = encode(self._order(carrier_code, waybill_no, day, scan)) if ordered else None
+            parcel, before = f"{carrier_code}:{waybill_no}", float(heads["order_p"][row])
+            p = before
+            if news[number]:
+                p = self._drawn(parcel, scan)
+                heads["drawn"][row], heads["order_p"][row] = scan["id"], p
+                dossiers.changed[row] = True
+            if p or before:
+                value = encode(_order(dossiers, verdicts, int(at[number]), p, scan)) if p else None
                 out.append(Ordered(dossiers.partitions[row], parcel.encode(), value))
-            heads["drawn"][row], heads["ordered"][row] = scan["id"], ordered
-            dossiers.changed[row] = True
         return out
+
+    def _drawn(self, parcel: str, scan: np.void) -> float:
+        """The probability with which a parcel is chosen by its first scan; 0: it is not."""
+        return self._share if chosen(self._seed(day_of(int(scan["at"]))), parcel, self._share) else 0.0
 
     def _first(self, journeys: Journeys) -> tuple[Ints, Rows]:
         """The first scan in a home place that does not end the way, and whose it is."""
@@ -126,22 +140,23 @@ class Orders:
             self._seeds[day] = seed_of(self._key, day)
         return self._seeds[day]
 
-    def _order(self, carrier_code: str, waybill_no: str, day: date, scan: np.void) -> Order:
-        return Order(
-            order_id=order_id(f"{carrier_code}:{waybill_no}"),
-            arm="random",
-            p=self._share,
-            day=day.isoformat(),
-            carrier_code=carrier_code,
-            waybill_no=waybill_no,
-            adcode=str(int(scan["adcode"])),
-            at=int(scan["at"]),
-        )
 
-
-def order_id(parcel: str) -> str:
-    """A function of the parcel alone, so that every order about it has the same id.
-
-    It looks like the id of an alert: who gets the clue must not tell an order from an alert.
-    """
-    return "wa-" + sha256(f"order {parcel}".encode()).hexdigest()[:24]
+def _order(dossiers: Dossiers, verdicts: Verdicts, at: int, p: float, scan: np.void) -> Order:
+    """The order for the parcel of the verdict at this position, which was chosen by a scan."""
+    row, here = int(verdicts.rows[at]), slice(at, at + 1)
+    head = dossiers.heads[row]
+    _, carrier_code, waybill_no, outlet_id, _ = untail(dossiers.tails[row])
+    movements = np.frombuffer(dossiers.movements[row], dtype=MOVEMENT)
+    return Order(
+        order_id=alert_id(f"{carrier_code}:{waybill_no}"),  # who gets the clue must not tell an order from an alert
+        revision=revisions(dossiers, verdicts.rows[here], verdicts.absent[here], verdicts.touched[here], _FULL)[0],
+        arm="random",
+        p=p,
+        day=day_of(int(scan["at"])).isoformat(),
+        carrier_code=carrier_code,
+        waybill_no=waybill_no,
+        adcode=str(jurisdiction(head, movements)),
+        outlet_id=outlet_id or None,
+        at=int(scan["at"]),
+        sources=sources_of(dossiers, row),
+    )

@@ -251,7 +251,7 @@ class Parcels:
         if self.tallies is not None:
             self._count(self.tallies, touched, verdicts)
         if self._orders is not None:
-            out.orders = self._orders.draw(touched, verdicts.rows, verdicts.journeys)
+            out.orders = self._orders.draw(touched, verdicts)
         touched.save(self.store)
         rows = verdicts.rows.tolist()
         self.timers.set(

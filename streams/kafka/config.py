@@ -68,6 +68,7 @@ def member(config: Properties) -> dict[str, Any]:
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "range",  # the same partitions of all its topics
         "fetch.wait.max.ms": 50,
         "fetch.queue.backoff.ms": 5,
     }

@@ -1,9 +1,9 @@
-"""Reading a topic as a member of a group whose offsets are committed with what was made of it."""
+"""Reading topics as a member of a group whose offsets are committed with what was made of them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -18,20 +18,21 @@ _ANSWER_S = 10.0
 
 
 class GroupReader:
-    """A member of a group. Close it.
+    """A member of a group that reads some topics. Close it.
 
+    It gets the same partitions of each topic, where topics have as many.
     What was read is committed by a transaction of `TransactionalWriter`, which takes `offsets()` and `membership()`.
     """
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, group: str, client: Mapping[str, str | int | float | bool]
+        self, bootstrap_servers: str, topics: Sequence[str], group: str, client: Mapping[str, str | int | float | bool]
     ) -> None:
-        self._topic = topic
-        self._next: dict[int, int] = {}
+        self._topics = topics
+        self._next: dict[tuple[str, int], int] = {}
         self._config = {**client, "bootstrap.servers": bootstrap_servers, "group.id": group}
-        self._ended: set[int] = set()  # partitions read to their end, as far as is known
+        self._ended: set[tuple[str, int]] = set()  # partitions read to their end, as far as is known
         self._consumer = Consumer({**properties.member(self._config), "enable.partition.eof": True}, logger=log)
-        self._consumer.subscribe([topic], on_revoke=self._revoked, on_lost=self._revoked)
+        self._consumer.subscribe([*topics], on_revoke=self._revoked, on_lost=self._revoked)
 
     def close(self) -> None:
         """Leave the group."""
@@ -43,14 +44,15 @@ class GroupReader:
         for message in self._consumer.consume(rows, timeout_s):
             error = message.error()
             if error is None:
-                entries.append(entry_of(message))
-                self._next[entries[-1].partition] = entries[-1].offset + 1
-                self._ended.discard(entries[-1].partition)
+                entries.append(entry := entry_of(message))
+                self._next[entry.topic, entry.partition] = entry.offset + 1
+                self._ended.discard((entry.topic, entry.partition))
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._ended.add(int(message.partition() or 0))
+                self._ended.add((message.topic() or "", int(message.partition() or 0)))
             elif error.fatal() or error.code() in DENIED | MISSING:
-                right = right_of(error, topic=self._topic, group=str(self._config["group.id"]))
-                raise denied(self._config, right) if right else ClientError(f"{self._topic}: {said(error)}")
+                topic = message.topic() or self._topics[0]
+                right = right_of(error, topic=topic, group=str(self._config["group.id"]))
+                raise denied(self._config, right) if right else ClientError(f"{topic}: {said(error)}")
         return entries
 
     @property
@@ -61,20 +63,22 @@ class GroupReader:
     @property
     def exhausted(self) -> bool:
         """Whether it has partitions, and all of them were read to their ends."""
-        held = {place.partition for place in self._consumer.assignment()}
+        held = {(place.topic, place.partition) for place in self._consumer.assignment()}
         return bool(held) and held <= self._ended
 
     @property
     def alone(self) -> bool:
-        """Whether it has every partition of the topic, so that no other member has one, not even one that died.
+        """Whether it has every partition of its topics, so that no other member has one, not even one that died.
 
         Raises ClientError.
         """
-        try:
-            there = self._consumer.list_topics(self._topic, _ANSWER_S).topics[self._topic].partitions
-        except KafkaException as error:
-            raise ClientError(f"{self._topic}: {said(cause(error))}") from None
-        return len(self._consumer.assignment()) == len(there)
+        there = 0
+        for topic in self._topics:
+            try:
+                there += len(self._consumer.list_topics(topic, _ANSWER_S).topics[topic].partitions)
+            except KafkaException as error:
+                raise ClientError(f"{topic}: {said(cause(error))}") from None
+        return len(self._consumer.assignment()) == there
 
     def commit(self) -> None:
         """Commit all that was read, where nothing is made of it on this broker. Raises ClientError."""
@@ -84,11 +88,11 @@ class GroupReader:
             self._consumer.commit(offsets=self.offsets(), asynchronous=False)
         except KafkaException as error:
             if not cause(error).retriable() and cause(error).code() != KafkaError.ILLEGAL_GENERATION:
-                raise ClientError(f"{self._topic}: not committed: {said(error)}") from None
+                raise ClientError(f"{', '.join(self._topics)}: not committed: {said(error)}") from None
 
     def offsets(self) -> list[TopicPartition]:
         """Where to go on behind all that was read."""
-        return [TopicPartition(self._topic, partition, offset) for partition, offset in sorted(self._next.items())]
+        return [TopicPartition(*place, offset) for place, offset in sorted(self._next.items())]
 
     def membership(self) -> Any:
         """What fences a member that the group has given up."""
@@ -96,5 +100,5 @@ class GroupReader:
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
-            self._next.pop(partition.partition, None)
-            self._ended.discard(partition.partition)
+            self._next.pop((partition.topic, partition.partition), None)
+            self._ended.discard((partition.topic, partition.partition))

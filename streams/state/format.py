@@ -2,5 +2,5 @@
 
 from typing import Final
 
-FORMAT: Final = 10
+FORMAT: Final = 11
 """Raise it with every change of a layout in `streams.flow.layout`. Readers refuse other versions."""

@@ -32,7 +32,6 @@ from schemas.desk import Movement, Order, Trace
 from schemas.records import Alert, Feedback, encode
 from schemas.reference import Facility, Station
 from streams.flow.emit import alert_id
-from streams.flow.orders import order_id
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, ReplacedError, TransactionalWriter
 from tests.desk.logs import ALERTED
@@ -91,7 +90,7 @@ def on_topic(servers: str, topic: str) -> list[tuple[str, bytes | None]]:
 def order_of(number: int) -> Order:
     parcel = f"SF:{number:013d}"
     return Order(
-        order_id=order_id(parcel), arm="random", p=0.5, day="2026-11-30", carrier_code="SF",
+        order_id=alert_id(parcel), revision=16, arm="random", p=0.5, day="2026-11-30", carrier_code="SF",
         waybill_no=f"{number:013d}", adcode="440111", at=now_ms(),
     )  # fmt: skip
 
@@ -214,11 +213,41 @@ def test_an_order_that_was_taken_back_closes_its_clue_without_feedback(fresh_kaf
         writer.write([Outgoing(topics.ORDERS, each.key, None) for each in (gone, accepted)])
         settle(dispatcher, lambda: clues[gone.order_id].state == "closed")
         assert (clues[gone.order_id].closed_for, clues[kept.order_id].state) == ("withdrawn", "dispatched")
-        settle(dispatcher, lambda: clues[accepted.order_id].standing == "withdrawn")
+        settle(dispatcher, lambda: clues[accepted.order_id].order_standing == "withdrawn")
         assert clues[accepted.order_id].state == "accepted", "who works on it already is told, and may answer"
-        publish(fresh_kafka, gone)
+        publish(fresh_kafka, replace(gone, revision=48))
         settle(dispatcher, lambda: clues[gone.order_id].state == "dispatched")
     assert feedback_on(fresh_kafka) == []
+
+
+def test_an_order_follows_its_parcel_and_is_one_clue_with_its_alert(fresh_kafka: str) -> None:
+    moves, gone, both = (order_of(number) for number in range(3))
+    publish(fresh_kafka, *STATIONS, moves, gone, both, alert_on(2, tier="extreme"))
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+        clues = dispatcher.log.book.clues
+        assert [clues[each.order_id].station for each in (moves, gone, both)] == ["ST-1"] * 3
+        assert (clues[both.order_id].arm, clues[both.order_id].tier) == ("both", "extreme")
+        delivered = Movement(at=now_ms(), kind="delivered", event_id="s9", facility_id="F", adcode="440111")
+        publish(
+            fresh_kafka,
+            replace(moves, revision=32, adcode="310115"),
+            Trace(
+                alert_id=gone.order_id, revision=32, carrier_code="SF", waybill_no=gone.waybill_no,
+                movements=(delivered,),
+            ),
+            replace(alert_on(2), revision=64, status="withdrawn"),
+        )  # fmt: skip
+        settle(dispatcher, lambda: clues[moves.order_id].station == "ST-2")
+        settle(dispatcher, lambda: clues[gone.order_id].closed_for == "too_late")
+        settle(dispatcher, lambda: clues[both.order_id].standing == "withdrawn")
+        assert clues[moves.order_id].missed == 1
+        assert clues[both.order_id].state == "dispatched", "of its order"
+        written = len(on_topic(fresh_kafka, topics.CLUES))
+    with Dispatcher(fresh_kafka, {}, 40) as dispatcher:
+        dispatcher.start()
+        dispatcher.step()
+        assert len(on_topic(fresh_kafka, topics.CLUES)) == written, "nothing is said twice"
 
 
 def test_the_facility_s_station_comes_before_the_nearest_and_an_inspection_is_a_check(fresh_kafka: str) -> None:
@@ -241,8 +270,8 @@ def test_the_facility_s_station_comes_before_the_nearest_and_an_inspection_is_a_
         publish(fresh_kafka, replace(trace, movements=(scan, xray)))
         settle(dispatcher, lambda: clues[alert.alert_id].state == "checked")
         assert (clues[alert.alert_id].check_kind, clues[alert.alert_id].checked_at) == ("xray", xray.at)
-        publish(fresh_kafka, order_of(1))  # chance has chosen the same parcel
-        settle(dispatcher, lambda: (clue := clues.get(order_of(1).order_id)) is not None and clue.station == "ST-44")
+        publish(fresh_kafka, order_of(2), replace(trace, alert_id=order_of(2).order_id, waybill_no=f"{2:013d}"))
+        settle(dispatcher, lambda: (clue := clues.get(order_of(2).order_id)) is not None and clue.station == "ST-44")
 
 
 def test_a_station_that_refuses_does_not_get_the_clue_again(fresh_kafka: str) -> None:

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from desk.verbs import VERBS
 from desk.web.bulk import ACTS as SEVERAL
 from desk.web.roles import MAY
-from tests.broker.test_desk import alert_on
+from tests.broker.test_desk import alert_on, now_ms
 from tests.desk_site import TOKENS, Site, served
 
 pytestmark = pytest.mark.broker
@@ -49,6 +49,29 @@ FREE = {
 }
 ACTING = {"/desk/bulk/{act}", "/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
 OWN = {"Sec-Fetch-Site": "same-origin"}
+HERE = "supervisor of 31"
+ACTS_OF_STATION = {verb for verb, served_to in ACTS.items() if served_to == STATION}
+_SOON = now_ms() + 3_600_000
+_HOLD = {"reason": "x", "basis": "33", "until": _SOON}
+# What is asked of each verb; the last one hides the clue.
+BODIES: dict[str, dict[str, object]] = {
+    **{verb: {} for verb in ("accept", "claim", "confirm", "second")},
+    **{verb: {"why": "x"} for verb in ("refuse", "dispute")},
+    **dict.fromkeys(("hold", "extend"), _HOLD),
+    "transfer": {"to_adcode": "310115", "why": "x"},
+    "check": {"check_kind": "xray"},
+    "answer": {"outcome": "no_finding"},
+    "judge": {"rules": []},
+    "release": {"reason": "x"},
+    "note": {"note": "x"},
+    "grade": {"tier": "low", "why": "x"},
+    "escalate": {"step": "accept"},
+    "due": {"step": "accept", "due": _SOON, "why": "x"},
+    "keep": {"until": _SOON, "why": "x"},
+    "close": {"reason": "duplicate"},
+    "reopen": {"why": "x"},
+    "monitor": {"why": "x", "users": ["u9"]},
+}
 
 
 @pytest.fixture
@@ -100,6 +123,26 @@ def test_a_role_ends_where_its_place_does(site: Site) -> None:
         assert f'action="/desk/clues/{there}/' not in page
     with browser(site, "station") as client:  # sees its own clues only
         assert {each["clue_id"] for each in client.get("/clues").json()} == {there, alert_on(2).alert_id}
+
+
+def test_both_ends_of_a_transfer_see_the_clue_and_only_the_place_where_it_is_acts(site: Site) -> None:
+    clue = alert_on(1).alert_id  # from ST-1 in 440111 to 310115
+    seen_by = {"station": 200, "analyst of 44": 200, "supervisor of 11": 404, HERE: 200}
+    with browser(site, "station") as station, browser(site, HERE) as theirs:
+        assert theirs.get(f"/clues/{clue}").status_code == 404
+        assert station.post(f"/clues/{clue}/accept").status_code == 200
+        assert station.post(f"/clues/{clue}/transfer", json=BODIES["transfer"]).status_code == 200
+        for name, seen in seen_by.items():
+            with browser(site, name) as client:
+                assert [client.get(f"{path}/{clue}").status_code for path in ("/clues", "/desk/clues")] == [seen] * 2
+                listed = [clue in client.get(path).text for path in ("/clues", "/desk", "/desk/bulk")]
+                assert listed == [seen == 200] * 3, name
+                assert f'action="/desk/clues/{clue}/' not in client.get(f"/desk/clues/{clue}").text or name == HERE
+                refused = {403} if seen == 200 else {403, 404}
+                for verb, body in BODIES.items():
+                    status = client.post(f"/clues/{clue}/{verb}", json=body).status_code
+                    assert status in (refused if name != HERE or verb in ACTS_OF_STATION else {200, 409}), (name, verb)
+        assert {each.get(f"/clues/{clue}").status_code for each in (station, theirs)} == {404}
 
 
 @contextmanager

@@ -52,7 +52,9 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
     """A station answers without knowing which parcels chance has chosen; then the measures compare both."""
     records = arriving(now_ms())
     chosen = drawn(records)
+    alerted = {record.parcel for record in records if isinstance(record, Scan) and drug(record.parcel)}
     assert 0 < len(chosen) < PARCELS
+    assert 0 < len(alerted & chosen.keys()) < len(chosen)
     publish(fresh_kafka, *STATIONS)
     Publisher(fresh_kafka)(records[:2])
     with Worker(fresh_kafka, tmp_path / "state", tally_every_s=3_600) as worker:
@@ -68,10 +70,11 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
         dispatcher.start()
         log.catch_up()
         clues = [*log.book.clues.values()]
-        assert {clue.parcel for clue in clues if clue.origin == "order"} == chosen.keys()
+        assert {clue.parcel for clue in clues if clue.p is not None} == chosen.keys()
+        assert len(clues) == len({clue.parcel for clue in clues}) == len({*chosen, *alerted}), "one of each parcel"
         blind = [shown(clue, clue.opened_at) for clue in clues]
         assert not any({"arm", "p"} & each.keys() for each in blind), "nobody is told before the answer"
-        of_chance = next(clue.clue_id for clue in clues if clue.origin == "order")
+        of_chance = next(clue.clue_id for clue in clues if clue.arm == "both")
         (one,) = Station(fresh_kafka).json("clues", "show", of_chance)
         assert not any({"arm", "p"} & said["event"].keys() for said in one["log"])
         for clue in clues:
@@ -79,7 +82,7 @@ def test_from_the_draw_to_the_lift(fresh_kafka: str, tmp_path: Path) -> None:
             answered = do(log, clue.clue_id, Answer(outcome="violation" if drug(clue.parcel) else "no_finding")).clue
             if clue.alert:
                 do(log, clue.clue_id, Judge(rules=("goods.controlled_term",)))
-            assert ("arm" in shown(answered, answered.opened_at)) == (clue.origin == "order")
+            assert ("arm" in shown(answered, answered.opened_at)) == (clue.parcel in chosen)
 
     publish(fresh_kafka, OUTLET)
     measures = survey(fresh_kafka, {}, now_ms())

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
+from desk.scope import Scope
 from desk.survey import survey
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer, Judge
@@ -28,7 +29,7 @@ from tests.desk_accounts import account
 from tests.desk_site import desk_of
 from tests.schemas.samples import SHIPMENT, wire
 from tests.secured import Secured
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 from tests.workers import Publisher
 
 pytestmark = pytest.mark.broker

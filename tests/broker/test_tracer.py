@@ -17,14 +17,18 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
+from desk.traces.tracer import Tracer
 from schemas import topics
-from schemas.desk import Trace
+from schemas.desk import Order, Trace
 from schemas.records import Alert, Source, encode
+from streams.flow.decode import Limits
+from streams.flow.describe.tokens import Tokeniser
 from streams.flow.emit import alert_id
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
-from tests.desk.logs import ALERTED
+from tests.desk.logs import ALERTED, T0
 from tests.schemas.samples import SCAN, SHIPMENT, wire
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -102,3 +106,44 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
     again = traces(servers)
     assert len(again) == 2 * PARCELS
     assert {trace.alert_id: raw for trace, raw in again} == before
+
+
+def test_a_parcel_of_the_random_arm_is_traced_as_its_order_moves_whatever_its_alert_says_late(fresh_kafka: str) -> None:
+    """Alerts and orders are read at their own pace: a trace never falls back to what an older alert knew."""
+    writer = TransactionalWriter(fresh_kafka, "test-publisher", {})
+    parcels = [f"SF:{n:013d}" for n in range(3)]
+    drawn, both, gone = parcels
+    places: dict[str, list[Source]] = {}
+    for parcel in parcels:
+        number = parcel.partition(":")[2]
+        records = [Outgoing(topics.SHIPMENTS, parcel, wire({**SHIPMENT, "event_id": number, "waybill_no": number}))]
+        for kind in ("picked_up", "departed", "delivered"):
+            scan = {**SCAN, "event_id": f"{number}-{kind}", "waybill_no": number, "scan_type": kind}
+            records.append(Outgoing(topics.SCANS, parcel, wire(scan)))
+        written = writer.write(records)
+        places[parcel] = [Source(topic=t, partition=p, offset=o) for t, p, o in written]
+
+    def said(parcel: str, events: int, kind: type[Alert] | type[Order]) -> Outgoing:
+        sources, number = tuple(places[parcel][:events]), parcel.partition(":")[2]
+        if kind is Alert:
+            alert = replace(ALERTED, alert_id=alert_id(parcel), waybill_no=number, revision=events, sources=sources)
+            return Outgoing(topics.ALERTS, parcel, encode(alert))
+        order = Order(
+            order_id=alert_id(parcel), revision=events, arm="random", p=0.5, day="2026-11-30", carrier_code="SF",
+            waybill_no=number, adcode="440111", at=T0, sources=sources,
+        )  # fmt: skip
+        return Outgoing(topics.ORDERS, parcel, encode(order))
+
+    def movements() -> dict[str, int]:
+        return {trace.alert_id: len(trace.movements) for trace, _ in traces(fresh_kafka)}
+
+    writer.write([said(drawn, 2, Order), said(both, 4, Order), said(gone, 2, Order)])
+    writer.write([Outgoing(topics.ORDERS, gone, None), said(gone, 4, Alert)])
+    tokens, limits = Tokeniser(bytes(32), {"k1": bytes(32)}, "k1"), Limits()
+    with Tracer(fresh_kafka, {}, tokens, limits) as tracer:
+        until(lambda: tracer.step() >= 0 and tracer.exhausted)
+        assert movements() == {alert_id(drawn): 1, alert_id(both): 3, alert_id(gone): 3}
+        writer.write([said(drawn, 4, Order), said(both, 2, Alert)])  # as if alerts had been read far behind
+        until(lambda: tracer.step() >= 0 and movements()[alert_id(drawn)] == 3)
+        until(lambda: tracer.step() >= 0 and tracer.exhausted)
+        assert set(movements().values()) == {3}

@@ -131,11 +131,11 @@ def test_a_tally_that_is_not_that_of_the_recount_in_the_end_is_told_on(parcels: 
 )
 def test_an_order_that_is_missing_too_many_or_repeated_is_told_on(times: int, wanted: bool, said: str) -> None:
     order = Order(
-        order_id="wo-1", arm="random", p=ORDER_SHARE, day="2026-11-01", carrier_code="SF", waybill_no="1",
+        order_id="wa-1", revision=17, arm="random", p=ORDER_SHARE, day="2026-11-01", carrier_code="SF", waybill_no="1",
         adcode="440111", at=1_793_500_000_000,
     )  # fmt: skip
     found: Log = {(ORDERS, 0, offset): (b"SF:1", encode(order)) for offset in range(times)}
     outcome = Outcome()
-    check_orders(found, {"SF:1": (order.day, order.adcode, order.at)} if wanted else {}, outcome)
+    check_orders(found, {"SF:1": (order.day, order.adcode, order.at, None, 0)} if wanted else {}, outcome)
     assert said in "\n".join(outcome.wrong)
     assert bool(outcome.wrong) == bool(said)

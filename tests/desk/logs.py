@@ -17,6 +17,16 @@ from tests.schemas.samples import ALERT
 T0 = 1_760_000_010_000
 ALERTED: Alert = msgspec.convert(ALERT, Alert)
 STATIONS = ("ST-1", "ST-2", "ST-3")
+DRAWN: dict[str, Any] = {
+    "origin": "order",
+    "tier": "medium",
+    "alert": None,
+    "limit": None,
+    "arm": "random",
+    "p": 0.001,
+    "revision": ALERTED.revision,
+    "outlet_id": ALERTED.outlet_id,
+}  # the fields of a clue that chance has opened
 USERS = ("u1", "u2", "u3")
 
 
@@ -51,6 +61,7 @@ def event(kind: type[log.ClueEvent], number: int, clue: Clue, **fields: Any) -> 
 
 
 _NEEDED: dict[type[log.ClueEvent], dict[str, Any]] = {
+    log.Joined: {"origin": "order", "revision": 9, "adcode": "440111", "p": 0.001},
     log.Standing: {"revision": 9, "status": "open", "tier": "high", "adcode": "310115"},
     log.Graded: {"tier": "high", "why": "third"},
     log.Dispatched: {
@@ -97,7 +108,8 @@ def random_log(chance: Random, clues: int, events: int) -> list[log.ClueEvent]:
         clue_id = f"c{chance.randrange(clues)}"
         clue = now.get(clue_id)
         if clue is None:
-            made: log.ClueEvent = opened(clue_id, event_id=f"{clue_id}-{number}", at=T0 + number)
+            more = {} if chance.random() < 0.5 else DRAWN
+            made: log.ClueEvent = opened(clue_id, event_id=f"{clue_id}-{number}", at=T0 + number, **more)
         elif out and chance.random() < 0.05:
             made = chance.choice(out[-50:])
             clue_id = made.clue_id
@@ -114,6 +126,9 @@ def random_log(chance: Random, clues: int, events: int) -> list[log.ClueEvent]:
                 changed["until"] = T0 + 60_000 * number + chance.randrange(1, 30) * 3_600_000
             if kind is log.Standing:
                 changed["revision"] = chance.randrange(20)
+                changed["origin"] = chance.choice((None, "alert", "order"))
+            if kind is log.Joined and chance.random() < 0.5:
+                changed |= {"origin": "alert", "alert": ALERTED, "limit": 40}
             if kind is log.Answered:
                 changed["outcome"] = chance.choice(("seizure", "violation", "no_finding", "wrong_alert", "transferred"))
             if kind is log.Dispatched:

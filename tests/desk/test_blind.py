@@ -17,33 +17,43 @@ from desk.clues.fold import step
 from desk.queue import Filter, queue, shown
 from desk.verbs import Answer, Grade, Judge, act
 from schemas import clues as log
-from streams.flow.emit import alert_id
-from streams.flow.orders import order_id
-from tests.desk.logs import ALERTED, T0, applied, clue_at, event, opened, random_log
+from tests.desk.logs import ALERTED, DRAWN, T0, applied, clue_at, event, opened, random_log
 from tests.repetition import examples
 
-ORDER: dict[str, Any] = {"origin": "order", "tier": "low", "alert": None, "limit": None, "arm": "random", "p": 0.001}
 RULE = ALERTED.reasons[0].rule
 
 
 def as_order(each: log.ClueEvent) -> log.ClueEvent:
     """The same event on a clue that chance has opened."""
-    return replace(each, **ORDER) if isinstance(each, log.Opened) else each
+    if isinstance(each, log.Opened):
+        return replace(each, **DRAWN)
+    if isinstance(each, log.Joined):
+        return replace(each, origin="alert", alert=ALERTED, limit=40, p=None)
+    return replace(each, origin="order") if isinstance(each, log.Standing) else each
 
 
 @examples(60)
-@given(seed=st.integers(0, 2**32), station=st.sampled_from(["ST-1", "ST-2", "ST-9"]))
-def test_both_arms_look_the_same_after_every_event_until_the_answer(seed: int, station: str) -> None:
-    happened = [each for each in random_log(Random(seed), 1, 80) if not isinstance(each, log.Graded | log.Standing)]
+@given(seed=st.integers(0, 2**32), station=st.sampled_from(["ST-1", "ST-2", "ST-9"]), both=st.booleans())
+def test_both_arms_look_the_same_after_every_event_until_the_answer(seed: int, station: str, both: bool) -> None:
+    """Also where the parcel of an alert is drawn, or that of an order gets an alert."""
+    unlike = (log.Graded,) if both else (log.Graded, log.Joined)
+    happened = [each for each in random_log(Random(seed), 1, 80) if not isinstance(each, unlike)]
     alerted: Clue | None = None
     drawn: Clue | None = None
-    for number, each in enumerate(happened, 1):
+    past: list[tuple[log.ClueEvent, log.ClueEvent]] = []
+    for each in happened:
+        if isinstance(each, log.Opened):
+            each = opened(each.clue_id, event_id=each.event_id, at=each.at)
+        if isinstance(each, log.Joined):
+            each = replace(each, origin="order", alert=None, limit=None, p=0.001)
+        if isinstance(each, log.Standing):
+            each = replace(each, origin="alert")
+        past.append((each, as_order(each)))
         alerted, drawn = taken(alerted, each), taken(drawn, as_order(each))
         if alerted is None or drawn is None:
             continue
         assert blind(alerted, station) == blind(drawn, station)
         if blind(alerted, station):
-            past = [(a, as_order(a)) for a in happened[:number]]
             one, other = seen_by(station, alerted), seen_by(station, drawn)
             assert shown(one, T0) == shown(other, T0)
             assert [told(one, a) for a, _ in past] == [told(other, b) for _, b in past]
@@ -67,7 +77,7 @@ def test_what_is_shown_holds_nothing_of_an_alert_and_an_analyst_sees_all_but_the
     assert told(seen_by("ST-1", clue), event(log.Standing, 1, clue)) is None
     assert told(seen_by("ST-1", clue), event(log.Graded, 1, clue)) is None
     assert RULE not in str([told(seen_by("ST-1", clue), each) for each in (opened(), event(log.Answered, 9, clue))])
-    for origin in (clue, applied(None, opened(**ORDER))):
+    for origin in (clue, applied(None, opened(**DRAWN))):
         seen = shown(seen_by(None, origin), T0)
         assert {"origin", "tier"} <= seen.keys()
         assert not {"arm", "p"} & seen.keys()
@@ -82,13 +92,13 @@ def test_who_has_answered_sees_why_and_another_station_that_gets_the_clue_does_n
     assert told(seen_by("ST-2", again), event(log.Answered, 3, again)) is None
     over = clue_at(log.Dispatched, log.Closed)
     assert blind(over, "ST-1")
-    drawn = clue_at(log.Dispatched, log.Accepted, log.Answered, clue_id="c9", **ORDER)
+    drawn = clue_at(log.Dispatched, log.Accepted, log.Answered, clue_id="c9", **DRAWN)
     assert {"arm", "p"} <= shown(seen_by("ST-1", drawn), T0).keys()
 
 
 def test_an_answer_names_no_rules_before_the_station_sees_them_whether_they_are_its_own_or_not() -> None:
     clue = clue_at(log.Dispatched, log.Accepted)
-    order = clue_at(log.Dispatched, log.Accepted, **ORDER)
+    order = clue_at(log.Dispatched, log.Accepted, **DRAWN)
     said = set()
     for each in (clue, order):
         for verb in (Answer(outcome="violation", rules=(RULE,)), Answer(outcome="violation", unsure_rules=("a.b",))):
@@ -138,15 +148,26 @@ def test_an_answer_after_a_dispute_replaces_the_first_and_may_name_rules() -> No
     assert (said.rules, said.corrects) == ((RULE,), "f1")
 
 
-def test_ids_of_orders_have_the_form_of_those_of_alerts() -> None:
-    of_alert, of_order = alert_id("SF:1"), order_id("SF:1")
-    assert (of_alert[:3], len(of_alert)) == (of_order[:3], len(of_order))
-    assert of_alert != of_order
+def test_nobody_is_told_before_the_answer_that_chance_has_chosen_the_parcel_of_an_alert() -> None:
+    clue = clue_at(log.Dispatched, log.Joined)
+    drawn = event(log.Standing, 5, clue, origin="order", revision=12, status="withdrawn")
+    clue = applied(clue, drawn)
+    for station in ("ST-1", None):
+        assert not {"arm", "p", "order_standing", "order_revision"} & shown(seen_by(station, clue), T0).keys()
+        for each in (event(log.Joined, 2, clue), drawn):
+            assert told(seen_by(station, clue), each) is None
+    assert told(seen_by(None, clue), event(log.Standing, 6, clue)) is not None
+    answered = clue_at(log.Joined, log.Dispatched, log.Accepted, log.Answered)
+    assert {"arm", "p"} <= shown(seen_by("ST-1", answered), T0).keys()
+    assert told(seen_by("ST-1", answered), drawn) is not None
+    said = feedback_of(answered)
+    assert said is not None
+    assert (said.arm, said.p) == ("both", 0.001)
 
 
 def test_filters_by_what_is_hidden_find_nothing_and_the_order_is_that_of_deadlines() -> None:
     first = clue_at(log.Dispatched, clue_id="c1", tier="extreme")
-    second = clue_at(log.Dispatched, clue_id="c2", **ORDER)
+    second = clue_at(log.Dispatched, clue_id="c2", **DRAWN)
     second = replace(second, accept_by=(second.accept_by or 0) - 1)
     clues = (first, second)
     assert [each.clue_id for each in queue(clues, Filter("u1"), T0, "ST-1")] == ["c2", "c1"]

@@ -19,8 +19,9 @@ from tests.desk.test_register import station
 
 MINUTE = 60_000
 ORDER = Order(
-    order_id="wo-1", arm="random", p=0.1, day="2025-10-09", carrier_code="SF", waybill_no="1", adcode="440111", at=T0
-)
+    order_id="wa-1", revision=4, arm="random", p=0.1, day="2025-10-09", carrier_code="SF", waybill_no="1",
+    adcode="440111", at=T0,
+)  # fmt: skip
 REGISTER = Register()
 for _each in (station("ST-1", "440111"), station("ST-2", "310115")):
     REGISTER.add(_each.key.encode(), encode(_each))
@@ -49,17 +50,18 @@ def next_of(clue: Clue, what: Seen = NOTHING) -> tuple[str, dict[str, Any]] | No
 def test_an_order_that_is_taken_back_withdraws_its_clue_and_one_given_again_opens_it() -> None:
     clue = done(None, ORDER)
     assert clue is not None
-    assert (clue.standing, clue.adcode, clue.revision) == ("open", "440111", 0)
+    assert (clue.order_standing, clue.adcode, clue.order_revision) == ("open", "440111", 4)
     assert done(clue, ORDER) is clue, "the same order says nothing new"
     gone = done(clue, None)
     assert gone is not None
-    assert gone.standing == "withdrawn"
+    assert (gone.order_standing, gone.withdrawn) == ("withdrawn", True)
     assert done(gone, None) is gone
     assert next_of(gone) == ("closed", {"reason": "withdrawn"})
     closed = applied(gone, event(log.Closed, 3, gone, reason="withdrawn"))
-    again = done(closed, replace(ORDER, adcode="310115"))
+    assert done(closed, ORDER) is closed, "an order from before it was taken back"
+    again = done(closed, replace(ORDER, revision=20, adcode="310115", p=0.2))
     assert again is not None
-    assert (again.standing, again.adcode) == ("open", "310115")
+    assert (again.order_standing, again.adcode, again.p) == ("open", "310115", 0.2)
     assert next_of(again) == ("reopened", {"why": "it stands again"})
     assert done(None, None) is None
 

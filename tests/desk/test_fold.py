@@ -10,14 +10,18 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from desk.clues.acts import Act
 from desk.clues.book import Book
 from desk.clues.clue import CLAIM_MS, Clue
+from desk.clues.dispatch import of_alert, of_order
 from desk.clues.fold import IDS_KEPT, LATE_KEPT, needs_second, step
 from desk.clues.table import EXCLUSIVE, FROM
 from schemas import clues as log
-from schemas.records import encode
-from tests.desk.logs import T0, applied, clue_at, event, interleaved, opened, random_log
+from schemas.desk import Order
+from schemas.records import Alert, encode
+from tests.desk.logs import ALERTED, T0, applied, clue_at, event, interleaved, opened, random_log
 from tests.repetition import examples
 
 
@@ -86,6 +90,81 @@ def test_versions_count_what_applied_and_what_was_refused_is_kept(seed: int) -> 
     for clue_id, clue in book.clues.items():
         assert clue.version == exclusive.get(clue_id, 0)
         assert clue.refused == refused.get(clue_id, 0)
+
+
+@examples(60)
+@given(seed=st.integers(0, 2**32))
+def test_alert_and_order_of_a_parcel_make_one_clue_however_both_are_read(seed: int) -> None:
+    """What is known of both is the same, whatever came first and whatever people did in between."""
+    chance = Random(seed)
+    told = changing(chance)
+    facts = []
+    for _ in range(3):
+        clue = read_mixed(chance, told)
+        facts.append(
+            (clue.alert is not None, clue.arm, clue.p, clue.standing, clue.standing_tier, clue.order_standing,
+             clue.standing_adcode, clue.withdrawn)
+        )  # fmt: skip
+    assert facts[0] == facts[1] == facts[2]
+    assert facts[0][0], "also of an alert that comes to the clue of an order"
+
+
+def read_mixed(chance: Random, told: dict[str, list[Alert | Order | None]]) -> Clue:
+    """The clue after messages of both topics, each in its order, with acts of people now and then."""
+    left, book = {kind: list(each) for kind, each in told.items()}, Book()
+    while any(left.values()):
+        said = left[chance.choice([kind for kind, each in left.items() if each])].pop(0)
+        if chance.random() < 0.3:
+            happen(book, by_hand(chance, book.clues.get("c1")))
+        clue = book.clues.get("c1")
+        happen(book, of_alert(clue, said, 40, T0) if isinstance(said, Alert) else of_order(clue, said, T0))
+    return book.clues["c1"]
+
+
+def happen(book: Book, act: Act | None) -> None:
+    """Add an act, which counts."""
+    clue = book.clues.get("c1")
+    if act is not None:
+        taken = book.take(act.event(clue, "d", None if clue is None else clue.station, T0 + book.events))
+        assert taken.why is None, taken.why
+
+
+def changing(chance: Random) -> dict[str, list[Alert | Order | None]]:
+    """What a worker says of a parcel while its events come: of its alert once it has one, of its order always."""
+    found: dict[str, list[Alert | Order | None]] = {"alert": [], "order": []}
+    drawn, begins = chance.random() < 0.8, chance.randrange(5, 10)
+    for number in range(5, 15):
+        place, revision = chance.choice(("440111", "310115", "500105")), 16 * number
+        fields: dict[str, Any] = {
+            "alert_id": "c1", "detected_at": T0, "revision": revision, "jurisdiction_adcode": place,
+            "tier": chance.choice(("medium", "high", "extreme")),
+            "status": "withdrawn" if number > 12 and chance.random() < 0.5 else "open",
+        }  # fmt: skip
+        if number >= begins:
+            found["alert"].append(replace(ALERTED, **fields))
+        if drawn:
+            order = Order(
+                order_id="c1", revision=revision | 1, arm="random", p=0.01, day="2025-10-09", carrier_code="SF",
+                waybill_no="1000000000001", adcode=place, at=T0,
+            )  # fmt: skip
+            found["order"].append(order)
+    if drawn and chance.random() < 0.3:
+        found["order"].append(None)
+    return found
+
+
+def by_hand(chance: Random, clue: Clue | None) -> Act | None:
+    """What a station or the dispatcher does now and then."""
+    times = {"accept_by": T0, "check_by": T0, "answer_by": T0}
+    if clue is None:
+        return None
+    if clue.state == "new":
+        return Act(log.Dispatched, "c1", {"to": "ST-1", "adcode": clue.adcode, **times})
+    if clue.state == "dispatched":
+        return Act(log.Accepted, "c1") if chance.random() < 0.7 else Act(log.Closed, "c1", {"reason": "too_late"})
+    if clue.state == "accepted":
+        return Act(log.Answered, "c1", {"feedback_id": "f1", "outcome": "no_finding"})
+    return None
 
 
 def test_of_stations_that_accept_at_once_the_first_in_the_log_wins_in_every_order() -> None:

@@ -185,7 +185,7 @@ def test_lift_is_against_the_random_arm_and_has_no_invented_top() -> None:
 
 def test_an_order_that_was_taken_back_is_of_no_arm() -> None:
     arm = [random_clue(f"r{i}", i < 5, p=0.01) for i in range(100)]
-    gone = [replace(each, standing="withdrawn") for each in arm[:3]]
+    gone = [replace(each, order_standing="withdrawn") for each in arm[:3]]
     found = taken([*gone, *arm[3:]]).random_arm
     assert (found.found.found, found.found.of) == (2, 97)
     waiting = [replace(each, answer=None) for each in arm[5:50]]
@@ -195,8 +195,9 @@ def test_an_order_that_was_taken_back_is_of_no_arm() -> None:
 def test_misses_are_estimated_from_finds_of_the_arm_without_an_alert() -> None:
     arm = [random_clue(f"r{i}", i < 5, p=0.01) for i in range(100)]
     alert = answered("a0", "seizure", ("goods.powder",), reasons=(POWDER,))
-    alerted_too = replace(arm[0], parcel=alert.parcel)  # both arms hold this parcel
-    found = taken([alert, alerted_too, *arm[1:]])
+    both = applied(alert, event(log.Joined, 9, alert, p=0.01))  # an answer counts for both arms
+    found = taken([both, *arm[1:]])
+    assert (found.random_arm.found.found, found.random_arm.found.of, found.suspicion.found.found) == (5, 100, 1)
     assert found.random_arm.missed == pytest.approx(400)
     assert found.random_arm.missed_error == pytest.approx((4 * 0.99 / 0.01**2) ** 0.5)
     assert found.random_arm.recall == pytest.approx(1 / 401)

@@ -31,7 +31,7 @@ from schemas.clues import ClueEvent
 from schemas.records import encode
 from schemas.terms import Tier
 from streams.kafka.log_reader import Entry
-from tests.desk.logs import STATIONS, T0, USERS, event, opened, random_log
+from tests.desk.logs import STATIONS, T0, USERS, applied, event, opened, random_log
 from tests.postgres import Postgres
 from tests.repetition import examples
 from tests.schemas.desk_samples import TRACE
@@ -189,6 +189,32 @@ def test_traces_are_searched_in_the_database_for_clues_in_scope(databases: list[
         assert found(one, Scope("u1"), 3) == ["c3"]  # others changed later
         assert found(one, Scope("u1", ("44",)), 10) == ["c1"]
         assert found(two, Scope("u1"), 10) == found("%", Scope("u1"), 10) == []
+
+
+def test_both_ends_of_a_transfer_see_the_clue_in_sql_as_in_memory(databases: list[Database]) -> None:
+    first = opened()  # in 440111; it goes to ST-1, from there to 310115, and the parcel moves on
+    events: list[ClueEvent] = [first]
+    clue = applied(None, first)
+    kinds: list[tuple[type[ClueEvent], dict[str, str]]] = [
+        (log.Dispatched, {}), (log.Transferred, {}), (log.Standing, {"adcode": "110101"}),
+    ]  # fmt: skip
+    for number, (kind, fields) in enumerate(kinds, 1):
+        events.append(event(kind, number, clue, **fields))
+        clue = applied(clue, events[-1])
+    seen_by = {
+        Scope("u1", ("4401",)): True, Scope("u1", ("31",)): True, Scope("u1", ("11",)): True,
+        Scope("u1", ("12",)): False,
+        Scope("u1", (), ("ST-1",)): True, Scope("u1", (), ("ST-2",)): False, Scope("u1", ()): False,
+    }  # fmt: skip
+    for database in databases:
+        filled = Filled(database)
+        filled.add([encode(each) for each in events[:3]])
+        filled.add([encode(events[3])], anew=True)
+        store = filled.finish()
+        for scope, seen in seen_by.items():
+            assert scope.takes(clue) is seen, scope
+            assert store.queue(Filter("u1"), scope).count == seen, scope
+    assert [scope.prefixes for scope in seen_by if scope.has(clue)] == [("11",)]
 
 
 def test_text_that_a_database_does_not_take_is_no_obstacle(databases: list[Database]) -> None:

@@ -63,14 +63,17 @@ TALLY: dict[str, Any] = {
     "alerts": {"medium": 1},
 }
 ORDER: dict[str, Any] = {
-    "order_id": "wo-1",
+    "order_id": "wa-1",
+    "revision": 33,
     "arm": "random",
     "p": 0.0005,
     "day": "2025-10-09",
     "carrier_code": "SF",
     "waybill_no": "1000000000001",
     "adcode": "440111",
+    "outlet_id": "OUT-44011-003",
     "at": _AT,
+    "sources": [{"topic": "waybill.scans", "partition": 3, "offset": 18}],
 }
 HOLD: dict[str, Any] = {
     "hold_id": "h-1",
@@ -175,9 +178,20 @@ CLUES: tuple[dict[str, Any], ...] = (
         limit=40,
         arm="random",
         p=0.5,
+        revision=2,
+        outlet_id="OUT-44011-003",
         note="",
     ),
-    _clue("standing", revision=3, status="withdrawn", tier="medium", adcode="310115"),
+    _clue(
+        "joined",
+        origin="order",
+        revision=33,
+        adcode="440111",
+        alert={name: value for name, value in ALERT.items() if value is not None},
+        limit=40,
+        p=0.0005,
+    ),
+    _clue("standing", origin="order", revision=3, status="withdrawn", tier="medium", adcode="310115", p=0.5),
     _clue("graded", tier="high", why="同一地址第三件"),
     _clue("claimed"),
     _clue(

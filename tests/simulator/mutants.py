@@ -115,7 +115,9 @@ MUTANTS = (
     Mutant("the first draw stands, whatever comes late", orders, _ORDERS, "draw",
            'scans["id"] != heads["drawn"][rows]', 'heads["drawn"][rows] == 0', judging=True),
     Mutant("an order is not taken back", orders, _ORDERS, "draw",
-           'if ordered or heads["ordered"][row]:', "if ordered:", judging=True),
+           "if p or before:", "if p:", judging=True),
+    Mutant("an order does not follow its parcel", orders, _ORDERS, "draw",
+           "np.flatnonzero(news | moves)", "np.flatnonzero(news)", judging=True),
 )  # fmt: skip
 
 

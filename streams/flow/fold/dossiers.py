@@ -44,6 +44,7 @@ class Dossiers:
     numbers: NDArray[np.uint16]  # the partitions, as a column
     judge: Mask  # the verdict may have changed
     moved: Mask  # movements are new
+    uploaded: Mask  # the valid upload is new
     changed: Mask
     fresh: Mask  # nothing was stored
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
@@ -52,7 +53,7 @@ class Dossiers:
         """Add dossiers that no event has touched yet."""
         for name in ("partitions", "parcels", "versions", "movements", "tails"):
             getattr(self, name).extend(getattr(more, name))
-        for name in ("heads", "numbers", "judge", "moved", "changed", "fresh"):
+        for name in ("heads", "numbers", "judge", "moved", "uploaded", "changed", "fresh"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
     def observations(self) -> Rows:
@@ -113,6 +114,7 @@ def read(number: Numbers, values: Sequence[bytes]) -> Dossiers:
         numbers=np.array(partitions, dtype=np.uint16),
         judge=np.zeros(n, dtype=np.bool_),
         moved=np.zeros(n, dtype=np.bool_),
+        uploaded=np.zeros(n, dtype=np.bool_),
         changed=np.zeros(n, dtype=np.bool_),
         fresh=np.zeros(n, dtype=np.bool_),
     )

@@ -49,7 +49,7 @@ def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None
     for i, row in zip(into.tolist(), rows.tolist(), strict=True):
         dossiers.tails[i] = uploads.tails[row]
     heads["present"][into] = 1
-    dossiers.changed[into] = dossiers.judge[into] = True
+    dossiers.changed[into] = dossiers.judge[into] = dossiers.uploaded[into] = True
     dossiers.observed.append(observe(uploads.rows[rows], dossiers.numbers[into], _parcels(dossiers, into), live=True))
 
 

@@ -15,7 +15,7 @@ from schemas.records import encode
 from streams.files.driver import TOPIC_OF, Offline, raw
 from streams.flow import rekey
 from streams.flow.batches import Batch, untail
-from streams.flow.emit import _sources
+from streams.flow.emit import sources_of
 from streams.flow.fold import dossiers
 from streams.flow.partitions import partition_of
 from streams.flow.rejudge import MARK as SWEPT
@@ -171,7 +171,7 @@ def test_a_dossier_goes_on_naming_where_its_events_were_read() -> None:
         for rows in whole(second.stores[0], number, 1_000):
             kept = dossiers.read({(number, key): i for i, (key, _) in enumerate(rows)}, [value for _, value in rows])
             for i in range(len(rows)):
-                for source in _sources(kept, i):
+                for source in sources_of(kept, i):
                     seen += 1
                     named = key_of[source.topic, source.partition, source.offset]
                     assert named == untail(kept.tails[i])[2]
