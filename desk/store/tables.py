@@ -104,7 +104,7 @@ class Tables:
         theirs = clues.station, clues.due_ms, clues.clue_id  # for a station by time left alone
         rest = clues.adcode, clues.state, clues.hidden, clues.handed  # so that the index alone answers a count
         # SQLite takes a partial index only for the very words of a query.
-        still = {"sqlite_where": text("open = 1"), "postgresql_where": clues.open}
+        still: dict[str, Any] = {"sqlite_where": text("open = 1"), "postgresql_where": clues.open}
         return [
             Index(f"{name}_queue", *order, *rest, clues.open, clues.station, **still),
             Index(f"{name}_station", *theirs, *rest, clues.open, clues.rank, **still),
