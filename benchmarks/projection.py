@@ -36,13 +36,13 @@ from desk.web.core import Desk
 from desk.web.search import TRACES_MAX
 from desk.web.serving import desk_on
 from desk.web.users import Account, Users, hashed
-from rules import load_catalogue
 from schemas import topics
 from schemas.desk import Movement, Trace
 from schemas.records import encode
 from streams.kafka import admin
 from streams.kafka.log_reader import LogReader
 from streams.ops.broker import PrivateKafka
+from streams.settings import Settings
 
 console = Console(stderr=not sys.stdout.isatty(), width=120)
 _ID = "wa-000000000000000000000000"
@@ -67,7 +67,7 @@ def main(
 
 def _measure(servers: str, url: str, open_clues: int) -> None:
     began, cpu = time.monotonic(), time.process_time()
-    with desk_on(servers, {}, url, load_catalogue()) as desk:
+    with desk_on(servers, {}, url, Settings()) as desk:
         took, burnt = time.monotonic() - began, time.process_time() - cpu
         done = desk.projection.progress.done
         console.print(f"built: {done:,} events in {took:.1f} s, {burnt:.1f} s of CPU here", highlight=False)

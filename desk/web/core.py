@@ -20,6 +20,7 @@ from desk.clues.table import EXCLUSIVE
 from desk.log import records_of
 from desk.pen import Pen
 from desk.queue import OPEN, Filter, UnknownClueError
+from desk.rulebook import InForce, Rulebook
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
@@ -28,8 +29,8 @@ from desk.web.access import Reads
 from desk.web.live import Live
 from desk.web.sources import Sources
 from desk.web.users import User
-from rules.engine.catalogue import Catalogue
 from schemas.clues import ClueEvent, Opened
+from schemas.rulefile import Rule
 from schemas.terms import Tier
 from streams.kafka.errors import ClientError
 
@@ -57,16 +58,26 @@ class Done:
 class Desk:
     """What pages and JSON ask and do; threads share it.
 
-    catalogue: explains alerts. sources: what single pages read from the topics.
+    rulebook: the rules that explain alerts. sources: what single pages read from the topics.
     """
 
-    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue, sources: Sources) -> None:
+    def __init__(self, store: Store, projection: Projection, pen: Pen, rulebook: Rulebook, sources: Sources) -> None:
         self.store, self.projection, self.sources = store, projection, sources
-        self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
+        self._rulebook = rulebook
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)
         projection.listen(self.live.changed)
         self._waiting: dict[str, tuple[Place, int]] = {}
+
+    @property
+    def in_force(self) -> InForce:
+        """The rules in force, and what workers say of them."""
+        return self._rulebook.in_force
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """Those rules by id."""
+        return self.in_force.catalogue.by_id
 
     def ask(self, what: Callable[[], Any]) -> Any:
         """Call a function of store or broker. Raises ProblemError."""

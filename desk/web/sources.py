@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -23,10 +22,13 @@ _QUIET_S: Final = 0.5  # nothing for so long: all has been read
 
 
 class Sources:
-    """Topics on a broker. Threads share it; one reads at a time. Raises ClientError."""
+    """Topics on a broker. Threads share it; one reads at a time. Raises ClientError.
 
-    def __init__(self, servers: str, client: Client) -> None:
-        self._servers, self._client = servers, client
+    now: the wall clock, epoch ms UTC.
+    """
+
+    def __init__(self, servers: str, client: Client, now: Callable[[], int]) -> None:
+        self._servers, self._client, self._now = servers, client, now
         self._lock = threading.Lock()
         self._surveyor = Surveyor(servers, client)
         self.figures = Figures(self._measures)
@@ -43,7 +45,7 @@ class Sources:
                 self._access = None
 
     def _measures(self, days: int, scope: Scope) -> Measures:
-        now_ms = int(time.time() * 1_000)
+        now_ms = self._now()
         since_ms = now_ms - days * DAY_MS if days else 0
         return self._surveyor.survey().measures(now_ms, since_ms, scope.has)
 
