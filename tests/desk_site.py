@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
@@ -70,11 +71,11 @@ def three_clues(kafka: str) -> None:
 
 
 @contextmanager
-def served(kafka: str, *more: Account, directory: Directory | None = None) -> Iterator[Site]:
+def served(kafka: str, *more: Account, directory: Directory | None = None, door: Path | None = None) -> Iterator[Site]:
     """The address of a desk with three clues."""
     three_clues(kafka)
     with desk_of(kafka) as desk:
-        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0, directory)
+        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0, directory, door)
         thread = threading.Thread(target=server.run)
         thread.start()
         until(lambda: server.started)

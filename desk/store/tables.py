@@ -36,6 +36,18 @@ def _key(name: str) -> Column[str]:
     return Column(name, _Text, primary_key=True)
 
 
+SESSIONS: Final = Table(
+    "desk_sessions",
+    MetaData(),
+    _key("session"),
+    Column("user_name", _Text, nullable=False),
+    Column("groups", _Text, nullable=False),
+    Column("credential", _Text, nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+
 class Tables:
     """One generation.
 

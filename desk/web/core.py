@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from desk.access import Reads
 from desk.clues.acts import ActError, checked
 from desk.clues.clue import Clue, State
 from desk.clues.table import EXCLUSIVE
@@ -24,8 +25,8 @@ from desk.rulebook import InForce, Rulebook
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
+from desk.store.sessions import SessionStore
 from desk.verbs import Report, Verb, act, name_of, report
-from desk.web.access import Reads
 from desk.web.live import Live
 from desk.web.sources import Sources
 from desk.web.users import User
@@ -58,11 +59,19 @@ class Done:
 class Desk:
     """What pages and JSON ask and do; threads share it.
 
-    rulebook: the rules that explain alerts. sources: what single pages read from the topics.
+    rulebook: the rules that explain alerts. sources: what single pages read from the topics. sessions: of browsers.
     """
 
-    def __init__(self, store: Store, projection: Projection, pen: Pen, rulebook: Rulebook, sources: Sources) -> None:
-        self.store, self.projection, self.sources = store, projection, sources
+    def __init__(
+        self,
+        store: Store,
+        projection: Projection,
+        pen: Pen,
+        rulebook: Rulebook,
+        sources: Sources,
+        sessions: SessionStore,
+    ) -> None:
+        self.store, self.projection, self.sources, self.sessions = store, projection, sources, sessions
         self._rulebook = rulebook
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)

@@ -21,7 +21,8 @@ from rules.pages.words import Language
 NAV: Final = {
     "queue": ("", "read"), "station view": ("/station", "accept"), "holds": ("/holds", "read"),
     "overdue": ("/overdue", "read"), "measures": ("/measures", "measures"), "rules in force": ("/rules", "rules"),
-    "bulk": ("/bulk", "note"), "search": ("/search", "search"), "who read what": ("/audit", "audit"),
+    "bulk": ("/bulk", "note"), "search": ("/search", "search"), "reveals": ("/reveals", "reveal"),
+    "who read what": ("/audit", "audit"),
     "accounts": ("/accounts", "accounts"),
 }  # fmt: skip
 _FIELDS_MAX: Final = 500

@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from desk.clues.acts import ActError
 from desk.clues.clue import Clue
+from desk.limits import Limiter
 from desk.verbs import impersonal
 from desk.web.core import Desk, ProblemError
-from desk.web.limits import Limiter
 from desk.web.rendering import given_in, page
 from desk.web.users import User
 from schemas.desk import Trace

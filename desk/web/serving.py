@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socket import socket
 
 import uvicorn
@@ -16,6 +17,7 @@ from desk.store.database import Database
 from desk.store.projection import Progress
 from desk.store.projector import Projector
 from desk.store.reading import Store
+from desk.store.sessions import SessionStore
 from desk.web.app import application
 from desk.web.core import Desk, now
 from desk.web.directory import Directory
@@ -28,8 +30,16 @@ from streams.settings import Settings
 class Server(uvicorn.Server):
     """Serves a desk. It ends the live streams before it waits for requests to end, which they would never do."""
 
-    def __init__(self, desk: Desk, users: Users, host: str, port: int, directory: Directory | None = None) -> None:
-        self.application = application(desk, users, directory)
+    def __init__(
+        self,
+        desk: Desk,
+        users: Users,
+        host: str,
+        port: int,
+        directory: Directory | None = None,
+        door: Path | None = None,
+    ) -> None:
+        self.application = application(desk, users, directory, door)
         # Whose headers are believed for who asks, the address of the peer must be its own.
         by_headers = directory is not None and directory.proxy is not None
         super().__init__(
@@ -60,7 +70,7 @@ def desk_on(
         projector.projection.wait_until_built(told)
         rulebook.start()
         store = Store(database, projector.projection)
-        yield Desk(store, projector.projection, Pen(servers, client), rulebook, sources)
+        yield Desk(store, projector.projection, Pen(servers, client), rulebook, sources, SessionStore(database))
     finally:
         rulebook.stop()
         sources.close()

@@ -45,6 +45,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A page that is left may be kept, to come back at once: without the person that it has shown.
+addEventListener("pagehide", () => document.querySelector("[data-person]")?.remove());
+
 const choice = help.querySelector("input");
 choice.checked = !localStorage.getItem(OFF);
 choice.addEventListener("change", () =>

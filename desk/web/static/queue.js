@@ -51,6 +51,10 @@
     stream.close();
     tell(true);
   });
+  stream.addEventListener("ended", () => {  // logged out, or other roles: what stands here is no longer for who sits here
+    stream.close();
+    location.reload();
+  });
   stream.addEventListener("open", () => { link.textContent = ""; });
   stream.addEventListener("error", () => {
     link.textContent = stream.readyState === EventSource.CLOSED ? list.dataset.ended : list.dataset.lost;
