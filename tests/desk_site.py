@@ -19,8 +19,8 @@ from desk.web.directory import Directory
 from desk.web.roles import MAY
 from desk.web.serving import Server, desk_on
 from desk.web.users import Account, Users
-from rules import load_catalogue
 from schemas.desk import Trace
+from streams.settings import Settings
 from tests.broker.test_desk import STATIONS, alert_on, publish
 from tests.desk_accounts import account
 from tests.schemas.desk_samples import TRACE
@@ -55,7 +55,7 @@ def desk_of(servers: str, client: Client | None = None) -> Iterator[Desk]:
     """A desk with a database of its own."""
     with (
         TemporaryDirectory() as folder,
-        desk_on(servers, client or {}, f"sqlite:///{folder}/desk.sqlite", load_catalogue()) as desk,
+        desk_on(servers, client or {}, f"sqlite:///{folder}/desk.sqlite", Settings()) as desk,
     ):
         yield desk
 

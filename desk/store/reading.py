@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 _event = msgspec.json.Decoder(AnyClueEvent).decode
 _trace = msgspec.json.Decoder(Trace).decode
-_LATE_MAX: Final = 1_000
+COUNT_MAX: Final = 10_000
+"""Up to here it is counted how many clues fit: a longer queue costs no more than this one."""
+LISTED_MAX: Final = 1_000
+"""Clues in one answer about what is overdue, held, or found by its trace."""
 _LAST: Final = chr(0x10FFFF)
 
 
@@ -64,7 +67,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of the queue. count: of all clues that fit; after: where the next page begins; seq: of the last change."""
+    """A part of the queue.
+
+    count: of all clues that fit; one more than COUNT_MAX stands for any more. after: where the next page begins.
+    seq: of the last change.
+    """
 
     clues: list[Clue]
     count: int
@@ -95,13 +102,14 @@ class Store:
         order = (clues.due_ms, clues.clue_id) if blind else (clues.rank, clues.due_ms, clues.calm, clues.clue_id)
         fitting = and_(*within(tables, scope), *_filtered(tables, which, scope))
         wanted = select(*order, clues.value).where(fitting).order_by(*order).limit(limit + 1)
+        counted = select(clues.clue_id).where(fitting).limit(COUNT_MAX + 1).subquery()
         if after is not None:
             last_id = plain(after.clue_id)
             key = (after.due_ms, last_id) if blind else (after.rank, after.due_ms, after.calm, last_id)
             wanted = wanted.where(tuple_(*order) > tuple_(*(literal(each) for each in key)))
         with self._connected() as connection:
             seq = connection.scalar(select(func.max(clues.seq))) or 0
-            count = connection.scalar(select(func.count()).select_from(tables.clues).where(fitting)) or 0
+            count = connection.scalar(select(func.count()).select_from(counted)) or 0
             rows = connection.execute(wanted).all()
         shown = rows[:limit]
         last = None if len(rows) <= limit else _key(shown[-1], blind)
@@ -132,9 +140,15 @@ class Store:
         raise UnknownClueError(f"no clue is called {clue_id}")
 
     def held(self, scope: Scope) -> list[Clue]:
-        """Clues whose parcel is held."""
+        """Clues whose parcel is held, LISTED_MAX of them; those that are overdue the longest come first."""
         tables = self.tables()
-        rows = self.rows(select(tables.clues.c.value).where(*within(tables, scope), tables.clues.c.held))
+        clues = tables.clues.c
+        rows = self.rows(
+            select(clues.value)
+            .where(*within(tables, scope), clues.held)
+            .order_by(clues.listed_ms, clues.clue_id)
+            .limit(LISTED_MAX)
+        )
         return [scope.shown(decode_clue(row.value)) for row in rows]
 
     def log(self, clue_id: str) -> list[tuple[ClueEvent, str | None]]:
@@ -145,39 +159,52 @@ class Store:
         )
         return [(_event(row.value), row.why) for row in rows]
 
-    def late(self, scope: Scope, now_ms: int) -> list[tuple[Clue, str, int]]:
-        """Overdue clues, the longest first, as `desk.queue.late` gives them."""
+    def late(self, scope: Scope, now_ms: int, station: str = "") -> list[tuple[Clue, str, int]]:
+        """Overdue clues, LISTED_MAX of them, the longest first, as `desk.queue.late` gives them.
+
+        station: of this one alone.
+        """
         tables = self.tables()
         clues = tables.clues.c
-        rows = self.rows(
-            select(clues.value)
-            .where(*within(tables, scope), clues.listed_ms <= now_ms)
-            .order_by(clues.listed_ms, clues.clue_id)
-            .limit(_LATE_MAX)
-        )
+        wanted = select(clues.value).where(*within(tables, scope), clues.listed_ms <= now_ms)
+        if station:
+            wanted = wanted.where(clues.station == plain(station))
+        rows = self.rows(wanted.order_by(clues.listed_ms, clues.clue_id).limit(LISTED_MAX))
         return late((scope.shown(decode_clue(row.value)) for row in rows), scope.user, now_ms)
 
     def trace(self, parcel: str) -> Trace | None:
         """The trace of `CARRIER:NUMBER`; None: there is none that can be read."""
         traces = self.tables().traces.c
         rows = self.rows(select(traces.value).where(traces.parcel == plain(parcel)))
-        try:
-            return _trace(rows[0].value) if rows else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        return _trace_in(rows[0].value) if rows else None
 
     def carrying(self, text: bytes, scope: Scope, limit: int) -> list[tuple[Clue, Trace]]:
-        """Clues whose trace holds this text, the last changed first, among the `limit` that changed last."""
+        """Clues whose trace holds this text, the last changed first, LISTED_MAX at most.
+
+        limit: so many clues that changed last are looked at.
+        """
         tables = self.tables()
         clues, traces = tables.clues.c, tables.traces.c
-        rows = self.rows(
-            select(clues.value, traces.value.label("trace"))
-            .join(tables.traces, traces.parcel == clues.parcel)
+        newest = (
+            select(clues.clue_id, clues.parcel, clues.seq)
             .where(*within(tables, scope))
             .order_by(clues.seq.desc())
             .limit(limit)
+            .subquery()
         )
-        return [(scope.shown(decode_clue(row.value)), _trace(row.trace)) for row in rows if text in row.trace]
+        holds = (func.instr if self._database.sqlite else func.pg_catalog.position)(traces.value, text) > 0
+        found = self.rows(
+            select(clues.value, traces.value.label("trace"))
+            .select_from(newest)
+            .join(tables.traces, traces.parcel == newest.c.parcel)
+            .join(tables.clues, clues.clue_id == newest.c.clue_id)
+            .where(holds)
+            .order_by(newest.c.seq.desc())
+            .limit(LISTED_MAX)
+        )
+        return [
+            (scope.shown(decode_clue(row.value)), trace) for row in found if (trace := _trace_in(row.trace)) is not None
+        ]
 
     def last(self) -> int:
         """The number of the last change."""
@@ -203,6 +230,15 @@ class Store:
             failure = self._database.failure(error)
             log.warning("%s", failure)
             raise failure from None
+
+
+def _trace_in(value: bytes) -> Trace | None:
+    """A trace; None: it is of another version."""
+    try:
+        trace: Trace = _trace(value)
+        return trace
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:

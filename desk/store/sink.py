@@ -99,19 +99,29 @@ class Sink:
         self._database.add(connection, tables.clues, rows)
         self._database.add(connection, tables.events, changes.events)
         self._database.add(connection, tables.rules, changes.rules)
-        for clue_id in sorted(changes.watched):
-            users = sorted({plain(user) for user in changes.clues[clue_id].monitor})
-            self._replace(connection, tables.watchers, clue_id, [{"watcher": user} for user in users])
-        for clue_id in sorted(changes.handed):
-            ends = sorted({(plain(end.adcode), plain(end.station or "")) for end in changes.clues[clue_id].ends})
-            both = [{"adcode": adcode, "station": station} for adcode, station in ends]
-            self._replace(connection, tables.ends, clue_id, both)
+        clues = changes.clues
+        watchers = {(plain(name), plain(user)) for name in changes.watched for user in clues[name].monitor}
+        self._replace(
+            connection, tables.watchers, changes.watched,
+            [{"clue_id": name, "watcher": user} for name, user in sorted(watchers)],
+        )  # fmt: skip
+        ends = {
+            (plain(name), plain(end.adcode), plain(end.station or ""))
+            for name in changes.handed
+            for end in clues[name].ends
+        }
+        self._replace(
+            connection, tables.ends, changes.handed,
+            [{"clue_id": name, "adcode": adcode, "station": station} for name, adcode, station in sorted(ends)],
+        )  # fmt: skip
 
-    def _replace(self, connection: Connection, table: Table, clue_id: str, rows: Iterable[Mapping[str, str]]) -> None:
-        """Put these rows in the place of those of a clue."""
-        key = plain(clue_id)
-        connection.execute(delete(table).where(table.c.clue_id == key))
-        self._database.add(connection, table, [{"clue_id": key, **row} for row in rows])
+    def _replace(
+        self, connection: Connection, table: Table, clue_ids: Iterable[str], rows: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Put these rows in the place of those of some clues."""
+        for keys in _sliced(sorted(map(plain, clue_ids))):
+            connection.execute(delete(table).where(table.c.clue_id.in_(keys)))
+        self._database.add(connection, table, rows)
 
     def _trace(self, connection: Connection, entries: Sequence[Entry]) -> None:
         newest = {plain(entry.key.decode("utf-8", "replace")): entry.value for entry in entries}

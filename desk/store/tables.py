@@ -126,22 +126,18 @@ class Tables:
         """Indexes for reading; they are made when a generation is built, which is faster."""
         clues, name = self.clues.c, self.clues.name
         order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
+        theirs = clues.station, clues.due_ms, clues.clue_id  # for a station by time left alone
+        rest = clues.adcode, clues.state, clues.hidden, clues.handed  # so that the index alone answers a count
         # SQLite takes a partial index only for the very words of a query.
-        rest = (
-            clues.open,
-            clues.adcode,
-            clues.station,
-            clues.state,
-            clues.hidden,
-            clues.handed,
-        )  # so that the index alone answers a count
+        still: dict[str, Any] = {"sqlite_where": text("open = 1"), "postgresql_where": clues.open}
         reads, read = self.reads.c, self.reads.name
         return [
             Index(f"{read}_at", reads.at_ms, reads.hashed),
             Index(f"{read}_user", reads.user_name, reads.at_ms, reads.hashed),
             Index(f"{read}_what", reads.what, reads.at_ms, reads.hashed),
             Index(f"{read}_chain", reads.writer, reads.prev),
-            Index(f"{name}_queue", *order, *rest, sqlite_where=text("open = 1"), postgresql_where=clues.open),
+            Index(f"{name}_queue", *order, *rest, clues.open, clues.station, **still),
+            Index(f"{name}_station", *theirs, *rest, clues.open, clues.rank, **still),
             Index(f"{name}_parcel", clues.parcel),
             Index(f"{name}_seq", clues.seq),
             Index(f"{name}_listed", clues.listed_ms),

@@ -21,6 +21,7 @@ from desk.clues.table import EXCLUSIVE
 from desk.log import records_of
 from desk.pen import Pen
 from desk.queue import OPEN, Filter, UnknownClueError
+from desk.rulebook import InForce, Rulebook
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
@@ -29,8 +30,8 @@ from desk.verbs import Report, Verb, act, name_of, report
 from desk.web.live import Live
 from desk.web.sources import Sources
 from desk.web.users import User
-from rules.engine.catalogue import Catalogue
 from schemas.clues import ClueEvent, Opened
+from schemas.rulefile import Rule
 from schemas.terms import Tier
 from streams.kafka.errors import ClientError
 
@@ -60,7 +61,7 @@ class Done:
 class Desk:
     """What pages and JSON ask and do; threads share it.
 
-    catalogue: explains alerts. sources: what single pages read from the topics. sessions: those of browsers.
+    rulebook: the rules that explain alerts. sources: what single pages read from the topics. sessions: of browsers.
     """
 
     def __init__(
@@ -68,16 +69,26 @@ class Desk:
         store: Store,
         projection: Projection,
         pen: Pen,
-        catalogue: Catalogue,
+        rulebook: Rulebook,
         sources: Sources,
         sessions: SessionStore,
     ) -> None:
         self.store, self.projection, self.sources, self.sessions = store, projection, sources, sessions
-        self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
+        self._rulebook = rulebook
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)
         projection.listen(self.live.changed)
         self._waiting: dict[str, tuple[Place, int]] = {}
+
+    @property
+    def in_force(self) -> InForce:
+        """The rules in force, and what workers say of them."""
+        return self._rulebook.in_force
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """Those rules by id."""
+        return self.in_force.catalogue.by_id
 
     def ask(self, what: Callable[[], Any]) -> Any:
         """Call a function of store or broker. Raises ProblemError."""

@@ -247,5 +247,5 @@ class Pages:
             verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
             rules=desk.rules, reveals=self._reveals and user.may("reveal", found) and not found.as_ordered,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
-            same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
+            same_rules=found.alert is None or found.alert.catalogue == desk.in_force.catalogue.fingerprint,
         )  # fmt: skip

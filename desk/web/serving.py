@@ -12,17 +12,19 @@ import uvicorn
 
 from desk.log import Client
 from desk.pen import Pen
+from desk.rulebook import Rulebook
 from desk.store.database import Database
 from desk.store.projection import Progress
 from desk.store.projector import Projector
 from desk.store.reading import Store
 from desk.store.sessions import SessionStore
 from desk.web.app import application
-from desk.web.core import Desk
+from desk.web.core import Desk, now
 from desk.web.directory import Directory
 from desk.web.sources import Sources
 from desk.web.users import Users
-from rules.engine.catalogue import Catalogue
+from rules import load_catalogue
+from streams.settings import Settings
 
 
 class Server(uvicorn.Server):
@@ -53,21 +55,25 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def desk_on(
-    servers: str, client: Client, url: str, catalogue: Catalogue, told: Callable[[Progress], None] = lambda _: None
+    servers: str, client: Client, url: str, settings: Settings, told: Callable[[Progress], None] = lambda _: None
 ) -> Iterator[Desk]:
     """A desk whose projection is built. url: of its database; told: how far the building is.
 
-    Raises StoreError or ClientError where it cannot be built.
+    Raises StoreError or ClientError where it cannot be built, RuleError for rule files that cannot be used.
     """
-    database = Database(url)
-    projector, sources = Projector(database, servers, client), Sources(servers, client)
+    files = load_catalogue(settings.rules_dir, settings.rule_overrides)
+    database, rulebook = Database(url), Rulebook(servers, client, settings, files)
+    projector, sources = Projector(database, servers, client), Sources(servers, client, now)
     thread = threading.Thread(target=projector.run, name="projection", daemon=True)
     thread.start()
     try:
         projector.projection.wait_until_built(told)
+        rulebook.start()
         store = Store(database, projector.projection)
-        yield Desk(store, projector.projection, Pen(servers, client), catalogue, sources, SessionStore(database))
+        yield Desk(store, projector.projection, Pen(servers, client), rulebook, sources, SessionStore(database))
     finally:
+        rulebook.stop()
+        sources.close()
         projector.stop()
         thread.join()
         database.engine.dispose()

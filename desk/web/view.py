@@ -11,6 +11,7 @@ from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
 from desk.measures.rules import Share
 from desk.measures.wording import proportion
+from desk.store.reading import COUNT_MAX
 from desk.web.words import tell
 from desk.words import known, say
 from rules.pages.titles import column_title, value_title
@@ -99,6 +100,10 @@ class View:
             return None
         text = self("late" if due.overdue else "left", say(f"step {due.step}", self.lang), self.span(due.by - now_ms))
         return Due(text, "late" if due.overdue else "soon" if due.share >= WARN else "calm")
+
+    def counted(self, count: int, most: int = COUNT_MAX) -> str:
+        """How many there are; beyond `most` nobody has counted."""
+        return self("count", f"{count:,}") if count <= most else self("more than", f"{most:,}")
 
     def left(self, until_ms: int, now_ms: int) -> str:
         """How long it is until a time, or since."""

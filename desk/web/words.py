@@ -37,6 +37,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "any": ("不限", "any"),
     "station": ("单位", "Station"),
     "count": ("共 {} 条", "{} in all"),
+    "more than": ("超过 {} 条", "more than {}"),
     "first": ("只显示前 {} 条，请缩小筛选范围。", "Only the first {} are shown; narrow the filter."),
     "first page": ("回到首页", "First page"),
     "next page": ("下一页", "Next page"),
@@ -73,8 +74,8 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "misses": ("漏报情形", "What it misses"),
     "triage": ("处置建议", "What to do first"),
     "other rules": (
-        "预警依据的规则与本机规则文件不同，阈值可能不同。",
-        "The alert was judged by other rules than this desk's files; limits may have differed.",
+        "预警不是按现行规则判定的，阈值可能不同。",
+        "The alert was judged by other rules than those in force now; limits may have differed.",
     ),
     "unknown": ("无法判定", "Cannot be told"),
     "do": ("处置", "To do"),

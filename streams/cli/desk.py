@@ -51,13 +51,12 @@ def serve(
     from desk.web import directory as directories
     from desk.web.serving import Server, desk_on
     from desk.web.users import Users
-    from rules import load_catalogue
     from streams.ops import preflight
 
-    known, catalogue = Users.of(users), load_catalogue(settings.rules_dir, settings.rule_overrides)
+    known = Users.of(users)
     others = None if directory is None else directories.read(directory)
     servers, client = preflight.reached(settings), preflight.client(settings)
-    with desk_on(servers, client, _url(settings), catalogue, _told) as desk:
+    with desk_on(servers, client, _url(settings), settings, _told) as desk:
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
         Server(desk, known, host, port, others, door).run()
 

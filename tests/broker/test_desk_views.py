@@ -42,12 +42,13 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
         asked = {(each.what, each.fields) for each in looked}
         assert asked >= {(("audit",), ("audit", "user")), (("audit", clue), ("audit", "clue"))}
 
+        until(lambda: "New figures are being made" not in browser.get("/desk/measures", days="7"))
         measures = browser.get("/desk/measures", days="7")
         assert '<path class="curve accept"' in measures
         assert '<path class="curve answer"' not in measures  # nobody has answered
         assert "too few answers for a figure" in measures
         assert "一" not in measures
-        assert "各规则的准确率" in browser.get("/desk/measures", lang="zh")
+        until(lambda: "各规则的准确率" in browser.get("/desk/measures", lang="zh"))
 
         rules = browser.get("/desk/rules", lang="en")
         assert "One ID number, several names" in rules

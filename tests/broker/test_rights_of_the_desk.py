@@ -15,6 +15,7 @@ from desk.access import Reads
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.pen import Pen
+from desk.scope import Scope
 from desk.store.chains import AccessLog, Wanted
 from desk.survey import survey
 from desk.traces.records import ShipmentRecords
@@ -34,7 +35,7 @@ from tests.desk_accounts import account
 from tests.desk_site import desk_of
 from tests.schemas.samples import SHIPMENT, wire
 from tests.secured import Secured
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 from tests.workers import Publisher
 
 pytestmark = pytest.mark.broker
@@ -105,7 +106,9 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     with desk_of(servers, client) as desk, TestClient(application(desk, users), headers=bearer) as asked:
         assert asked.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
         assert asked.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
-        assert desk.sources.survey().measures(now_ms()).flow.answered == 1
+        measures, _ = desk.sources.figures.of(0, Scope("u2"), PATIENCE_S)
+        assert measures is not None
+        assert measures.flow.answered == 1
         until(lambda: [each.user for each in AccessLog(desk.store).page(Wanted(), None, 9)[0]] == ["u2"] * 2)
     with closing(OffsetReader(servers, client)) as reader, pytest.raises(DeniedError, match=topics.SHIPMENTS):
         reader.fetch([(topic, partition, offset)])  # only at the tracer's door
