@@ -64,6 +64,8 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "days": ("{} 天", "{} d"),
     "as ordered": ("按要求检查", "check as ordered"),
     "handed over": ("已移交", "handed over"),
+    "choose it": ("选择 {}", "Choose {}"),
+    "with chosen": ("批量办理选中的线索", "Act on those chosen"),
     "back": ("返回待办", "Back to the queue"),
     "clue": ("线索", "Clue"),
     "reasons": ("预警原因", "Reasons"),
