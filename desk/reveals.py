@@ -81,6 +81,13 @@ class Reveal(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked_at + ASKED_MS if self.granted_at is None else self.granted_at + SHOWN_MS
 
 
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A field, for as long as it may be seen. value None: the record leaves it out."""
+
+    value: str | None
+    left_ms: int
+
+
 class Reveals:
     """All that are not over. Threads share it. clock: epoch ms UTC. Raises RevealError, ClientError."""
 
@@ -140,8 +147,8 @@ class Reveals:
             granted = msgspec.structs.replace(found, second=user, granted_at=self._clock())
             self._open[reveal_id] = granted
 
-    def show(self, reveal_id: str, user: str) -> str | None:
-        """The field, for who asked for it; None: the record leaves it out."""
+    def show(self, reveal_id: str, user: str) -> Shown:
+        """The field, for who asked for it."""
         with self._lock:
             found = self._found(reveal_id)
             if user != found.ask.user or found.second is None:
@@ -149,11 +156,11 @@ class Reveals:
                 why = "nobody has agreed yet" if found.second is None else "it is for who asked for it"
                 raise RevealError(403, why)
             record = self._fetched(found.ask, user, "shown")
-            if self._clock() >= found.until:  # fetching takes its time, too
+            left_ms = found.until - self._clock()
+            if left_ms <= 0:  # fetching takes its time, too
                 raise RevealError(410, "the ten minutes are over")
             self._open[reveal_id] = msgspec.structs.replace(found, shown=True)
-            value: str | None = getattr(record, found.ask.field)
-            return value
+            return Shown(value=getattr(record, found.ask.field), left_ms=left_ms)
 
     def _fetched(self, ask: Ask, user: str, step: str) -> Shipment:
         """The record, after it is on `waybill.access` that it was fetched, or that it could not be."""

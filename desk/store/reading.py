@@ -124,7 +124,7 @@ class Store:
         tables = self.tables()
         clues, wanted = tables.clues.c, plain(wanted)
         named = or_(and_(clues.clue_id >= wanted, clues.clue_id < wanted + _LAST), clues.parcel == wanted)
-        rows = self._rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
+        rows = self.rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
         exact = [row for row in rows if row.clue_id == wanted]
         found = exact or rows
         if len(found) != 1:
@@ -135,7 +135,7 @@ class Store:
     def clue(self, clue_id: str) -> Clue:
         """A clue by its id, whoever asks. Raises UnknownClueError."""
         clues = self.tables().clues.c
-        for row in self._rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
+        for row in self.rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
             return decode_clue(row.value)
         raise UnknownClueError(f"no clue is called {clue_id}")
 
@@ -143,7 +143,7 @@ class Store:
         """Clues whose parcel is held, LISTED_MAX of them; those that are overdue the longest come first."""
         tables = self.tables()
         clues = tables.clues.c
-        rows = self._rows(
+        rows = self.rows(
             select(clues.value)
             .where(*within(tables, scope), clues.held)
             .order_by(clues.listed_ms, clues.clue_id)
@@ -154,7 +154,7 @@ class Store:
     def log(self, clue_id: str) -> list[tuple[ClueEvent, str | None]]:
         """All events of a clue in their order, and why one does not count."""
         events = self.tables().events.c
-        rows = self._rows(
+        rows = self.rows(
             select(events.value, events.why).where(events.clue_id == plain(clue_id)).order_by(events.number)
         )
         return [(_event(row.value), row.why) for row in rows]
@@ -169,13 +169,13 @@ class Store:
         wanted = select(clues.value).where(*within(tables, scope), clues.listed_ms <= now_ms)
         if station:
             wanted = wanted.where(clues.station == plain(station))
-        rows = self._rows(wanted.order_by(clues.listed_ms, clues.clue_id).limit(LISTED_MAX))
+        rows = self.rows(wanted.order_by(clues.listed_ms, clues.clue_id).limit(LISTED_MAX))
         return late((scope.shown(decode_clue(row.value)) for row in rows), scope.user, now_ms)
 
     def trace(self, parcel: str) -> Trace | None:
         """The trace of `CARRIER:NUMBER`; None: there is none that can be read."""
         traces = self.tables().traces.c
-        rows = self._rows(select(traces.value).where(traces.parcel == plain(parcel)))
+        rows = self.rows(select(traces.value).where(traces.parcel == plain(parcel)))
         return _trace_in(rows[0].value) if rows else None
 
     def carrying(self, text: bytes, scope: Scope, limit: int) -> list[tuple[Clue, Trace]]:
@@ -193,7 +193,7 @@ class Store:
             .subquery()
         )
         holds = (func.instr if self._database.sqlite else func.pg_catalog.position)(traces.value, text) > 0
-        found = self._rows(
+        found = self.rows(
             select(clues.value, traces.value.label("trace"))
             .select_from(newest)
             .join(tables.traces, traces.parcel == newest.c.parcel)
@@ -208,15 +208,16 @@ class Store:
 
     def last(self) -> int:
         """The number of the last change."""
-        return self._rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
+        return self.rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
 
     def changes(self, after: int, limit: int) -> list[tuple[int, Clue]]:
         """Clues that have changed after this number, each with that of its last change, in its order."""
         clues = self.tables().clues.c
-        rows = self._rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
+        rows = self.rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
         return [(row.seq, decode_clue(row.value)) for row in rows]
 
-    def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
+    def rows(self, wanted: Select[Any]) -> Sequence[Any]:
+        """The rows of a question of somebody who need not be asked what he may see."""
         with self._connected() as connection:
             return connection.execute(wanted).all()
 

@@ -1,4 +1,4 @@
-"""From records of the topics to rows: clues as the fold makes them, their logs, and traces."""
+"""From records of the topics to rows: clues as the fold makes them, their logs, traces, and who read what."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sqlalchemy import Connection, Table, delete, func, select
 from desk.clues.book import Book
 from desk.clues.clue import Clue
 from desk.store.database import Database
-from desk.store.tables import Tables, plain, row_of
+from desk.store.tables import Tables, plain, row_of, row_of_read
 from schemas import topics
 from schemas.clues import AnyClueEvent, ClueEvent
 from streams.kafka.log_reader import Entry
 
 log = logging.getLogger(__name__)
 
-READ: Final = (topics.CLUES, topics.TRACES)
+READ: Final = (topics.CLUES, topics.TRACES, topics.ACCESS)
 _KEPT: Final = 20_000  # clues kept in memory between transactions; a folded one is about 4 KB
 _KEYS: Final = 500  # of one statement
 _event = msgspec.json.Decoder(AnyClueEvent).decode
@@ -51,6 +51,8 @@ class Sink:
         changes = self._fold(connection, [entry for entry in entries if entry.topic == topics.CLUES])
         self._write(connection, changes)
         self._trace(connection, [entry for entry in entries if entry.topic == topics.TRACES])
+        reads = [row_of_read(entry.value or b"", entry.at_ms) for entry in entries if entry.topic == topics.ACCESS]
+        self._database.add(connection, self._tables.reads, list({row["hashed"]: row for row in reads}.values()))
         if len(self._book.clues) > _KEPT:
             self._book.clues = dict(list(changes.clues.items())[-_KEPT // 2 :])
         return list(changes.clues.values())

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from desk.reveals import Ask, Reveal, RevealError, Reveals
+from desk.reveals import Ask, Reveal, RevealError, Reveals, Shown
 from schemas.errors import WaybillError
 from schemas.terms import UserId
 from streams.kafka.errors import ClientError
@@ -67,7 +67,7 @@ def application(reveals: Reveals) -> Starlette:
         said = msgspec.json.decode(body, type=Decision)
         reveals.decide(request.path_params["reveal"], said.user, agree=said.agree)
 
-    def show(request: Request, body: bytes) -> str | None:
+    def show(request: Request, body: bytes) -> Shown:
         return reveals.show(request.path_params["reveal"], msgspec.json.decode(body, type=Decision).user)
 
     return Starlette(

@@ -37,6 +37,8 @@ from streams.kafka.errors import ClientError
 
 BODY_BYTES_MAX: Final = 65_536
 READ_BACK_S: Final = 2.0
+AUDIT: Final = "audit"
+"""What reading the entries of `waybill.access` is called there."""
 _AS_ORDERED: Final = ("log",)
 
 
@@ -123,6 +125,10 @@ class Desk:
     def note(self, user: User, clue: Clue, fields: tuple[str, ...], why: str, *, ok: bool) -> None:
         """Write on `waybill.access` that a user looks for something because of a clue. Raises ProblemError."""
         self.ask(lambda: self._reads.note(user.name, clue.clue_id, fields, now(), why, ok=ok))
+
+    def looks_at_reads(self, user: User, filters: tuple[str, ...], ids: tuple[str, ...]) -> None:
+        """Write that a user reads who read what, with which filters, and about whom. Raises ProblemError."""
+        self.ask(lambda: self._reads.note(user.name, AUDIT, (AUDIT, *filters), now(), AUDIT, also=ids))
 
     def act(self, wanted: str, verb: Verb, user: User, expects: int | None, now_ms: int) -> Done:
         """Do something about a clue, if need be only at the version `expects`. Raises ProblemError."""

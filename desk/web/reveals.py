@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from desk.clues.clue import Clue
-from desk.reveals import Ask, Field, Reveal
+from desk.reveals import Ask, Field, Reveal, Shown
 from desk.web.core import Desk, ProblemError, now
 from desk.web.guard import PAGES
 from desk.web.rendering import given_in, page
@@ -44,9 +44,9 @@ class Door:
         """Agree or refuse, as a second person."""
         self._ask("POST", f"/{reveal_id}/decide", {"user": user, "agree": agree})
 
-    def show(self, reveal_id: str, user: str) -> str | None:
-        """The field; None: the record leaves it out."""
-        return msgspec.json.decode(self._ask("POST", f"/{reveal_id}/show", {"user": user}), type=str | None)
+    def show(self, reveal_id: str, user: str) -> Shown:
+        """The field."""
+        return msgspec.json.decode(self._ask("POST", f"/{reveal_id}/show", {"user": user}), type=Shown)
 
     def _ask(self, method: str, path: str, body: Any = None) -> bytes:
         try:
@@ -90,18 +90,18 @@ class Reveals:
     async def show(self, request: Request, user: User) -> Response:
         """The field, on a page that leaves by itself when the ten minutes are over."""
 
-        def do() -> tuple[Reveal, Clue, str | None]:
+        def do() -> tuple[Reveal, Clue, Shown]:
             reveal, clue = self._of(request, user, "reveal")
             return reveal, clue, self._opened().show(reveal.reveal_id, user.name)
 
         try:
-            reveal, clue, value = await run_in_threadpool(do)
+            reveal, clue, shown = await run_in_threadpool(do)
         except ProblemError as error:
             return await self._problem(request, user, {}, error)
         answer = page(
-            request, "revealed.html", user, here=HERE, reveal=reveal, clue=clue, value=value, now_ms=now()
+            request, "revealed.html", user, here=HERE, reveal=reveal, clue=clue, value=shown.value, now_ms=now()
         )  # fmt: skip
-        answer.headers["refresh"] = f"{max((reveal.until - now()) // 1_000, 0)}; url={HERE}"
+        answer.headers["refresh"] = f"{shown.left_ms // 1_000}; url={HERE}"
         return answer
 
     def _asked(self, user: User, given: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
 from desk.pen import Pen
 from desk.scope import Scope
+from desk.store.chains import AccessLog, Wanted
 from desk.survey import survey
 from desk.traces.records import ShipmentRecords
 from desk.traces.tracer import Tracer
@@ -108,7 +109,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
         measures, _ = desk.sources.figures.of(0, Scope("u2"), PATIENCE_S)
         assert measures is not None
         assert measures.flow.answered == 1
-        assert [each.user for each in desk.sources.access().newest("", "", 9)] == ["u2"] * 2
+        until(lambda: [each.user for each in AccessLog(desk.store).page(Wanted(), None, 9)[0]] == ["u2"] * 2)
     with closing(OffsetReader(servers, client)) as reader, pytest.raises(DeniedError, match=topics.SHIPMENTS):
         reader.fetch([(topic, partition, offset)])  # only at the tracer's door
 

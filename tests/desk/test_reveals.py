@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from desk.reveals import ALL_MAX, ASKED_MS, ASKS_MAX, SHOWN_MS, Ask, Reveal, RevealError, Reveals
+from desk.reveals import ALL_MAX, ASKED_MS, ASKS_MAX, SHOWN_MS, Ask, Reveal, RevealError, Reveals, Shown
 from schemas.records import Shipment
 from streams.kafka.transactions import WriteError
 from tests.persons import PERSONS, SENDER_PHONE
@@ -61,7 +61,7 @@ def test_a_field_is_shown_after_a_second_person_has_agreed(guard: Guard) -> None
     made = guard.asked()
     guard.refuses(403, guard.reveals.show, made.reveal_id, "a1")
     guard.reveals.decide(made.reveal_id, "s1", agree=True)
-    assert guard.reveals.show(made.reveal_id, "a1") == SENDER_PHONE
+    assert guard.reveals.show(made.reveal_id, "a1") == Shown(value=SENDER_PHONE, left_ms=SHOWN_MS)
     assert guard.noted == [
         ("a1", "asked", True),
         ("a1", "shown", False),
@@ -88,7 +88,7 @@ def test_nobody_agrees_with_himself_and_nobody_else_is_shown_it(guard: Guard) ->
 def test_it_is_over_after_ten_minutes(guard: Guard) -> None:
     made = guard.granted()
     guard.now += SHOWN_MS - 1
-    assert guard.reveals.show(made, "a1") == SENDER_PHONE
+    assert guard.reveals.show(made, "a1") == Shown(value=SENDER_PHONE, left_ms=1)
     guard.now += 1
     guard.refuses(410, guard.reveals.show, made, "a1")
     assert guard.reveals.all() == []
