@@ -48,7 +48,7 @@ console = Console(stderr=not sys.stdout.isatty())
 
 def main(
     parcels: Annotated[int, typer.Option(min=100, help="Parcels; about 8 events each.")] = 100_000,
-    kill_s: Annotated[float, typer.Option(min=1.0, help="A tracer is killed after so long, on average.")] = 8.0,
+    kill_s: Annotated[float, typer.Option(min=1.0, help="A tracer is killed after so long, on average.")] = 20.0,
     seed: Annotated[int, typer.Option(help="When tracers are killed.")] = 7,
 ) -> None:
     """Every alert and order of a run traced, once each, whenever a tracer is killed."""
