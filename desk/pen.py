@@ -12,8 +12,8 @@ from streams.kafka.transactions import Outgoing, TransactionalWriter, WriteError
 class Pen:
     """A writer with an id of its own."""
 
-    def __init__(self, servers: str, client: Client) -> None:
-        self.name = new_name()
+    def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
+        self.name = name or new_name()
         self._servers, self._client = servers, client
         self._writer: TransactionalWriter | None = None
         self._lock = threading.Lock()

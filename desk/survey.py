@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -18,10 +19,12 @@ from desk.measures.report import Measures, measure
 from desk.standing import feedback
 from schemas import topics
 from schemas.desk import Tally, Trace
+from schemas.errors import WaybillError
 from schemas.records import Feedback
 from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
+_QUIET_S: Final = 0.2  # nothing for so long: all has been read
 TOPICS: Final = (topics.CLUES, topics.FEEDBACK, topics.REFERENCE, topics.TRACES, topics.TALLIES)
 _trace = msgspec.json.Decoder(Trace).decode
 _tally = msgspec.json.Decoder(Tally).decode
@@ -66,18 +69,58 @@ class Survey:
         )  # fmt: skip
 
 
-def surveyed(servers: str, client: Client) -> Survey:
-    """Read clues, answers, traces, tallies and reference data to their end. Raises ClientError."""
-    found = Survey()
-    with LogReader(servers, TOPICS, client=client) as reader:
-        for entry in reader.to_end():
+class StoppedError(WaybillError):
+    """A survey was ended from outside."""
+
+
+class Surveyor:
+    """A survey that goes on from where it was; one thread."""
+
+    def __init__(self, servers: str, client: Client) -> None:
+        self._servers, self._client = servers, client
+        self._reader: LogReader | None = None
+        self._found = Survey()
+        self._stopping = threading.Event()
+
+    def survey(self) -> Survey:
+        """What the topics hold now. Raises ClientError; then it begins anew the next time. Raises StoppedError."""
+        try:
+            if self._reader is None:
+                self._found = Survey()
+                self._reader = LogReader(self._servers, TOPICS, client=self._client)
+                for piece in self._reader.pieces_to_end():
+                    self._take(piece)
+            while entries := self._reader.poll(_QUIET_S):
+                self._take(entries)
+            return self._found
+        except BaseException:
+            self.close()
+            raise
+
+    def stop(self) -> None:
+        """End a survey that goes on, from another thread."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Give connections back."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        if self._stopping.is_set():
+            raise StoppedError("stopped")
+        for entry in entries:
             try:
-                found.take(entry)
+                self._found.take(entry)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 log.warning("%s is no record of this version; left out", entry.place)
-    return found
 
 
 def survey(servers: str, client: Client, now_ms: int, since_ms: int = 0) -> Measures:
     """Measure the clues opened since a time, from the topics as they are. Raises ClientError."""
-    return surveyed(servers, client).measures(now_ms, since_ms)
+    surveyor = Surveyor(servers, client)
+    try:
+        return surveyor.survey().measures(now_ms, since_ms)
+    finally:
+        surveyor.close()

@@ -15,8 +15,11 @@ SETS_KEPT: Final = 10  # newest sets that stay on the topic, to return to
 _SET: Final = "set:"
 
 
-class RuleSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A set of rules as pushed. Without `files`, each worker's own rule files are in force."""
+class RuleSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A set of rules as pushed. Without `files`, each worker's own rule files are in force.
+
+    What is empty is left out: workers of an earlier version know no `by`.
+    """
 
     number: Annotated[int, Meta(ge=1)]
     fingerprint: str
@@ -24,6 +27,8 @@ class RuleSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: int
     """When it was pushed, epoch ms."""
     note: str = ""
+    by: str = ""
+    """Who pushed it, as he says: an opaque id. Empty: he does not."""
     restores: int | None = None
     """Number of the earlier set that this one restores."""
     files: dict[str, str] = {}

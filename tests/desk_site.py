@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
@@ -18,8 +19,8 @@ from desk.web.directory import Directory
 from desk.web.roles import MAY
 from desk.web.serving import Server, desk_on
 from desk.web.users import Account, Users
-from rules import load_catalogue
 from schemas.desk import Trace
+from streams.settings import Settings
 from tests.broker.test_desk import STATIONS, alert_on, publish
 from tests.desk_accounts import account
 from tests.schemas.desk_samples import TRACE
@@ -54,7 +55,7 @@ def desk_of(servers: str, client: Client | None = None) -> Iterator[Desk]:
     """A desk with a database of its own."""
     with (
         TemporaryDirectory() as folder,
-        desk_on(servers, client or {}, f"sqlite:///{folder}/desk.sqlite", load_catalogue()) as desk,
+        desk_on(servers, client or {}, f"sqlite:///{folder}/desk.sqlite", Settings()) as desk,
     ):
         yield desk
 
@@ -70,11 +71,11 @@ def three_clues(kafka: str) -> None:
 
 
 @contextmanager
-def served(kafka: str, *more: Account, directory: Directory | None = None) -> Iterator[Site]:
+def served(kafka: str, *more: Account, directory: Directory | None = None, door: Path | None = None) -> Iterator[Site]:
     """The address of a desk with three clues."""
     three_clues(kafka)
     with desk_of(kafka) as desk:
-        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0, directory)
+        server = Server(desk, Users([*ACCOUNTS, *more]), "127.0.0.1", 0, directory, door)
         thread = threading.Thread(target=server.run)
         thread.start()
         until(lambda: server.started)

@@ -39,7 +39,7 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     flow = found.flow
     yield Table(
         "线索流程" if zh else "What became of clues",
-        ("立案", "派出", "已答", "待答", "无人能查", "退回", "移交", "错过", "重开") if zh
+        ("新开", "派出", "已反馈", "待反馈", "无人能查", "拒收", "移交", "错过", "重新打开") if zh
         else ("opened", "dispatched", "answered", "waiting", "nobody could look", "refused", "transferred", "missed",
               "reopened"),
         (tuple(f"{n:,}" for n in (
@@ -60,12 +60,12 @@ def tables(found: Measures, lang: Language) -> Iterator[Table]:
     )  # fmt: skip
     yield _misses(found, lang)
     yield _rules(
-        "嫌疑规则，最可疑者在前" if zh else "Rules of suspicion, the most doubtful first", suspicion.rules, lang
+        "嫌疑规则，最不准的在前" if zh else "Rules of suspicion, the most doubtful first", suspicion.rules, lang
     )
     if answered := {name: curve for name, curve in suspicion.by_budget.items() if any(curve.values())}:
         yield Table(
             "容量内命中率" if zh else "Precision within capacity",
-            ("派出所", "½", "1", "2 ×") if zh else ("station", "½", "1", "2 × capacity"),
+            ("单位", "½", "1", "2 ×") if zh else ("station", "½", "1", "2 × capacity"),
             tuple((name, *(mean(each, lang) for each in curve.values())) for name, curve in answered.items()),
         )
     compliance = found.compliance
@@ -133,7 +133,7 @@ def _misses(found: Measures, lang: Language) -> Table:
 
 def _times(found: Measures, lang: Language) -> Table:
     zh = lang == "zh"
-    names = {"accept": "接警", "check": "查验", "answer": "反馈"}
+    names = {"accept": "签收", "check": "查验", "answer": "反馈"}
     rows = [
         (
             names[each.step] if zh else each.step, f"{each.taken:,}/{each.clues:,}",
@@ -144,8 +144,8 @@ def _times(found: Measures, lang: Language) -> Table:
     checks = found.double_checks
     kappa = NONE[lang] if checks.kappa is None else f"{checks.kappa:.2f}"
     return Table(
-        "派出后用时（Kaplan–Meier，未完成者计入）" if zh else "Time from dispatch (Kaplan–Meier: those who wait count)",
-        ("步骤", "完成", "中位", "九成") if zh else ("step", "taken", "median", "90 %"),
+        "派出后用时（Kaplan–Meier，在等的也计入）" if zh else "Time from dispatch (Kaplan–Meier: those who wait count)",
+        ("环节", "完成", "中位", "九成") if zh else ("step", "taken", "median", "90 %"),
         tuple(rows),
         f"复核 {checks.pairs} 次，一致 {checks.agreed} 次，κ {kappa}"
         if zh
@@ -157,7 +157,7 @@ def _in_time(found: Measures, lang: Language) -> Table:
     zh = lang == "zh"
     return Table(
         "及时与派准" if zh else "In time, and at the right station",
-        ("首次离站前已查", "派错") if zh else ("checked before the first departure", "misdispatched"),
+        ("首次发出前已查", "派错") if zh else ("checked before the first departure", "misdispatched"),
         ((proportion(found.before_departure, lang), proportion(found.flow.misdispatched, lang)),),
     )
 
@@ -202,8 +202,8 @@ def _stations(found: Measures, lang: Language) -> Table:
         for each in found.stations
     )  # fmt: skip
     return Table(
-        "派出所" if zh else "Stations",
-        ("派出所", "未结", "超时", "按时反馈", "负荷", "超出能力", "先提高哪条规则的限值") if zh
+        "单位" if zh else "Stations",
+        ("单位", "未结", "逾期", "按时反馈", "负荷", "超出能力", "先提高哪条规则的阈值") if zh
         else ("station", "open", "overdue", "answered in time", "load", "beyond capacity", "limit to raise first"),
         rows,
     )  # fmt: skip

@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 _event = msgspec.json.Decoder(AnyClueEvent).decode
 _trace = msgspec.json.Decoder(Trace).decode
-_LATE_MAX: Final = 1_000
+COUNT_MAX: Final = 10_000
+"""Up to here it is counted how many clues fit: a longer queue costs no more than this one."""
+LISTED_MAX: Final = 1_000
+"""Clues in one answer about what is overdue, held, or found by its trace."""
 _LAST: Final = chr(0x10FFFF)
 
 
@@ -64,7 +67,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of the queue. count: of all clues that fit; after: where the next page begins; seq: of the last change."""
+    """A part of the queue.
+
+    count: of all clues that fit; one more than COUNT_MAX stands for any more. after: where the next page begins.
+    seq: of the last change.
+    """
 
     clues: list[Clue]
     count: int
@@ -87,21 +94,28 @@ class Store:
             raise BuildingError(f"clues are being read from the topics: {at.done:,} of {at.total:,} records")
         return found
 
-    def queue(self, which: Filter, scope: Scope, after: Key | None = None, limit: int = 100) -> Page:
-        """Clues as `desk.queue.queue` gives them, by tier, time left and score; for a station by time left alone."""
+    def queue(
+        self, which: Filter, scope: Scope, after: Key | None = None, limit: int = 100, only: Sequence[str] = ()
+    ) -> Page:
+        """Clues as `desk.queue.queue` gives them, by tier, time left and score; for a station by time left alone.
+
+        only: these alone, as far as they fit; empty: all that fit.
+        """
         tables = self.tables()
         clues = tables.clues.c
         blind = scope.acts_for is not None
         order = (clues.due_ms, clues.clue_id) if blind else (clues.rank, clues.due_ms, clues.calm, clues.clue_id)
-        fitting = and_(*within(tables, scope), *_filtered(tables, which, scope))
+        named = [clues.clue_id.in_([plain(each) for each in only])] if only else []
+        fitting = and_(*within(tables, scope), *_filtered(tables, which, scope), *named)
         wanted = select(*order, clues.value).where(fitting).order_by(*order).limit(limit + 1)
+        counted = select(clues.clue_id).where(fitting).limit(COUNT_MAX + 1).subquery()
         if after is not None:
             last_id = plain(after.clue_id)
             key = (after.due_ms, last_id) if blind else (after.rank, after.due_ms, after.calm, last_id)
             wanted = wanted.where(tuple_(*order) > tuple_(*(literal(each) for each in key)))
         with self._connected() as connection:
             seq = connection.scalar(select(func.max(clues.seq))) or 0
-            count = connection.scalar(select(func.count()).select_from(tables.clues).where(fitting)) or 0
+            count = connection.scalar(select(func.count()).select_from(counted)) or 0
             rows = connection.execute(wanted).all()
         shown = rows[:limit]
         last = None if len(rows) <= limit else _key(shown[-1], blind)
@@ -116,7 +130,7 @@ class Store:
         tables = self.tables()
         clues, wanted = tables.clues.c, plain(wanted)
         named = or_(and_(clues.clue_id >= wanted, clues.clue_id < wanted + _LAST), clues.parcel == wanted)
-        rows = self._rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
+        rows = self.rows(select(clues.clue_id, clues.value).where(*within(tables, scope), named).limit(3))
         exact = [row for row in rows if row.clue_id == wanted]
         found = exact or rows
         if len(found) != 1:
@@ -127,69 +141,89 @@ class Store:
     def clue(self, clue_id: str) -> Clue:
         """A clue by its id, whoever asks. Raises UnknownClueError."""
         clues = self.tables().clues.c
-        for row in self._rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
+        for row in self.rows(select(clues.value).where(clues.clue_id == plain(clue_id))):
             return decode_clue(row.value)
         raise UnknownClueError(f"no clue is called {clue_id}")
 
     def held(self, scope: Scope) -> list[Clue]:
-        """Clues whose parcel is held."""
+        """Clues whose parcel is held, LISTED_MAX of them; those that are overdue the longest come first."""
         tables = self.tables()
-        rows = self._rows(select(tables.clues.c.value).where(*within(tables, scope), tables.clues.c.held))
+        clues = tables.clues.c
+        rows = self.rows(
+            select(clues.value)
+            .where(*within(tables, scope), clues.held)
+            .order_by(clues.listed_ms, clues.clue_id)
+            .limit(LISTED_MAX)
+        )
         return [scope.shown(decode_clue(row.value)) for row in rows]
 
     def log(self, clue_id: str) -> list[tuple[ClueEvent, str | None]]:
         """All events of a clue in their order, and why one does not count."""
         events = self.tables().events.c
-        rows = self._rows(
+        rows = self.rows(
             select(events.value, events.why).where(events.clue_id == plain(clue_id)).order_by(events.number)
         )
         return [(_event(row.value), row.why) for row in rows]
 
-    def late(self, scope: Scope, now_ms: int) -> list[tuple[Clue, str, int]]:
-        """Overdue clues, the longest first, as `desk.queue.late` gives them."""
+    def late(self, scope: Scope, now_ms: int, station: str = "") -> list[tuple[Clue, str, int]]:
+        """Overdue clues, LISTED_MAX of them, the longest first, as `desk.queue.late` gives them.
+
+        station: of this one alone.
+        """
         tables = self.tables()
         clues = tables.clues.c
-        rows = self._rows(
-            select(clues.value)
-            .where(*within(tables, scope), clues.listed_ms <= now_ms)
-            .order_by(clues.listed_ms, clues.clue_id)
-            .limit(_LATE_MAX)
-        )
+        wanted = select(clues.value).where(*within(tables, scope), clues.listed_ms <= now_ms)
+        if station:
+            wanted = wanted.where(clues.station == plain(station))
+        rows = self.rows(wanted.order_by(clues.listed_ms, clues.clue_id).limit(LISTED_MAX))
         return late((scope.shown(decode_clue(row.value)) for row in rows), scope.user, now_ms)
 
     def trace(self, parcel: str) -> Trace | None:
         """The trace of `CARRIER:NUMBER`; None: there is none that can be read."""
         traces = self.tables().traces.c
-        rows = self._rows(select(traces.value).where(traces.parcel == plain(parcel)))
-        try:
-            return _trace(rows[0].value) if rows else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        rows = self.rows(select(traces.value).where(traces.parcel == plain(parcel)))
+        return _trace_in(rows[0].value) if rows else None
 
     def carrying(self, text: bytes, scope: Scope, limit: int) -> list[tuple[Clue, Trace]]:
-        """Clues whose trace holds this text, the last changed first, among the `limit` that changed last."""
+        """Clues whose trace holds this text, the last changed first, LISTED_MAX at most.
+
+        limit: so many clues that changed last are looked at.
+        """
         tables = self.tables()
         clues, traces = tables.clues.c, tables.traces.c
-        rows = self._rows(
-            select(clues.value, traces.value.label("trace"))
-            .join(tables.traces, traces.parcel == clues.parcel)
+        newest = (
+            select(clues.clue_id, clues.parcel, clues.seq)
             .where(*within(tables, scope))
             .order_by(clues.seq.desc())
             .limit(limit)
+            .subquery()
         )
-        return [(scope.shown(decode_clue(row.value)), _trace(row.trace)) for row in rows if text in row.trace]
+        holds = (func.instr if self._database.sqlite else func.pg_catalog.position)(traces.value, text) > 0
+        found = self.rows(
+            select(clues.value, traces.value.label("trace"))
+            .select_from(newest)
+            .join(tables.traces, traces.parcel == newest.c.parcel)
+            .join(tables.clues, clues.clue_id == newest.c.clue_id)
+            .where(holds)
+            .order_by(newest.c.seq.desc())
+            .limit(LISTED_MAX)
+        )
+        return [
+            (scope.shown(decode_clue(row.value)), trace) for row in found if (trace := _trace_in(row.trace)) is not None
+        ]
 
     def last(self) -> int:
         """The number of the last change."""
-        return self._rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
+        return self.rows(select(func.max(self.tables().clues.c.seq)))[0][0] or 0
 
     def changes(self, after: int, limit: int) -> list[tuple[int, Clue]]:
         """Clues that have changed after this number, each with that of its last change, in its order."""
         clues = self.tables().clues.c
-        rows = self._rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
+        rows = self.rows(select(clues.seq, clues.value).where(clues.seq > after).order_by(clues.seq).limit(limit))
         return [(row.seq, decode_clue(row.value)) for row in rows]
 
-    def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
+    def rows(self, wanted: Select[Any]) -> Sequence[Any]:
+        """The rows of a question of somebody who need not be asked what he may see."""
         with self._connected() as connection:
             return connection.execute(wanted).all()
 
@@ -202,6 +236,15 @@ class Store:
             failure = self._database.failure(error)
             log.warning("%s", failure)
             raise failure from None
+
+
+def _trace_in(value: bytes) -> Trace | None:
+    """A trace; None: it is of another version."""
+    try:
+        trace: Trace = _trace(value)
+        return trace
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def within(tables: Tables, scope: Scope) -> list[ColumnElement[bool]]:

@@ -1,4 +1,4 @@
-"""From records of the topics to rows: clues as the fold makes them, their logs, and traces."""
+"""From records of the topics to rows: clues as the fold makes them, their logs, traces, and who read what."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sqlalchemy import Connection, Table, delete, func, select
 from desk.clues.book import Book
 from desk.clues.clue import Clue
 from desk.store.database import Database
-from desk.store.tables import Tables, plain, row_of
+from desk.store.tables import Tables, plain, row_of, row_of_read
 from schemas import topics
 from schemas.clues import AnyClueEvent, ClueEvent
 from streams.kafka.log_reader import Entry
 
 log = logging.getLogger(__name__)
 
-READ: Final = (topics.CLUES, topics.TRACES)
+READ: Final = (topics.CLUES, topics.TRACES, topics.ACCESS)
 _KEPT: Final = 20_000  # clues kept in memory between transactions; a folded one is about 4 KB
 _KEYS: Final = 500  # of one statement
 _event = msgspec.json.Decoder(AnyClueEvent).decode
@@ -51,6 +51,8 @@ class Sink:
         changes = self._fold(connection, [entry for entry in entries if entry.topic == topics.CLUES])
         self._write(connection, changes)
         self._trace(connection, [entry for entry in entries if entry.topic == topics.TRACES])
+        reads = [row_of_read(entry.value or b"", entry.at_ms) for entry in entries if entry.topic == topics.ACCESS]
+        self._database.add(connection, self._tables.reads, list({row["hashed"]: row for row in reads}.values()))
         if len(self._book.clues) > _KEPT:
             self._book.clues = dict(list(changes.clues.items())[-_KEPT // 2 :])
         return list(changes.clues.values())
@@ -97,19 +99,29 @@ class Sink:
         self._database.add(connection, tables.clues, rows)
         self._database.add(connection, tables.events, changes.events)
         self._database.add(connection, tables.rules, changes.rules)
-        for clue_id in sorted(changes.watched):
-            users = sorted({plain(user) for user in changes.clues[clue_id].monitor})
-            self._replace(connection, tables.watchers, clue_id, [{"watcher": user} for user in users])
-        for clue_id in sorted(changes.handed):
-            ends = sorted({(plain(end.adcode), plain(end.station or "")) for end in changes.clues[clue_id].ends})
-            both = [{"adcode": adcode, "station": station} for adcode, station in ends]
-            self._replace(connection, tables.ends, clue_id, both)
+        clues = changes.clues
+        watchers = {(plain(name), plain(user)) for name in changes.watched for user in clues[name].monitor}
+        self._replace(
+            connection, tables.watchers, changes.watched,
+            [{"clue_id": name, "watcher": user} for name, user in sorted(watchers)],
+        )  # fmt: skip
+        ends = {
+            (plain(name), plain(end.adcode), plain(end.station or ""))
+            for name in changes.handed
+            for end in clues[name].ends
+        }
+        self._replace(
+            connection, tables.ends, changes.handed,
+            [{"clue_id": name, "adcode": adcode, "station": station} for name, adcode, station in sorted(ends)],
+        )  # fmt: skip
 
-    def _replace(self, connection: Connection, table: Table, clue_id: str, rows: Iterable[Mapping[str, str]]) -> None:
-        """Put these rows in the place of those of a clue."""
-        key = plain(clue_id)
-        connection.execute(delete(table).where(table.c.clue_id == key))
-        self._database.add(connection, table, [{"clue_id": key, **row} for row in rows])
+    def _replace(
+        self, connection: Connection, table: Table, clue_ids: Iterable[str], rows: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Put these rows in the place of those of some clues."""
+        for keys in _sliced(sorted(map(plain, clue_ids))):
+            connection.execute(delete(table).where(table.c.clue_id.in_(keys)))
+        self._database.add(connection, table, rows)
 
     def _trace(self, connection: Connection, entries: Sequence[Entry]) -> None:
         newest = {plain(entry.key.decode("utf-8", "replace")): entry.value for entry in entries}

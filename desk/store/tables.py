@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from desk.clues.clue import RANK, Clue
 from desk.clues.deadlines import next_due
 from desk.clues.holds import CONFIRM_MS
+from schemas.desk import Access
 
 NEVER: Final = 2**62  # a time, epoch ms, that does not come
 _Text: Final = String().with_variant(String(collation="C"), "postgresql")  # in the order of code points, as in Python
@@ -36,6 +37,18 @@ def _key(name: str) -> Column[str]:
     return Column(name, _Text, primary_key=True)
 
 
+SESSIONS: Final = Table(
+    "desk_sessions",
+    MetaData(),
+    _key("session"),
+    Column("user_name", _Text, nullable=False),
+    Column("groups", _Text, nullable=False),
+    Column("credential", _Text, nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+
 class Tables:
     """One generation.
 
@@ -44,6 +57,7 @@ class Tables:
                handed: it has `ends`.
     ends       those of transfers; without a station: the receiving one.
     events     the log of each clue in the order of `number`; `why`: why an event does not count.
+    reads      who read what; step: the first of the fields shown. A record that is no entry has no writer.
     positions  next offset to read of each partition, and the id of its topic.
     """
 
@@ -89,6 +103,17 @@ class Tables:
             _key("parcel"),
             Column("value", LargeBinary, nullable=False),
         )
+        self.reads = table(
+            "reads",
+            _key("hashed"),
+            Column("at_ms", BigInteger, nullable=False),
+            Column("writer", _Text, nullable=False),
+            Column("prev", _Text, nullable=False),
+            Column("user_name", _Text, nullable=False),
+            Column("what", _Text, nullable=False),
+            Column("step", _Text, nullable=False),
+            Column("value", LargeBinary, nullable=False),
+        )
         self.positions = table(
             "positions",
             _key("topic"),
@@ -101,17 +126,18 @@ class Tables:
         """Indexes for reading; they are made when a generation is built, which is faster."""
         clues, name = self.clues.c, self.clues.name
         order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
+        theirs = clues.station, clues.due_ms, clues.clue_id  # for a station by time left alone
+        rest = clues.adcode, clues.state, clues.hidden, clues.handed  # so that the index alone answers a count
         # SQLite takes a partial index only for the very words of a query.
-        rest = (
-            clues.open,
-            clues.adcode,
-            clues.station,
-            clues.state,
-            clues.hidden,
-            clues.handed,
-        )  # so that the index alone answers a count
+        still: dict[str, Any] = {"sqlite_where": text("open = 1"), "postgresql_where": clues.open}
+        reads, read = self.reads.c, self.reads.name
         return [
-            Index(f"{name}_queue", *order, *rest, sqlite_where=text("open = 1"), postgresql_where=clues.open),
+            Index(f"{read}_at", reads.at_ms, reads.hashed),
+            Index(f"{read}_user", reads.user_name, reads.at_ms, reads.hashed),
+            Index(f"{read}_what", reads.what, reads.at_ms, reads.hashed),
+            Index(f"{read}_chain", reads.writer, reads.prev),
+            Index(f"{name}_queue", *order, *rest, clues.open, clues.station, **still),
+            Index(f"{name}_station", *theirs, *rest, clues.open, clues.rank, **still),
             Index(f"{name}_parcel", clues.parcel),
             Index(f"{name}_seq", clues.seq),
             Index(f"{name}_listed", clues.listed_ms),
@@ -133,6 +159,7 @@ def fingerprint() -> str:
 
 
 _encode: Final = msgspec.json.Encoder().encode
+_read: Final = msgspec.json.Decoder(Access).decode
 
 
 def plain(said: str) -> str:
@@ -168,6 +195,24 @@ def row_of(clue: Clue, seq: int) -> dict[str, object]:
         "held": clue.hold is not None and clue.hold.state != "released",
         "listed_ms": min(due_ms, _hold_listed(clue)),
         "value": _encode(clue),
+    }
+
+
+def row_of_read(value: bytes, at_ms: int) -> dict[str, object]:
+    """The row of a record of who read what; at_ms: when it was written."""
+    row: dict[str, object] = {"hashed": sha256(value).hexdigest(), "at_ms": at_ms, "value": value}
+    try:
+        entry = _read(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {**row, **dict.fromkeys(("writer", "prev", "user_name", "what", "step"), "")}
+    return {
+        **row,
+        "at_ms": entry.at,
+        "writer": plain(entry.writer),
+        "prev": entry.prev,
+        "user_name": plain(entry.user),
+        "what": plain(entry.what[0]) if entry.what else "",
+        "step": plain(entry.fields[0]) if entry.fields else "",
     }
 
 

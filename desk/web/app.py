@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -29,17 +30,19 @@ from desk.web.pages import pages
 from desk.web.users import User, Users
 
 ROWS_MAX: Final = 1_000
+_LOOK_S: Final = 1.0
 
 
-def application(desk: Desk, users: Users, directory: Directory | None = None) -> Starlette:
-    """The application on a desk. directory: accounts that others keep."""
+def application(desk: Desk, users: Users, directory: Directory | None = None, door: Path | None = None) -> Starlette:
+    """The application on a desk. directory: accounts that others keep. door: the socket of a tracer, for reveals."""
     answers = Answers(desk, users)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        telling = asyncio.create_task(desk.live.run())
+        tasks = [asyncio.create_task(desk.live.run()), asyncio.create_task(_watched(desk, users))]
         yield
-        telling.cancel()
+        for task in tasks:
+            task.cancel()
 
     return Starlette(
         routes=[
@@ -49,12 +52,22 @@ def application(desk: Desk, users: Users, directory: Directory | None = None) ->
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users, directory),
+            *pages(desk, users, directory, door),
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={ProblemError: _problem},
         lifespan=lifespan,
     )
+
+
+async def _watched(desk: Desk, users: Users) -> None:
+    """Whoever has a page open is asked who he is when the accounts have changed."""
+    known = users.look()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if users.look() != known:
+            known = users.look()
+            desk.live.look()
 
 
 class Answers:

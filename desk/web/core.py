@@ -14,27 +14,31 @@ from typing import Any, Final, get_args
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from desk.access import Reads
 from desk.clues.acts import ActError, checked
 from desk.clues.clue import Clue, State
 from desk.clues.table import EXCLUSIVE
 from desk.log import records_of
 from desk.pen import Pen
 from desk.queue import OPEN, Filter, UnknownClueError
+from desk.rulebook import InForce, Rulebook
 from desk.store.database import StoreError
 from desk.store.projection import Place, Projection
 from desk.store.reading import Store
+from desk.store.sessions import SessionStore
 from desk.verbs import Report, Verb, act, name_of, report
-from desk.web.access import Reads
 from desk.web.live import Live
 from desk.web.sources import Sources
 from desk.web.users import User
-from rules.engine.catalogue import Catalogue
 from schemas.clues import ClueEvent, Opened
+from schemas.rulefile import Rule
 from schemas.terms import Tier
 from streams.kafka.errors import ClientError
 
 BODY_BYTES_MAX: Final = 65_536
 READ_BACK_S: Final = 2.0
+AUDIT: Final = "audit"
+"""What reading the entries of `waybill.access` is called there."""
 _AS_ORDERED: Final = ("log",)
 
 
@@ -57,16 +61,34 @@ class Done:
 class Desk:
     """What pages and JSON ask and do; threads share it.
 
-    catalogue: explains alerts. sources: what single pages read from the topics.
+    rulebook: the rules that explain alerts. sources: what single pages read from the topics. sessions: of browsers.
     """
 
-    def __init__(self, store: Store, projection: Projection, pen: Pen, catalogue: Catalogue, sources: Sources) -> None:
-        self.store, self.projection, self.sources = store, projection, sources
-        self.rules, self.catalogue = catalogue.by_id, catalogue.fingerprint
+    def __init__(
+        self,
+        store: Store,
+        projection: Projection,
+        pen: Pen,
+        rulebook: Rulebook,
+        sources: Sources,
+        sessions: SessionStore,
+    ) -> None:
+        self.store, self.projection, self.sources, self.sessions = store, projection, sources, sessions
+        self._rulebook = rulebook
         self._pen, self._reads = pen, Reads(pen)
         self.live = Live(store)
         projection.listen(self.live.changed)
         self._waiting: dict[str, tuple[Place, int]] = {}
+
+    @property
+    def in_force(self) -> InForce:
+        """The rules in force, and what workers say of them."""
+        return self._rulebook.in_force
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """Those rules by id."""
+        return self.in_force.catalogue.by_id
 
     def ask(self, what: Callable[[], Any]) -> Any:
         """Call a function of store or broker. Raises ProblemError."""
@@ -103,6 +125,10 @@ class Desk:
     def note(self, user: User, clue: Clue, fields: tuple[str, ...], why: str, *, ok: bool) -> None:
         """Write on `waybill.access` that a user looks for something because of a clue. Raises ProblemError."""
         self.ask(lambda: self._reads.note(user.name, clue.clue_id, fields, now(), why, ok=ok))
+
+    def looks_at_reads(self, user: User, filters: tuple[str, ...], ids: tuple[str, ...]) -> None:
+        """Write that a user reads who read what, with which filters, and about whom. Raises ProblemError."""
+        self.ask(lambda: self._reads.note(user.name, AUDIT, (AUDIT, *filters), now(), AUDIT, also=ids))
 
     def act(self, wanted: str, verb: Verb, user: User, expects: int | None, now_ms: int) -> Done:
         """Do something about a clue, if need be only at the version `expects`. Raises ProblemError."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from desk.clues.clue import Clue, Hold
 from desk.clues.holds import overdue, unconfirmed
+from desk.store.reading import LISTED_MAX
 from desk.web.core import Desk, now
 from desk.web.forms import offered
 from desk.web.rendering import page
@@ -19,6 +20,8 @@ from desk.web.users import User
 Stage = Literal["breached", "over", "unconfirmed", "ending", "requested", "effective"]
 ENDING_MS: Final = 2 * 3_600_000
 """A hold that ends within this time is listed as ending; a choice of ours."""
+ROWS_MAX: Final = 100
+"""Holds on the page, each with its forms."""
 
 
 def stage(hold: Hold, now_ms: int) -> Stage:
@@ -48,5 +51,10 @@ async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
     found: list[Clue] = await run_in_threadpool(desk.ask, lambda: desk.store.held(user.scope))
-    forms = {clue.clue_id: offered(clue, user) for clue in found}
-    return page(request, "holds.html", user, stages=standing(found, at), forms=forms, now_ms=at)
+    stages = standing(found, at)
+    shown = [clue for clues in stages.values() for clue in clues][:ROWS_MAX]
+    forms = {clue.clue_id: offered(clue, user) for clue in shown}
+    return page(
+        request, "holds.html", user, stages=stages, forms=forms, now_ms=at, count=len(found), most=LISTED_MAX - 1,
+        rows_max=ROWS_MAX,
+    )  # fmt: skip

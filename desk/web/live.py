@@ -8,7 +8,8 @@ no longer. Its id is the generation of the tables and the number of the last cha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from desk.store.database import StoreError
 from desk.store.reading import Key, Page, Store
 
 HEARTBEAT_S: Final = 15.0
+ENDED: Final = b"event: ended\ndata: {}\n\n"
 STREAMS_MAX: Final = 1_000
 CHANGES_MAX: Final = 1_000  # of one message, and of what is sent again
 _GATHER_S: Final = 0.2  # changes within this time are one message
@@ -123,6 +125,12 @@ class Live:
                 await self._tell(*self._at)
                 await asyncio.sleep(_GATHER_S)
 
+    def look(self) -> None:
+        """Ask at once whether the readers of all streams are still logged in, as they are."""
+        for stream in self._streams:
+            with suppress(asyncio.QueueFull):  # who is behind is asked with the next message
+                stream.put_nowait(_LOOK)
+
     def close(self) -> None:
         """End all streams, and take no more: a server waits for them before it stops."""
         self._closed = True
@@ -134,8 +142,8 @@ class Live:
         """Whether there can be no more streams."""
         return self._closed or len(self._streams) >= STREAMS_MAX
 
-    async def stream(self, since: str, watch: Watch, alive: Callable[[], bool]) -> AsyncIterator[bytes]:
-        """Messages to a page that has all up to `since`. alive: whether its reader is still logged in."""
+    async def stream(self, since: str, watch: Watch, alive: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """Messages to a page that has all up to `since`. alive: whether its reader is still logged in, as the same."""
         queue: asyncio.Queue[News | None] = asyncio.Queue(_BEHIND_MAX)
         self._streams.add(queue)
         try:
@@ -146,7 +154,10 @@ class Live:
                 self._news.set()
             news: News | None = missed
             last, seq = missed.generation, 0
-            while news is not None and alive():
+            while news is not None:
+                if not await alive():
+                    yield ENDED
+                    return
                 if news.too_many or news.generation != last:
                     yield f"id: {news.name}\nevent: reload\ndata: {{}}\n\n".encode()
                     return
@@ -154,10 +165,12 @@ class Live:
                 seq = max(seq, news.seq)
                 if told is not None:
                     yield b"id: %s\nevent: rows\ndata: %s\n\n" % (news.name.encode(), msgspec.json.encode(told))
-                while (found := await _next(queue)) is _NOTHING:
-                    if not alive():
+                while (found := await _next(queue)) is _NOTHING or found is _LOOK:
+                    if not await alive():
+                        yield ENDED
                         return
-                    yield f"id: {last}-{seq}\n: \n\n".encode()
+                    if found is _NOTHING:
+                        yield f"id: {last}-{seq}\n: \n\n".encode()
                 news = found
         except StoreError:
             return  # the browser tries again
@@ -198,6 +211,7 @@ class Live:
 
 
 _NOTHING: Final = News("", 0, [])
+_LOOK: Final = News("", 0, [])
 
 
 async def _next(queue: asyncio.Queue[News | None]) -> News | None:

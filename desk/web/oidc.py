@@ -61,8 +61,8 @@ class Provider:
         self._pending[hashed(cookie)] = pending
         return address, cookie
 
-    def end(self, cookie: str, given: Mapping[str, str]) -> User:
-        """The user who comes back from the provider with this query. Raises DirectoryError."""
+    def end(self, cookie: str, given: Mapping[str, str]) -> tuple[User, tuple[str, ...]]:
+        """Who comes back from the provider with this query, and the groups there. Raises DirectoryError."""
         pending = self._pending.pop(hashed(cookie), None)
         if pending is None or pending.until < time.monotonic():
             raise DirectoryError("no login has begun in this browser, or it took too long")
@@ -73,8 +73,8 @@ class Provider:
         with self._client(pending.redirect_uri) as client, _troubles():
             claims = self._claims(client, given["code"], pending)
         groups = claims.get(self._oidc.groups_claim)
-        named = [each for each in groups if isinstance(each, str)] if isinstance(groups, list) else []
-        return self._directory.user(claims.get(self._oidc.name_claim), named)
+        named = tuple(each for each in groups if isinstance(each, str)) if isinstance(groups, list) else ()
+        return self._directory.user(claims.get(self._oidc.name_claim), named), named
 
     def _claims(self, client: OAuth2Client, code: str, pending: Pending) -> dict[str, Any]:
         """What the provider says about who logs in: the ID token, and if need be what is told beside."""

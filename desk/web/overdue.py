@@ -7,11 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from desk.clues.clue import Clue
+from desk.store.reading import LISTED_MAX
 from desk.web.core import Desk, now
 from desk.web.rendering import page
 from desk.web.users import User
 
-ROWS_MAX = 500
+ROWS_MAX = 200
 
 
 def by_station(found: list[tuple[Clue, str, int]]) -> dict[str, list[tuple[Clue, str, int]]]:
@@ -26,10 +27,9 @@ async def answer(desk: Desk, request: Request, user: User) -> Response:
     """The page."""
     at = now()
     wanted = request.query_params.get("station", "")
-    overdue = await run_in_threadpool(desk.ask, lambda: desk.store.late(user.scope, at))
-    found = [each for each in overdue if not wanted or each[0].station == wanted]
+    found = await run_in_threadpool(desk.ask, lambda: desk.store.late(user.scope, at, wanted))
     stations = by_station(found[:ROWS_MAX])
     return page(
-        request, "overdue.html", user, stations=stations, count=len(found), rows_max=ROWS_MAX, wanted=wanted,
-        now_ms=at,
+        request, "overdue.html", user, stations=stations, count=len(found), most=LISTED_MAX - 1, rows_max=ROWS_MAX,
+        wanted=wanted, now_ms=at,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final, get_args
 from urllib.parse import quote
 
@@ -19,16 +20,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from desk.clues.clue import State
+from desk.limits import Limiter
+from desk.store.database import StoreError
 from desk.store.reading import Key
 from desk.web import accounts, audit, bulk, holds, measures, overdue, rules, station, stream
 from desk.web.core import Desk, ProblemError, allowed, filter_of, now, version_of
 from desk.web.directory import Directory, DirectoryError
 from desk.web.forms import FORMS, JUDGEMENTS, RARE, offered, verb_of
 from desk.web.guard import PAGES
-from desk.web.limits import Limiter
 from desk.web.oidc import PENDING_S, Provider
 from desk.web.proxy import Headers
 from desk.web.rendering import back_to, given_in, home, page
+from desk.web.reveals import Door, Reveals
 from desk.web.route import sketch
 from desk.web.search import Search
 from desk.web.sessions import Sessions, remember, remembered
@@ -47,14 +50,15 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 }  # fmt: skip
 
 
-def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRoute]:
+def pages(desk: Desk, users: Users, directory: Directory | None, door: Path | None) -> list[BaseRoute]:
     """The routes of all pages."""
-    shown, search = Pages(desk, users, directory), Search(desk)
+    shown, search = Pages(desk, users, directory, reveals=door is not None), Search(desk)
+    reveals = Reveals(desk, None if door is None else Door(door))
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
         Mount(f"{PAGES}/static", StaticFiles(packages=[("desk.web", "static")])),
         Route(PAGES, shown.known(shown.queue, "read")),
-        Route(f"{PAGES}/live", shown.known(partial(stream.answer, desk, shown.sessions), "read")),
+        Route(f"{PAGES}/live", shown.known(partial(stream.answer, desk, shown.who), "read")),
         Route(f"{PAGES}/login", shown.ask_who),
         Route(f"{PAGES}/login", shown.log_in, methods=["POST"]),
         Route(f"{PAGES}/login/oidc", shown.go_to_provider),
@@ -69,6 +73,10 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
         Route(f"{PAGES}/bulk/{{act}}", shown.known(partial(bulk.answer, desk), "read"), methods=["POST"]),
         Route(f"{PAGES}/search", shown.known(search.ask, "search")),
         Route(f"{PAGES}/search", shown.known(search.answer, "search"), methods=["POST"]),
+        Route(f"{PAGES}/reveals", shown.known(reveals.look, "reveal")),
+        Route(f"{PAGES}/reveals", shown.known(reveals.ask, "reveal"), methods=["POST"]),
+        Route(f"{PAGES}/reveals/{{reveal}}/show", shown.known(reveals.show, "reveal"), methods=["POST"]),
+        Route(f"{PAGES}/reveals/{{reveal}}/{{step}}", shown.known(reveals.decide, "reveal"), methods=["POST"]),
         Route(f"{PAGES}/clues/{{clue}}", shown.known(shown.clue, "read")),
         Route(f"{PAGES}/clues/{{clue}}/{{verb}}", shown.known(shown.act, "read"), methods=["POST"]),
     ]
@@ -77,26 +85,32 @@ def pages(desk: Desk, users: Users, directory: Directory | None) -> list[BaseRou
 class Pages:
     """The answers of all pages."""
 
-    def __init__(self, desk: Desk, users: Users, directory: Directory | None) -> None:
-        self._desk, self._users = desk, users
+    def __init__(self, desk: Desk, users: Users, directory: Directory | None, *, reveals: bool) -> None:
+        self._desk, self._users, self._reveals = desk, users, reveals
         oidc, proxy = (None, None) if directory is None else (directory.oidc, directory.proxy)
         self._provider = Provider(directory, oidc) if directory is not None and oidc is not None else None
         self._headers = Headers(directory, proxy) if directory is not None and proxy is not None else None
-        self.sessions = Sessions()
+        self._sessions = Sessions(desk.sessions, users, directory, now)
         self._attempts = Limiter(ATTEMPTS_MAX, ATTEMPTS_S)
+
+    async def who(self, request: Request, *, active: bool = True) -> User | None:
+        """Who asks; None: nobody who is logged in. active: it shows that somebody is there. Raises StoreError."""
+        user = await self._sessions.user(request, active=active)
+        return self._headers.user(request) if user is None and self._headers is not None else user
 
     def known(self, answer: Answer, right: str) -> Callable[[Request], Awaitable[Response]]:
         """A page only for who is logged in and has a role with this right. Problems become pages, too."""
 
         async def endpoint(request: Request) -> Response:
-            user = self.sessions.user(request)
-            if user is None and self._headers is not None:
-                user = self._headers.user(request)
-            if user is None:
-                return RedirectResponse(f"{PAGES}/login", 303)
+            user = None
             try:
+                user = await self.who(request, active=not stream.wanted(request))
+                if user is None:
+                    return stream.ended() if stream.wanted(request) else RedirectResponse(f"{PAGES}/login", 303)
                 allowed(user, right)
                 return await answer(request, user)
+            except StoreError as error:
+                return page(request, "error.html", user, 503, detail=str(error), code=503)
             except ProblemError as error:
                 return page(request, "error.html", user, error.status, detail=error.detail, code=error.status)
 
@@ -124,13 +138,12 @@ class Pages:
         if self._provider is None:
             return self._login(request, 404, "no provider")
         try:
-            user = await run_in_threadpool(self._provider.end, remembered(request), dict(request.query_params))
+            user, groups = await run_in_threadpool(self._provider.end, remembered(request), dict(request.query_params))
         except DirectoryError as error:
             return self._login(request, 401, "failed", str(error))
         answer = RedirectResponse(home(user), 303)
         remember(request, answer, "", 0)
-        self.sessions.begin(user, request, answer)
-        return answer
+        return await self._begun(user, request, answer, groups)
 
     def _login(self, request: Request, status: int, refused: str, detail: str = "") -> Response:
         return page(
@@ -156,14 +169,26 @@ class Pages:
             if not token:  # nobody guesses one
                 self._attempts.note(tried)
             return self._login(request, 401, "unknown")
-        answer = RedirectResponse(home(user), 303)
-        self.sessions.begin(user, request, answer)
-        return answer
+        return await self._begun(user, request, RedirectResponse(home(user), 303))
 
     async def log_out(self, request: Request) -> Response:
         """End the session."""
         answer = RedirectResponse(f"{PAGES}/login", 303)
-        self.sessions.end(request, answer)
+        try:
+            await run_in_threadpool(self._sessions.end, request, answer)
+        except StoreError as error:
+            return page(request, "error.html", None, 503, detail=str(error), code=503)
+        self._desk.live.look()
+        return answer
+
+    async def _begun(
+        self, user: User, request: Request, answer: Response, groups: tuple[str, ...] | None = None
+    ) -> Response:
+        try:
+            await run_in_threadpool(self._sessions.begin, user, request, answer, groups)
+        except StoreError as error:
+            return page(request, "error.html", None, 503, detail=str(error), code=503)
+        self._desk.live.look()  # a browser has one session: whose it was before is logged out
         return answer
 
     async def queue(self, request: Request, user: User) -> Response:
@@ -173,7 +198,7 @@ class Pages:
         found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, after))
         return page(
             request, "queue.html", user, which=which, now_ms=now(), found=found, waiting=desk.waiting(),
-            rules=desk.rules, tiers=get_args(Tier), states=get_args(State),
+            rules=desk.rules, boxes=user.may("note"), tiers=get_args(Tier), states=get_args(State),
             state=request.query_params.get("state", ""), first=after is None,
         )  # fmt: skip
 
@@ -202,7 +227,9 @@ class Pages:
             return await self._clue(request, user, error.status, error.detail, given)
         if not done.read_back:
             return await self._clue(request, user, 202, None, {})
-        return RedirectResponse(back_to(given) or f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
+        clue = quote(done.clue.clue_id, safe="")  # the focus goes to its row, or on the clue's own page to what is next
+        back = back_to(given)
+        return RedirectResponse(f"{PAGES}/clues/{clue}#acts" if back is None else f"{back}#clue-{clue}", 303)
 
     async def _clue(
         self, request: Request, user: User, status: int, problem: str | None, given: Mapping[str, str]
@@ -220,7 +247,7 @@ class Pages:
             raced=status == 409 and version_of(given["expects"]) != found.version, judgements=JUDGEMENTS,
             sketch=sketch(trace), since=since_dispatch(found, trace),
             verb=request.path_params.get("verb", ""), rare=RARE, waits=found.clue_id in desk.waiting(),
-            rules=desk.rules,
+            rules=desk.rules, reveals=self._reveals and user.may("reveal", found) and not found.as_ordered,
             explained={reason.rule: explained(desk.rules, reason) for reason in reasons},
-            same_rules=found.alert is None or found.alert.catalogue == desk.catalogue,
+            same_rules=found.alert is None or found.alert.catalogue == desk.in_force.catalogue.fingerprint,
         )  # fmt: skip

@@ -13,12 +13,12 @@ Role = Literal["viewer", "station", "analyst", "supervisor", "auditor", "admin"]
 
 _SEES: Final = frozenset({"read", "rules"})
 _WORKS: Final = _SEES | {"claim", "report", "note", "hold", "release", "confirm", "dispute"}
-_ANALYST: Final = _WORKS | {"measures", "limits", "search", "extend", "grade", "close", "reopen"}
+_ANALYST: Final = _WORKS | {"measures", "limits", "search", "extend", "grade", "close", "reopen", "reveal"}
 MAY: Final[dict[Role, frozenset[str]]] = {
     "viewer": _SEES | {"measures"},
     "station": _WORKS | {"accept", "refuse", "transfer", "check", "answer", "judge"},
     "analyst": _ANALYST,
-    "supervisor": _ANALYST | {"second", "escalate", "due", "monitor", "keep"},
+    "supervisor": _ANALYST | {"grant", "second", "escalate", "due", "monitor", "keep"},
     "auditor": frozenset({"audit"}),  # and nothing else
     "admin": frozenset({"accounts"}),  # no case data
 }  # fmt: skip

@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from desk.clues.acts import ActError
 from desk.clues.clue import Clue
+from desk.limits import Limiter
 from desk.verbs import impersonal
-from desk.web.core import Desk, ProblemError, now
-from desk.web.limits import Limiter
+from desk.web.core import Desk, ProblemError
 from desk.web.rendering import given_in, page
 from desk.web.users import User
 from schemas.desk import Trace
@@ -27,6 +27,8 @@ SEARCHES_MAX: Final = 20
 SEARCHES_S: Final = 3_600.0
 TRACES_MAX: Final = 20_000
 """Traces in which it is looked for: those of the clues that changed last."""
+ROWS_MAX: Final = 200
+"""Clues on the page."""
 _TOKENS: Final = ("sender_tokens", "sender_phone_tokens", "recipient_tokens", "device_tokens")
 
 
@@ -39,7 +41,7 @@ class Search:
 
     async def ask(self, request: Request, user: User) -> Response:
         """The form."""
-        return page(request, "search.html", user, given={}, found=None, problem="", now_ms=now())
+        return page(request, "search.html", user, given={}, found=None, problem="", rows_max=ROWS_MAX)
 
     async def answer(self, request: Request, user: User) -> Response:
         """What a filled form finds."""
@@ -50,9 +52,16 @@ class Search:
             if error.status not in (422, 429):
                 raise
             return page(
-                request, "search.html", user, error.status, given=given, found=None, problem=error.detail, now_ms=now()
+                request,
+                "search.html",
+                user,
+                error.status,
+                given=given,
+                found=None,
+                problem=error.detail,
+                rows_max=ROWS_MAX,
             )
-        return page(request, "search.html", user, given=given, found=found, problem="", now_ms=now())
+        return page(request, "search.html", user, given=given, found=found, problem="", rows_max=ROWS_MAX)
 
     def _found(self, user: User, given: dict[str, str]) -> list[tuple[Clue, list[str]]]:
         desk, token, why = self._desk, given.get("token", "").strip(), given.get("why", "").strip()

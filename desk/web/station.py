@@ -21,7 +21,7 @@ from desk.web.users import User
 
 _ASKED: Final[frozenset[State]] = frozenset({"dispatched", "accepted", "checked"})
 ROWS_MAX: Final = 50
-CLUES_MAX: Final = 5_000
+CLUES_MAX: Final = 1_000
 """Clues of a station of which the first are looked for."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from desk.scope import Scope
 from desk.web.roles import MAY, ROLES, Grant
 from schemas.errors import WaybillError
 from schemas.terms import Id, UserId
+
+log = logging.getLogger(__name__)
 
 TOKEN_CHARS_MIN: Final = 32
 PASSWORD_CHARS_MIN: Final = 12
@@ -70,12 +73,42 @@ class User:
 
 
 class Users:
-    """All accounts."""
+    """All accounts, as their file says now; threads share them. Without a file they never change."""
 
-    def __init__(self, accounts: Iterable[Account]) -> None:
-        self.accounts = tuple(accounts)
-        self._by_name = {each.user: (each, _user(each)) for each in self.accounts}
-        self._by_token = {each.token: user for each, user in self._by_name.values() if each.token is not None}
+    def __init__(self, accounts: Iterable[Account], path: Path | None = None) -> None:
+        self._path = path
+        self._stamp, self._reads = _stamp(path), 0
+        self._by_name = _by_name(accounts)
+
+    def look(self) -> int:
+        """Read the file again if it has changed; if it is spoiled, all stays as it was. Returns how often it did."""
+        stamp = _stamp(self._path)
+        if self._path is not None and stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._by_name = _by_name(read(self._path))
+                self._reads += 1
+            except (UsersError, OSError, UnicodeDecodeError) as error:
+                log.error("accounts stay as they were: %s", error)
+        return self._reads
+
+    def _known(self) -> dict[str, tuple[Account, User]]:
+        self.look()
+        return self._by_name
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """All of them."""
+        return tuple(account for account, _ in self._known().values())
+
+    def of_name(self, name: str) -> User | None:
+        """The user of this name; None: there is none."""
+        return self._known().get(name, (None, None))[1]
+
+    def credential(self, name: str) -> str:
+        """What changes with the password or the token of a user; empty: there is no such user."""
+        account, _ = self._known().get(name, (None, None))
+        return "" if account is None else hashed(f"{account.password}\n{account.token}")
 
     @classmethod
     def of(cls, path: Path) -> Users:
@@ -83,7 +116,7 @@ class Users:
         accounts = read(path)
         if not accounts:
             raise UsersError(f"{path}: names no user; nobody could act. `waybill desk user add` adds one")
-        return cls(accounts)
+        return cls(accounts, path)
 
     def of_header(self, authorization: str | None) -> User | None:
         """The user of an `Authorization: Bearer …` header; None: there is none."""
@@ -95,17 +128,31 @@ class Users:
         if len(token) < TOKEN_CHARS_MIN:
             return None
         given = hashed(token)
-        return next((user for known, user in self._by_token.items() if hmac.compare_digest(known, given)), None)
+        users = ((account.token, user) for account, user in self._known().values() if account.token is not None)
+        return next((user for known, user in users if hmac.compare_digest(known, given)), None)
 
     def of_password(self, name: str, password: str) -> User | None:
         """The user of this name, if the password is right. It takes as long for a name that nobody has."""
-        account, user = self._by_name.get(name, (None, None))
+        account, user = self._known().get(name, (None, None))
         known = account.password if account is not None else None
         try:
             _hasher.verify(known or _nobody(), password[:PASSWORD_CHARS_MAX])
         except (VerificationError, InvalidHashError):
             return None
         return user if known is not None else None
+
+
+def _by_name(accounts: Iterable[Account]) -> dict[str, tuple[Account, User]]:
+    return {each.user: (each, _user(each)) for each in accounts}
+
+
+def _stamp(path: Path | None) -> tuple[int, ...] | None:
+    """What is another one when a file has changed; None: there is none."""
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def read(path: Path) -> list[Account]:

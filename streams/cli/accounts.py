@@ -40,7 +40,7 @@ def new(
 ) -> None:
     """Add an account, or replace that of the same user. The file keeps hashes: argon2 of passwords, SHA-256 of tokens.
 
-    A desk reads the file when it starts.
+    A desk that runs reads the file again, and logs out who has another password.
     """
     import secrets
 
@@ -69,7 +69,7 @@ def show(users: FileOption) -> None:
 
 
 def remove(user: NameArgument, users: FileOption) -> None:
-    """Remove an account. A desk that runs knows it until it is started again."""
+    """Remove an account. A desk that runs logs the user out at once."""
     from desk.web.users import UsersError, read, write
 
     known = read(users)

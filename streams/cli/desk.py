@@ -32,6 +32,9 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="JSON: an OpenID provider, a proxy, and the roles of their groups."),
     ] = None,
+    door: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Socket of `waybill tracer --door`: two people may see a field.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 = any free one.")] = 6067,
     bootstrap_servers: BootstrapOption = None,
@@ -48,15 +51,14 @@ def serve(
     from desk.web import directory as directories
     from desk.web.serving import Server, desk_on
     from desk.web.users import Users
-    from rules import load_catalogue
     from streams.ops import preflight
 
-    known, catalogue = Users.of(users), load_catalogue(settings.rules_dir, settings.rule_overrides)
+    known = Users.of(users)
     others = None if directory is None else directories.read(directory)
     servers, client = preflight.reached(settings), preflight.client(settings)
-    with desk_on(servers, client, _url(settings), catalogue, _told) as desk:
+    with desk_on(servers, client, _url(settings), settings, _told) as desk:
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
-        Server(desk, known, host, port, others).run()
+        Server(desk, known, host, port, others, door).run()
 
 
 def _url(settings: Settings) -> str:

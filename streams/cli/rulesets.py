@@ -12,6 +12,7 @@ import typer
 from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, settings_of
 from streams.cli.output import json_line
+from streams.cli.verbs import UserOption
 
 if TYPE_CHECKING:
     from schemas.rulesets import Ack, RuleSet
@@ -27,6 +28,7 @@ TimeoutOption = Annotated[float, typer.Option(min=0, help="Longest wait for the 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of rule files, the whole set.")],
     note: NoteOption = "",
+    user: UserOption = None,
     timeout: TimeoutOption = 60.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check whether it could be pushed.")] = False,
     as_json: JsonOption = False,
@@ -60,7 +62,7 @@ def push(
         return
     board = _board(settings)
     before = pushing.current(board.sets())
-    _put(board, settings, before, pushing.push(board, checked, note), timeout, as_json)
+    _put(board, settings, before, pushing.push(board, checked, note, user or ""), timeout, as_json)
 
 
 def rollback(
@@ -69,6 +71,7 @@ def rollback(
         typer.Option("--to", metavar="FINGERPRINT", help="This set, or `files`: the rule files of each worker."),
     ] = None,
     note: NoteOption = "",
+    user: UserOption = None,
     timeout: TimeoutOption = 60.0,
     as_json: JsonOption = False,
     bootstrap_servers: BootstrapOption = None,
@@ -86,7 +89,7 @@ def rollback(
 
     board = _board(settings)
     before = pushing.current(board.sets())
-    _put(board, settings, before, pushing.rollback(board, to, note), timeout, as_json)
+    _put(board, settings, before, pushing.rollback(board, to, note, user or ""), timeout, as_json)
 
 
 def status(
@@ -156,9 +159,10 @@ def _put(
 ) -> None:
     """Show a set that was pushed, and wait for the workers."""
     from streams.rulesets import pushing
+    from streams.rulesets.reading import changes
 
     fresh = before is None or before.number != pushed.number
-    what = pushing.changes(before, pushed)
+    what = changes(before, pushed)
     if as_json:
         json_line({"step": "set", "fresh": fresh, **_summary(pushed), **what})
     else:
@@ -229,7 +233,7 @@ def _worker(instance: str, said: Ack | None, state: str, as_json: bool) -> None:
 def _history(sets: Sets, acks: list[Ack], as_json: bool) -> None:
     """Every set that is kept, the newest first. acks: of the workers that run, who know what their files hold."""
     from schemas.rulesets import RuleSet
-    from streams.rulesets.pushing import changes
+    from streams.rulesets.reading import changes
 
     numbers = sets.newest()
     if not numbers and not as_json:
@@ -253,15 +257,16 @@ def _history(sets: Sets, acks: list[Ack], as_json: bool) -> None:
         what = ", ".join(f"{len(names)} {word}" for word, names in counted.items() if names)
         restores = f"brings back set {found.restores}" if found.restores else what
         at = datetime.fromtimestamp(found.at / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        fingerprint = found.fingerprint or "files"
+        fingerprint, by = found.fingerprint or "files", f"by {found.by}" if found.by else ""
         rules = f"{count} rules" if count is not None else "the rule files of each worker"
-        print("  ".join(part for part in (f"set {number:<4}", f"{fingerprint:16}", at, rules,
+        print("  ".join(part for part in (f"set {number:<4}", f"{fingerprint:16}", at, by, rules,
                                          restores, found.note) if part))  # fmt: skip
 
 
 def _summary(found: RuleSet) -> dict[str, Any]:
     return {
-        "set": found.number, "fingerprint": found.fingerprint or None, "at": found.at, "note": found.note,
+        "set": found.number, "fingerprint": found.fingerprint or None, "at": found.at, "by": found.by or None,
+        "note": found.note,
         "restores": found.restores, "rules": len(found.files) or None,
     }  # fmt: skip
 

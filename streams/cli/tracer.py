@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +26,10 @@ def tracer(
     once: Annotated[bool, typer.Option("--once", help="End when no alert has come for some seconds.")] = False,
     group: Annotated[str, typer.Option(help="Consumer group; a new one traces all alerts again.")] = "waybill-tracer",
     instance: Annotated[str, typer.Option(help="Name of this tracer, if several run at a time.")] = "0",
+    door: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Open a socket there, by which `waybill desk serve` asks for reveals."),
+    ] = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -39,12 +50,42 @@ def tracer(
         print(f"waybill: warning: {caution}", file=sys.stderr)
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
     traced = joining = shared = 0
-    with Tracer(preflight.reached(settings), preflight.client(settings), tokens, limits, group, instance) as running:
+    servers, client = preflight.reached(settings), preflight.client(settings)
+    with Tracer(servers, client, tokens, limits, group, instance) as running, _door(door, settings, group) as tidy:
         while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
             traced += running.step()
+            tidy()
             joining += not running.assigned
             shared += running.exhausted
     print(f"{traced:,} {'trace' if traced == 1 else 'traces'} published", file=sys.stderr)
+
+
+@contextmanager
+def _door(path: Path | None, settings: Settings, group: str) -> Iterator[Callable[[], None]]:
+    """The door for reveals, where it is wanted, and a function that ends those that are over."""
+    if path is None:
+        yield lambda: None
+        return
+
+    from desk.access import Reads
+    from desk.clues.ids import uuid7
+    from desk.pen import Pen
+    from desk.reveals import Reveals
+    from desk.traces.door import opened
+    from desk.traces.records import ShipmentRecords
+    from streams.flow.decode import Limits
+    from streams.ops import preflight
+
+    def now_ms() -> int:
+        return int(time.time() * 1_000)
+
+    servers, client = preflight.reached(settings), preflight.client(settings)
+    records = ShipmentRecords(servers, client, Limits(bytes_max=settings.event_bytes_max))
+    reads = Reads(Pen(servers, client, f"{group}-{uuid7(now_ms())}"))
+    reveals = Reveals(reads, records, now_ms)
+    with opened(path, reveals):
+        yield reveals.tidy
+    records.close()
 
 
 # Turns of half a second. A tracer that was killed keeps its partitions, or some of them, until its session ends.

@@ -194,7 +194,7 @@ def _shipped(head: np.void) -> dict[str, Any]:
 
 def jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
     """Where the parcel can next be stopped: at its last scan, or at its destination if it has departed."""
-    scans = movements[layout.kinds_of(Scan, movements["kind"])]
+    scans = movements[layout.kinds_of(Scan, movements["kind"])] if len(movements) else movements
     if len(scans) == 0:
         return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])
     last = scans[-1]  # movements are kept in order of time

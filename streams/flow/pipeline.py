@@ -155,8 +155,7 @@ class Parcels:
         `since` touch; None: all.
         """
         out = Judged()
-        number = {(partition, key): i for i, (key, _) in enumerate(kept)}
-        touched = dossiers.read(number, [value for _, value in kept])
+        touched = dossiers.stored(partition, kept)
         rows = np.arange(len(kept))
         touched.judge[:] = True if since is None else touched.touched(self.reference, rows) > since
         self._finish(touched, out, now_ms)
@@ -172,7 +171,9 @@ class Parcels:
             facts = self._histories.answer(observed[co_located], partitions[co_located])
             here = np.isin(facts.partitions, held)
             out.facts = pack(facts.rows[~here], facts.partitions[~here])
-            parcels.answer(touched, self.store, Answers(facts.partitions[here].tolist(), facts.rows[here]))
+            mine = np.flatnonzero(here)
+            mine = mine[np.argsort(facts.partitions[mine], kind="stable")]  # parcels are looked up by partition
+            parcels.answer(touched, self.store, Answers(facts.partitions[mine].tolist(), facts.rows[mine]))
             observed, partitions = observed[~co_located], partitions[~co_located]
         out.observations = pack(observed, partitions)
 

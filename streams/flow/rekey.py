@@ -94,7 +94,7 @@ class Homes:
 def survey(store: Store, partition: int, homes: Homes, rows_max: int) -> Iterator[tuple[list[bytes], Ints]]:
     """Names of all parcels that are kept in a partition, some at a time, with their homes; `homes` takes note."""
     for rows in _ranged(store, partition, FIRST, END, rows_max):
-        kept = _read(partition, rows)
+        kept = dossiers.stored(partition, rows)
         names = [_name(reference, tail) for reference, tail in zip(kept.parcels, kept.tails, strict=True)]
         homes.note(kept.parcels, names)
         yield names, homes.of(kept.parcels)
@@ -119,7 +119,7 @@ def strange_notes(store: Store, changelog: str, partition: int, known: Mapping[s
 def move_parcels(store: Store, partition: int, homes: Homes, rows_max: int) -> Iterator[int]:
     """Bring the parcels of a partition to their homes, and what its expiry index lists; bytes written, step by step."""
     for rows in _ranged(store, partition, FIRST, END, rows_max):
-        kept = _read(partition, rows)
+        kept = dossiers.stored(partition, rows)
         to = homes.of(kept.parcels)
         away = np.flatnonzero(to != partition)
         kept.heads["offset"][away] = _from(kept.heads["offset"][away], partition)
@@ -144,7 +144,7 @@ def _meet(store: Store, partition: int, kept: dossiers.Dossiers, row: int, there
     """Make one of a dossier and what its home has of the same parcel; what the histories are to be told."""
     home, key = kept.partitions[row], kept.parcels[row]
     moved = kept.heads[row].tobytes() + kept.versions[row] + kept.movements[row] + kept.tails[row]
-    pair = dossiers.read({(home, key): 0, (partition, key): 1}, [there, moved])
+    pair = dossiers.read([home, partition], [key, key], [there, moved])
     merge(pair, 0, 1)
     pair.save(store)
     kept.changed[row] = False
@@ -287,11 +287,6 @@ def _ranged(
     while rows := store.scan(partition, after, rows_max, before):
         yield rows
         after = rows[-1][0]
-
-
-def _read(partition: int, rows: Sequence[tuple[bytes, bytes]]) -> dossiers.Dossiers:
-    number = {(partition, key): i for i, (key, _) in enumerate(rows)}
-    return dossiers.read(number, [value for _, value in rows])
 
 
 def _from(offsets: Ints, partition: int) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.errors import WaybillError
@@ -20,7 +20,7 @@ class PushError(WaybillError):
     """Nothing was pushed; says why."""
 
 
-def push(board: Board, checked: Checked, note: str) -> RuleSet:
+def push(board: Board, checked: Checked, note: str, by: str = "") -> RuleSet:
     """Publish a set that has passed; the one in force is left as it is if it has the same files. Raises ClientError."""
 
     def make(before: Sets) -> RuleSet:
@@ -28,13 +28,18 @@ def push(board: Board, checked: Checked, note: str) -> RuleSet:
         if newest is not None and (newest.files, newest.fingerprint) == (checked.files, checked.fingerprint):
             return newest
         return RuleSet(
-            number=_next(before), fingerprint=checked.fingerprint, at=_now(), note=note, files=dict(checked.files)
+            number=_next(before),
+            fingerprint=checked.fingerprint,
+            at=_now(),
+            note=note,
+            by=by,
+            files=dict(checked.files),
         )
 
     return board.publish(make)
 
 
-def rollback(board: Board, to: str | None, note: str) -> RuleSet:
+def rollback(board: Board, to: str | None, note: str, by: str = "") -> RuleSet:
     """Bring back an earlier set as the newest one. to: its fingerprint, `files` for those of each worker, or None.
 
     Raises ClientError, or PushError when there is no such set.
@@ -44,10 +49,10 @@ def rollback(board: Board, to: str | None, note: str) -> RuleSet:
         target = earlier(before, to)
         number, at = _next(before), _now()
         if target is None:
-            return RuleSet(number=number, fingerprint="", at=at, note=note)
+            return RuleSet(number=number, fingerprint="", at=at, note=note, by=by)
         origin = target.restores or target.number
         return RuleSet(
-            number=number, fingerprint=target.fingerprint, at=at, note=note, restores=origin, files=target.files
+            number=number, fingerprint=target.fingerprint, at=at, note=note, by=by, restores=origin, files=target.files
         )
 
     return board.publish(make)
@@ -132,16 +137,6 @@ def wait(board: Board, number: int, timeout_s: float, told: Callable[[Ack], None
         if not missing or time.monotonic() > deadline:
             return Taken(number, {name: ack for name, ack in said.items() if name in members}, missing)
         time.sleep(_ASK_S)
-
-
-def changes(before: RuleSet | None, after: RuleSet) -> dict[str, Sequence[str]]:
-    """Rule ids that came, changed and went with a set."""
-    old = before.files if before else {}
-    return {
-        "added": sorted(after.files.keys() - old.keys()),
-        "changed": sorted(name for name in after.files.keys() & old.keys() if old[name] != after.files[name]),
-        "removed": sorted(old.keys() - after.files.keys()),
-    }
 
 
 def _next(sets: Sets) -> int:

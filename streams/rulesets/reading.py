@@ -6,7 +6,7 @@ is in force. That is so for a worker that runs and for one that starts, so a res
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +115,16 @@ def load(pushed: RuleSet, settings: Settings) -> Catalogue | str:
         return load_files(contents(pushed.files), settings.rule_overrides, folder=place(pushed.number))
     except RuleError as error:
         return str(error).splitlines()[0]
+
+
+def changes(before: RuleSet | None, after: RuleSet) -> dict[str, Sequence[str]]:
+    """Rule ids that came, changed and went with a set."""
+    old = before.files if before else {}
+    return {
+        "added": sorted(after.files.keys() - old.keys()),
+        "changed": sorted(name for name in after.files.keys() & old.keys() if old[name] != after.files[name]),
+        "removed": sorted(old.keys() - after.files.keys()),
+    }
 
 
 def flooding(held: Held) -> str:

@@ -29,7 +29,7 @@ from schemas.errors import WaybillError
 from streams.state.damage import MISSING, DamagedError, note_of, why_of
 from streams.state.format import FORMAT
 from streams.state.hot import Hot
-from streams.state.store import END
+from streams.state.store import END, runs
 from streams.state.tuning import BULK, NOT_BULK, Shared, options
 
 Delta = dict[int, dict[bytes, bytes | None]]
@@ -59,13 +59,14 @@ class RocksStore:
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         """The newest value of each key: from the hot set, an open epoch, or RocksDB. keep: put it into the hot set."""
-        open_ = self._partitions
-        hot = {number: partition.hot for number, partition in open_.items()}
-        values = [hot[partition][key] for partition, key in zip(partitions, keys, strict=True)]
+        values: list[bytes | None] = []
         cold: defaultdict[int, list[int]] = defaultdict(list)
-        for i, value in enumerate(values):
-            if value is None and not open_[partitions[i]].complete:
-                cold[partitions[i]].append(i)
+        for number, at in runs(partitions):
+            partition = self._partitions[number]
+            found = partition.hot.get(keys[at])
+            if not partition.complete and None in found:
+                cold[number] += [i for i, value in enumerate(found, at.start) if value is None]
+            values += found
         for number, rows in cold.items():
             for i, value in zip(rows, self._cold(number, [keys[i] for i in rows], keep), strict=True):
                 values[i] = value
@@ -73,17 +74,16 @@ class RocksStore:
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Set values in the open epoch."""
-        delta = self._open
-        open_ = self._partitions
-        for partition, key, value in zip(partitions, keys, values, strict=True):
-            open_[partition].put(key, value)
-            delta[partition][key] = value
+        for number, at in runs(partitions):
+            news = dict(zip(keys[at], values[at], strict=True))
+            self._partitions[number].put(news)
+            self._open[number].update(news)
 
     def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
         """Delete keys in the open epoch; they are deleted on the changelog, too."""
-        for partition, key in zip(partitions, keys, strict=True):
-            self._partitions[partition].hot.drop(key)
-            self._open[partition][key] = None
+        for number, at in runs(partitions):
+            self._partitions[number].hot.drop(keys[at])
+            self._open[number].update(dict.fromkeys(keys[at]))
 
     def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
         """Keys between `after` and `before` with their newest values, in order; fewer than `rows_max` if there are no
@@ -202,9 +202,10 @@ class RocksStore:
             waiting = delta.get(number)
             if waiting:
                 found = [waiting.get(key, value) for key, value in zip(keys, found, strict=True)]
-        for key, value in zip(keys, found, strict=True):
-            if value is not None and keep:
-                self._partitions[number].put(key, value)
+        if keep:
+            self._partitions[number].put(
+                {key: value for key, value in zip(keys, found, strict=True) if value is not None}
+            )
         return found
 
 
@@ -249,8 +250,8 @@ class _Partition:
             self.write([(_ORIGIN, changelog)], None)
         return stored in (None, changelog)
 
-    def put(self, key: bytes, value: bytes) -> None:
-        if self.hot.put(key, value):
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        if self.hot.put(values):
             self.complete = False
 
     def read(self, keys: list[bytes]) -> list[bytes | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Protocol
 
 FIRST, END = b"\x01", b"\xff"
@@ -38,6 +39,15 @@ def whole(store: Store, partition: int, rows_max: int) -> Iterator[list[tuple[by
         after = rows[-1][0]
 
 
+def runs(partitions: Sequence[int]) -> Iterator[tuple[int, slice]]:
+    """Which partition follows which, and at which places: whoever has many keys has them by partition."""
+    start = 0
+    for number, run in groupby(partitions):
+        end = start + len(list(run))
+        yield number, slice(start, end)
+        start = end
+
+
 class MemoryStore:
     """A store for one run, to judge files or to test rules."""
 
@@ -45,12 +55,14 @@ class MemoryStore:
         self._values: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
-        values = self._values
-        return [values[partition].get(key) for partition, key in zip(partitions, keys, strict=True)]
+        values: list[bytes | None] = []
+        for number, at in runs(partitions):
+            values += map(self._values[number].get, keys[at])
+        return values
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        for partition, key, value in zip(partitions, keys, values, strict=True):
-            self._values[partition][key] = value
+        for number, at in runs(partitions):
+            self._values[number].update(zip(keys[at], values[at], strict=True))
 
     def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
         for partition, key in zip(partitions, keys, strict=True):

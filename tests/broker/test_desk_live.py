@@ -22,6 +22,7 @@ from desk.clues.dispatch import of_alert
 from desk.log import ClueLog
 from desk.verbs import Accept, Note
 from desk.web.app import application
+from desk.web.directory import Directory, Group, Proxy
 from desk.web.users import Users
 from schemas.records import Alert
 from streams.kafka import admin
@@ -135,8 +136,30 @@ def test_a_row_that_fits_no_longer_is_said_to(site: str, fresh_kafka: str) -> No
 
 def test_who_has_logged_out_hears_no_more(site: str) -> None:
     with Browser(site, "supervisor") as browser:
-        browser.client.post("/desk/logout")
+        with browser.stream() as news:
+            browser.client.post("/desk/logout")
+            assert next(news)["event"] == "ended"
         assert 'name="token"' in browser.client.get(browser.address).text
+        browser.client.headers["accept"] = "text/event-stream"  # as a browser asks that was away meanwhile
+        with browser.stream() as news:
+            assert next(news)["event"] == "ended"
+
+
+def test_who_comes_through_a_proxy_hears_news_too(fresh_kafka: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a secret of the proxy")
+    proxy = Proxy(peers=("127.0.0.1",), secret_file=str(tmp_path / "secret"))
+    directory = Directory(groups={"g": Group(("supervisor",))}, proxy=proxy)
+    said = {"x-desk-secret": "a secret of the proxy", "x-forwarded-user": "o1", "x-forwarded-groups": "g"}
+    with (
+        served(fresh_kafka, directory=directory) as site, ClueLog(fresh_kafka, {}) as log,
+        httpx2.Client(base_url=site, timeout=PATIENCE_S, headers=said) as client,
+        client.stream("GET", "/desk/live?since=otherwise-1") as first,
+    ):  # fmt: skip
+        last = next(line for line in first.iter_lines() if line.startswith("id: "))[4:]
+        log.catch_up()
+        with client.stream("GET", "/desk/live", headers={"Last-Event-ID": last}) as answer:
+            do(log, FIRST, Accept())
+            assert rows_of(next(messages(answer.iter_lines()))) == [FIRST]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium (as root)")

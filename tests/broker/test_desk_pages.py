@@ -29,6 +29,7 @@ PASSWORD = "correct horse battery"
 HASH = password_hash(PASSWORD)
 SCRIPT = '<script src="/desk/static/queue.js" defer></script>'  # the only one, and it only adds to a page
 KEYS = '<script src="/desk/static/keys.js" defer></script>'
+CLOCK = '<script src="/desk/static/clock.js" defer></script>'
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -82,7 +83,7 @@ class Browser:
         assert "unsafe" not in policy
         if answer.headers["content-type"].startswith("text/html"):
             html5lib.HTMLParser(strict=True).parse(answer.text)
-            assert set(re.findall(r"<script[^>]*>(?:</script>)?", answer.text)) <= {SCRIPT, KEYS}
+            assert set(re.findall(r"<script[^>]*>(?:</script>)?", answer.text)) <= {SCRIPT, KEYS, CLOCK}
             assert not re.search(r"\son[a-z]+=|style=|(?:src|href|action)=\"(?!/desk|#)", answer.text)
         return answer
 

@@ -28,6 +28,7 @@ PAGES = {
     "/desk/rules": READERS,
     "/desk/bulk": READERS,
     "/desk/search": JUDGES,
+    "/desk/reveals": JUDGES,
     "/desk/measures": READERS - STATION,
     "/desk/audit": frozenset({"auditor"}),
     "/desk/accounts": frozenset({"admin"}),
@@ -47,7 +48,13 @@ FREE = {
     "/desk/logout",
     "/desk/static",
 }
-ACTING = {"/desk/bulk/{act}", "/clues/{clue}/{verb}", "/desk/clues/{clue}/{verb}"}
+ACTING = {
+    "/desk/reveals/{reveal}/show",
+    "/desk/reveals/{reveal}/{step}",
+    "/desk/bulk/{act}",
+    "/clues/{clue}/{verb}",
+    "/desk/clues/{clue}/{verb}",
+}
 OWN = {"Sec-Fetch-Site": "same-origin"}
 HERE = "supervisor of 31"
 ACTS_OF_STATION = {verb for verb, served_to in ACTS.items() if served_to == STATION}
@@ -98,6 +105,10 @@ def test_every_route_serves_whom_it_is_for_and_refuses_the_others(site: Site) ->
                 status = client.post(f"/desk/bulk/{act}", data={}, headers=OWN).status_code
                 if status != (422 if role in ACTS[verb] else 403):
                     wrong.append((role, act, status))
+            for step in ("", "/x/show", "/x/grant", "/x/refuse"):  # without a door
+                status = client.post(f"/desk/reveals{step}", data={"clue": clue, "why": "x"}, headers=OWN).status_code
+                if status not in ({422, 503} if role in JUDGES else {403}):
+                    wrong.append((role, step, status))
             for verb, served_to in ACTS.items():
                 answers = (
                     client.post(f"/desk/clues/{clue}/{verb}", data={"expects": "999"}, headers=OWN),

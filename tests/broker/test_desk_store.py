@@ -20,11 +20,11 @@ from desk.verbs import Note
 from desk.web.roles import Grant
 from desk.web.serving import desk_on
 from desk.web.users import User
-from rules import load_catalogue
 from schemas import topics
 from schemas.records import encode
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
+from streams.settings import Settings
 from tests.broker.test_desk import now_ms
 from tests.desk.logs import random_log
 from tests.desk_site import three_clues
@@ -79,7 +79,7 @@ def book_of(servers: str) -> Book:
 @contextmanager
 def built(servers: str, url: str) -> Iterator[tuple[Database, Tables]]:
     """The tables in use, built to the end; nobody writes there any more."""
-    with desk_on(servers, {}, url, load_catalogue()) as desk:
+    with desk_on(servers, {}, url, Settings()) as desk:
         tables = desk.store.tables()
     database = Database(url)
     yield database, tables
@@ -136,15 +136,15 @@ def test_other_topics_are_read_anew(fresh_topics: Callable[[int], str], url: str
 
 def test_two_desks_share_a_postgres_and_one_goes_on_for_the_other(fresh_kafka: str, postgres: Postgres) -> None:
     three_clues(fresh_kafka)
-    user, catalogue = User("u1", "ST-1", (Grant("supervisor"),)), load_catalogue()
+    user, settings = User("u1", "ST-1", (Grant("supervisor"),)), Settings()
 
     def noted(count: int) -> None:
         other.act(PARCEL, Note(note="called"), user, None, now_ms())
         until(lambda: other.store.find(PARCEL, user.scope).notes == count)
 
     with ExitStack() as first:
-        one = first.enter_context(desk_on(fresh_kafka, {}, postgres.url, catalogue))
-        with desk_on(fresh_kafka, {}, postgres.url, catalogue) as other:
+        one = first.enter_context(desk_on(fresh_kafka, {}, postgres.url, settings))
+        with desk_on(fresh_kafka, {}, postgres.url, settings) as other:
             assert other.store.tables().generation == one.store.tables().generation
             noted(1)
             first.close()

@@ -13,6 +13,7 @@ from tests.broker.test_desk import alert_on, feedback_on, on_topic
 from tests.broker.test_desk_pages import Browser, clues_of
 from tests.desk_site import served
 from tests.schemas.desk_samples import TRACE
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.broker
 def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
     clue = alert_on(1).alert_id
     with served(fresh_kafka) as site, Browser(site, "supervisor") as browser, Browser(site, "auditor") as auditor:
-        assert "No entry fits." in auditor.get("/desk/audit")
+        assert "No entry fits." in auditor.get("/desk/audit", clue=clue)
         seen = browser.get(f"/desk/clues/{clue}")
         assert "Solid lines are the way so far" in seen
         assert seen.count('<circle class="stop"') == 2  # where it was inspected, and its destination
@@ -28,18 +29,26 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
         assert "names_90d_min" in seen
         with Browser(site, "u1") as station:
             assert station.send(station.get("/desk/station"), "accept").status_code == 200
+        until(lambda: f"<td>{clue}</td>" in auditor.get("/desk/audit", clue=clue))
         page = auditor.get("/desk/audit", clue=clue)
-        assert f"<td>{clue}</td>" in page
         assert "✓ 0" in page
         assert "✗" not in page
         assert "No entry fits." in auditor.get("/desk/audit", user="u2")
+        assert auditor.look(auditor._client.get("/desk/audit?since=yesterday")).status_code == 422
+        until(lambda: auditor.get("/desk/audit", kind="audit").count("<td>audit") > 3)  # who looks here is here, too
+        values = [value or b"" for _, value in on_topic(fresh_kafka, topics.ACCESS)]
+        looked = [each for value in values if (each := msgspec.json.decode(value, type=Access)).what[0] == "audit"]
+        assert {each.user for each in looked} == {"auditor"}
+        asked = {(each.what, each.fields) for each in looked}
+        assert asked >= {(("audit",), ("audit", "user")), (("audit", clue), ("audit", "clue"))}
 
+        until(lambda: "New figures are being made" not in browser.get("/desk/measures", days="7"))
         measures = browser.get("/desk/measures", days="7")
         assert '<path class="curve accept"' in measures
         assert '<path class="curve answer"' not in measures  # nobody has answered
         assert "too few answers for a figure" in measures
         assert "一" not in measures
-        assert "各规则的准确率" in browser.get("/desk/measures", lang="zh")
+        until(lambda: "各规则的准确率" in browser.get("/desk/measures", lang="zh"))
 
         rules = browser.get("/desk/rules", lang="en")
         assert "One ID number, several names" in rules

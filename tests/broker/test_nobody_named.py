@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,19 +101,36 @@ def answer_one(waybill: Machine, page: Path) -> None:
     waybill("measures", "--html", str(page))
 
 
-def pages_of(servers: str) -> bytes:
+def pages_of(servers: str, door: Path) -> bytes:
     """The desk's pages in a browser: each clue in both languages, and every other page; and the list as JSON."""
-    users = Users([account("u1", "x" * 40, None, "station", "supervisor", "auditor", "admin")])
+    users = Users(
+        [
+            account("u1", "x" * 40, None, "station", "supervisor", "auditor", "admin"),
+            account("u3", "y" * 40, None, "supervisor"),
+        ]
+    )
     own = {"Sec-Fetch-Site": "same-origin"}
-    with desk_of(servers) as desk, TestClient(application(desk, users), headers=own) as browser:
+    with desk_of(servers) as desk, TestClient(application(desk, users, None, door), headers=own) as browser:
         browser.post("/desk/login", data={"token": "x" * 40})
         told = [browser.get("/desk"), browser.get("/clues", headers={"Authorization": f"Bearer {'x' * 40}"})]
         clues = [each["clue_id"] for each in told[1].json()]
         told += [browser.get(f"/desk/clues/{clue}?lang={lang}") for clue in clues for lang in ("zh", "en")]
         told += [browser.get(f"{PAGES}{path}") for path, _ in NAV.values()]
+        see_one_field(browser, clues[0])
     assert {page.status_code for page in told} == {200}
     assert any("甄*" in page.text for page in told)  # a person of the input, masked
     return b"\n".join(page.content for page in told)
+
+
+def see_one_field(browser: TestClient, clue: str) -> None:
+    """Two persons: what they see is on that one page."""
+    asked = {"clue": clue, "field": "sender_name", "why": "to compare"}
+    told = browser.post("/desk/reveals", data=asked)
+    (reveal,) = re.findall('aria-labelledby="reveal-([^"]+)"', told.text)
+    for token, step in (("y", "grant"), ("x", "show")):
+        browser.post("/desk/login", data={"token": token * 40})
+        told = browser.post(f"/desk/reveals/{reveal}/{step}")
+    assert SENDER in told.text
 
 
 def records_of(servers: str) -> dict[str, bytes]:
@@ -149,17 +167,18 @@ def test_persons_of_the_input_are_on_no_other_topic_in_no_log_and_on_no_page(
     input_of(servers)
     waybill, page = Machine(servers, tmp_path), tmp_path / "measures.html"
     with Worker(servers, tmp_path / "state", log_level="debug") as worker:
-        beside = [waybill.start("tracer"), waybill.start("dispatcher")]
+        door = tmp_path / "door" / "tracer"
+        beside = [waybill.start("tracer", "--door", str(door)), waybill.start("dispatcher")]
         try:
             until(lambda: {"000900", "000901", "000902"} <= traced(servers))
             until(lambda: dispatched(servers) > 2)
             answer_one(waybill, page)
+            shown = pages_of(servers, door)
         finally:
             for process in beside:
                 process.send_signal(signal.SIGTERM)
                 process.wait(PATIENCE_S)
         worker.stop()
-    shown = pages_of(servers)
     assert not found_in(shown), "pages"
     told = records_of(servers)
     # There is something to search.

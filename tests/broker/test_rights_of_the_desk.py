@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 from msgspec.structs import replace
 from starlette.testclient import TestClient
 
+from desk.access import Reads
 from desk.dispatcher import Dispatcher
 from desk.log import ClueLog
+from desk.pen import Pen
+from desk.scope import Scope
+from desk.store.chains import AccessLog, Wanted
 from desk.survey import survey
+from desk.traces.records import ShipmentRecords
 from desk.traces.tracer import Tracer
 from desk.verbs import Accept, Answer, Judge
 from desk.web.app import application
@@ -23,12 +29,13 @@ from schemas.records import Source
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
 from streams.kafka.errors import DeniedError
+from streams.kafka.offsets import OffsetReader
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
 from tests.desk_accounts import account
 from tests.desk_site import desk_of
 from tests.schemas.samples import SHIPMENT, wire
 from tests.secured import Secured
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 from tests.workers import Publisher
 
 pytestmark = pytest.mark.broker
@@ -55,7 +62,7 @@ def allow(secured: Secured, process: str) -> tuple[str, dict[str, Any]]:
 
 def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Secured) -> None:
     events = Publisher(secured.servers)
-    events.raw(topics.SHIPMENTS, b"SF:1", wire(SHIPMENT))
+    events.raw(topics.SHIPMENTS, b"SF:1", wire({**SHIPMENT, "waybill_no": alert_on(1).waybill_no}))
     events.flush()
     topic, partition, offset = events.last
     alert = replace(alert_on(1), sources=(Source(topic=topic, partition=partition, offset=offset),))
@@ -65,6 +72,9 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     with Tracer(servers, client, Tokeniser(bytes(32), {"k1": bytes(32)}, "k1"), Limits()) as tracer:
         until(lambda: tracer.step() > 0)
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.TRACES))
+    with closing(ShipmentRecords(servers, client, Limits())) as records:
+        assert records.of("SF:0000000000001") is not None
+    Reads(Pen(servers, client, "waybill-tracer-door")).note("u2", alert.alert_id, ("reveal_shown",), now_ms())
 
     servers, client = allow(secured, "dispatcher")
     with Dispatcher(servers, client, 40) as dispatcher:
@@ -96,8 +106,12 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     with desk_of(servers, client) as desk, TestClient(application(desk, users), headers=bearer) as asked:
         assert asked.get(f"/clues/{alert.alert_id}").json()["state"] == "answered"
         assert asked.post(f"/clues/{alert.alert_id}/confirm").json()["state"] == "closed"
-        assert desk.sources.survey().measures(now_ms()).flow.answered == 1
-        assert [each.user for each in desk.sources.access().newest("", "", 9)] == ["u2"]
+        measures, _ = desk.sources.figures.of(0, Scope("u2"), PATIENCE_S)
+        assert measures is not None
+        assert measures.flow.answered == 1
+        until(lambda: [each.user for each in AccessLog(desk.store).page(Wanted(), None, 9)[0]] == ["u2"] * 2)
+    with closing(OffsetReader(servers, client)) as reader, pytest.raises(DeniedError, match=topics.SHIPMENTS):
+        reader.fetch([(topic, partition, offset)])  # only at the tracer's door
 
     servers, client = allow(secured, "clues")
     with pytest.raises(DeniedError, match="READ on topic waybill"):

@@ -45,6 +45,7 @@ def stack(built: images.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "WAYBILL_IMAGE": built.worker,
         "KAFKA_IMAGE": built.kafka,
         "KAFKA_PORT": str(_free_port()),
+        "DESK_PORT": str(_free_port()),
         "WAYBILL_PARTITIONS": "6",
         "WAYBILL_WEB_PORTS": "20100-20199",
         "WAYBILL_HOME_ADCODES": ",".join(HOME),

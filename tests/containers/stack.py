@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -32,6 +33,7 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
         super().__init__(DEPLOY, "compose.yaml", wait=False, env_file=str(path))
         self.project = settings["COMPOSE_PROJECT_NAME"]
         self.servers = f"localhost:{settings['KAFKA_PORT']}"
+        self.desk = f"http://127.0.0.1:{settings['DESK_PORT']}"
         self._docker = DockerClient().client
 
     @cached_property
@@ -47,6 +49,12 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
         """Remove the containers; volumes stay."""
         self._run_command([*self.compose_command_property, "down"])
 
+    def run(self, service: str, *command: str, typed: str = "") -> None:
+        """Run one command in a container of its own."""
+        whole = [*self.compose_command_property, "run", "--rm", "-T", service, *command]
+        done = subprocess.run(whole, input=typed, cwd=DEPLOY, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def containers(self, service: str, *, ended: bool = False) -> list[Any]:
         """The service's containers that run, oldest first; `ended`: the others, too."""
         labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
@@ -55,7 +63,7 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
 
     def told(self) -> str:
         """The end of what each container has said."""
-        services = ("kafka", "topics", "worker", "tracer", "dispatcher")
+        services = ("kafka", "topics", "worker", "tracer", "dispatcher", "desk")
         every = [each for service in services for each in self.containers(service, ended=True)]
         return "\n\n".join(f"{each.name} ({each.status}):\n{said(each)[-6_000:]}" for each in every)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from html import unescape
 from typing import Any
 
+import httpx2
 import pytest
 
 from schemas import topics
@@ -16,6 +18,8 @@ from tests.workers import Publisher, Reader, Stream, expect
 from tests.worlds import Record, world
 
 pytestmark = pytest.mark.containers
+
+OWN = {"Sec-Fetch-Site": "same-origin", "Accept-Language": "en"}
 
 
 def test_scaled_and_killed_they_give_the_alerts_of_judge(stack: Stack) -> None:
@@ -86,6 +90,37 @@ def test_alerts_are_traced_and_become_clues_whoever_is_killed(stack: Stack) -> N
         one.stop(timeout=30)
         one.reload()
         assert one.attrs["State"]["ExitCode"] != 137, f"{service} was asked to end and had to be killed"
+
+
+def test_an_alert_becomes_a_clue_that_an_analyst_sees_in_the_desk(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = ("--users", "/var/lib/waybill/users")
+    account = ("desk", "user", "add", "u1", "--role", "supervisor", "--password-file", "-")
+    monkeypatch.setenv("COMPOSE_PROFILES", "desk")
+    stack.run("desk", *account, *users, typed="correct horse battery")
+    stack.up(1)
+    records = world(34, 300)
+    wanted = open_alerts(run(records))
+    Publisher(stack.servers)(records)
+    _expect(stack, wanted).close()
+    _until_told(stack, topics.CLUES, set(wanted), lambda record: record["clue_id"])
+
+    (desk,) = stack.containers("desk")
+    assert desk.attrs["HostConfig"]["ReadonlyRootfs"]
+    stack.until(lambda: _health(desk) == "healthy", "the desk has read its clues", 300.0)
+    with httpx2.Client(base_url=stack.desk, headers=OWN, follow_redirects=True) as browser:
+        assert str(browser.get("/").url).endswith("/desk/login")
+        queue = browser.post("/desk/login", data={"user": "u1", "password": "correct horse battery"})
+        assert (queue.status_code, str(queue.url)) == (200, f"{stack.desk}/desk")
+        shown = [each for each in wanted if f"/desk/clues/{each}" in queue.text]
+        assert shown, queue.text
+        clue = browser.get(f"/desk/clues/{shown[0]}")
+        assert clue.status_code == 200
+        assert all(reason.title.en in unescape(clue.text) for reason in wanted[shown[0]].reasons)
+    desk.stop(timeout=30)
+    desk.reload()
+    assert desk.attrs["State"]["ExitCode"] == 0, said(desk)
 
 
 def _until_told(stack: Stack, topic: str, wanted: set[str], alert_of: Callable[[Any], str]) -> None:

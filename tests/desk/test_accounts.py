@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.web.limits import Limiter
+from desk.limits import Limiter
 from desk.web.roles import MAY, Grant
 from desk.web.users import Account, Users, UsersError, hashed, read
 from streams.cli import run

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from streams.kafka.log_reader import Entry
 from tests.desk.logs import STATIONS, T0, USERS, applied, event, opened, random_log
 from tests.postgres import Postgres
 from tests.repetition import examples
+from tests.schemas.desk_samples import TRACE
 
 PLACES = ("440111", "310115", "440100")
 
@@ -66,6 +68,12 @@ class Filled:
         with self.database.engine.begin() as connection:
             if anew:
                 self._sink = Sink(self.database, self.tables, connection)
+            self._sink.apply(connection, entries)
+
+    def trace(self, traces: dict[str, bytes]) -> None:
+        """One transaction."""
+        entries = [Entry(topics.TRACES, 0, n, key.encode(), value, 0) for n, (key, value) in enumerate(traces.items())]
+        with self.database.engine.begin() as connection:
             self._sink.apply(connection, entries)
 
     def finish(self) -> Store:
@@ -162,6 +170,25 @@ def test_a_log_shows_each_event_once_in_its_order(databases: list[Database]) -> 
         found = store.log("c1")
         assert [each for each, _ in found] == events
         assert [why is None for _, why in found] == [True, True, False, True]
+
+
+def test_traces_are_searched_in_the_database_for_clues_in_scope(databases: list[Database]) -> None:
+    one, two = f"k_:{'0a' * 16}", f"kx:{'0b' * 16}"
+    for database in databases:
+        filled = Filled(database)
+        for name, place in (("c1", "440111"), ("c2", "440111"), ("c3", "310115"), ("c4", "440111")):
+            filled.add([encode(opened(name, parcel=f"SF:{name}", adcode=place))])
+        traces = {f"SF:{name}": {**TRACE, "sender_tokens": (one,)} for name in ("c1", "c3")}
+        filled.trace({"SF:c4": one.encode(), **{key: msgspec.json.encode(value) for key, value in traces.items()}})
+        store = filled.finish()
+
+        def found(text: str, scope: Scope, limit: int, store: Store = store) -> list[str]:
+            return [clue.clue_id for clue, _ in store.carrying(text.encode(), scope, limit)]
+
+        assert found(one, Scope("u1"), 10) == ["c3", "c1"]  # c4 has one of another version
+        assert found(one, Scope("u1"), 3) == ["c3"]  # others changed later
+        assert found(one, Scope("u1", ("44",)), 10) == ["c1"]
+        assert found(two, Scope("u1"), 10) == found("%", Scope("u1"), 10) == []
 
 
 def test_both_ends_of_a_transfer_see_the_clue_in_sql_as_in_memory(databases: list[Database]) -> None:

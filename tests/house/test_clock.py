@@ -21,6 +21,7 @@ MAY_READ = {
     "streams/cli/orders.py": "tells no seed of a day that is not over",
     "streams/cli/measures.py": "measures what is so now",
     "desk/web/core.py": "dates what people do, and looks at deadlines",
+    "streams/cli/tracer.py": "dates reveals, and ends them after ten minutes",
     "desk/webhook.py": "dates what it signs, so that nobody can send it again later",
     "desk/dispatcher.py": "dates its acts, and looks at deadlines",
     "streams/app.py": "an alert's `detected_at`; event time goes at most some minutes ahead of it",

@@ -30,7 +30,15 @@ ORDER = (
     {"streams.main", "streams.cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
-DESK_MAY_IMPORT = {"schemas", "rules", "streams.flow", "streams.kafka", "streams.settings", "streams.values"}
+DESK_MAY_IMPORT = {
+    "schemas",
+    "rules",
+    "streams.flow",
+    "streams.kafka",
+    "streams.rulesets",
+    "streams.settings",
+    "streams.values",
+}
 
 # What happens to an event depends on the event alone.
 NOT_IN_THE_FLOW = {

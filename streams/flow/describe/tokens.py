@@ -50,6 +50,8 @@ class Tokeniser:
                 raise KeyFileError(f"key {name!r}: {len(key)} bytes, at least {KEY_BYTES_MIN} are needed")
         self.publish_key_id = publish_key_id
         self._publish_keys = dict(publish_keys)
+        self.publish_key_ids = tuple(sorted(publish_keys, key=lambda key_id: key_id != publish_key_id))
+        """Ids of all publish keys that are held, the current one first."""
         self.state_key = hashlib.sha256(state_key).digest()
         """The key as BLAKE2s takes it, for code that makes the same tokens elsewhere."""
         # Keyed once here, and copied for every value.
@@ -82,11 +84,6 @@ class Tokeniser:
         tokens[tokens == 0] = 1
         tokens[missing] = 0
         return tokens
-
-    @property
-    def publish_key_ids(self) -> tuple[str, ...]:
-        """Ids of all publish keys that are held, the current one first."""
-        return tuple(sorted(self._publish_keys, key=lambda key_id: key_id != self.publish_key_id))
 
     def publish(self, token: int, key_id: str | None = None) -> str:
         """`key_id:32 hex` of a state token, under the current publish key or an older one that is still held.

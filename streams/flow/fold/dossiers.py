@@ -7,7 +7,8 @@ of two answers about an event the one that counts more is newer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,12 +18,11 @@ from streams.flow import layout
 from streams.flow.layout import HEAD, MOVEMENT, OBSERVATION, VERSION
 from streams.flow.reference import Reference
 from streams.state.format import FORMAT
-from streams.state.store import Store
+from streams.state.store import Store, runs
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Numbers = dict[tuple[int, bytes], int]  # the place of each (partition, parcel) among the dossiers
 
 _EMPTY = np.zeros((), dtype=HEAD)
 _EMPTY["format"] = FORMAT
@@ -30,11 +30,31 @@ _EMPTY["previous_km"], _EMPTY["previous_ms"] = np.nan, -1
 _EMPTY_BYTES = _EMPTY.tobytes()
 
 
+class Places:
+    """The place of each parcel among the dossiers, in the order in which parcels are first asked for."""
+
+    def __init__(self) -> None:
+        self.partitions: list[int] = []
+        self.parcels: list[bytes] = []
+        self._of: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
+
+    def find(self, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
+        """The places of these parcels; a new one for each that has none."""
+        found: list[int] = []
+        for partition, at in runs(partitions):
+            of, asked = self._of[partition], parcels[at]
+            begun = len(self.parcels)
+            self.parcels += [parcel for parcel in dict.fromkeys(asked) if parcel not in of]
+            self.partitions += [partition] * (len(self.parcels) - begun)
+            of.update(zip(self.parcels[begun:], range(begun, len(self.parcels)), strict=True))
+            found += map(of.__getitem__, asked)
+        return np.array(found, dtype=np.int64)
+
+
 @dataclass(slots=True)
 class Dossiers:
     """The dossiers that a batch touched, as columns, between `load` and `save`."""
 
-    number: Numbers
     partitions: list[int]
     parcels: list[bytes]
     heads: Rows
@@ -48,6 +68,7 @@ class Dossiers:
     changed: Mask
     fresh: Mask  # nothing was stored
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
+    places: Places = field(default_factory=Places)  # by which more events are folded into them
 
     def extend(self, more: Dossiers) -> None:
         """Add dossiers that no event has touched yet."""
@@ -87,26 +108,30 @@ class Dossiers:
         store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
 
 
-def load(store: Store, number: Numbers) -> Dossiers:
+def load(store: Store, partitions: Sequence[int], parcels: Sequence[bytes]) -> Dossiers:
     """These dossiers from the store; empty ones for parcels that it does not have."""
-    values = store.get([partition for partition, _ in number], [parcel for _, parcel in number])
-    found = read(number, [value or _EMPTY_BYTES for value in values])
+    values = store.get(partitions, parcels)
+    found = read(partitions, parcels, [value or _EMPTY_BYTES for value in values])
     found.fresh[:] = [value is None for value in values]
     return found
 
 
-def read(number: Numbers, values: Sequence[bytes]) -> Dossiers:
+def stored(partition: int, kept: Iterable[tuple[bytes, bytes]]) -> Dossiers:
+    """Dossiers of one partition, from parcels and values as stored. None is marked to be judged."""
+    pairs = list(kept)
+    return read([partition] * len(pairs), [parcel for parcel, _ in pairs], [value for _, value in pairs])
+
+
+def read(partitions: Sequence[int], parcels: Sequence[bytes], values: Sequence[bytes]) -> Dossiers:
     """Dossiers from stored values, one each. None is marked to be judged."""
-    partitions, parcels = [partition for partition, _ in number], [parcel for _, parcel in number]
     size = HEAD.itemsize
     heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)
     first = (size + heads["versions"].astype(np.int64) * VERSION.itemsize).tolist()
     second = (np.array(first, dtype=np.int64) + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
     n = len(values)
     return Dossiers(
-        number=number,
-        partitions=partitions,
-        parcels=parcels,
+        partitions=list(partitions),
+        parcels=list(parcels),
         heads=heads,
         versions=[value[size:a] for value, a in zip(values, first, strict=True)],
         movements=[value[a:b] for value, a, b in zip(values, first, second, strict=True)],

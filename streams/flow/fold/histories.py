@@ -102,7 +102,7 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     kind = observations["kind"].astype(np.int64)
     entity = observations["entity"]
     number = (observations["at"] + layout.phase(kind, entity)) // SPAN_MS[kind]
-    by = np.lexsort((number, partitions, entity, kind))
+    by = np.lexsort((number, entity, kind, partitions))  # by partition, as stores like it
     new_history = np.ones(len(by), dtype=np.bool_)
     new_history[1:] = (
         (entity[by][1:] != entity[by][:-1])

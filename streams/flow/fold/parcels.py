@@ -7,13 +7,12 @@ count ever more observations: of two answers about one event, the one that count
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.flow.batches import Answers, Movements, Uploads, tail
-from streams.flow.fold.dossiers import Dossiers, Numbers, load
+from streams.flow.fold.dossiers import Dossiers, Places, load
 from streams.flow.fold.movements import fold_movements
 from streams.flow.fold.uploads import fold_uploads
 from streams.flow.layout import FACT_COLUMNS, SENDER, VERSION
@@ -34,12 +33,13 @@ def fold(
 
     due: partition and parcel of dossiers to judge again, also without a new event.
     """
-    number: Numbers = {}
-    of_upload = _number(number, uploads.partitions, uploads.parcels)
-    of_movement = _number(number, movements.partitions, movements.parcels)
-    of_answer = _number(number, answers.partitions, answers.rows["parcel"].tolist())
-    of_due = _number(number, [partition for partition, _ in due], [parcel for _, parcel in due])
-    dossiers = load(store, number)
+    places = Places()
+    of_upload = places.find(uploads.partitions, uploads.parcels)
+    of_movement = places.find(movements.partitions, movements.parcels)
+    of_answer = places.find(answers.partitions, answers.rows["parcel"].tolist())
+    of_due = places.find([partition for partition, _ in due], [parcel for _, parcel in due])
+    dossiers = load(store, places.partitions, places.parcels)
+    dossiers.places = places
     fold_movements(dossiers, of_movement, movements.rows)
     fold_uploads(dossiers, of_upload, uploads)
     _fold_answers(dossiers, of_answer, answers.rows)
@@ -50,10 +50,10 @@ def fold(
 
 def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
     """Fold answers into these dossiers; dossiers that are not among them are loaded and added."""
-    here = len(dossiers.number)
-    of_answer = _number(dossiers.number, answers.partitions, answers.rows["parcel"].tolist())
-    if len(dossiers.number) > here:
-        dossiers.extend(load(store, dict(islice(dossiers.number.items(), here, None))))
+    places, here = dossiers.places, len(dossiers.parcels)
+    of_answer = places.find(answers.partitions, answers.rows["parcel"].tolist())
+    if len(places.parcels) > here:
+        dossiers.extend(load(store, places.partitions[here:], places.parcels[here:]))
     _fold_answers(dossiers, of_answer, answers.rows)
 
 
@@ -64,13 +64,6 @@ def _name(dossiers: Dossiers, names: dict[bytes, str]) -> None:
             reference = dossiers.parcels[i]
             carrier_code, _, waybill_no = (names.get(reference) or reference.decode()).partition(":")
             dossiers.tails[i] = tail("", carrier_code, waybill_no, "", "")
-
-
-def _number(number: Numbers, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
-    """Number each (partition, parcel) in order of first occurrence."""
-    return np.array(
-        [number.setdefault(key, len(number)) for key in zip(partitions, parcels, strict=True)], dtype=np.int64
-    )
 
 
 def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:

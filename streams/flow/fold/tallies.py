@@ -32,7 +32,7 @@ from schemas.records import encode
 from streams.flow.batches import untail
 from streams.flow.describe.text import code
 from streams.flow.fold.counts import Counts, Place, add_bits
-from streams.flow.fold.dossiers import Dossiers, read
+from streams.flow.fold.dossiers import Dossiers, stored
 from streams.flow.fold.duties import ALERTED, BITS, COUNTED, DUTIES, KINDS, MARKS, Bits
 from streams.flow.layout import DAY_MS, HOUR_MS, PARTLY_KNOWN
 from streams.state.format import FORMAT
@@ -136,8 +136,7 @@ class Tallies:
             self._close(partition, 0)
         self._owed.update(self._recall(partition, OWED, 1))
         for piece in pieces:
-            number = {(partition, key): i for i, (key, _) in enumerate(piece)}
-            kept = read(number, [value for _, value in piece])
+            kept = stored(partition, piece)
             some = np.flatnonzero(kept.heads["tallied"])
             heads = kept.heads[some]
             at = self._find(partition, heads, some, kept.tails)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from schemas.records import Scan
 from streams.flow import layout
-from streams.flow.fold.dossiers import Dossiers, read
+from streams.flow.fold.dossiers import Dossiers, stored
 from streams.flow.fold.tallies import BASE, Tallies
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
 from streams.flow.time.expiry_index import ExpiryIndex
@@ -149,10 +149,10 @@ class Expiry:
 
     def _expire(self, partition: int, keys: list[bytes], until: int) -> None:
         values = self._parcels.get([partition] * len(keys), keys, keep=False)
-        found = {(partition, key): value for key, value in zip(keys, values, strict=True) if value is not None}
+        found = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
         if not found:
             return
-        dossiers = read(dict(zip(found, range(len(found)), strict=True)), list(found.values()))
+        dossiers = stored(partition, found.items())
         keys = dossiers.parcels
         heads = dossiers.heads
         alerted = (heads["emitted"] != 0) | (heads["shadowed"] == layout.HELD)

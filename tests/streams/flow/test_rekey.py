@@ -169,7 +169,7 @@ def test_a_dossier_goes_on_naming_where_its_events_were_read() -> None:
     second, seen = grown(grown(first, 6, []), 7, []), 0
     for number in range(7):
         for rows in whole(second.stores[0], number, 1_000):
-            kept = dossiers.read({(number, key): i for i, (key, _) in enumerate(rows)}, [value for _, value in rows])
+            kept = dossiers.stored(number, rows)
             for i in range(len(rows)):
                 for source in sources_of(kept, i):
                     seen += 1
