@@ -63,6 +63,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "hours": ("{} 小时", "{} h"),
     "days": ("{} 天", "{} d"),
     "as ordered": ("按要求检查", "check as ordered"),
+    "claimed by": ("{} 正在看", "{} looks at it"),
     "handed over": ("已移交", "handed over"),
     "choose it": ("选择 {}", "Choose {}"),
     "with chosen": ("批量办理选中的线索", "Act on those chosen"),
