@@ -27,6 +27,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from schemas import topics
 from schemas.records import Alert, Reject, encode
 from streams.files.driver import TOPIC_OF
+from tests.forked import Forked
 from tests.ordering import ORDER_KEY, ORDER_SHARE, drawn, standing
 from tests.runs import Alerts, comparable, difference
 from tests.tallies import published_values, recount
@@ -38,6 +39,7 @@ SESSION_MS = 2_000
 WAYBILL = (sys.executable, "-m", "streams.cli", "worker")
 FAUST = (sys.executable, "-m", "faust", "-A", "streams.main", "worker", "--without-web", "-l", "info")
 _SAID = re.compile(r"\d{4}-\d\d-\d\d |waybill: ")
+Process = Forked | subprocess.Popen[bytes]
 READY = "partitions is there"  # what a worker says when it begins to read
 
 
@@ -122,15 +124,18 @@ class Worker(AbstractContextManager["Worker"]):
         }
         state_dir.parent.mkdir(parents=True, exist_ok=True)
         self.log = state_dir.parent / f"{state_dir.name}-{given['instance']}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._ready = 0
 
     def start(self) -> Self:
         """Start the process; returns at once."""
         assert self._process is None
         self._ready = self.says(READY)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+        if self._command is FAUST:  # a command line of its own
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+        else:
+            self._process = Forked(self._command, env=self._env, log=self.log)
         return self
 
     def send(self, number: signal.Signals) -> None:

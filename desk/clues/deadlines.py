@@ -97,11 +97,15 @@ def dues(tier: Tier, at_ms: int, calendar: Calendar) -> Dues:
 
 
 class Due(NamedTuple):
-    """The next step of a clue. share: the share of its time that has passed; from 1 on it is overdue."""
+    """The next step of a clue. share: the share of its time that has passed; from 1 on it is overdue.
+
+    warn: from when on the clue is shown as urgent, epoch ms.
+    """
 
     step: Step
     by: int
     share: float
+    warn: int
 
     @property
     def overdue(self) -> bool:
@@ -121,7 +125,11 @@ def next_due(clue: Clue, now_ms: int) -> Due | None:
         steps.append(("check", clue.dispatched_at, clue.check_by))
     if clue.state in ("dispatched", "accepted", "checked"):
         steps.append(("answer", first, clue.answer_by))
-    due = [Due(step, by, _share(since, by, now_ms)) for step, since, by in steps if by is not None]
+    due = [
+        Due(step, by, _share(since, by, now_ms), since + int(WARN * (by - since)))
+        for step, since, by in steps
+        if by is not None
+    ]
     return min(due, key=lambda each: each.by, default=None)
 
 

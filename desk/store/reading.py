@@ -94,13 +94,19 @@ class Store:
             raise BuildingError(f"clues are being read from the topics: {at.done:,} of {at.total:,} records")
         return found
 
-    def queue(self, which: Filter, scope: Scope, after: Key | None = None, limit: int = 100) -> Page:
-        """Clues as `desk.queue.queue` gives them, by tier, time left and score; for a station by time left alone."""
+    def queue(
+        self, which: Filter, scope: Scope, after: Key | None = None, limit: int = 100, only: Sequence[str] = ()
+    ) -> Page:
+        """Clues as `desk.queue.queue` gives them, by tier, time left and score; for a station by time left alone.
+
+        only: these alone, as far as they fit; empty: all that fit.
+        """
         tables = self.tables()
         clues = tables.clues.c
         blind = scope.acts_for is not None
         order = (clues.due_ms, clues.clue_id) if blind else (clues.rank, clues.due_ms, clues.calm, clues.clue_id)
-        fitting = and_(*within(tables, scope), *_filtered(tables, which, scope))
+        named = [clues.clue_id.in_([plain(each) for each in only])] if only else []
+        fitting = and_(*within(tables, scope), *_filtered(tables, which, scope), *named)
         wanted = select(*order, clues.value).where(fitting).order_by(*order).limit(limit + 1)
         counted = select(clues.clue_id).where(fitting).limit(COUNT_MAX + 1).subquery()
         if after is not None:

@@ -45,7 +45,7 @@ def fields_of(act: str) -> list[Field]:
 
 
 async def ask(desk: Desk, request: Request, user: User) -> Response:
-    """The first clues of the queue with the filter in the address, to choose from."""
+    """The clues that were chosen in the queue; if none were, the first of it with the filter in the address."""
     return await _page(desk, request, user, 200, [], "")
 
 
@@ -87,10 +87,10 @@ def _done(desk: Desk, user: User, verb: Verb, text: str) -> Outcome:
 
 
 async def _page(desk: Desk, request: Request, user: User, status: int, done: list[Outcome], problem: str) -> Response:
-    which = filter_of(request.query_params, user)
-    found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, limit=CLUES_MAX))
+    which, chosen = filter_of(request.query_params, user), request.query_params.getlist("clue")[:CLUES_MAX]
+    found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, limit=CLUES_MAX, only=chosen))
     acts = {act: fields_of(act) for act, (verb, _) in ACTS.items() if user.may(verb)}
     return page(
         request, "bulk.html", user, status, here="/desk/bulk", clues=found.clues, count=found.count, acts=acts,
-        done=done, problem=problem, clues_max=CLUES_MAX, now_ms=now(),
+        chosen=bool(chosen), done=done, problem=problem, clues_max=CLUES_MAX, now_ms=now(),
     )  # fmt: skip

@@ -198,7 +198,7 @@ class Pages:
         found = await run_in_threadpool(desk.ask, lambda: desk.store.queue(which, user.scope, after))
         return page(
             request, "queue.html", user, which=which, now_ms=now(), found=found, waiting=desk.waiting(),
-            rules=desk.rules, tiers=get_args(Tier), states=get_args(State),
+            rules=desk.rules, boxes=user.may("note"), tiers=get_args(Tier), states=get_args(State),
             state=request.query_params.get("state", ""), first=after is None,
         )  # fmt: skip
 
@@ -227,7 +227,9 @@ class Pages:
             return await self._clue(request, user, error.status, error.detail, given)
         if not done.read_back:
             return await self._clue(request, user, 202, None, {})
-        return RedirectResponse(back_to(given) or f"{PAGES}/clues/{quote(wanted, safe='')}", 303)
+        clue = quote(done.clue.clue_id, safe="")  # the focus goes to its row, or on the clue's own page to what is next
+        back = back_to(given)
+        return RedirectResponse(f"{PAGES}/clues/{clue}#acts" if back is None else f"{back}#clue-{clue}", 303)
 
     async def _clue(
         self, request: Request, user: User, status: int, problem: str | None, given: Mapping[str, str]

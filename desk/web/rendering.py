@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from desk.web.core import ProblemError, body_of
+from desk.web.core import ProblemError, body_of, now
 from desk.web.guard import PAGES
 from desk.web.language import COOKIE, language
 from desk.web.users import User
@@ -37,7 +37,7 @@ def page(request: Request, name: str, user: User | None, status: int = 200, **co
     query = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
     given = {
         "here": request.url.path if request.method == "GET" else PAGES, "user": user, "t": View(lang), "lang": lang,
-        "query": query, "nav": {} if user is None else nav(user),
+        "at_ms": now(), "query": query, "nav": {} if user is None else nav(user),
     }  # fmt: skip
     answer = HTMLResponse(_templates.get_template(name).render({**given, **context}), status)
     if "lang" in request.query_params:

@@ -33,13 +33,13 @@ async def answer(desk: Desk, who: Callable[..., Awaitable[User | None]], request
     """News of the queue with the filter in the address, after what the browser has. who: asks now, as it is then."""
     if desk.live.full:
         raise ProblemError(503, "too many pages are open")
-    lang, scope = language(request), user.scope
+    lang, scope, boxes = language(request), user.scope, user.may("note")
 
     def row(clue: Clue) -> str:
-        return part("row.html", lang, clue=clue, now_ms=now(), waiting=desk.waiting())
+        return part("row.html", lang, clue=clue, now_ms=now(), waiting=desk.waiting(), boxes=boxes)
 
     after = Key.of(request.query_params.get("after", ""))
-    watch = Watch(filter_of(request.query_params, user), scope, after, row, (lang, scope.acts_for or ""))
+    watch = Watch(filter_of(request.query_params, user), scope, after, row, (lang, scope.acts_for or "", str(boxes)))
     since = request.headers.get("last-event-id") or request.query_params.get("since", "")
 
     async def alive() -> bool:

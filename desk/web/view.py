@@ -34,10 +34,13 @@ _GROUPS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is owed next, as text; level: calm, soon or late."""
+    """What is owed next, as text; level: calm, soon or late. step: its name; by, soon: when that changes, epoch ms."""
 
     text: str
     level: str
+    step: str
+    by: int
+    soon: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,9 @@ class View:
         due = next_due(clue, now_ms)
         if due is None:
             return None
-        text = self("late" if due.overdue else "left", say(f"step {due.step}", self.lang), self.span(due.by - now_ms))
-        return Due(text, "late" if due.overdue else "soon" if due.share >= WARN else "calm")
+        step = say(f"step {due.step}", self.lang)
+        text = self("late" if due.overdue else "left", step, self.span(due.by - now_ms))
+        return Due(text, "late" if due.overdue else "soon" if due.share >= WARN else "calm", step, due.by, due.warn)
 
     def counted(self, count: int, most: int = COUNT_MAX) -> str:
         """How many there are; beyond `most` nobody has counted."""

@@ -99,9 +99,9 @@ def count_answers(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[
     counts: Counter[tuple[str, str, str]] = Counter()
     if answers.is_empty():
         return counts
-    yes, unknown = answers.sum().row(0), answers.null_count().row(0)
-    for rule, said, silent in zip(catalogue.rules, yes, unknown, strict=True):
-        for answer, n in (("yes", said or 0), ("no", answers.height - (said or 0) - silent), ("unknown", silent)):
+    for rule, said in zip(catalogue.rules, answers.get_columns(), strict=True):
+        yes, unknown = int(said.sum()), said.null_count()
+        for answer, n in (("yes", yes), ("no", answers.height - yes - unknown), ("unknown", unknown)):
             if n:
                 counts[rule.id, rule.mode, answer] = n
     return counts
@@ -150,7 +150,7 @@ def _column(values: NDArray[np.generic], valid: Mask | None = None) -> pl.Series
 
 def _label(labels: tuple[str, ...], field: str) -> Callable[[Rows], pl.Series]:
     table = pl.Series([*labels, None], dtype=pl.String)
-    return lambda heads: table.gather(np.minimum(heads[field], len(labels)))
+    return lambda heads: table[np.minimum(heads[field], len(labels))]  # `gather` would plan a query each time
 
 
 def _texts(texts: Iterable[str | None]) -> pl.Series:

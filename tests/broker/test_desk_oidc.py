@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +18,47 @@ pytestmark = pytest.mark.broker
 SECRET = "a secret of the client"
 
 
+@pytest.fixture(scope="session")
+def provider(request: pytest.FixtureRequest) -> Any:
+    """Canaille; its plugin is loaded here, as nobody else needs it."""
+    request.config.pluginmanager.register(import_module("pytest_iam"), "provider")
+    return request.getfixturevalue("iam_server")
+
+
 @pytest.fixture
-def site(fresh_kafka: str, iam_server: Any, tmp_path: Path) -> Iterator[Site]:
+def site(fresh_kafka: str, provider: Any, tmp_path: Path) -> Iterator[Site]:
     """A desk that knows the provider, and the provider knows it."""
     (tmp_path / "secret").write_text(SECRET)
     oidc = Oidc(
-        issuer=iam_server.url.rstrip("/"), client_id="desk", secret_file=str(tmp_path / "secret"),
+        issuer=provider.url.rstrip("/"), client_id="desk", secret_file=str(tmp_path / "secret"),
         scope="openid profile groups",
     )  # fmt: skip
     directory = Directory(groups={"analysts": Group(("analyst:44",))}, oidc=oidc)
     with served(fresh_kafka, directory=directory) as site:
-        client = iam_server.models.Client(
+        client = provider.models.Client(
             client_id="desk", client_secret=SECRET, client_name="desk", client_uri=f"{site}/",
             redirect_uris=[f"{site}/desk/login/oidc/back"], scope=["openid", "profile", "groups"],
             grant_types=["authorization_code"], response_types=["code"],
             token_endpoint_auth_method="client_secret_basic",
         )  # fmt: skip
-        iam_server.backend.save(client)
-        iam_server.backend.update(client, audience=[client])
-        iam_server.backend.save(client)
+        provider.backend.save(client)
+        provider.backend.update(client, audience=[client])
+        provider.backend.save(client)
         yield site
-        iam_server.backend.delete(client)
+        provider.backend.delete(client)
 
 
-def known(iam_server: Any, name: str, group: str) -> Any:
+def known(provider: Any, name: str, group: str) -> Any:
     """A user of the provider, in a group, who is logged in there and lets the desk know."""
-    user = iam_server.random_user(user_name=name)
-    iam_server.random_group(display_name=group, members=[user])
-    iam_server.login(user)
-    iam_server.consent(user)
+    user = provider.random_user(user_name=name)
+    provider.random_group(display_name=group, members=[user])
+    provider.login(user)
+    provider.consent(user)
     return user
 
 
-def test_who_logs_in_at_the_provider_has_the_roles_of_the_groups_there(site: Site, iam_server: Any) -> None:
-    known(iam_server, "a1", "analysts")
+def test_who_logs_in_at_the_provider_has_the_roles_of_the_groups_there(site: Site, provider: Any) -> None:
+    known(provider, "a1", "analysts")
     with httpx2.Client(base_url=site, timeout=30) as browser:
         assert 'href="/desk/login/oidc"' in browser.get("/desk/login").text
         sent = browser.get("/desk/login/oidc")
@@ -68,8 +76,8 @@ def test_who_logs_in_at_the_provider_has_the_roles_of_the_groups_there(site: Sit
         assert again.status_code == 401
 
 
-def test_an_answer_for_another_login_or_without_a_role_logs_nobody_in(site: Site, iam_server: Any) -> None:
-    known(iam_server, "x1", "strangers")
+def test_an_answer_for_another_login_or_without_a_role_logs_nobody_in(site: Site, provider: Any) -> None:
+    known(provider, "x1", "strangers")
     with httpx2.Client(base_url=site, timeout=30) as browser, httpx2.Client(base_url=site, timeout=30) as other:
         back = browser.get(browser.get("/desk/login/oidc").headers["location"]).headers["location"]
         assert other.get(back).status_code == 401  # another browser, which began none

@@ -8,7 +8,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from tests.chaos.schedule import SESSION_S, Fault
 from tests.chaos.slot import Settings, Slot
 from tests.hurt import damage
 from tests.waiting import PATIENCE_S
-from tests.workers import READY
+from tests.workers import READY, Process
 
 # How long a member of KIP-848 may be silent is the broker's to say.
 OF_BROKER = {
@@ -55,8 +54,8 @@ class Cluster:
         self._settings = settings
         self._say = say
         self._later: list[tuple[float, int, Callable[[], None]]] = []
-        self._stopping: list[tuple[float, Slot, subprocess.Popen[bytes]]] = []
-        self._ousted: list[tuple[Slot, subprocess.Popen[bytes]]] = []  # must see for themselves that they have to end
+        self._stopping: list[tuple[float, Slot, Process]] = []
+        self._ousted: list[tuple[Slot, Process]] = []  # must see for themselves that they have to end
         self._looked_at = 0.0
         self._broker = ThreadPoolExecutor(1, thread_name_prefix="broker")
         self._broker_work: Future[None] | None = None

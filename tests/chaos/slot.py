@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-from streams.ops.supervisor import start
 from tests.chaos.schedule import SESSION_S
+from tests.forked import Forked
 from tests.waiting import PATIENCE_S
-from tests.workers import READY, WAYBILL, Worker
+from tests.workers import READY, WAYBILL, Process, Worker
 
 GROUP = "waybill-sentinel"
 # A small cache, so that the store itself is read, and a session that faults can outlast. Partitions fall idle at once:
@@ -52,16 +51,14 @@ class Slot(Worker):
         return self.folder / GROUP / self.name
 
     @property
-    def process(self) -> subprocess.Popen[bytes] | None:
+    def process(self) -> Process | None:
         """The process, if it was started and not taken away."""
         return self._process
 
     def start(self) -> Self:
         """Start it. Should this process be killed, it dies as well."""
-        with self.log.open("ab") as log:
-            self._process = start(
-                JUMPING if self.jumps else WAYBILL, env={**self._env, "PYTHONFAULTHANDLER": "1"}, output=log
-            )
+        command = JUMPING if self.jumps else WAYBILL
+        self._process = Forked(command, env={**self._env, "PYTHONFAULTHANDLER": "1"}, log=self.log)
         return self
 
     def send(self, number: signal.Signals) -> None:
@@ -74,14 +71,14 @@ class Slot(Worker):
         self.send(signal.SIGKILL)
         self.take()
 
-    def take(self) -> subprocess.Popen[bytes] | None:
+    def take(self) -> Process | None:
         """Its process, which is no longer this slot's; waited for where it was killed."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.wait(PATIENCE_S)
         return process
 
-    def give_up(self) -> subprocess.Popen[bytes] | None:
+    def give_up(self) -> Process | None:
         """The running process, for someone else to see to."""
         process, self._process = self._process, None
         return process

@@ -24,11 +24,19 @@ function step(by) {
 const field = (verb) => () =>
   show(within(`form[action$='/${verb}'] :is(select, input:not([type=hidden]), button)`));
 
+// The answer that most clues get: Enter sends it.
+function nothingFound() {
+  const outcome = within("form[action$='/answer'] [name=outcome][value=no_finding], form[action$='/answer'] select[name=outcome]");
+  if (outcome?.matches("select")) outcome.value = "no_finding";
+  show(outcome?.matches("select") ? outcome.form.querySelector("button") : outcome);
+}
+
 const acts = {
   j: () => step(1),
   k: () => step(-1),
   a: () => within("form[action$='/accept'] button")?.click(),
   f: field("answer"),
+  n: nothingFound,
   h: field("hold"),
   t: field("transfer"),
   "/": () => document.querySelector(".filters input, .filters select")?.focus(),
@@ -37,7 +45,8 @@ const acts = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.keyCode === 229) return;
-  if (event.target.closest(typing) || help.open || localStorage.getItem(OFF)) return;
+  const answering = event.key === "n" && event.target.matches("select[name=outcome]");
+  if ((event.target.closest(typing) && !answering) || help.open || localStorage.getItem(OFF)) return;
   const act = acts[event.key];
   if (act) {
     event.preventDefault();
@@ -47,6 +56,11 @@ document.addEventListener("keydown", (event) => {
 
 // A page that is left may be kept, to come back at once: without the person that it has shown.
 addEventListener("pagehide", () => document.querySelector("[data-person]")?.remove());
+
+// Back to the queue as it was left, with its filters; the part after # puts the focus on the row.
+const back = document.getElementById("back");
+const left = sessionStorage.getItem("queue");
+if (back && left) back.href = left + back.hash;
 
 const choice = help.querySelector("input");
 choice.checked = !localStorage.getItem(OFF);

@@ -8,6 +8,7 @@
   const show = document.getElementById("show-news");
   const link = document.getElementById("link");
   const waiting = new Set();
+  sessionStorage.setItem("queue", location.pathname + location.search);
 
   const rowOf = (id) => list.querySelector(`tr[data-clue="${CSS.escape(id)}"]`);
 
@@ -24,10 +25,12 @@
         const made = document.createElement("template");
         made.innerHTML = html.trim();
         const fresh = made.content.firstElementChild;
-        const at = [...row.querySelectorAll("a")].indexOf(document.activeElement);
+        const at = [...row.querySelectorAll("a, input")].indexOf(document.activeElement);
+        const chosen = row.querySelector("input:checked");
         row.replaceChildren(...fresh.children);
         row.classList.toggle("out", Boolean(out));
-        if (at >= 0) row.querySelectorAll("a")[at]?.focus({ preventScroll: true });
+        if (chosen) row.querySelector("input").checked = true;
+        if (at >= 0) row.querySelectorAll("a, input")[at]?.focus({ preventScroll: true });
       } else if (out) {
         waiting.delete(id);
       } else {
@@ -39,7 +42,7 @@
       const row = rowOf(id);
       if (row) {
         row.classList.add("out");
-        for (const each of row.querySelectorAll("a")) each.replaceWith(each.textContent);
+        for (const each of row.querySelectorAll("a, input")) each.replaceWith(each.textContent);
       }
     }
     tell(false);

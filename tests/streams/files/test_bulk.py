@@ -32,6 +32,7 @@ from streams.generate import generate, write
 from streams.settings import Settings
 from tests import reference, worlds
 from tests.packing import pack
+from tests.repetition import seeds
 from tests.worlds import Record, shuffled, world
 
 pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(200)]
@@ -100,7 +101,7 @@ def test_every_planted_case_is_caught_and_its_quiet_neighbours_are_not(folder: P
     assert caught == known  # the traffic has a case of every rule that the specification has
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", seeds(1, first=1))
 def test_it_says_what_the_specification_says(seed: int, tmp_path: Path) -> None:
     records = world(seed, 120)
     alerts = judged(put_records(tmp_path / "world", records), home_adcodes=worlds.HOME, **EVERY_YES)
@@ -148,7 +149,7 @@ def test_it_writes_what_is_in_shadow(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5])
+@pytest.mark.parametrize("seed", seeds(1, first=3))
 def test_it_gives_the_alerts_of_the_worker(seed: int, tmp_path: Path) -> None:
     """The same functions fed a few events at a time, revising as they go."""
     records = world(seed, 150)
@@ -184,8 +185,17 @@ def _reversed(lines: list[bytes]) -> list[bytes]:
     return [line + b"\r" for line in reversed(lines)]
 
 
-@pytest.mark.parametrize("arranged", [_as_they_are, _shuffled, _doubled, _reversed])
-@pytest.mark.parametrize("sizes", [(50_000, 4_000_000), (500, 200_000)], ids=["many at a time", "few at a time"])
+_MANY, _FEW = (50_000, 4_000_000), (500, 200_000)  # at a time: rows of a slice, bytes of a block
+
+
+@pytest.mark.parametrize(
+    ("arranged", "sizes"),
+    [
+        (_as_they_are, _FEW), (_shuffled, _MANY), (_doubled, _FEW), (_reversed, _MANY),
+        pytest.param(_shuffled, _FEW, marks=pytest.mark.long), pytest.param(_reversed, _FEW, marks=pytest.mark.long),
+        pytest.param(_doubled, _MANY, marks=pytest.mark.long),
+    ],
+)  # fmt: skip
 def test_order_and_repetition_of_lines_mean_nothing(
     arranged: Callable[[list[bytes]], list[bytes]],
     sizes: tuple[int, int],

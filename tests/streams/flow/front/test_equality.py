@@ -74,7 +74,7 @@ def test_mutated_records(kind: str, seed: int) -> None:
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=3))
-@examples(25)
+@examples(12)
 def test_small_batches_of_mutated_records(kind: str, seed: int, cuts: list[int]) -> None:
     compare(kind, values(kind, 40, seed), cuts=cuts)
 
@@ -89,14 +89,14 @@ def test_small_batches_of_mutated_records(kind: str, seed: int, cuts: list[int])
     ),
     st.booleans(),
 )
-@examples(120)
+@examples(60)
 def test_any_text_in_a_shipment(fields: dict[str, str], escaped: bool) -> None:
     text = wire({**EVENTS["shipment"], **fields}, escaped=True)
     compare("shipment", [text if escaped else text.decode("unicode_escape").encode("utf-8", "surrogatepass")])
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=60), st.integers(0, 700), st.integers(0, 20))
-@examples(120)
+@examples(60)
 def test_any_bytes_in_a_record(kind: str, piece: bytes, at: int, less: int) -> None:
     good = wire(EVENTS[kind])
     compare(kind, [good[:at] + piece + good[at + less :], good])
@@ -149,7 +149,7 @@ def test_a_batch_may_be_read_ahead(kind: str) -> None:
 
 
 @given(st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b" ")), min_size=1, max_size=20))
-@examples(60)
+@examples(30)
 def test_lines_of_a_text(lines: list[bytes]) -> None:
     found = front("1").lines(b"\n".join(lines))
     assert list(found) == lines
