@@ -126,7 +126,7 @@ class Tables:
         """Indexes for reading; they are made when a generation is built, which is faster."""
         clues, name = self.clues.c, self.clues.name
         order = clues.rank, clues.due_ms, clues.calm, clues.clue_id
-        theirs = clues.station, clues.due_ms, clues.clue_id  # for a station by time left alone
+        blind = clues.due_ms, clues.clue_id  # for a station by time left alone; it sees more than is with it
         rest = clues.adcode, clues.state, clues.hidden, clues.handed  # so that the index alone answers a count
         # SQLite takes a partial index only for the very words of a query.
         still: dict[str, Any] = {"sqlite_where": text("open = 1"), "postgresql_where": clues.open}
@@ -137,7 +137,7 @@ class Tables:
             Index(f"{read}_what", reads.what, reads.at_ms, reads.hashed),
             Index(f"{read}_chain", reads.writer, reads.prev),
             Index(f"{name}_queue", *order, *rest, clues.open, clues.station, **still),
-            Index(f"{name}_station", *theirs, *rest, clues.open, clues.rank, **still),
+            Index(f"{name}_due", *blind, *rest, clues.open, clues.station, clues.rank, **still),
             Index(f"{name}_parcel", clues.parcel),
             Index(f"{name}_seq", clues.seq),
             Index(f"{name}_listed", clues.listed_ms),

@@ -87,7 +87,7 @@ class Tracer:
         entries = self._inputs.poll(_ROWS, timeout_s)
         if not entries:
             return 0
-        for entry in self._orders.to_end():
+        for entry in self._orders.to_now():
             (self._ordered.add if entry.value else self._ordered.discard)(entry.key)
         newest = {entry.key: read for entry in entries if (read := self._read(entry)) is not None}
         places = {

@@ -63,6 +63,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "hours": ("{} 小时", "{} h"),
     "days": ("{} 天", "{} d"),
     "as ordered": ("按要求检查", "check as ordered"),
+    "claimed by": ("{} 正在看", "{} looks at it"),
     "handed over": ("已移交", "handed over"),
     "choose it": ("选择 {}", "Choose {}"),
     "with chosen": ("批量办理选中的线索", "Act on those chosen"),
@@ -135,7 +136,10 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
     "error 410": ("已失效。", "It is over."),
     "error 413": ("内容过长。", "That is too long."),
     "error 422": ("请求的形式不对。", "The request has not the right form."),
-    "error 503": ("消息系统没有应答，请稍后再试。", "The broker does not answer. Try again soon."),
+    "error 503": (
+        "消息系统、数据库或轨迹进程没有应答，请稍后再试。",
+        "Broker, database or tracer do not answer. Try again soon.",
+    ),
 }
 
 

@@ -86,7 +86,13 @@ class Stage:
         self._start("dispatcher", "dispatcher")
         self._start("tracer", "tracer", "--group", f"waybill-{self.folder.name[-8:]}-tracer")
         state = f"state_dir={self.folder / 'desk'}"
-        self._start("desk", "desk", "serve", "--users", str(users), "--port", str(port), "--set", state)
+        given = "--users", str(users), "--port", str(port), "--set", state, "--set", self._group
+        self._start("desk", "desk", "serve", *given)
+
+    @property
+    def _group(self) -> str:
+        """The setting by which the desk knows whose workers these are."""
+        return f"group=waybill-demo-{self.folder.name[-8:]}"
 
     @property
     def desk_answers(self) -> bool:
@@ -141,8 +147,7 @@ class Stage:
         self._say("worker")
         self._start(
             "worker", "worker", "--instance", "demo", "--state-dir", str(self.folder / "state"),
-            "--web-port", str(port), "--log-level", "info", "--set", f"group=waybill-demo-{self.folder.name[-8:]}",
-            "--set", "web_host=127.0.0.1",
+            "--web-port", str(port), "--log-level", "info", "--set", self._group, "--set", "web_host=127.0.0.1",
         )  # fmt: skip
 
     def _start(self, name: str, *command: str) -> None:

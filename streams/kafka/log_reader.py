@@ -1,7 +1,7 @@
 """Reading topics whole, from their beginning or their end, without a group: committed messages only, and no trace left.
 
-A reader holds every partition of its topics. `to_end` gives what is there, `poll` what comes, and `positions` how far
-it is, so that whoever has written something can wait until it was read.
+A reader holds every partition of its topics. `to_end` gives what is there, `poll` and `to_now` what comes, and
+`positions` how far it is, so that whoever has written something can wait until it was read.
 """
 
 from __future__ import annotations
@@ -82,9 +82,15 @@ class LogReader:
         self._reader.__exit__(None, None, None)
 
     def to_end(self) -> Iterator[Entry]:
-        """All messages up to the end of each partition as it is when reached. Raises ClientError."""
+        """All messages up to the end of each partition as it is when reached, once. Raises ClientError."""
         for entries in self.pieces_to_end():
             yield from entries
+
+    def to_now(self) -> Iterator[Entry]:
+        """All messages up to the end of each partition as it is now, after what was read before. Raises ClientError."""
+        ends = {place: self._reader.bounds(*place, _TIMEOUT_S)[1] for place in self.positions}
+        self._reader.further({place: end for place, end in ends.items() if self.positions[place] < end})
+        yield from self.to_end()
 
     def pieces_to_end(self) -> Iterator[list[Entry]]:
         """The same in the pieces in which it comes; `positions` is behind the piece given last."""

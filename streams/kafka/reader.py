@@ -90,6 +90,10 @@ class Reader:
         self._pending = {place: (ends or {}).get(place) for place in starts}
         self._client.assign([TopicPartition(*place, at) for place, at in starts.items()])
 
+    def further(self, ends: Mapping[Place, int]) -> None:
+        """Let `to_end` read on to these offsets (next to read), none of which was reached yet."""
+        self._pending = dict(ends)
+
     def read(self, rows_max: int, timeout_s: float) -> Piece:
         """What has come, at the latest after `timeout_s`. Raises DeniedError, and ClientError for what is final."""
         piece = Piece()

@@ -124,6 +124,7 @@ def test_its_desk_answers_clues_and_ends_with_it(demos: list[Demo], tmp_path: Pa
         login = {"user": "analyst", "password": said["password"]}
         assert client.post(f"{said['desk']}/login", data=login).status_code == 200
         until(lambda: "/desk/clues/" in client.get(said["desk"]).text)
+        until(lambda: "<td>demo</td>" in client.get(f"{said['desk']}/rules").text)  # the worker, by its group
     demo.process.send_signal(signal.SIGINT)
     assert demo.ended()[0] == 0
     assert len(demo.family) >= 6

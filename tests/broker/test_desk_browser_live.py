@@ -124,6 +124,30 @@ def test_a_desk_that_starts_again_finds_its_readers_logged_in_and_its_queue_goes
     assert wrong == []
 
 
+def test_of_two_desks_that_race_the_second_is_told_who_came_first(
+    chromium: Browser, fresh_kafka: str, tmp_path: Path
+) -> None:
+    three_clues(fresh_kafka)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "users", ACCOUNTS)
+    with (
+        desk(fresh_kafka, tmp_path / "one") as one, desk(fresh_kafka, tmp_path / "other") as other,
+        opened(chromium, one, locale="en-GB", viewport=WIDE) as first,
+        opened(chromium, other, locale="zh-CN", viewport=PHONE) as second,
+    ):  # fmt: skip
+        for page, site, name in ((first, one, "u1"), (second, other, "u2")):
+            log_in(page, site, name)
+            page.goto(f"{site}/desk/clues/{FIRST}")
+            expect(page.locator("form[action$='/accept']")).to_be_visible()
+        first.get_by_role("button", name="Accept").click()
+        expect(first.locator("[name=outcome]")).to_be_visible()
+        second.get_by_role("button", name="签收").click()
+        expect(second.get_by_role("alert")).to_contain_text("他人先办理了。线索现在是“已接”")
+        expect(second.locator("[name=outcome]")).to_be_visible()
+        fits(second)
+
+
 def test_the_time_that_is_left_goes_on_and_the_focus_comes_back(chromium: Browser, fresh_kafka: str) -> None:
     with served(fresh_kafka) as site, opened(chromium, site, locale="en-GB", viewport=WIDE) as page:
         page.clock.install()
@@ -222,6 +246,9 @@ def test_two_persons_see_a_field_and_the_page_leaves_by_itself(
                 second.locator("form[action$='/grant'] button").first.press("Enter")
                 expect(second.locator("form[action$='/grant']")).to_have_count(0)
                 asker.goto(f"{site}/desk/reveals")
+                asker.locator("form[action$='/show'] button").press("Enter")
+                looks_well(asker, "[data-person]")
+                asker.goto(f"{site}/desk/reveals")
                 at[0] += SHOWN_MS - 2_000
                 asker.locator("form[action$='/show'] button").press("Enter")
                 expect(asker.locator("[data-person]")).to_contain_text(SENDER_ID)
@@ -250,7 +277,7 @@ def test_a_page_outlasts_a_broker_that_is_away_for_half_a_minute(chromium: Brows
                 time.sleep(30)  # so long the fault lasts
                 expect(row).to_contain_text("dispatched")
                 other.goto(f"{site}/desk/clues/{FIRST}")  # nobody reads a clue without an entry
-                expect(other.get_by_text("The broker does not answer.")).to_be_visible()
+                expect(other.get_by_text("Try again soon.")).to_be_visible()
                 other.goto(f"{site}/desk")
                 expect(other.get_by_role("link", name=FIRST)).to_be_visible()
 

@@ -177,6 +177,9 @@ def test_who_comes_second_is_told_so_and_keeps_what_was_typed(browse: Browse) ->
     wrong = second.send(late.text, "answer", {"outcome": "no_finding", "note": "电话 13800000000", "found_g": "7"})
     assert (wrong.status_code, 'value="7"' in wrong.text) == (422, True)
     assert second.send(late.text, "answer", {"outcome": "nothing"}).status_code == 422
+    assert first.send(first.get(path), "claim").status_code == 200
+    assert "u1 正在看" in second.get(path)
+    assert second.get("/desk").count("u1 正在看") == 1
     others = browse("u3").get(path)  # of another station
     assert not set(re.findall(f'action="{path}/([a-z]+)"', others)) & {"accept", "answer", "refuse", "transfer"}
 

@@ -111,8 +111,8 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
 def test_a_parcel_of_the_random_arm_is_traced_as_its_order_moves_whatever_its_alert_says_late(fresh_kafka: str) -> None:
     """Alerts and orders are read at their own pace: a trace never falls back to what an older alert knew."""
     writer = TransactionalWriter(fresh_kafka, "test-publisher", {})
-    parcels = [f"SF:{n:013d}" for n in range(3)]
-    drawn, both, gone = parcels
+    parcels = [f"SF:{n:013d}" for n in range(4)]
+    drawn, both, gone, later = parcels
     places: dict[str, list[Source]] = {}
     for parcel in parcels:
         number = parcel.partition(":")[2]
@@ -144,6 +144,9 @@ def test_a_parcel_of_the_random_arm_is_traced_as_its_order_moves_whatever_its_al
         until(lambda: tracer.step() >= 0 and tracer.exhausted)
         assert movements() == {alert_id(drawn): 1, alert_id(both): 3, alert_id(gone): 3}
         writer.write([said(drawn, 4, Order), said(both, 2, Alert)])  # as if alerts had been read far behind
-        until(lambda: tracer.step() >= 0 and movements()[alert_id(drawn)] == 3)
+        writer.write([said(later, 4, Order), said(later, 2, Alert)])
+        until(
+            lambda: tracer.step() >= 0 and movements().keys() >= {alert_id(later)} and movements()[alert_id(drawn)] == 3
+        )
         until(lambda: tracer.step() >= 0 and tracer.exhausted)
         assert set(movements().values()) == {3}
