@@ -184,6 +184,7 @@ def test_persons_of_the_input_are_on_no_other_topic_in_no_log_and_on_no_page(
     # There is something to search.
     for topic in (
         topics.ALERTS,
+        topics.ORDERS,
         topics.REJECTS,
         topics.TRACES,
         topics.CLUES,

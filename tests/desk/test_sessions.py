@@ -76,6 +76,21 @@ def test_a_session_outlives_the_process_and_its_cookie_is_nowhere_on_the_disk(de
     assert desk.who() is None
 
 
+def test_behind_tls_a_cookie_is_for_this_host_alone_and_no_script_reads_it(desk: Desk) -> None:
+    request, answer = desk.request(), Response()
+    request.scope["scheme"] = "https"
+    desk.sessions.begin(A1, request, answer)
+    name, *rest = answer.headers.getlist("set-cookie")[-1].split("; ")
+    assert name.startswith("__Host-desk=")
+    assert {each.lower() for each in rest} == {
+        "httponly",
+        f"max-age={SESSION_MS // 1_000}",
+        "path=/",
+        "samesite=lax",
+        "secure",
+    }
+
+
 def test_a_session_ends_when_nobody_is_there_and_after_eight_hours(desk: Desk) -> None:
     desk.log_in()
     desk.now += IDLE_MS - 1
