@@ -1,8 +1,9 @@
-"""Processes that begin where what workers import is imported already: that takes a second of CPU each time.
+"""Processes that begin where what workers import and read is there already: that takes a second of CPU each time.
 
-One process for each of pytest's imports it, and forks itself for each that is started (`multiprocessing`'s fork
-server). From there on they are processes like others: with an environment, arguments, an exit code and signals of their
-own, to be killed at any moment. That `waybill worker` starts by itself is tested in tests/broker/test_cli_worker.py.
+One process for each of pytest's has all that (`tests.preloaded`), and forks itself for each that is started: the fork
+server of `multiprocessing`. From there on they are processes like others: with an environment, arguments, an exit code
+and signals of their own, to be killed at any moment. That `waybill worker` starts by itself is tested in
+tests/broker/test_cli_worker.py.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _FORKS: Final = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["streams.cli.worker", "streams.app", "tests.hurt", __name__])
+_FORKS.set_forkserver_preload(["tests.preloaded"])
 
 
 class Forked:

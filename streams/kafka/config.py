@@ -15,6 +15,9 @@ from streams.settings import Settings
 Properties = Mapping[str, object]
 log = logging.getLogger("streams.kafka")
 
+WAIT_MS = 100
+"""How long a broker keeps a request for records that are not there. One that comes is sent at once; but partitions that
+were just assigned or resumed wait for it, and an idle broker computes for each request."""
 READER_GROUP = "waybill-sentinel"
 
 
@@ -54,7 +57,7 @@ def polling(config: Properties) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",  # where nothing was committed the poller says so
         "fetch.queue.backoff.ms": 5,
-        "fetch.wait.max.ms": 50,
+        "fetch.wait.max.ms": WAIT_MS,
         "queued.min.messages": 100_000,
         "max.partition.fetch.bytes": 4_194_304,
     }
@@ -69,7 +72,7 @@ def member(config: Properties) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "range",  # the same partitions of all its topics
-        "fetch.wait.max.ms": 50,
+        "fetch.wait.max.ms": WAIT_MS,
         "fetch.queue.backoff.ms": 5,
     }
 

@@ -22,6 +22,7 @@ Made = TypeVar("Made", covariant=True)
 
 _ROWS = 20_000
 _POLL_S = 0.1
+_WAIT_MS = 250  # how long a broker keeps a request, once all is read
 _CALM_S = 0.3  # records that come one by one make one table, not one each
 _BUSY_S = 2.0  # but none is kept waiting for longer
 _ASK_S = 10.0
@@ -94,7 +95,7 @@ class GlobalTable(Generic[T]):
 
     def _follow(self, changed: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
         try:
-            with Reader(self._config) as reader:
+            with Reader(self._config, more={"fetch.wait.max.ms": _WAIT_MS}) as reader:
                 reader.assign({(self._topic, 0): 0})
                 since = last = 0.0  # of the records that are not in a table yet: when the first and the last came
                 while not self._stopping.is_set():
