@@ -59,7 +59,7 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
         assert "names_90d_min" in rules
     with served(fresh_kafka) as site, Browser(site, "viewer") as viewer:
         for path in ("/desk/rules", f"/desk/clues/{clue}"):
-            page = viewer.get(path)
+            page = viewer.get(path, lang="en")
             assert "One ID number, several names" in page
             assert "names_90d_min" not in page
             page, zh = unescape(page), unescape(viewer.get(path, lang="zh"))
