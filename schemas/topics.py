@@ -76,7 +76,9 @@ TOPICS = (
         "compact",
         single=True,
     ),
-    Topic(TRACES, "parcel", "The way of each alerted parcel, newest per key.", "compact,delete", desk=True),
+    Topic(
+        TRACES, "parcel", "The way of each parcel with an alert or order, newest per key.", "compact,delete", desk=True
+    ),
     Topic(TALLIES, "outlet:YYYYMMDD:partition", "Counts over all parcels by outlet and day.", "compact,delete"),
     Topic(ORDERS, "parcel", "Parcels that the random arm chose to be looked at.", "compact,delete"),
     Topic(CLUES, "clue", "The clue log: every act on a clue.", "delete", desk=True),

@@ -1,1 +1,1 @@
-"""Traces: the way of each alerted parcel, read back from its events."""
+"""Traces: the way of each parcel with an alert or order, read back from its events."""

@@ -27,6 +27,7 @@ from desk.web.directory import Directory
 from desk.web.guard import Guard
 from desk.web.openapi import document
 from desk.web.pages import pages
+from desk.web.proxy import Forwarded, Headers
 from desk.web.users import User, Users
 
 ROWS_MAX: Final = 1_000
@@ -36,6 +37,8 @@ _LOOK_S: Final = 1.0
 def application(desk: Desk, users: Users, directory: Directory | None = None, door: Path | None = None) -> Starlette:
     """The application on a desk. directory: accounts that others keep. door: the socket of a tracer, for reveals."""
     answers = Answers(desk, users)
+    proxy = None if directory is None else directory.proxy
+    headers = Headers(directory, proxy) if directory is not None and proxy is not None else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -52,9 +55,9 @@ def application(desk: Desk, users: Users, directory: Directory | None = None, do
             Route("/overdue", answers.known(answers.overdue, "read")),
             Route("/clues/{clue}", answers.known(answers.clue, "read")),
             Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users, directory, door),
+            *pages(desk, users, directory, headers, door),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[*([] if headers is None else [Middleware(Forwarded, headers)]), Middleware(Guard)],
         exception_handlers={ProblemError: _problem},
         lifespan=lifespan,
     )

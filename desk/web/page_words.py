@@ -142,6 +142,10 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "key next": ("下一条", "next clue"),
     "key previous": ("上一条", "previous clue"),
     "key open": ("打开", "open it"),
+    "key unclaimed": (
+        "在待办线索中：下一条无人领取的；在别处：未发现问题",
+        "in the queue: next unclaimed clue; elsewhere: nothing was found",
+    ),
     "close": ("关闭", "Close"),
     "with provider": ("用单位统一账户登录", "Log in with your organisation's account"),
     "login failed": ("登录未成功：", "The login has failed: "),

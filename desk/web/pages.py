@@ -50,9 +50,11 @@ LISTS: Final[Mapping[str, tuple[Callable[[Desk, Request, User], Awaitable[Respon
 }  # fmt: skip
 
 
-def pages(desk: Desk, users: Users, directory: Directory | None, door: Path | None) -> list[BaseRoute]:
+def pages(
+    desk: Desk, users: Users, directory: Directory | None, headers: Headers | None, door: Path | None
+) -> list[BaseRoute]:
     """The routes of all pages."""
-    shown, search = Pages(desk, users, directory, reveals=door is not None), Search(desk)
+    shown, search = Pages(desk, users, directory, headers, reveals=door is not None), Search(desk)
     reveals = Reveals(desk, None if door is None else Door(door))
     return [
         Route("/", lambda request: RedirectResponse(PAGES, 303)),
@@ -85,11 +87,12 @@ def pages(desk: Desk, users: Users, directory: Directory | None, door: Path | No
 class Pages:
     """The answers of all pages."""
 
-    def __init__(self, desk: Desk, users: Users, directory: Directory | None, *, reveals: bool) -> None:
-        self._desk, self._users, self._reveals = desk, users, reveals
-        oidc, proxy = (None, None) if directory is None else (directory.oidc, directory.proxy)
+    def __init__(
+        self, desk: Desk, users: Users, directory: Directory | None, headers: Headers | None, *, reveals: bool
+    ) -> None:
+        self._desk, self._users, self._headers, self._reveals = desk, users, headers, reveals
+        oidc = None if directory is None else directory.oidc
         self._provider = Provider(directory, oidc) if directory is not None and oidc is not None else None
-        self._headers = Headers(directory, proxy) if directory is not None and proxy is not None else None
         self._sessions = Sessions(desk.sessions, users, directory, now)
         self._attempts = Limiter(ATTEMPTS_MAX, ATTEMPTS_S)
 

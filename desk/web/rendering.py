@@ -41,7 +41,8 @@ def page(request: Request, name: str, user: User | None, status: int = 200, **co
     }  # fmt: skip
     answer = HTMLResponse(_templates.get_template(name).render({**given, **context}), status)
     if "lang" in request.query_params:
-        answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax")
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, lang, 365 * 86_400, path=PAGES, httponly=True, samesite="lax", secure=secure)
     return answer
 
 

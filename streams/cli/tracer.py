@@ -1,4 +1,4 @@
-"""`waybill tracer`: the way of each alerted parcel, read back from its events."""
+"""`waybill tracer`: the way of each parcel with an alert or order, read back from its events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tracer(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Publish the way of each alerted parcel on `waybill.traces`: place, time, check and result of each movement.
+    """Publish the way of each parcel with an alert or order on `waybill.traces`: where, when, what, with which result.
 
     Persons appear as the worker's tokens, under every key that is held, or masked. It needs the worker's keys. Each
     alert is traced once, also when a tracer is killed; events past retention are named as gaps.

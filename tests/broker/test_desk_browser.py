@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from streams.values import CHINA
 from tests.broker.test_desk import feedback_on
 from tests.desk_site import HOSTILE, TOKENS, served
+from tests.schemas.desk_samples import TRACE
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -103,11 +106,12 @@ def answer_by_keyboard(
 
 def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Browser, fresh_kafka: str) -> None:
     with served(fresh_kafka) as site, opened(chromium, site, locale="en-GB", viewport=WIDE) as page:
+        by_another = {"authorization": f"Bearer {TOKENS['u2']}"}
+        assert page.request.post(f"{site}/clues/SF:0000000000002/claim", headers=by_another).ok
         log_in(page, site, "u1")
         page.goto(f"{site}/desk")
         scripted(page)
-        page.keyboard.press("j")
-        page.keyboard.press("j")
+        page.keyboard.press("n")  # past the one that is claimed
         expect(page.get_by_role("link", name="SF:0000000000001")).to_be_focused()
         page.keyboard.press("k")
         expect(page.get_by_role("link", name="SF:0000000000002")).to_be_focused()
@@ -128,6 +132,8 @@ def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Bro
         page.keyboard.press("n")
         expect(page.locator("[name=outcome]")).to_have_value("no_finding")
         expect(page.locator("[action$='/answer'] button")).to_be_focused()
+        hold_and_hand_over(page)
+        search(page, site)
         page.get_by_role("heading", level=1).click()
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -139,6 +145,39 @@ def test_single_keys_do_what_the_help_says_and_can_be_switched_off(chromium: Bro
         scripted(page)
         page.keyboard.press("j")
         expect(page.locator("body")).to_be_focused()
+
+
+def hold_and_hand_over(page: Page) -> None:
+    page.keyboard.press("h")
+    page.keyboard.type("heavier than declared")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Article 21")
+    page.keyboard.press("Tab")
+    until = datetime.now(CHINA) + timedelta(hours=12)
+    page.locator("[action$='/hold'] [name=until]:focus").fill(f"{until:%Y-%m-%dT%H:%M}")  # typed as Chromium is set up
+    tab_to(page, "[action$='/hold'] button")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice", has_text="Hold: requested")).to_be_visible()
+    scripted(page)
+    page.keyboard.press("t")
+    expect(page.locator("[action$='/transfer'] [name=to_adcode]")).to_be_focused()
+    page.keyboard.type("310115")
+    page.keyboard.press("Tab")
+    page.keyboard.type("it lies there")
+    page.keyboard.press("Enter")
+    expect(page.locator("[aria-labelledby=log] tbody")).to_contain_text("it lies there")
+    expect(page.locator("[action$='/transfer']")).to_have_count(0)
+
+
+def search(page: Page, site: str) -> None:
+    page.goto(f"{site}/desk/search")
+    tab_to(page, "#token")
+    for typed in (TRACE["sender_tokens"][0], "SF:0000000000001", "other parcels of this sender"):
+        page.keyboard.type(typed)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # on the button
+    expect(page.locator("main table a")).to_have_text("SF:0000000000001")
+    scripted(page)
 
 
 def test_axe_finds_nothing_serious_on_any_page_and_all_fit_a_phone(chromium: Browser, fresh_kafka: str) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from desk.web.directory import Directory, Group, Oidc
+from desk.web.directory import Directory, Group, Oidc, Proxy
 from tests.desk_site import Site, served
 
 pytestmark = pytest.mark.broker
 
 SECRET = "a secret of the client"
+TLS = {"x-desk-secret": "a secret of the proxy", "x-forwarded-proto": "https"}
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,9 @@ def site(fresh_kafka: str, provider: Any, tmp_path: Path) -> Iterator[Site]:
         issuer=provider.url.rstrip("/"), client_id="desk", secret_file=str(tmp_path / "secret"),
         scope="openid profile groups",
     )  # fmt: skip
-    directory = Directory(groups={"analysts": Group(("analyst:44",))}, oidc=oidc)
+    (tmp_path / "proxy").write_text(TLS["x-desk-secret"])
+    proxy = Proxy(peers=("127.0.0.1",), secret_file=str(tmp_path / "proxy"))
+    directory = Directory(groups={"analysts": Group(("analyst:44",))}, oidc=oidc, proxy=proxy)
     with served(fresh_kafka, directory=directory) as site:
         client = provider.models.Client(
             client_id="desk", client_secret=SECRET, client_name="desk", client_uri=f"{site}/",
@@ -61,7 +64,13 @@ def test_who_logs_in_at_the_provider_has_the_roles_of_the_groups_there(site: Sit
     known(provider, "a1", "analysts")
     with httpx2.Client(base_url=site, timeout=30) as browser:
         assert 'href="/desk/login/oidc"' in browser.get("/desk/login").text
+        by_tls = browser.get("/desk/login/oidc", headers=TLS)
+        back_by_tls = httpx2.URL(by_tls.headers["location"]).params["redirect_uri"]
+        assert back_by_tls == f"{site.replace('http:', 'https:')}/desk/login/oidc/back"
+        cookie = by_tls.headers["set-cookie"].split("; ")
+        assert (cookie[0].partition("=")[0], "Secure" in cookie) == ("__Host-desk-login", True)
         sent = browser.get("/desk/login/oidc")
+        assert "Secure" not in sent.headers["set-cookie"]
         asked = httpx2.URL(sent.headers["location"]).params
         assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         back = browser.get(sent.headers["location"])

@@ -15,11 +15,16 @@ function show(element) {
   element?.focus();
 }
 
-function step(by) {
+function step(by, wanted = () => true) {
   const links = [...document.querySelectorAll("main table a[href^='/desk/clues/'], main article h2 a")];
   const at = links.indexOf(here() === document ? null : here().querySelector("a[href^='/desk/clues/']"));
-  links[at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by]?.focus();
+  let next = at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by;
+  while (links[next] && !wanted(links[next])) next += by;
+  links[next]?.focus();
 }
+
+const unclaimed = (link) => !link.closest("tr").matches(".out, :has([data-claimed])");
+const inQueue = () => document.querySelector("tr[data-clue]") !== null;
 
 const field = (verb) => () =>
   show(within(`form[action$='/${verb}'] :is(select, input:not([type=hidden]), button)`));
@@ -36,7 +41,7 @@ const acts = {
   k: () => step(-1),
   a: () => within("form[action$='/accept'] button")?.click(),
   f: field("answer"),
-  n: nothingFound,
+  n: () => (inQueue() ? step(1, unclaimed) : nothingFound()),
   h: field("hold"),
   t: field("transfer"),
   "/": () => document.querySelector(".filters input, .filters select")?.focus(),
