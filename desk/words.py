@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rules.pages.words import LANGUAGES, Language, word
+from rules.pages.words import word
+from schemas.rulefile import LANGUAGES, Language
 
 # key: (Chinese, English)
 WORDS: Final[dict[str, tuple[str, str]]] = {

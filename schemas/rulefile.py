@@ -7,7 +7,7 @@ editors complete and check rule files. The schema also has the columns and the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -23,6 +23,12 @@ Answer = Literal["yes", "no", "unknown"]
 Limit = int | float | str | list[int | float | str]
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+Language = Literal["zh", "en"]
+Titles = dict[Language, Text]
+Prose = Text | Titles
+"""One text for readers of either language, or one for each."""
+
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 SCHEMA_FILE: Final = "rule.schema.json"
 """The schema's file name. It lies beside the families, so that rule files can name it by a relative path."""
@@ -76,7 +82,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule file. Its path is its id: `family/name.yaml` is the rule `family.name`."""
 
     id: str
-    title: Annotated[dict[Literal["zh", "en"], Text], _about("The name of the rule, in Chinese and in English.")]
+    title: Annotated[Titles, _about("The name of the rule, in Chinese and in English.")]
     category: Annotated[
         Literal["suspicion", "compliance"],
         _about("compliance = a duty was not met; suspicion = any other reason to look at a parcel."),
@@ -94,9 +100,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[float, Meta(gt=0, le=1)] | None,
         _about("Share of verdicts that may open an alert because of this rule before it is held back; null: as set."),
     ] = None
-    why: Annotated[Text, _about("What the pattern tells, and from which practice or case it is known.")]
-    misses: Annotated[Text, _about("Who gets past the rule.")]
-    triage: Annotated[Text, _about("What to do first with the parcel or the outlet.")]
+    why: Annotated[Prose, _about("What the pattern tells, and from which practice or case it is known.")]
+    misses: Annotated[Prose, _about("Who gets past the rule.")]
+    triage: Annotated[Prose, _about("What to do first with the parcel or the outlet.")]
     actions: Annotated[Annotated[tuple[Action, ...], Meta(min_length=1)], _about("What the alert asks for.")]
     limits: Annotated[
         Mapping[str, Limit], _about("Named values for `when`, which a deployment may change (rule_overrides).")
@@ -117,6 +123,20 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
+PROSE: Final = ("why", "misses", "triage")
+"""The fields that explain a rule."""
+
+
+def in_language(text: Prose, language: Language) -> str:
+    """The text for readers of this language; a plain text serves for both."""
+    return text if isinstance(text, str) else text[language]
+
+
+def missing_languages(text: Prose) -> list[Language]:
+    """The languages in which a text is not written; a plain text lacks none."""
+    return [] if isinstance(text, str) else [language for language in LANGUAGES if language not in text]
+
+
 # --- the published schema ---------------------------------------------------------------------------------------------
 
 _TIMES: Final = ("_at", "licence_from", "_to")
@@ -132,8 +152,9 @@ def rule_schema() -> dict[str, Any]:
     fields, event = root["properties"], parts["Event"]["properties"]
     del fields["id"]
     root["required"].remove("id")
-    text = fields["title"]["additionalProperties"]
-    fields["title"] |= {"properties": {"zh": text, "en": text}, "required": ["zh", "en"], "additionalProperties": False}
+    _both_languages(fields["title"])
+    for name in PROSE:
+        _both_languages(next(form for form in fields[name]["anyOf"] if form["type"] == "object"))
     fields["evidence"]["items"] = {
         "anyOf": [{"const": column.name, "description": column.doc} for column in COLUMNS.values()]
     }
@@ -143,6 +164,11 @@ def rule_schema() -> dict[str, Any]:
     parts |= {kind: _loose(record) for kind, record in KINDS.items()}
     event["reference"]["anyOf"] = [*({"$ref": f"#/$defs/{kind}"} for kind in KINDS), {"type": "null"}]
     return {**root, "$defs": dict(sorted(parts.items()))}
+
+
+def _both_languages(titles: dict[str, Any]) -> None:
+    text = titles["additionalProperties"]
+    titles |= {"properties": dict.fromkeys(LANGUAGES, text), "required": [*LANGUAGES], "additionalProperties": False}
 
 
 def _loose(record: Any) -> dict[str, Any]:

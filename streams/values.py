@@ -8,7 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from rules.pages.titles import Language, value_title
+from rules.pages.titles import value_title
+from schemas.rulefile import Language
 
 CHINA: Final = timezone(timedelta(hours=8))
 ZONE: Final = "UTC+8"

@@ -8,7 +8,8 @@ from typing import Final
 
 from desk.measures.report import Measures
 from desk.measures.rules import RuleMeasure, Share
-from desk.measures.wording import NONE, Language, lift, mean, minutes, percent, proportion, worst
+from desk.measures.wording import NONE, lift, mean, minutes, percent, proportion, worst
+from schemas.rulefile import Language
 
 PAIRS_MAX: Final = 10
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from desk.measures.budget import Mean
 from desk.measures.report import Lift
 from desk.measures.rules import Share
-
-Language = Literal["zh", "en"]
+from schemas.rulefile import Language
 
 NONE: Final = {"zh": "无数据", "en": "no data"}
 _FEW: Final = {"zh": "太少", "en": "too few"}

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from rules.pages.words import LANGUAGES, Language
+from schemas.rulefile import LANGUAGES, Language
 
 COOKIE: Final = "lang"
 

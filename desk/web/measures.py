@@ -15,7 +15,7 @@ from desk.web.language import language
 from desk.web.plots import HEIGHT, WIDTH, bar, curves
 from desk.web.rendering import page
 from desk.web.users import User
-from rules.pages.words import Language
+from schemas.rulefile import Language
 
 DAYS: Final = (7, 30, 90, 0)
 """Periods to choose from; 0: everything."""

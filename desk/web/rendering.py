@@ -15,7 +15,7 @@ from desk.web.guard import PAGES
 from desk.web.language import COOKIE, language
 from desk.web.users import User
 from desk.web.view import View
-from rules.pages.words import Language
+from schemas.rulefile import Language
 
 # words: path, and the right that it takes
 NAV: Final = {

@@ -15,11 +15,10 @@ from desk.store.reading import COUNT_MAX
 from desk.web.words import tell
 from desk.words import known, say
 from rules.pages.titles import column_title, value_title
-from rules.pages.words import Language
 from schemas.clues import Closed, ClueEvent
 from schemas.desk import Trace
 from schemas.records import Reason
-from schemas.rulefile import Rule
+from schemas.rulefile import Language, Prose, Rule, in_language
 from streams.values import moment, place, shown
 
 _HIDDEN: Final = frozenset(
@@ -75,6 +74,10 @@ class View:
     def title(self, reason: Reason) -> str:
         """What a rule is called."""
         return reason.title.zh if self.lang == "zh" else reason.title.en
+
+    def prose(self, text: Prose) -> str:
+        """A text of a rule."""
+        return in_language(text, self.lang)
 
     def ranked(self, clue: Clue) -> list[Reason]:
         """The reasons of a clue's alert, the weightiest first."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from desk.web.page_words import PAGES
 from desk.words import say
-from rules.pages.words import LANGUAGES, Language
+from schemas.rulefile import LANGUAGES, Language
 
 # key: (Chinese, English)
 PAGE: Final[dict[str, tuple[str, str]]] = {

@@ -25,7 +25,7 @@ from rules.engine.reach import needs_record, reach
 from rules.engine.reading import read_yaml
 from rules.engine.sql import compile_when
 from schemas.columns import COLUMNS, NO_RECORD
-from schemas.rulefile import Rule
+from schemas.rulefile import PROSE, Rule, missing_languages
 
 _OVERRIDES = "overrides"
 _NONE: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
@@ -121,6 +121,7 @@ def load_rule(
     except msgspec.ValidationError as error:
         problem, field = told(error)
         raise RuleError(file, field, problem) from None
+    _check_languages(rule, file)
     check_rule(rule, file)
     expression = compile_when(rule.when, rule.limits, file)  # as written: an override must not hide a fault of the file
     if overrides:
@@ -141,11 +142,14 @@ def _why_unknown(expression: pl.Expr) -> str:
     return f"{name} can be null: a parcel may have scans and {NO_RECORD}. Leave never_unknown out, and add such a case"
 
 
+def _check_languages(rule: Rule, file: str) -> None:
+    for name in ("title", *PROSE):
+        for language in missing_languages(getattr(rule, name)):
+            raise RuleError(file, f"{name}.{language}", "missing")
+
+
 def check_rule(rule: Rule, file: str) -> None:
     """Check what the types of the contract cannot express."""
-    for language in ("zh", "en"):
-        if language not in rule.title:
-            raise RuleError(file, f"title.{language}", "missing")
     for name, limit in rule.limits.items():
         if not NAME.fullmatch(name) or name in SETTABLE:
             raise RuleError(file, f"limits.{name}", "not a name for a limit")

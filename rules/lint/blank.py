@@ -40,10 +40,15 @@ points: 10           # 1 to 100; a parcel's score is their sum: low from 20, med
 version: 1           # rises when the meaning of the rule changes
 mode: shadow         # answered on waybill.shadow, without points; live when it has proved itself, off to leave it out
 budget: null         # 0 to 1: share of verdicts with which it may open alerts before it is held back; null: as set
-why: >-
-  {todo} What does the pattern tell, and from which practice or case is it known?
-misses: "{todo} Who gets past the rule?"
-triage: "{todo} What to do first with the parcel or the outlet."
+why:  # as misses and triage: in both languages, or one text for all readers
+  zh: '{todo} 这种情形说明什么，从哪些做法或案例得知？'
+  en: '{todo} What does the pattern tell, and from which practice or case is it known?'
+misses:
+  zh: '{todo} 哪些情形发现不了？'
+  en: '{todo} Who gets past the rule?'
+triage:
+  zh: '{todo} 对快件或网点首先做什么。'
+  en: '{todo} What to do first with the parcel or the outlet.'
 actions: [open_box]  # of hold, open_box, second_xray, identity_check, visit_outlet
 limits: {todo_min: 100000}
 when: declared_value_fen >= :todo_min  # SQL; :name stands for a limit

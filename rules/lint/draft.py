@@ -17,7 +17,7 @@ from rules.engine.reach import PENDING, known_values, misfits, reach
 from rules.engine.reading import read_yaml
 from rules.engine.sql import compile_when, spelled_out, tokens
 from schemas.columns import COLUMNS
-from schemas.rulefile import Case, Event, Rule
+from schemas.rulefile import LANGUAGES, PROSE, Case, Event, Rule, missing_languages
 
 Severity = Literal["error", "warning"]
 TODO: Final = "TODO"
@@ -106,7 +106,7 @@ class Draft:
         self._evidence(rule)
         self._cases(rule)
         try:
-            check_rule(msgspec.structs.replace(rule, title={**STAND_IN["title"], **rule.title}), self.file)
+            check_rule(rule, self.file)
         except RuleError as error:
             self.refused(error)
             if error.field.startswith("limits"):  # an error about its SQL would only confuse
@@ -138,21 +138,25 @@ class Draft:
             return ""
 
     def _texts(self, rule: Rule) -> None:
-        texts = {f"title.{language}": text for language, text in rule.title.items()}
-        texts |= {name: getattr(rule, name) for name in ("why", "misses", "triage")}
+        told = {name: getattr(rule, name) for name in ("title", *PROSE)}
+        texts = {
+            f"{name}.{language}" if language else name: text
+            for name, said in told.items()
+            for language, text in ({"": said} if isinstance(said, str) else said).items()
+        }
         texts |= {f"cases[{i}].name": case.name for i, case in enumerate(rule.cases)}
         for where, text in texts.items():
             if not text.strip():
                 self.add("error", where, "says nothing")
             elif TODO in text:
                 self.add("error", where, f"still to fill in ({TODO})")
-        if "title" not in self.values:
-            return
-        for language in ("zh", "en"):
-            if language not in rule.title:
-                self.add("error", f"title.{language}", "missing")
-            elif bool(_HAN.search(rule.title[language])) != (language == "zh"):
-                self.add("warning", f"title.{language}", f"is not in {'Chinese' if language == 'zh' else 'English'}")
+        for name, said in told.items():
+            for language in missing_languages(said):
+                self.add("error", f"{name}.{language}", "missing")
+        for where, text in texts.items():
+            wanted = where.rpartition(".")[2]
+            if wanted in LANGUAGES and bool(_HAN.search(text)) != (wanted == "zh"):
+                self.add("warning", where, f"is not in {'Chinese' if wanted == 'zh' else 'English'}")
 
     def _limits(self, rule: Rule) -> None:
         if not {"when", "limits"} & self.values.keys():

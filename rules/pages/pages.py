@@ -16,9 +16,9 @@ from rules.engine.score import THRESHOLDS, TIERS
 from rules.engine.sql import spelled
 from rules.pages.markup import Markup, Part, join, tag
 from rules.pages.wording import changes, expected, lines, value
-from rules.pages.words import LANGUAGES, Language, word
+from rules.pages.words import word
 from schemas.columns import COLUMNS, Column
-from schemas.rulefile import Case, Rule
+from schemas.rulefile import LANGUAGES, PROSE, Case, Language, Rule, in_language
 
 
 def pages(catalogue: Catalogue, written: Catalogue) -> dict[str, str]:
@@ -140,8 +140,8 @@ class _Page:
             class_="head",
         )
         prose = [
-            join(tag("h4", self.say(name)), tag("p", getattr(rule, name).strip(), lang=self.foreign()))
-            for name in ("why", "misses", "triage")
+            join(tag("h4", self.say(name)), tag("p", in_language(getattr(rule, name), self.language).strip()))
+            for name in PROSE
         ]
         return tag(
             "article",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from rules.pages.words import word
-
-Language = Literal["zh", "en"]
+from schemas.rulefile import Language
 
 # column: (Chinese, English)
 _COLUMNS: Final[dict[str, tuple[str, str]]] = {

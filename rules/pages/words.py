@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
-Language = Literal["zh", "en"]
-LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
+from schemas.rulefile import LANGUAGES, Language
 
 # key: (Chinese, English)
 _WORDS: Final[dict[str, tuple[str, str]]] = {
@@ -17,7 +16,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "and the score makes the tier. An alert means “look at this parcel” or “look at this outlet's practice”, "
         "never “this person”.",
     ),
-    "english": ("说明、字段释义和用例以英文维护。", ""),
+    "english": ("字段释义和用例以英文维护。", ""),
     "fingerprint": ("指纹", "fingerprint"),
     "contents": ("目录", "Contents"),
     "rules": ("条规则", "rules"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import msgspec
 import pytest
 
+from rules import load_catalogue
 from schemas import topics
 from schemas.desk import Access
+from schemas.rulefile import PROSE, in_language
 from tests.broker.test_desk import alert_on, feedback_on, on_topic
 from tests.broker.test_desk_pages import Browser, clues_of
 from tests.desk_site import served
@@ -16,6 +19,7 @@ from tests.schemas.desk_samples import TRACE
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
+SHIPPED = load_catalogue().by_id
 
 
 def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
@@ -55,9 +59,16 @@ def test_what_the_pages_to_look_at_say(fresh_kafka: str) -> None:
         assert "names_90d_min" in rules
     with served(fresh_kafka) as site, Browser(site, "viewer") as viewer:
         for path in ("/desk/rules", f"/desk/clues/{clue}"):
-            page = viewer.get(path)
+            page = viewer.get(path, lang="en")
             assert "One ID number, several names" in page
             assert "names_90d_min" not in page
+            page, zh = unescape(page), unescape(viewer.get(path, lang="zh"))
+            for name in PROSE:
+                texts = [in_language(getattr(rule, name), "en") for rule in SHIPPED.values()]
+                told = getattr(SHIPPED["identity.many_names"], name)
+                assert in_language(told, "en") in page
+                assert in_language(told, "zh") in zh
+                assert [text for text in texts if text in zh] == []
 
 
 def test_a_search_by_token_takes_purpose_and_clue_is_on_record_and_has_a_limit(fresh_kafka: str) -> None:

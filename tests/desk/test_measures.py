@@ -19,9 +19,10 @@ from desk.measures.page import page
 from desk.measures.report import Measures, measure
 from desk.measures.rules import rule_measures, share
 from desk.measures.tables import tables
-from desk.measures.wording import NONE, Language
+from desk.measures.wording import NONE
 from schemas import clues as log
 from schemas.records import Feedback, Reason
+from schemas.rulefile import Language
 from tests.desk.logs import ALERTED, T0, applied, clue_at, event, opened
 
 CALENDAR = Calendar({})

@@ -9,10 +9,11 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from rules.pages.titles import Language, action_title, column_title, value_title
+from rules.pages.titles import action_title, column_title, value_title
 from rules.pages.words import word
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
+from schemas.rulefile import Language
 from streams.values import moment, place, shown
 
 TIER_STYLES: Final = {

@@ -13,8 +13,8 @@ from typing import IO, Any, Final, Protocol
 import msgspec
 from rich.console import Console
 
-from rules.pages.titles import Language
 from schemas.records import Alert, Title
+from schemas.rulefile import Language
 from streams.cli.views import alert as view
 from streams.files.writing import growing, standard
 from streams.kafka.alerts import Asked, Change, evidence, same_verdict

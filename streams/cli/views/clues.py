@@ -17,8 +17,8 @@ from desk.clues.clue import Clue
 from desk.clues.deadlines import WARN, next_due
 from desk.queue import shown
 from desk.words import say
-from rules.pages.titles import Language
 from rules.pages.words import word
+from schemas.rulefile import Language
 from streams.cli.output import json_line
 from streams.cli.views.alert import TIER_STYLES, language
 from streams.values import moment, place_name

@@ -23,9 +23,9 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from rules.pages.titles import Language
 from rules.pages.words import word
 from schemas.records import Alert
+from schemas.rulefile import Language
 from schemas.terms import Tier
 from streams.cli.views import alert as view
 from streams.demo.figures import Figures

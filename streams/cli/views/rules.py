@@ -18,7 +18,7 @@ from rules.engine.sql import tokens
 from rules.lint.lint import Report
 from rules.pages.wording import changes, expected, lines, value
 from schemas.columns import COLUMNS, Column
-from schemas.rulefile import Case
+from schemas.rulefile import LANGUAGES, PROSE, Case, in_language
 from streams.files.cases import Answered, Played
 
 WORDS = {True: "yes", False: "no", None: "unknown"}
@@ -61,8 +61,9 @@ def whole(rule: Rule, written: Rule, *, sql: str, reads: Sequence[str], file: Pa
     console.print(Text(rule.title["zh"]))
     console.print(Text(rule.title["en"]))
     prose = _grid()
-    for name in ("why", "misses", "triage"):
-        prose.add_row(Text(name, "dim"), Text(getattr(rule, name).strip()))
+    for name in PROSE:
+        texts = dict.fromkeys(in_language(getattr(rule, name), language).strip() for language in LANGUAGES)
+        prose.add_row(Text(name, "dim"), Text("\n".join(texts)))
     prose.add_row(Text("actions", "dim"), Text(", ".join(rule.actions)))
     prose.add_row(Text("file", "dim"), Text(str(file)))
     console.print(Padding(prose, (1, 0, 0, 0)))

@@ -15,6 +15,7 @@ from rules import Rule, evaluate, load_catalogue
 from rules.engine.cases import timelines
 from rules.engine.sql import DTYPES
 from schemas.columns import COLUMNS, JOURNEY
+from schemas.rulefile import LANGUAGES, PROSE, in_language
 
 CATALOGUE = load_catalogue()
 SCHEMA = {name: DTYPES[column.type] for name, column in COLUMNS.items()}
@@ -73,6 +74,8 @@ LIMITS = {
     "journey.open_box_formality": {"open_box_s_min": 3},
 }
 
+_HAN = r"[\u4e00-\u9fff]"
+
 every_rule = pytest.mark.parametrize("rule", CATALOGUE.rules, ids=lambda rule: rule.id)
 
 
@@ -93,11 +96,15 @@ def test_every_yaml_file_of_the_package_is_a_rule() -> None:
 
 
 @every_rule
-def test_titles_are_in_their_language_and_the_prose_is_prose(rule: Rule) -> None:
-    assert re.search(r"[\u4e00-\u9fff]", rule.title["zh"])
-    assert not re.search(r"[\u4e00-\u9fff]", rule.title["en"])
-    for text in (rule.why, rule.misses, rule.triage):
-        assert len(re.findall(r"[A-Za-z]+", text)) >= 3, text
+def test_titles_and_prose_are_in_their_language(rule: Rule) -> None:
+    assert re.search(_HAN, rule.title["zh"])
+    assert not re.search(_HAN, rule.title["en"])
+    for name in PROSE:
+        zh, en = (in_language(getattr(rule, name), language) for language in LANGUAGES)
+        assert len(re.findall(_HAN, zh)) >= 4, zh
+        assert not re.search(rf"{_HAN}\s+{_HAN}|[，。；：、]\s|[,;]|[A-Za-z]{{3}}", zh), zh  # no fold, no English
+        assert len(re.findall(r"[A-Za-z]+", en)) >= 3, en
+        assert not re.search(_HAN, en), en
 
 
 @every_rule

@@ -30,6 +30,7 @@ Write = Callable[..., Path]
         ({"points": DROP}, "", "missing required field `points`"),
         ({"why": DROP}, "", "missing required field `why`"),
         ({"why": ""}, "why", "length >= 1"),
+        ({"why": {"en": "Because."}}, "why.zh", "missing"),
         ({"version": 0}, "version", ">= 1"),
         ({"mode": "loud"}, "mode", "Invalid enum value"),
         ({"actions": ["arrest"]}, "actions[0]", "Invalid enum value"),

@@ -21,6 +21,7 @@ from rules.engine.reading import read_yaml
 from rules.lint.blank import write_blank
 from schemas.publish import RULE, schema
 from schemas.rulefile import SCHEMA_LINE
+from schemas.terms import DEFERRED
 from streams.cli import run
 from tests.repetition import examples
 from tests.rules.rulefile import DROP
@@ -75,6 +76,8 @@ def test_every_field_is_described() -> None:
         ({"points": 0}, "$.points"),
         ({"title": {"en": "R"}}, "$.title"),
         ({"title": {"zh": "规", "en": "R", "fr": "R"}}, "$.title"),
+        ({"why": {"zh": "依据"}}, "$.why"),
+        ({"misses": {"zh": "漏", "en": "M", "fr": "M"}}, "$.misses"),
         ({"category": "hunch"}, "$.category"),
         ({"evidence": ["sender_name_90d"]}, "$.evidence[0]"),
         ({"actions": ["arrest"]}, "$.actions[0]"),
@@ -114,7 +117,14 @@ def test_what_loads_fits(path: Path, data: st.DataObject) -> None:
         timelines(rule)
     except RuleError:
         return
-    assert faults(read_yaml(text, "a/b.yaml")) == []
+    assert [*Draft202012Validator(_at_load(schema(RULE))).iter_errors(read_yaml(text, "a/b.yaml"))] == []
+
+
+def _at_load(node: Any) -> Any:
+    """The schema without the forms that are checked only when a case is played."""
+    if isinstance(node, dict):
+        return {key: _at_load(of) for key, of in node.items() if not (key == "pattern" and of in DEFERRED)}
+    return [_at_load(of) for of in node] if isinstance(node, list) else node
 
 
 def _dump(document: Any) -> bytes:

@@ -18,6 +18,7 @@ from rules.engine.sql import DTYPES
 from rules.lint.blank import write_blank
 from rules.lint.lint import Finding, lint
 from schemas.columns import COLUMNS
+from schemas.rulefile import LANGUAGES, PROSE
 from tests.repetition import examples
 from tests.rules.rulefile import DROP, RULE
 
@@ -75,6 +76,9 @@ def test_nothing_is_found_in_a_sound_rule(found: Found) -> None:
         ({"why": "  "}, "why", "says nothing"),
         ({"misses": DROP}, "misses", "missing"),
         ({"triage": "TODO look"}, "triage", "still to fill in"),
+        ({"why": {"zh": "依据"}}, "why.en", "missing"),
+        ({"misses": {"zh": "依据", "en": "TODO"}}, "misses.en", "still to fill in"),
+        ({"triage": {"zh": "查看", "en": "Look.", "fr": "Voir."}}, "triage", "'fr' is no name here"),
         ({"points": 0}, "points", "Expected `int` >= 1"),
         ({"point": 3}, "point", "not a field of a rule, perhaps points"),
         ({"limits": {"names_90d_min": 3, "ids_min": 1}}, "limits.ids_min", "unused"),
@@ -108,6 +112,7 @@ def test_an_error(found: Found, fields: dict[str, Any], field: str, message: str
     [
         ({"title": {"zh": "Rule", "en": "Rule 1"}}, "title.zh", "is not in Chinese"),
         ({"title": {"zh": "规则", "en": "规则 1"}}, "title.en", "is not in English"),
+        ({"triage": {"zh": "Look.", "en": "Look."}}, "triage.zh", "is not in Chinese"),
         ({"limits": {"few": 3}, "when": "retail AND sender_names_90d >= :few"}, "limits.few", "_min or _max"),
         ({"evidence": ["sender_outlets_90d"]}, "evidence", "does not show sender_names_90d"),
         ({"when": "sender_names_90d >= :names_90d_min"}, "when", "begin with `retail AND`"),
@@ -364,8 +369,8 @@ def test_a_new_rule_loads_and_lint_says_what_is_left(tmp_path: Path) -> None:
     assert rule.mode == "shadow"
     report = lint(tmp_path)
     assert {(finding.severity, finding.field) for finding in report.findings} == {
-        *(("error", f"title.{language}") for language in ("zh", "en")),
-        *(("error", name) for name in ("why", "misses", "triage", "limits.todo_min")),
+        *(("error", f"{name}.{language}") for name in ("title", *PROSE) for language in LANGUAGES),
+        ("error", "limits.todo_min"),
         *(("error", f"cases[{number}].name") for number in range(3)),
     }
     assert all("TODO" in finding.message for finding in report.findings)

@@ -10,9 +10,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from rules.pages.titles import Language
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason, Title
+from schemas.rulefile import Language
 from schemas.terms import Level, Status, Tier
 from streams.cli.views import alert as view
 from streams.kafka.alerts import Asked, Change, Newest, NewestShadows, same_verdict

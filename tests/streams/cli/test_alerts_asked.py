@@ -15,9 +15,10 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 
-from rules.pages.titles import Language, column_title, value_title
+from rules.pages.titles import column_title, value_title
 from schemas.columns import COLUMNS
 from schemas.records import Alert, Reason, Title
+from schemas.rulefile import Language
 from schemas.terms import (
     CustomerType,
     Direction,
