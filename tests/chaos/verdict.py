@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from schemas import topics
+from schemas.desk import Order
 from schemas.records import Alert, Reject
 from streams.files.bulk import judge_folder
 from streams.kafka.restore import restore
@@ -31,6 +32,7 @@ BESIDE_BYTES = 1_500_000
 
 _ALERT = msgspec.json.Decoder(Alert)
 _REJECT = msgspec.json.Decoder(Reject)
+_ORDER = msgspec.json.Decoder(Order)
 
 
 @dataclass(slots=True)
@@ -98,11 +100,12 @@ def check_orders(log: Log, wanted: Drawn, outcome: Outcome) -> None:
     """Newest per key, they are those that the formula draws."""
     found = standing((key or b"", value) for _, (key, value) in sorted(log.items()))
     outcome.orders = len(log)
-    newest: dict[bytes | None, bytes | None] = {}
+    newest: dict[bytes | None, Order | None] = {}
     for _, (key, value) in sorted(log.items()):
-        if key in newest and newest[key] == value:
+        said = None if value is None else msgspec.structs.replace(_ORDER.decode(value), revision=0)
+        if key in newest and newest[key] == said:
             outcome.wrong.append(f"an order repeats the one before: {(key or b'').decode()}")
-        newest[key] = value
+        newest[key] = said
     if found != wanted:
         outcome.wrong.append(
             f"orders: {len(wanted.keys() - found.keys())} missing, {len(found.keys() - wanted.keys())} too many, "
