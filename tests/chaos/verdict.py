@@ -86,8 +86,12 @@ def check_alerts(log: Log, wanted: Alerts, outcome: Outcome) -> None:
 
 def check_tallies(log: Log, wanted: Counts, outcome: Outcome) -> None:
     """Newest per key, added up over partitions, they are those of a recount."""
-    found = published((key or b"", value or b"") for _, (key, value) in sorted(log.items()))
     outcome.tallies = len(log)
+    try:
+        found = published((key or b"", value or b"") for _, (key, value) in sorted(log.items()))
+    except msgspec.ValidationError as error:  # counts below 0, for one
+        outcome.wrong.append(f"a tally is none: {error}")
+        return
     differ = [place for place in found.keys() | wanted.keys() if found.get(place) != wanted.get(place)]
     if differ:
         first = min(differ)
