@@ -253,6 +253,6 @@ def test_it_says_what_a_push_would_refuse(folder: Path, changed: Path, tmp_path:
     refuses = compared(folder, changed)[0].push_refuses
     assert any(why.startswith("identity.many_names: the case ") for why in refuses)
     mine = changed_rules(tmp_path / "mine")
-    edit(mine / "goods/vague_name.yaml", "misses: ", "misses: TODO ")
+    edit(mine / "goods/vague_name.yaml", "misses:\n  zh: ", "misses:\n  zh: TODO ")
     (why,) = compared(folder, mine)[0].push_refuses
-    assert why.endswith("goods/vague_name.yaml: misses: still to fill in (TODO)")
+    assert why.endswith("goods/vague_name.yaml: misses.zh: still to fill in (TODO)")
