@@ -231,8 +231,8 @@ def test_a_station_answers_on_its_own_page(browse: Browse, fresh_kafka: str) -> 
     page = browser.get("/desk/station")
     assert set(clues_of(page)) == {"SF:0000000000001", "SF:0000000000002"}
     assert "check as ordered" in page
-    said = re.sub("<[^>]*>", " ", page.partition("<main")[2])  # attributes have times, in milliseconds
-    assert not re.search(r"several names|extreme|\b90\b", said)  # why it was chosen, it does not say
+    words = re.sub("<[^>]*>", " ", page.partition("<main")[2])  # attributes have times, in milliseconds
+    assert not re.search(r"several names|extreme|\b90\b", words)  # why it was chosen, it does not say
     accepted = browser.send(page, "accept", {"back": "station"})
     assert accepted.url.path == "/desk/station"
     said = {"outcome": "no_finding", "check_kind": "open_box", "back": "station"}
