@@ -68,12 +68,6 @@ class Metrics:
         self.commit_seconds = self._histogram("commit_seconds", "Kafka transaction and store write.", COMMIT_BUCKETS)
         self.aborts = self._counter("aborts", "Epochs aborted, whose input was read again.")
 
-        # State
-        self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
-        self.state_bytes = self._gauge("state_bytes", "Bytes of a store's folder on disk.", "store")
-        self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
-        self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
-
         # Reference data
         self.reference_records = self._gauge("reference_records", "Reference records in force.", "kind")
         self.reference_silent = self._gauge(
@@ -87,9 +81,20 @@ class Metrics:
         self.rule_set = self._gauge("rule_set_number", "Number of the rule set in force; 0: rules of files.")
         self.rule_sets = self._counter("rule_sets", "Rule sets applied or refused.", "outcome")
 
+        self._state()
         self._membership(states)
         self._about()
         self._begin(stores)
+
+    def _state(self) -> None:
+        self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
+        self.state_bytes = self._gauge("state_bytes", "Bytes of a store's folder on disk.", "store")
+        self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
+        self.older = self._gauge(
+            "state_older_partitions", "Partitions in hand that may hold values of an earlier format.", "store"
+        )
+        self.upgraded = self._counter("state_upgraded", "Values of an earlier format that were written anew.", "store")
+        self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
 
     def _membership(self, states: Sequence[str]) -> None:
         self.rebalances = self._counter("rebalances", "Assignments received.")
@@ -113,6 +118,7 @@ class Metrics:
         """Counters that exist before anything has happened; those of rules begin in `begin_rules`."""
         for store in stores:
             self.due.labels(store)
+            self.upgraded.labels(store)
         for outcome in ("applied", "refused"):
             self.rule_sets.labels(outcome)
         for topic in CONSUMED_TOPICS:
