@@ -68,12 +68,6 @@ class Metrics:
         self.commit_seconds = self._histogram("commit_seconds", "Kafka transaction and store write.", COMMIT_BUCKETS)
         self.aborts = self._counter("aborts", "Epochs aborted, whose input was read again.")
 
-        # State
-        self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
-        self.state_bytes = self._gauge("state_bytes", "Bytes of a store's folder on disk.", "store")
-        self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
-        self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
-
         # Reference data
         self.reference_records = self._gauge("reference_records", "Reference records in force.", "kind")
         self.reference_silent = self._gauge(
@@ -87,13 +81,23 @@ class Metrics:
         self.rule_set = self._gauge("rule_set_number", "Number of the rule set in force; 0: rules of files.")
         self.rule_sets = self._counter("rule_sets", "Rule sets applied or refused.", "outcome")
 
+        self._state()
         self._membership(states)
         self._about()
         self._begin(stores)
 
+    def _state(self) -> None:
+        self.state_entries = self._gauge("state_entries", "Keys in a store, estimated.", "store")
+        self.state_bytes = self._gauge("state_bytes", "Bytes of a store's folder on disk.", "store")
+        self.disk_free = self._gauge("state_disk_free_bytes", "Free bytes of the disk that holds the state.")
+        self.disk_size = self._gauge("state_disk_size_bytes", "Size of the disk that holds the state.")
+        self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
+        self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
+
     def _membership(self, states: Sequence[str]) -> None:
         self.rebalances = self._counter("rebalances", "Assignments received.")
         self.assigned_partitions = self._gauge("assigned_partitions", "Partitions held, over all topics.")
+        self.broker_silent = self._gauge("broker_silent_seconds", "Seconds for which no broker has answered.")
         self.worker_state = Enum(
             "worker_state",
             "State of the worker.",

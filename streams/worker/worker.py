@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -104,6 +105,11 @@ class Worker:
     def state_bytes(self) -> dict[str, int]:
         """Bytes on disk by store, also of partitions that it held once."""
         return {store.name: store.disk_bytes() for store in self._stores.values()}
+
+    def disk_bytes(self) -> tuple[int, int]:
+        """Free bytes, and all bytes, of the disk that holds the state."""
+        disk = shutil.disk_usage(self.settings.state_dir)
+        return disk.free, disk.total
 
     # Steps
 
