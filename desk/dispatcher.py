@@ -29,7 +29,6 @@ from schemas.records import Alert
 from streams.flow.emit import alert_id
 from streams.kafka import naming
 from streams.kafka.log_reader import Entry, LogReader
-from streams.settings import GROUP
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class Dispatcher:
     group   of the workers: dispatchers of one group take each other's place.
     """
 
-    def __init__(self, servers: str, client: Client, limit: int, group: str = GROUP) -> None:
+    def __init__(self, servers: str, client: Client, limit: int, group: str = naming.GROUP) -> None:
         self.register = Register()
         self.seen: dict[str, Seen] = {}  # by parcel
         self.log = ClueLog(servers, client, naming.of(group, "dispatcher"))

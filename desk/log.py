@@ -24,7 +24,6 @@ from schemas.records import encode
 from streams.kafka import naming
 from streams.kafka.log_reader import Entry, LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
-from streams.settings import GROUP
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ class ClueLog:
         return taken
 
 
-def new_name(process: naming.Process, group: str = GROUP) -> str:
+def new_name(process: naming.Process, group: str = naming.GROUP) -> str:
     """A transactional id of its own, which fences nobody."""
     return naming.one_of(group, process, uuid7(int(time.time() * 1_000)))
 

@@ -26,7 +26,6 @@ from schemas import topics
 from schemas.errors import WaybillError
 from streams.kafka import naming
 from streams.kafka.group_reader import GroupReader
-from streams.settings import GROUP
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class Webhook:
 
     def __init__(
         self, servers: str, client: Client, url: str, key: bytes, send: Send | None = None, sleep: Sleep = time.sleep,
-        group: str = GROUP,
+        group: str = naming.GROUP,
     ) -> None:  # fmt: skip
         if not url.startswith(("http://", "https://")):
             raise WebhookError(f"{url}: not an http or https address")

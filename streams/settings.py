@@ -33,12 +33,11 @@ from pydantic_settings import SettingsError as SourceError
 from schemas.errors import WaybillError
 from streams.native import Switch
 from streams.settings_files import in_file, secret
-from streams.settings_forms import KAFKA_RESERVED, home, servers, split, word
+from streams.settings_forms import GROUP, KAFKA_RESERVED, home, servers, split, word
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
 CONFIG_DEFAULT = Path("waybill.toml")
-GROUP = "waybill-sentinel"
 
 # The 16 places of the priority-origin notice, as GB/T 2260 prefixes: cities by four digits, Xiqing district by six.
 PRIORITY_ORIGINS = (

@@ -28,7 +28,6 @@ from streams.kafka.group_reader import GroupReader
 from streams.kafka.log_reader import Entry, LogReader
 from streams.kafka.offsets import OffsetReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
-from streams.settings import GROUP
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class Tracer:
         client: Client,
         tokens: Tokeniser,
         limits: Limits,
-        group: str = naming.of(GROUP, "tracer"),
+        group: str = naming.of(naming.GROUP, "tracer"),
         instance: str = "0",
     ) -> None:
         self._tokens, self._limits = tokens, limits

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams.kafka import naming
-from streams.settings import GROUP, Settings
+from streams.settings import Settings
 
 Properties = Mapping[str, object]
 log = logging.getLogger("streams.kafka")
@@ -34,7 +34,7 @@ def reader(config: Properties, *, committed: bool = True, more: Properties | Non
     refusal is an event that `Reader` leaves out. So the client needs no right on any group.
     """
     return {
-        "group.id": GROUP,
+        "group.id": naming.GROUP,
         "fetch.wait.max.ms": 50,
         **config,
         "enable.auto.commit": False,

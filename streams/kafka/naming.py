@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from streams.settings_forms import GROUP
+
+__all__ = ["GROUP", "Process", "of", "one_of", "worker"]
 Process = Literal["tracer", "door", "dispatcher", "desk", "clues", "webhook", "analyst", "rules", "grow"]
 
 

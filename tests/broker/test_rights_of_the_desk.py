@@ -27,8 +27,8 @@ from schemas.records import Source
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
 from streams.kafka.errors import DeniedError
+from streams.kafka.naming import GROUP
 from streams.kafka.offsets import OffsetReader
-from streams.settings import GROUP
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
 from tests.desk_accounts import account
 from tests.desk_site import desk_of
