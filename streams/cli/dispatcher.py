@@ -36,7 +36,8 @@ def dispatcher(
     from streams.ops import preflight
 
     limit = THRESHOLDS[TIERS.index(settings.emit_from) - 1]
-    with Dispatcher(preflight.reached(settings), preflight.client(settings), limit) as running:
+    servers, client = preflight.permitted(settings, "dispatcher"), preflight.client(settings)
+    with Dispatcher(servers, client, limit, settings.group) as running:
         running.start()
         count = len(running.log.open)
         print(f"{count:,} open {'clue' if count == 1 else 'clues'}", file=sys.stderr, flush=True)
