@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.watched import MetricsPortOption, served
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -30,6 +31,7 @@ def tracer(
         Path | None,
         typer.Option(metavar="FILE", help="Open a socket there, by which `waybill desk serve` asks for reveals."),
     ] = None,
+    metrics_port: MetricsPortOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -44,16 +46,21 @@ def tracer(
     from desk.traces.tracer import Tracer
     from streams.flow.decode import Limits
     from streams.flow.describe.describer import Describer
+    from streams.metrics import TracerMetrics
     from streams.ops import preflight
 
     for caution in preflight.cautions(settings):
         print(f"waybill: warning: {caution}", file=sys.stderr)
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
     traced = joining = shared = 0
+    metrics = TracerMetrics()
     servers, client = preflight.reached(settings), preflight.client(settings)
     with Tracer(servers, client, tokens, limits, group, instance) as running, _door(door, settings, group) as tidy:
+        stepped = served(metrics, settings.web_host, metrics_port, lambda: metrics.stepped(running.unread()))
         while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
-            traced += running.step()
+            traced += (count := running.step())
+            metrics.traces.inc(count)
+            stepped()
             tidy()
             joining += not running.assigned
             shared += running.exhausted
