@@ -31,11 +31,12 @@ from schemas.desk import Order, Trace
 from schemas.records import Alert
 from schemas.terms import Step
 from streams.flow.emit import alert_id
+from streams.kafka import naming
 from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "waybill-dispatcher"
+NAME: Final = "waybill-dispatcher"  # who acts, in the log
 _BATCH: Final = 500  # events of one transaction
 _KEEP_S: Final = 86_400.0  # how often the dispatcher looks for clues to write again
 _SCAN_S: Final = 5.0  # how often deadlines are checked
@@ -59,12 +60,13 @@ class Dispatcher:
     """One dispatcher on a broker; a context manager.
 
     limit   points from which workers send alerts, to find out which rules were decisive.
+    group   of the workers: dispatchers of one group take each other's place.
     """
 
-    def __init__(self, servers: str, client: Client, limit: int) -> None:
+    def __init__(self, servers: str, client: Client, limit: int, group: str = naming.GROUP) -> None:
         self.register = Register()
         self.seen: dict[str, Seen] = {}  # by parcel
-        self.log = ClueLog(servers, client, NAME)
+        self.log = ClueLog(servers, client, naming.of(group, "dispatcher"))
         self.standing = Standing()
         self._inputs = LogReader(
             servers,

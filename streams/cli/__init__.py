@@ -47,6 +47,7 @@ COMMANDS = (
     "keys",
     "topics",
     "offsets",
+    "acl",
     "broker",
 )
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
@@ -64,6 +65,7 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill rules list               what is flagged; rules show NAME says why
   waybill keys new                 keys of your own for the tokens of persons
   waybill offsets show             where workers go on reading, and how much is left
+  waybill acl                      what each role may do on the broker, for whoever grants it
 
 [bold]Settings[/bold] come from options, WAYBILL_… variables, waybill.toml and defaults, in this
 order; [bold]waybill settings[/bold] lists them.

@@ -46,7 +46,8 @@ def dispatcher(
         metrics.stepped(running.unread())
 
     limit = THRESHOLDS[TIERS.index(settings.emit_from) - 1]
-    with Dispatcher(preflight.reached(settings), preflight.client(settings), limit) as running:
+    servers, client = preflight.permitted(settings, "dispatcher"), preflight.client(settings)
+    with Dispatcher(servers, client, limit, settings.group) as running:
         stepped = served(metrics, settings.web_host, metrics_port, look)
         running.start()
         count = len(running.log.open)

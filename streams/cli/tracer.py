@@ -25,7 +25,13 @@ def register(app: typer.Typer) -> None:
 
 def tracer(
     once: Annotated[bool, typer.Option("--once", help="End when no alert has come for some seconds.")] = False,
-    group: Annotated[str, typer.Option(help="Consumer group; a new one traces all alerts again.")] = "waybill-tracer",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP",
+            help="Consumer group (default: that of the workers and .tracer); a new one traces all alerts again.",
+        ),
+    ] = None,
     instance: Annotated[str, typer.Option(help="Name of this tracer, if several run at a time.")] = "0",
     door: Annotated[
         Path | None,
@@ -46,6 +52,7 @@ def tracer(
     from desk.traces.tracer import Tracer
     from streams.flow.decode import Limits
     from streams.flow.describe.describer import Describer
+    from streams.kafka import naming
     from streams.metrics import TracerMetrics
     from streams.ops import preflight
 
@@ -54,8 +61,9 @@ def tracer(
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
     traced = joining = shared = 0
     metrics = TracerMetrics()
-    servers, client = preflight.reached(settings), preflight.client(settings)
-    with Tracer(servers, client, tokens, limits, group, instance) as running, _door(door, settings, group) as tidy:
+    servers, client = preflight.permitted(settings, "tracer"), preflight.client(settings)
+    own = group or naming.of(settings.group, "tracer")
+    with Tracer(servers, client, tokens, limits, own, instance) as running, _door(door, settings) as tidy:
         stepped = served(metrics, settings.web_host, metrics_port, lambda: metrics.stepped(running.unread()))
         while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
             traced += (count := running.step())
@@ -68,14 +76,14 @@ def tracer(
 
 
 @contextmanager
-def _door(path: Path | None, settings: Settings, group: str) -> Iterator[Callable[[], None]]:
+def _door(path: Path | None, settings: Settings) -> Iterator[Callable[[], None]]:
     """The door for reveals, where it is wanted, and a function that ends those that are over."""
     if path is None:
         yield lambda: None
         return
 
     from desk.access import Reads
-    from desk.clues.ids import uuid7
+    from desk.log import new_name
     from desk.pen import Pen
     from desk.reveals import Reveals
     from desk.traces.door import opened
@@ -86,9 +94,9 @@ def _door(path: Path | None, settings: Settings, group: str) -> Iterator[Callabl
     def now_ms() -> int:
         return int(time.time() * 1_000)
 
-    servers, client = preflight.reached(settings), preflight.client(settings)
+    servers, client = preflight.permitted(settings, "door"), preflight.client(settings)
     records = ShipmentRecords(servers, client, Limits(bytes_max=settings.event_bytes_max))
-    reads = Reads(Pen(servers, client, f"{group}-{uuid7(now_ms())}"))
+    reads = Reads(Pen(servers, client, new_name("door", settings.group)))
     reveals = Reveals(reads, records, now_ms)
     with opened(path, reveals):
         yield reveals.tidy

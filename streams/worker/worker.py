@@ -22,7 +22,7 @@ from streams.flow.batches import Batch
 from streams.flow.time.timers import PartitionTimers
 from streams.kafka.config import client
 from streams.kafka.restore import restore
-from streams.kafka.rights import WORKER_TOPICS
+from streams.kafka.roles import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
 from streams.kafka.transport.grouping import Partition
