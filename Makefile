@@ -17,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka library demo check lint crate browser test test-long wheel test-containers chaos simulate bench lock clean
+.PHONY: help setup kafka library demo check lint crate browser prometheus test test-long wheel test-containers chaos simulate bench sbom audit lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
@@ -30,6 +30,8 @@ help:
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
 	@echo 'make wheel   a wheel in dist/, with the native front end where cargo is there to build it'
+	@echo 'make sbom    the bill of materials, in dist/ (CycloneDX)'
+	@echo 'make audit   ask PyPI for known vulnerabilities of the locked packages'
 	@echo 'make lock    resolve the versions anew (requirements.txt, requirements-dev.txt, Kafka jars)'
 	@echo 'make clean   remove what was made here'
 
@@ -57,7 +59,7 @@ crate:
 	$(BIN)/python -m streams.native check
 
 test: setup
-	@$(TOGETHER) lint crate browser
+	@$(TOGETHER) lint crate prometheus
 	$(PYTEST)
 
 # For the tests of the desk's pages. Anyone but root is told at the end how many of them did not run.
@@ -67,10 +69,20 @@ browser:
 		apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } >/dev/null \
 		|| echo 'chromium cannot be installed; the tests of pages in a browser will not run' >&2
 
+# For the tests of what watches workers. Unpacked, not installed: the package would start a server of its own. Anyone
+# but root needs apt's lists to be there, and is told at the end how many tests did not run.
+prometheus: browser
+	@command -v promtool >/dev/null || test -x $(BIN)/promtool || ! command -v apt-get >/dev/null || ( \
+		work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && cd "$$work" && chmod 755 . \
+		&& { timeout 120 apt-get download -qq prometheus || { timeout 60 apt-get update -qq \
+		&& timeout 120 apt-get download -qq prometheus; }; } && dpkg-deb -x prometheus_*.deb . \
+		&& cp usr/bin/prometheus usr/bin/promtool '$(CURDIR)/$(BIN)' ) >/dev/null 2>&1 \
+		|| echo 'Prometheus cannot be had; the tests of its rules and of dashboards will not run' >&2
+
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
 test-long: setup
-	@$(TOGETHER) lint crate browser
+	@$(TOGETHER) lint crate prometheus
 	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
@@ -90,9 +102,17 @@ simulate: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+# The same bytes for the same commit.
+wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 wheel: setup
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist \
 		$$($(BIN)/python -m streams.native wheel-options) .
+
+sbom: setup
+	$(BIN)/python -m deploy.sbom
+
+audit: setup
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt
 
 # Two locks, equal in the versions they share: of what runs, which is all that an image holds, and of what develops.
 # Each has setuptools, too, which builds the package.
@@ -100,8 +120,8 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --build-deps-for wheel --generat
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 lock: setup
-	$(COMPILE) --output-file requirements.txt pyproject.toml
-	$(COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --extra broker,parquet,postgres --output-file requirements.txt pyproject.toml
+	$(COMPILE) --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
 	$(BIN)/python -m streams.native lock
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -21,17 +23,20 @@ from desk.clues.fold import step
 from desk.clues.register import Register
 from desk.keeping import copies
 from desk.log import Client, ClueLog
+from desk.queue import OPEN, late
 from desk.standing import Standing
 from schemas import clues as events
 from schemas import topics
 from schemas.desk import Order, Trace
 from schemas.records import Alert
+from schemas.terms import Step
 from streams.flow.emit import alert_id
+from streams.kafka import naming
 from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "waybill-dispatcher"
+NAME: Final = "waybill-dispatcher"  # who acts, in the log
 _BATCH: Final = 500  # events of one transaction
 _KEEP_S: Final = 86_400.0  # how often the dispatcher looks for clues to write again
 _SCAN_S: Final = 5.0  # how often deadlines are checked
@@ -43,16 +48,25 @@ News = dict[tuple[str, str], Alert | Order | None]
 """By clue and topic. None: an order that was taken back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Open clues by their state, and overdue ones by the step that is due."""
+
+    states: Mapping[str, int]
+    overdue: Mapping[str, int]
+
+
 class Dispatcher:
     """One dispatcher on a broker; a context manager.
 
     limit   points from which workers send alerts, to find out which rules were decisive.
+    group   of the workers: dispatchers of one group take each other's place.
     """
 
-    def __init__(self, servers: str, client: Client, limit: int) -> None:
+    def __init__(self, servers: str, client: Client, limit: int, group: str = naming.GROUP) -> None:
         self.register = Register()
         self.seen: dict[str, Seen] = {}  # by parcel
-        self.log = ClueLog(servers, client, NAME)
+        self.log = ClueLog(servers, client, naming.of(group, "dispatcher"))
         self.standing = Standing()
         self._inputs = LogReader(
             servers,
@@ -110,6 +124,19 @@ class Dispatcher:
         for records in written:
             self.log.write_beside(records)
         return len(written)
+
+    def unread(self) -> dict[str, int]:
+        """Records of each topic that were not read yet, as far as that is known without asking."""
+        return self._inputs.unread() | self.log.unread()
+
+    def counts(self) -> Counts:
+        """What there is of open clues. Those under controlled delivery, which only some may see, are never overdue."""
+        open_clues = [self.log.book.clues[clue_id] for clue_id in self.log.open]
+        states: Counter[str] = Counter(dict.fromkeys(OPEN, 0))
+        states.update(clue.state for clue in open_clues)
+        overdue: Counter[str] = Counter(dict.fromkeys(get_args(Step), 0))
+        overdue.update(step for _, step, _ in late(open_clues, "", _now()))
+        return Counts(states, overdue)
 
     def _news(self, entries: Iterable[Entry]) -> News:
         """What others have written about clues; only the newest of each counts."""

@@ -21,6 +21,7 @@ from schemas import clues as events
 from schemas import topics
 from schemas.errors import WaybillError
 from schemas.records import encode
+from streams.kafka import naming
 from streams.kafka.log_reader import Entry, LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
 
@@ -43,7 +44,7 @@ class ClueLog:
     def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
         self.book = Book()
         self.open: set[str] = set()  # clues that are not closed
-        self.name = name or new_name()
+        self.name = name or new_name("clues")
         self._servers, self._client = servers, client
         self._writer: TransactionalWriter | None = None
         self._reader = LogReader(servers, [topics.CLUES], client=client)
@@ -68,6 +69,10 @@ class ClueLog:
     def poll(self, timeout_s: float) -> list[Taken]:
         """What has come since the last call, after `timeout_s` at the latest. Raises ClientError."""
         return [taken for entry in self._reader.poll(timeout_s) if (taken := self._take(entry)) is not None]
+
+    def unread(self) -> dict[str, int]:
+        """Records of the log that were not read yet, as far as that is known without asking."""
+        return self._reader.unread()
 
     def act(self, event: events.ClueEvent) -> Taken:
         """Add one event; what became of it. Raises ActError if it cannot count already now, WriteError, LogError."""
@@ -120,9 +125,9 @@ class ClueLog:
         return taken
 
 
-def new_name() -> str:
+def new_name(process: naming.Process, group: str = naming.GROUP) -> str:
     """A transactional id of its own, which fences nobody."""
-    return f"waybill-desk-{uuid7(int(time.time() * 1_000))}"
+    return naming.one_of(group, process, uuid7(int(time.time() * 1_000)))
 
 
 def records_of(event: events.ClueEvent, clue: Clue | None) -> list[Outgoing]:

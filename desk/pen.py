@@ -13,7 +13,7 @@ class Pen:
     """A writer with an id of its own."""
 
     def __init__(self, servers: str, client: Client, name: str | None = None) -> None:
-        self.name = name or new_name()
+        self.name = name or new_name("desk")
         self._servers, self._client = servers, client
         self._writer: TransactionalWriter | None = None
         self._lock = threading.Lock()

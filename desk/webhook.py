@@ -24,11 +24,11 @@ from desk.log import Client, ClueLog
 from schemas import clues as events
 from schemas import topics
 from schemas.errors import WaybillError
+from streams.kafka import naming
 from streams.kafka.group_reader import GroupReader
 
 log = logging.getLogger(__name__)
 
-GROUP: Final = "waybill-webhook"
 KEY_BYTES_MIN: Final = 32
 WAITS_S: Final = (1, 2, 4, 8, 15, 30, 60, 120)  # between attempts; after the last one the dispatch is given up
 _ANSWER_S: Final = 10.0
@@ -57,17 +57,19 @@ class Webhook:
     """Posts to one receiver; a context manager.
 
     sleep, send   how it waits and posts.
+    group         of the workers.
     """
 
     def __init__(
-        self, servers: str, client: Client, url: str, key: bytes, send: Send | None = None, sleep: Sleep = time.sleep
-    ) -> None:
+        self, servers: str, client: Client, url: str, key: bytes, send: Send | None = None, sleep: Sleep = time.sleep,
+        group: str = naming.GROUP,
+    ) -> None:  # fmt: skip
         if not url.startswith(("http://", "https://")):
             raise WebhookError(f"{url}: not an http or https address")
         self._url, self._key, self._send, self._sleep = url, key, send or post, sleep
         self.told = self.given_up = 0
         self._log = ClueLog(servers, client)
-        self._group = GroupReader(servers, [topics.CLUES], GROUP, client)
+        self._group = GroupReader(servers, [topics.CLUES], naming.of(group, "webhook"), client)
 
     def __enter__(self) -> Webhook:
         self._log.catch_up()

@@ -33,7 +33,7 @@ from pydantic_settings import SettingsError as SourceError
 from schemas.errors import WaybillError
 from streams.native import Switch
 from streams.settings_files import in_file, secret
-from streams.settings_forms import KAFKA_RESERVED, home, servers, split, word
+from streams.settings_forms import GROUP, KAFKA_RESERVED, home, servers, split, word
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(4, ge=1, le=4096, description="Partitions of each topic that is created (count).")
     replication: int = Field(1, ge=1, le=32, description="Replicas of each partition that is created (count).")
-    group: Name = Field("waybill-sentinel", description="Consumer group. Topics serve one: their state is its own.")
+    group: Name = Field(GROUP, description="Group of the workers; all our groups and transactional ids begin so.")
     instance: Name = Field(
         "0",
         description="Name of this worker: static member id, and its folder of state; auto or NAME-auto: the "

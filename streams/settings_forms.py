@@ -6,6 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+GROUP = "waybill-sentinel"  # where the setting `group` says nothing
 _KAFKA = re.compile("^kafka://", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.%\w]+\]|[^\W_](?:[\w.-]*\w)?\.?)(?::([0-9]{1,5}))?", re.ASCII)
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")

@@ -33,10 +33,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from streams.kafka.rights import Kind, Right, worker_rights
+from streams.kafka.rights import Kind, Right
+from streams.kafka.roles import ROLES, role
 from streams.ops.broker import PrivateKafka
 
-USERS = ("worker", "analyst", "nobody")
+USERS = (*(each.name for each in ROLES), "nobody")
 _KINDS = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -104,19 +105,19 @@ class Secured:
 
     def allow(self, user: str, operation: str, kind: Kind | str, name: str, *, prefixed: bool = False) -> None:
         """Add one entry."""
-        pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
-        entry = AclBinding(
-            _KINDS[kind], name, pattern, f"User:{user}", "*", AclOperation[operation], AclPermissionType.ALLOW
-        )
-        for created in self._admin.create_acls([entry]).values():
+        self._add([_entry(user, operation, kind, name, prefixed)])
+
+    def _add(self, entries: Iterable[AclBinding]) -> None:
+        for created in self._admin.create_acls([*entries]).values():
             created.result(10)
 
-    def allow_worker(self, group: str, instance: str, *, but: Iterable[Right] = (), user: str = "worker") -> None:
-        """Exactly what a worker needs, except some of it."""
-        needed = (*worker_rights(group), Right("WRITE", "transactional id", f"{group}-{instance}"))
-        for right in needed:
-            if right not in but:
-                self.allow(user, right.operation, right.kind, right.name)
+    def allow_role(self, name: str, group: str, *, but: Iterable[Right] = (), user: str = "") -> None:
+        """Exactly what a role needs, except some of it; the user is called like the role."""
+        self.grant([right for right in role(name).rights(group) if right not in but], user or name)
+
+    def grant(self, rights: Iterable[Right], user: str) -> None:
+        """Add an entry for each right."""
+        self._add(_entry(user, right.operation, right.kind, right.name, right.prefixed) for right in rights)
 
     def deny_all(self) -> None:
         """Remove every entry."""
@@ -127,6 +128,13 @@ class Secured:
         )  # fmt: skip
         for removed in self._admin.delete_acls([every]).values():
             removed.result(10)
+
+
+def _entry(user: str, operation: str, kind: Kind | str, name: str, prefixed: bool) -> AclBinding:
+    pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
+    return AclBinding(
+        _KINDS[kind], name, pattern, f"User:{user}", "*", AclOperation[operation], AclPermissionType.ALLOW
+    )
 
 
 def _free_port() -> int:

@@ -23,6 +23,7 @@ from schemas.desk import Order
 from schemas.records import Alert, encode
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
+from streams.kafka import naming
 from streams.kafka.group_reader import GroupReader
 from streams.kafka.log_reader import Entry, LogReader
 from streams.kafka.offsets import OffsetReader
@@ -30,7 +31,6 @@ from streams.kafka.transactions import Outgoing, TransactionalWriter
 
 log = logging.getLogger(__name__)
 
-GROUP: Final = "waybill-tracer"
 _ROWS: Final = 200  # alerts and orders of one transaction; each has up to some hundred sources
 _alert = msgspec.json.Decoder(Alert).decode
 _order = msgspec.json.Decoder(Order).decode
@@ -49,7 +49,7 @@ class Tracer:
         client: Client,
         tokens: Tokeniser,
         limits: Limits,
-        group: str = GROUP,
+        group: str = naming.of(naming.GROUP, "tracer"),
         instance: str = "0",
     ) -> None:
         self._tokens, self._limits = tokens, limits
@@ -81,6 +81,10 @@ class Tracer:
     def alone(self) -> bool:
         """Whether it holds all partitions. Raises ClientError."""
         return self._inputs.alone
+
+    def unread(self) -> dict[str, int]:
+        """Records of each topic that were not read yet, as far as that is known without asking."""
+        return self._inputs.unread()
 
     def step(self, timeout_s: float = 0.5) -> int:
         """Trace the alerts and orders that come within `timeout_s`. Returns how many. Raises ClientError."""

@@ -10,7 +10,7 @@ from socket import socket
 
 import uvicorn
 
-from desk.log import Client
+from desk.log import Client, new_name
 from desk.pen import Pen
 from desk.rulebook import Rulebook
 from desk.store.database import Database
@@ -63,6 +63,7 @@ def desk_on(
     """
     files = load_catalogue(settings.rules_dir, settings.rule_overrides)
     database, rulebook = Database(url), Rulebook(servers, client, settings, files)
+    pen = Pen(servers, client, new_name("desk", settings.group))
     projector, sources = Projector(database, servers, client), Sources(servers, client, now)
     thread = threading.Thread(target=projector.run, name="projection", daemon=True)
     thread.start()
@@ -70,7 +71,7 @@ def desk_on(
         projector.projection.wait_until_built(told)
         rulebook.start()
         store = Store(database, projector.projection)
-        yield Desk(store, projector.projection, Pen(servers, client), rulebook, sources, SessionStore(database))
+        yield Desk(store, projector.projection, pen, rulebook, sources, SessionStore(database))
     finally:
         rulebook.stop()
         sources.close()

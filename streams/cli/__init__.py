@@ -12,9 +12,11 @@ changes than allowed, 4 most lines of a file of events were rejected, 130 stoppe
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from itertools import takewhile
 from types import FrameType
@@ -47,6 +49,7 @@ COMMANDS = (
     "keys",
     "topics",
     "offsets",
+    "acl",
     "broker",
 )
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
@@ -64,6 +67,7 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill rules list               what is flagged; rules show NAME says why
   waybill keys new                 keys of your own for the tokens of persons
   waybill offsets show             where workers go on reading, and how much is left
+  waybill acl                      what each role may do on the broker, for whoever grants it
 
 [bold]Settings[/bold] come from options, WAYBILL_… variables, waybill.toml and defaults, in this
 order; [bold]waybill settings[/bold] lists them.
@@ -177,10 +181,22 @@ def _explain(error: Exception) -> tuple[str, int]:
         path = context.command_path if context else "waybill"
         text = usage.format_message().replace("\n", " ")
         return f"{path}: error: {text} (see {path} --help)", int(usage.exit_code)
-    if isinstance(error, ModuleNotFoundError):  # the image of containers leaves out what workers do not need
-        return f"waybill: error: the Python package {error.name} is not installed here, and this needs it", FAILED
+    if isinstance(error, ModuleNotFoundError):  # what workers do not need is an extra
+        missing = f"the Python package {error.name} is not installed here, and this needs it"
+        return f"waybill: error: {missing}{_how_to_get(error.name or '')}", FAILED
     text = explain(error)
     if isinstance(error, WaybillError):
         return f"waybill: error: {text}", error.exit_code
     where = " (waybill --debug … shows more)" if text.startswith("unexpected ") else ""
     return f"waybill: error: {text}{where}", FAILED
+
+
+def _how_to_get(module: str) -> str:
+    """How to install the extra that brings a package; empty where none does."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    with suppress(PackageNotFoundError):
+        for line in requires("waybill-sentinel") or ():
+            if found := re.fullmatch(rf"{re.escape(module)}\b.*; extra == ['\"](?!dev)(\w+)['\"]", line):
+                return f": pip install 'waybill-sentinel[{found[1]}]'"
+    return ""

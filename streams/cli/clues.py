@@ -131,7 +131,7 @@ def report(
     name, now = _acting(user), _now()
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     made = reported(Report(parcel=parcel, adcode=adcode, note=note, tier=tier), now)
-    with _reading(settings) as (log, _):
+    with _writing(settings) as log:
         taken = log.act(made.event(None, name, station, now, account_of(settings)))
         views.Output(as_json, None).done(taken, station, _now())
 
@@ -161,7 +161,7 @@ def _act(
     user = _acting(user)
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     account = account_of(settings)
-    with _reading(settings) as (log, _):
+    with _writing(settings) as log:
         clue, now = find(log.book.clues, wanted, user), _now()
         if not same_account and first_account(verb, clue) == account:
             raise SameAccountError(
@@ -182,6 +182,18 @@ def _reading(settings: Settings) -> Iterator[tuple[ClueLog, list[Taken]]]:
 
     with ClueLog(preflight.reached(settings), preflight.client(settings)) as log:
         yield log, log.catch_up()
+
+
+@contextmanager
+def _writing(settings: Settings) -> Iterator[ClueLog]:
+    """The clue log, read to its end, by somebody who may add to it."""
+    from desk.log import ClueLog, new_name
+    from streams.ops import preflight
+
+    servers, client = preflight.permitted(settings, "clues"), preflight.client(settings)
+    with ClueLog(servers, client, new_name("clues", settings.group)) as log:
+        log.catch_up()
+        yield log
 
 
 def _states(text: str) -> frozenset[State]:

@@ -55,7 +55,7 @@ def serve(
 
     known = Users.of(users)
     others = None if directory is None else directories.read(directory)
-    servers, client = preflight.reached(settings), preflight.client(settings)
+    servers, client = preflight.permitted(settings, "desk"), preflight.client(settings)
     with desk_on(servers, client, _url(settings), settings, _told) as desk:
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
         Server(desk, known, host, port, others, door).run()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.watched import MetricsPortOption, served
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -24,12 +25,19 @@ def register(app: typer.Typer) -> None:
 
 def tracer(
     once: Annotated[bool, typer.Option("--once", help="End when no alert has come for some seconds.")] = False,
-    group: Annotated[str, typer.Option(help="Consumer group; a new one traces all alerts again.")] = "waybill-tracer",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP",
+            help="Consumer group (default: that of the workers and .tracer); a new one traces all alerts again.",
+        ),
+    ] = None,
     instance: Annotated[str, typer.Option(help="Name of this tracer, if several run at a time.")] = "0",
     door: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Open a socket there, by which `waybill desk serve` asks for reveals."),
     ] = None,
+    metrics_port: MetricsPortOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -44,16 +52,23 @@ def tracer(
     from desk.traces.tracer import Tracer
     from streams.flow.decode import Limits
     from streams.flow.describe.describer import Describer
+    from streams.kafka import naming
+    from streams.metrics import TracerMetrics
     from streams.ops import preflight
 
     for caution in preflight.cautions(settings):
         print(f"waybill: warning: {caution}", file=sys.stderr)
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
     traced = joining = shared = 0
-    servers, client = preflight.reached(settings), preflight.client(settings)
-    with Tracer(servers, client, tokens, limits, group, instance) as running, _door(door, settings, group) as tidy:
+    metrics = TracerMetrics()
+    servers, client = preflight.permitted(settings, "tracer"), preflight.client(settings)
+    own = group or naming.of(settings.group, "tracer")
+    with Tracer(servers, client, tokens, limits, own, instance) as running, _door(door, settings) as tidy:
+        stepped = served(metrics, settings.web_host, metrics_port, lambda: metrics.stepped(running.unread()))
         while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
-            traced += running.step()
+            traced += (count := running.step())
+            metrics.traces.inc(count)
+            stepped()
             tidy()
             joining += not running.assigned
             shared += running.exhausted
@@ -61,14 +76,14 @@ def tracer(
 
 
 @contextmanager
-def _door(path: Path | None, settings: Settings, group: str) -> Iterator[Callable[[], None]]:
+def _door(path: Path | None, settings: Settings) -> Iterator[Callable[[], None]]:
     """The door for reveals, where it is wanted, and a function that ends those that are over."""
     if path is None:
         yield lambda: None
         return
 
     from desk.access import Reads
-    from desk.clues.ids import uuid7
+    from desk.log import new_name
     from desk.pen import Pen
     from desk.reveals import Reveals
     from desk.traces.door import opened
@@ -79,9 +94,9 @@ def _door(path: Path | None, settings: Settings, group: str) -> Iterator[Callabl
     def now_ms() -> int:
         return int(time.time() * 1_000)
 
-    servers, client = preflight.reached(settings), preflight.client(settings)
+    servers, client = preflight.permitted(settings, "door"), preflight.client(settings)
     records = ShipmentRecords(servers, client, Limits(bytes_max=settings.event_bytes_max))
-    reads = Reads(Pen(servers, client, f"{group}-{uuid7(now_ms())}"))
+    reads = Reads(Pen(servers, client, new_name("door", settings.group)))
     reveals = Reveals(reads, records, now_ms)
     with opened(path, reveals):
         yield reveals.tidy

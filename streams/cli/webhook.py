@@ -28,7 +28,9 @@ def webhook(
     from streams.ops import preflight
 
     key = key_in(key_file)
-    with Webhook(preflight.reached(settings), preflight.client(settings), url, key) as running:
+    with Webhook(
+        preflight.permitted(settings, "webhook"), preflight.client(settings), url, key, group=settings.group
+    ) as running:
         print(f"telling {url}", file=sys.stderr, flush=True)
         while True:
             running.step()

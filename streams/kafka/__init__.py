@@ -2,7 +2,8 @@
 
 config         librdkafka's properties of every client, and who a client is to the broker
 errors         what librdkafka said, and what to do about it
-rights         what a worker needs to be allowed, and what to grant where it is denied
+naming         names of groups and transactional ids
+rights, roles  what is allowed to whom, and what to grant where it is denied
 cluster        what a broker knows: topics, counts, configuration, members, offsets, rights
 reader         a consumer that assigns itself, and the one read loop
 producer       transactions, and records without one

@@ -189,8 +189,8 @@ class Cluster:
                 raise self._failure(error, topic=resource.name, operation="DESCRIBE_CONFIGS") from error
         return found
 
-    def group(self, name: str) -> Members:
-        """The members of a group; none where there is no such group."""
+    def group(self, name: str, operation: Operation = "DESCRIBE") -> Members:
+        """The members of a group; none where there is no such group. operation: the right that whoever asks wants."""
         deadline = time.monotonic() + self._timeout_s
         while True:
             asked = self._client.describe_consumer_groups(
@@ -205,7 +205,7 @@ class Cluster:
                 if code in COORDINATOR_MOVES and time.monotonic() < deadline:
                     time.sleep(_AGAIN_S)
                     continue
-                raise self._failure(error, f"group {name}: ", group=name) from error
+                raise self._failure(error, f"group {name}: ", group=name, operation=operation) from error
             names = frozenset(member.group_instance_id or member.client_id for member in found.members)
             return Members(names, _names(found.authorized_operations))
 
@@ -230,7 +230,7 @@ class Cluster:
                     if cause(error).code() in _UNSTABLE and time.monotonic() < deadline:
                         time.sleep(_AGAIN_S)
                         continue
-                    raise self._failure(error, f"group {group}: ", group=group) from error
+                    raise self._failure(error, f"group {group}: ", group=group, operation="DESCRIBE") from error
         finally:
             asking.close()
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}

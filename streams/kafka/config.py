@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from streams.kafka import naming
 from streams.settings import Settings
 
 Properties = Mapping[str, object]
@@ -18,7 +19,6 @@ log = logging.getLogger("streams.kafka")
 WAIT_MS = 100
 """How long a broker keeps a request for records that are not there. One that comes is sent at once; but partitions that
 were just assigned or resumed wait for it, and an idle broker computes for each request."""
-READER_GROUP = "waybill-sentinel"
 
 
 def client(settings: Settings) -> dict[str, object]:
@@ -34,7 +34,7 @@ def reader(config: Properties, *, committed: bool = True, more: Properties | Non
     refusal is an event that `Reader` leaves out. So the client needs no right on any group.
     """
     return {
-        "group.id": READER_GROUP,
+        "group.id": naming.GROUP,
         "fetch.wait.max.ms": 50,
         **config,
         "enable.auto.commit": False,
@@ -138,15 +138,5 @@ def producing(settings: Settings) -> dict[str, object]:
 
 
 def member_id(settings: Settings) -> str:
-    """What a worker is called among the members, by which those who ask the group know it; its transactional id too."""
-    return f"{settings.group}-{settings.instance}"
-
-
-def grower(group: str) -> str:
-    """The transactional id of whoever brings the state to more partitions."""
-    return f"{group}.grow"
-
-
-def pusher(group: str) -> str:
-    """The transactional id of those who push rules; no instance can have it, for a dash comes before an instance."""
-    return f"{group}.rules"
+    """What a worker is called among the members; see `naming.worker`."""
+    return naming.worker(settings.group, settings.instance)

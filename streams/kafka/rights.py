@@ -1,14 +1,6 @@
-"""Rights: what a worker needs, and how to say what is missing.
+"""Rights, and how to say what is missing. `roles` lists who needs which.
 
-Kafka's own words: a principal is allowed an operation on a resource. What a worker needs is exactly this:
-
-topic             READ   what it reads: inputs, internal topics, reference data, rules
-topic             WRITE  what it writes: alerts, rejects, notices, shadow, internal topics
-group             READ   the setting `group`
-transactional id  WRITE  `GROUP-INSTANCE`
-
-Names of groups and transactional ids begin with the setting `group`, so one prefixed entry allows all workers. READ and
-WRITE imply DESCRIBE. Nothing is needed on the cluster.
+Kafka's own words: a principal is allowed an operation on a resource.
 """
 
 from __future__ import annotations
@@ -19,42 +11,23 @@ from typing import Literal
 
 from confluent_kafka import KafkaError
 
-from schemas import topics
-from schemas.inputs import CONSUMED_TOPICS
 from streams.kafka.errors import DeniedError
 
 Operation = Literal["READ", "WRITE", "DESCRIBE", "CREATE", "DELETE", "DESCRIBE_CONFIGS", "ALTER"]
 Kind = Literal["topic", "group", "transactional id"]
 
-READS = (
-    *CONSUMED_TOPICS, topics.REFERENCE, topics.RULES, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
-)  # fmt: skip
-WRITES = (
-    topics.OBSERVATIONS, topics.FACTS, topics.ALERTS, topics.SHADOW, topics.TALLIES, topics.ORDERS, topics.NOTICES,
-    topics.REJECTS, topics.RULE_ACKS, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG,
-)  # fmt: skip
-WORKER_TOPICS = tuple(dict.fromkeys((*READS, *WRITES)))
-
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One operation on one resource."""
+    """One operation on one resource; on all whose names begin so, where it is prefixed."""
 
     operation: Operation
     kind: Kind
     name: str
+    prefixed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.operation} on {self.kind} {self.name}"
-
-
-def worker_rights(group: str) -> tuple[Right, ...]:
-    """What a worker of this group needs, apart from its transactional id."""
-    return (
-        *(Right("READ", "topic", name) for name in READS),
-        *(Right("WRITE", "topic", name) for name in WRITES),
-        Right("READ", "group", group),
-    )
+        return f"{self.operation} on {self.kind} {self.name}{'*' if self.prefixed else ''}"
 
 
 def principal(config: Mapping[str, object]) -> str:
@@ -81,11 +54,13 @@ def advice(config: Mapping[str, object], *rights: Right) -> str:
     who = principal(config)
     user = f"'{who}'" if who.startswith("User:") else "User:NAME"
     option = f"--{first.kind.replace(' ', '-')} {first.name}"
+    if first.prefixed:
+        option += " --resource-pattern-type prefixed"
     text = (
         f"grant it with `kafka-acls.sh --bootstrap-server HOST:PORT --add --allow-principal {user} "
         f"--operation {first.operation} {option}`"
     )
-    return text if len(rights) == 1 else f"{text}, and likewise for the others"
+    return text if len(rights) == 1 else f"{text}, and likewise for the others; `waybill acl` prints all of a role"
 
 
 def right_of(error: KafkaError, *, topic: str = "", group: str = "", transactional_id: str = "",
@@ -96,7 +71,7 @@ def right_of(error: KafkaError, *, topic: str = "", group: str = "", transaction
     """
     code = error.code()
     if code == KafkaError.GROUP_AUTHORIZATION_FAILED and group:
-        return Right("READ", "group", group)
+        return Right(operation, "group", group)
     if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED and transactional_id:
         return Right("WRITE", "transactional id", transactional_id)
     if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED) and topic:

@@ -17,7 +17,8 @@ from streams.flow.reject_cipher import cipher_of
 from streams.kafka import admin
 from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster
-from streams.kafka.rights import WORKER_TOPICS, Right, denied, worker_rights
+from streams.kafka.rights import Right, denied
+from streams.kafka.roles import WORKER_TOPICS, role
 from streams.settings import KafkaProperty, Settings
 from streams.settings_shown import unknown_variables
 
@@ -64,9 +65,7 @@ def checked(settings: Settings) -> Settings:
         raise denied(settings.kafka, *missing)
     if wrong := faults(states):
         raise PreflightError("; ".join(wrong))
-    group = Cluster({**client(settings), "bootstrap.servers": at}).group(settings.group)  # denied, where it may not
-    if group.allowed is not None and "READ" not in group.allowed:
-        raise denied(settings.kafka, Right("READ", "group", settings.group))
+    _may_use(settings, at, Right("READ", "group", settings.group))
     count = next(state.partitions for state in states if state.topic.name == PARCELS_CHANGELOG)
     _judging(settings)
     return settings.model_copy(update={"bootstrap_servers": at, "partitions": count})
@@ -94,12 +93,38 @@ def _writable(settings: Settings) -> None:
         ) from error
 
 
-def missing_rights(settings: Settings, states: Sequence[TopicState]) -> list[Right]:
-    """What a worker needs of these topics and the broker says it may not. Of one it does not tell of, nothing."""
+def permitted(settings: Settings, name: str) -> str:
+    """The bootstrap servers, where this client may do what the role of this name needs of topics and groups.
+
+    A transactional id is tried by taking it. Raises PreflightError, ClientError, and DeniedError for all that is
+    missing of topics, or for a group.
+    """
+    at, rights = reached(settings), role(name).rights(settings.group)
+    states = admin.look(at, [right.name for right in rights if right.kind == "topic"], client=client(settings))
+    if missing := missing_rights(settings, states, name):
+        raise denied(settings.kafka, *missing)
+    if wrong := faults(states):
+        raise PreflightError("; ".join(wrong))
+    for right in rights:
+        if right.kind == "group" and not right.prefixed:
+            _may_use(settings, at, right)
+    return at
+
+
+def _may_use(settings: Settings, at: str, group: Right) -> None:
+    """Of a group that does not exist yet the broker says only whether it may be seen. Raises DeniedError."""
+    config = {**client(settings), "bootstrap.servers": at}
+    allowed = Cluster(config).group(group.name, group.operation).allowed
+    if allowed is not None and group.operation not in allowed:
+        raise denied(config, group)
+
+
+def missing_rights(settings: Settings, states: Sequence[TopicState], name: str = "worker") -> list[Right]:
+    """What a role needs of these topics and the broker says it may not. Of one it does not tell of, nothing."""
     known = {state.topic.name: state for state in states}
     return [
         right
-        for right in worker_rights(settings.group)
+        for right in role(name).rights(settings.group)
         if right.kind == "topic"
         and (state := known.get(right.name)) is not None
         and (state.hidden or (state.partitions and state.allowed is not None and right.operation not in state.allowed))

@@ -13,8 +13,8 @@ import msgspec
 
 from schemas import topics
 from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key
+from streams.kafka import naming
 from streams.kafka.cluster import Cluster
-from streams.kafka.config import pusher
 from streams.kafka.errors import ClientError
 from streams.kafka.log_reader import LogReader
 from streams.kafka.producer import Sender, TransactionError, Transactions
@@ -47,7 +47,7 @@ class Board:
         make: gives one of a number that is kept already to leave things as they are. Raises ClientError.
         """
         config = {**self._config(), "transaction.timeout.ms": int(1000 * _TIMEOUT_S), "message.max.bytes": 8_000_000}
-        kafka = Transactions(config, pusher(self.group))
+        kafka = Transactions(config, naming.of(self.group, "rules"))
         try:
             kafka.start()  # ends a push that was cut short, so that it is not read below
             before = self.sets()

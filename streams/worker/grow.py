@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -32,12 +32,14 @@ from schemas.topics import TOPICS
 from streams.flow import rekey
 from streams.flow.partitions import partition_of
 from streams.flow.rekey import Homes
+from streams.kafka import naming
 from streams.kafka.cluster import Cluster, Place, TopicFacts
-from streams.kafka.config import client, grower, producing
+from streams.kafka.config import client, producing
 from streams.kafka.errors import MissingError
 from streams.kafka.groups import Outsider, emptied
 from streams.kafka.restore import restore
-from streams.kafka.rights import WORKER_TOPICS, Right, denied, worker_rights
+from streams.kafka.rights import denied
+from streams.kafka.roles import GROWN, role
 from streams.settings import Settings
 from streams.state.parted import MARK, Parted
 from streams.worker.commit import CommitError, Committer
@@ -46,8 +48,6 @@ from streams.worker.instance import claimed
 from streams.worker.parts import stores_of
 from streams.worker.unread import Unread
 
-GROWN: Final = tuple(topic.name for topic in TOPICS if topic.name in WORKER_TOPICS and not topic.single)
-"""Topics that have the count of partitions of the workers."""
 _CHANGELOGS = tuple(
     topic.name for topic in TOPICS if topic.name in GROWN and topic.internal and topic.cleanup == "compact"
 )
@@ -159,10 +159,11 @@ class Growth:
     def _facts(self) -> dict[str, TopicFacts]:
         facts = self._cluster.topics(GROWN)
         allowed = {name: each.allowed for name, each in facts.items()}
+        full = {name for name, each in facts.items() if each.partitions >= self._partitions}
         wanted = [
-            right for right in worker_rights(self._settings.group) if right.kind == "topic" and right.name in facts
-        ]
-        wanted += [Right("ALTER", "topic", name) for name in GROWN if facts[name].partitions < self._partitions]
+            right for right in role("maintainer").rights(self._settings.group)
+            if right.name in facts and not (right.operation == "ALTER" and right.name in full)
+        ]  # fmt: skip
         missing = [
             right for right in wanted
             if facts[right.name].hidden or ((may := allowed[right.name]) is not None and right.operation not in may)
@@ -256,7 +257,8 @@ class Growth:
     def _start_committing(self) -> None:
         """Fence another run; anew after each growth, for a producer that knew of fewer partitions refuses others."""
         config = {**self._config, **producing(self._settings)}
-        self._committer = Committer(config, grower(self._settings.group), self._stores, native=self._settings.native)
+        name = naming.of(self._settings.group, "grow")
+        self._committer = Committer(config, name, self._stores, native=self._settings.native)
         self._committer.start()
 
     def _grow(self, plan: Plan) -> None:

@@ -45,6 +45,9 @@ class Host(Protocol):
     def state_bytes(self) -> Mapping[str, int]:
         """Bytes on disk by store."""
 
+    def disk_bytes(self) -> tuple[int, int]:
+        """Free bytes, and all bytes, of the disk that holds the state."""
+
     async def run(self, step: Callable[..., T], *args: Any) -> T:
         """Run a step off the event loop."""
 

@@ -108,6 +108,7 @@ class Watchdog:
             now = time.monotonic()
             self._clock += min(now - last, 2 * self._look_every_s)
             last = now
+            self._worker.metrics.broker_silent.set(self.away_s)
             if wrong := self._wrong(self._give_up_s):
                 raise StuckError(wrong)
 
@@ -144,3 +145,6 @@ class Watchdog:
         if not self.behind or worker.commits != self._commits:
             self._progress_at = self._clock
         self._commits = worker.commits
+        free, size = worker.disk_bytes()
+        metrics.disk_free.set(free)
+        metrics.disk_size.set(size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from streams.flow.batches import Batch
 from streams.flow.time.timers import PartitionTimers
 from streams.kafka.config import client
 from streams.kafka.restore import restore
-from streams.kafka.rights import WORKER_TOPICS
+from streams.kafka.roles import WORKER_TOPICS
 from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
 from streams.kafka.transport.grouping import Partition
@@ -108,6 +109,11 @@ class Worker:
     def state_bytes(self) -> dict[str, int]:
         """Bytes on disk by store, also of partitions that it held once."""
         return {store.name: store.disk_bytes() for store in self.stores.values()}
+
+    def disk_bytes(self) -> tuple[int, int]:
+        """Free bytes, and all bytes, of the disk that holds the state."""
+        disk = shutil.disk_usage(self.settings.state_dir)
+        return disk.free, disk.total
 
     # Steps
 

@@ -221,7 +221,7 @@ def test_two_persons_see_a_field_and_the_page_leaves_by_itself(
     chromium: Browser, fresh_kafka: str, tmp_path: Path
 ) -> None:
     at = [now_ms()]  # the tracer's clock, which stands still
-    records, pen = ShipmentRecords(fresh_kafka, {}, Limits()), Pen(fresh_kafka, {}, "waybill-tracer-test")
+    records, pen = ShipmentRecords(fresh_kafka, {}, Limits()), Pen(fresh_kafka, {}, "waybill-sentinel.door-test")
     reveals = Reveals(Reads(pen), records, lambda: at[0])
     path = tmp_path / "door" / "tracer"
     with door_opened(path, reveals), served(fresh_kafka, door=path) as site:

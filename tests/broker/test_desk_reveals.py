@@ -55,7 +55,7 @@ def clock() -> Clock:
 def door(fresh_kafka: str, tmp_path: Path, clock: Clock) -> Iterator[Path]:
     """A door to the records of the first of three clues; its alert names the record behind it."""
     path, records = tmp_path / "door" / "tracer", ShipmentRecords(fresh_kafka, {}, Limits())
-    pen = Pen(fresh_kafka, {}, "waybill-tracer-test")
+    pen = Pen(fresh_kafka, {}, "waybill-sentinel.door-test")
     with opened(path, Reveals(Reads(pen), records, clock)):
         yield path
     records.close()

@@ -20,7 +20,7 @@ from streams.files.driver import TOPIC_OF
 from streams.flow.partitions import partition_of
 from streams.kafka import admin
 from streams.kafka.restore import restore
-from streams.kafka.rights import WORKER_TOPICS
+from streams.kafka.roles import WORKER_TOPICS
 from streams.settings import Settings
 from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore

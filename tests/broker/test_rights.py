@@ -13,7 +13,8 @@ from schemas import topics
 from streams.kafka.alerts import AlertReader
 from streams.kafka.errors import ClientError, DeniedError
 from streams.kafka.reader import Reader
-from streams.kafka.rights import Right, worker_rights
+from streams.kafka.rights import Right
+from streams.kafka.roles import role
 from streams.ops import preflight
 from streams.ops.doctor import broker as doctor
 from streams.ops.doctor.findings import Finding
@@ -28,7 +29,7 @@ from tests.worlds import HOME, world
 pytestmark = pytest.mark.broker
 
 GROUP = "rights"
-RIGHTS = worker_rights(GROUP)
+RIGHTS = [right for right in role("worker").rights(GROUP) if right.kind != "transactional id"]
 NAMES = [str(right) for right in RIGHTS]
 
 
@@ -71,7 +72,7 @@ def test_an_analyst_needs_one_topic(secured: Secured) -> None:
 def test_a_worker_names_the_right_that_it_lacks_before_it_joins(
     secured: Secured, missing: Right, tmp_path: Path
 ) -> None:
-    secured.allow_worker(GROUP, "0", but=[missing])
+    secured.allow_role("worker", GROUP, but=[missing])
     with pytest.raises(DeniedError) as refused:
         preflight.checked(settings(secured, state_dir=tmp_path))
     said = str(refused.value)
@@ -95,7 +96,7 @@ def report(given: Settings) -> dict[str, list[Finding]]:
 
 
 def test_the_doctor_finds_a_worker_with_exactly_its_rights_well(secured: Secured) -> None:
-    secured.allow_worker(GROUP, "0")
+    secured.allow_role("worker", GROUP)
     found = report(settings(secured))
     assert {finding.status for finding in found["rights"]} == {"OK"}
     assert {finding.status for finding in found["keys"]} == {"OK"}
@@ -108,15 +109,16 @@ def test_the_doctor_finds_a_worker_with_exactly_its_rights_well(secured: Secured
         Right("READ", "topic", topics.SCANS),
         Right("WRITE", "topic", topics.ALERTS),
         Right("READ", "group", GROUP),
-        Right("WRITE", "transactional id", f"{GROUP}-0"),
+        Right("WRITE", "transactional id", f"{GROUP}-", prefixed=True),
     ],
     ids=str,
 )
 def test_the_doctor_fails_for_what_it_is_denied_and_goes_on(secured: Secured, missing: Right) -> None:
-    secured.allow_worker(GROUP, "0", but=[missing])
+    secured.allow_role("worker", GROUP, but=[missing])
     found = report(settings(secured))
     failed = [finding for finding in found["rights"] if finding.status == "FAIL"]
-    assert any(str(missing) in finding.says and "--add" in finding.advice for finding in failed), found["rights"]
+    named = str(missing).replace("-*", "-0")
+    assert any(named in finding.says and "--add" in finding.advice for finding in failed), found["rights"]
     assert "clock" in found, "it went on"
     if missing.name == topics.SCANS:
         statuses = {finding.status: finding.says for finding in found["keys"]}
@@ -128,20 +130,19 @@ def workers(secured: Secured, tmp_path: Path) -> Iterator[list[Worker]]:
     """Two workers that are not started, of one group, each with exactly its rights."""
     group = f"rights-{tmp_path.name}"
     given = secured.as_user("worker")
-    made = []
-    for name in "ab":
-        secured.allow_worker(group, name)
-        made.append(
-            Worker(
-                given["bootstrap_servers"],
-                tmp_path / name / "state",
-                group=group,
-                instance=name,
-                kafka=json.dumps(given["kafka"]),
-                give_up_after_ms=20_000,
-                stalled_ms_max=10_000,
-            )
+    secured.allow_role("worker", group)
+    made = [
+        Worker(
+            given["bootstrap_servers"],
+            tmp_path / name / "state",
+            group=group,
+            instance=name,
+            kafka=json.dumps(given["kafka"]),
+            give_up_after_ms=20_000,
+            stalled_ms_max=10_000,
         )
+        for name in "ab"
+    ]
     yield made
     for worker in made:
         worker.__exit__(None, None, None)
@@ -183,9 +184,10 @@ def test_reading_without_any_right_says_which(secured: Secured) -> None:
 
 
 def test_who_grows_topics_is_told_what_right_is_missing(secured: Secured, tmp_path: Path) -> None:
-    secured.allow_worker(GROUP, "0")
+    missing = Right("ALTER", "topic", topics.SHIPMENTS)
+    secured.allow_role("maintainer", GROUP, but=[missing], user="worker")
     given = settings(secured, state_dir=tmp_path)
     with Growth(given, 3, say=lambda _: None, advance=lambda *_: None) as growth, pytest.raises(DeniedError) as told:
         growth.look(alone=False)
-    assert f"User:worker ALTER on topic {topics.SHIPMENTS}" in str(told.value)
+    assert f"User:worker {missing};" in str(told.value)
     assert "--operation ALTER" in str(told.value)

@@ -1,10 +1,8 @@
-"""The desk's processes with exactly the rights that docs/operations.md lists, on a broker with an authorizer."""
+"""The desk's processes, each as its own principal with exactly the rights of its role, on a broker with rights."""
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from starlette.testclient import TestClient
 
 from desk.access import Reads
 from desk.dispatcher import Dispatcher
-from desk.log import ClueLog
+from desk.log import ClueLog, new_name
 from desk.pen import Pen
 from desk.scope import Scope
 from desk.store.chains import AccessLog, Wanted
@@ -29,6 +27,7 @@ from schemas.records import Source
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
 from streams.kafka.errors import DeniedError
+from streams.kafka.naming import GROUP
 from streams.kafka.offsets import OffsetReader
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish
 from tests.desk_accounts import account
@@ -40,23 +39,11 @@ from tests.workers import Publisher
 
 pytestmark = pytest.mark.broker
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
-
-def allow(secured: Secured, process: str) -> tuple[str, dict[str, Any]]:
-    """Give a user what the page says that a process needs, and no more; the broker and properties for that user."""
-    (row,) = (
-        line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `waybill {process}")
-    )
-    _, _, read, write, group, transactional, _ = (cell.strip() for cell in row.split("|"))
-    secured.deny_all()
-    for cell, operation, kind in (
-        (read, "READ", "topic"), (write, "WRITE", "topic"), (group, "READ", "group"),
-        (transactional, "WRITE", "transactional id"),
-    ):  # fmt: skip
-        for name in re.findall("`([^`]+)`", cell):
-            secured.allow("analyst", operation, kind, name, prefixed="prefixed" in cell)
-    given = secured.as_user("analyst")
+def allow(secured: Secured, role: str) -> tuple[str, dict[str, Any]]:
+    """Give the user of a role what it needs, and no more; the broker and properties for that user."""
+    secured.allow_role(role, GROUP)
+    given = secured.as_user(role)
     return given["bootstrap_servers"], given["kafka"]
 
 
@@ -72,16 +59,17 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     with Tracer(servers, client, Tokeniser(bytes(32), {"k1": bytes(32)}, "k1"), Limits()) as tracer:
         until(lambda: tracer.step() > 0)
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.TRACES))
+    servers, client = allow(secured, "door")
     with closing(ShipmentRecords(servers, client, Limits())) as records:
         assert records.of("SF:0000000000001") is not None
-    Reads(Pen(servers, client, "waybill-tracer-door")).note("u2", alert.alert_id, ("reveal_shown",), now_ms())
+    Reads(Pen(servers, client, new_name("door"))).note("u2", alert.alert_id, ("reveal_shown",), now_ms())
 
     servers, client = allow(secured, "dispatcher")
     with Dispatcher(servers, client, 40) as dispatcher:
         dispatcher.start()
         assert dispatcher.log.book.clues[alert.alert_id].station == "ST-1"
 
-    servers, client = allow(secured, "desk webhook")
+    servers, client = allow(secured, "webhook")
     told: list[str] = []
 
     def send(url: str, body: bytes, headers: dict[str, str]) -> int:
@@ -100,7 +88,7 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
         do(log, alert.alert_id, Judge(rules=("identity.many_names",)))
     assert any(key == "SF:0000000000001" for key, _ in on_topic(secured.servers, topics.FEEDBACK))
 
-    servers, client = allow(secured, "desk serve")
+    servers, client = allow(secured, "desk")
     users = Users([account("u2", "x" * 40, "ST-1", "station")])
     bearer = {"Authorization": f"Bearer {'x' * 40}"}
     with desk_of(servers, client) as desk, TestClient(application(desk, users), headers=bearer) as asked:
@@ -116,5 +104,5 @@ def test_each_process_does_its_work_with_the_rights_that_are_listed(secured: Sec
     servers, client = allow(secured, "clues")
     with pytest.raises(DeniedError, match="READ on topic waybill"):
         survey(servers, client, now_ms())
-    servers, client = allow(secured, "measures")
+    servers, client = allow(secured, "analyst")
     assert survey(servers, client, now_ms()).flow.answered > 0

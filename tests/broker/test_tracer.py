@@ -102,7 +102,7 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
     assert of_first.pickup_adcode == "440111"
     assert [gap.offset for gap in found[alerts[1].alert_id].gaps] == [2]
     before = {trace.alert_id: raw for trace, raw in traces(servers)}
-    tracer(servers, "--once", "--group", "waybill-tracer-again").communicate(timeout=120)
+    tracer(servers, "--once", "--group", "waybill-sentinel.tracer-again").communicate(timeout=120)
     again = traces(servers)
     assert len(again) == 2 * PARCELS
     assert {trace.alert_id: raw for trace, raw in again} == before

@@ -12,6 +12,7 @@ from testcontainers.core.docker_client import DockerClient
 
 from schemas.records import Alert, encode
 from streams.files.driver import TOPIC_OF
+from streams.native.build import LIBRARY
 from tests.containers.images import Images
 from tests.runs import comparable, open_alerts, run
 from tests.worlds import HOME, world
@@ -34,7 +35,7 @@ def test_it_is_small_and_not_root(built: Images) -> None:
 
 
 def test_it_judges_files_without_a_network(built: Images, tmp_path: Path) -> None:
-    """On a root file system that it cannot write, as anyone whom it is told to be."""
+    """On a root file system that it cannot write, as anyone whom it is told to be; natively, if the library is here."""
     records = world(33, 300)
     for record in records:
         name = TOPIC_OF[type(record)].removeprefix("waybill.")
@@ -45,6 +46,7 @@ def test_it_judges_files_without_a_network(built: Images, tmp_path: Path) -> Non
         DockerContainer(built.worker, read_only=True, network_mode="none")
         .with_tmpfs_mount("/tmp")
         .with_volume_mapping(str(tmp_path), "/events", "rw")
+        .with_env("WAYBILL_NATIVE", "1" if LIBRARY.exists() else "auto")  # 1: it must be used
         .with_command(["judge", "/events", "--out", "/events/alerts.ndjson", "--home-adcodes", ",".join(HOME)])
     )
     with container:

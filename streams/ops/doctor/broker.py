@@ -16,7 +16,8 @@ from streams.kafka.admin import TopicState
 from streams.kafka.cluster import Cluster
 from streams.kafka.errors import ClientError, DeniedError
 from streams.kafka.reader import Reader
-from streams.kafka.rights import WORKER_TOPICS, Right, advice
+from streams.kafka.rights import Right, advice
+from streams.kafka.roles import WORKER_TOPICS
 from streams.ops import preflight
 from streams.ops.doctor import reference, rights
 from streams.ops.doctor.findings import Finding, fail, ok, warn

@@ -25,7 +25,7 @@ def checks(settings: Settings, cluster: Cluster, states: Sequence[TopicState]) -
     yield _topics(settings, config, states)
     members = Members()
     try:
-        members = cluster.group(settings.group)
+        members = cluster.group(settings.group, "READ")
         yield _group(settings, config, members.allowed, bool(members.names))
     except DeniedError as error:
         says, _, what = str(error).partition("; ")

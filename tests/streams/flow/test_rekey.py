@@ -21,7 +21,7 @@ from streams.flow.partitions import partition_of
 from streams.flow.rejudge import MARK as SWEPT
 from streams.flow.rekey import Homes
 from streams.flow.time.expiry import Retention
-from streams.kafka.rights import WORKER_TOPICS
+from streams.kafka.roles import WORKER_TOPICS
 from streams.settings import Settings
 from streams.state.store import FIRST, whole
 from tests.repetition import seeds

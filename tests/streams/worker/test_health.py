@@ -43,6 +43,9 @@ class Pretended:
     def state_bytes(self) -> dict[str, int]:
         return {"parcels": 3_400}
 
+    def disk_bytes(self) -> tuple[int, int]:
+        return 600, 1_000
+
     async def ask_lag(self) -> Mapping[tuple[str, int], int]:
         return self.lag
 
@@ -154,6 +157,7 @@ def test_a_broker_that_is_away_shows_before_the_worker_ends(monkeypatch: pytest.
         assert "waits for a broker: none has answered" in (await get("/live"))[1]
         worker.ready = True
         assert "no broker has answered" in await becomes(get, "/live", 503)
+        await becomes(get, "/metrics", 200, lacks="waybill_broker_silent_seconds 0.0\n")
         worker.broker = True
         await becomes(get, "/ready", 200)
         await becomes(get, "/live", 200)
@@ -208,6 +212,7 @@ def test_metrics_show_lag_and_sizes_and_forget_what_is_gone() -> None:
             get, "/metrics", 200, holds='waybill_lag_records{partition="0",topic="waybill.shipments"} 41.0'
         )
         assert 'waybill_state_entries{store="parcels"} 12.0\n' in page
+        assert "waybill_state_disk_size_bytes 1000.0\n" in await becomes(get, "/metrics", 200, holds="free_bytes 600.0")
         worker.lag = {}  # not known yet
         await asyncio.sleep(0.1)
         for ready, assigned in ((True, worker.assigned), (False, worker.assigned), (False, frozenset())):
