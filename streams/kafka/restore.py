@@ -205,7 +205,7 @@ def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None])
         what += "a newer version has written it, and takes it over from here; there is no way back to this one"
     else:
         what += "first run a version between, which reads that format, until its waybill_state_older_partitions is 0"
-    raise RestoreError(f"{what} (docs/operations.md, “Upgrading”)")
+    raise RestoreError(f"{what} (docs/upgrading.md)")
 
 
 def _read(
