@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from msgspec.structs import replace
 
+from schemas import topics
 from schemas.inputs import INPUT_TOPICS
+from streams.flow.partitions import partition_of
 from streams.state.format import FORMAT, OLDEST, UPGRADED
+from tests.broker import test_grow
+from tests.broker.test_operators import waybill
 from tests.runs import Alerts, comparable
 from tests.states import PARTITIONS, Message, events, state_of
 from tests.states.taken_over import CHANGELOGS, go_on, taken_over
@@ -74,3 +79,23 @@ def test_killed_while_it_upgrades_it_ends_as_if_it_had_not_been(fresh_kafka: str
             assert reader.until(partial(upgraded, reader)), worker.told()
             reader.close()
         assert worker.stop() == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(OLDEST, FORMAT))
+def test_it_may_be_brought_to_more_partitions_before_it_is_upgraded(
+    fresh_kafka: str, tmp_path: Path, number: int
+) -> None:
+    deploy(fresh_kafka, number)
+    done = waybill(
+        fresh_kafka, "topics", "grow", "--partitions", "6", "--producers-s", "0", "--set", f"group={GROUP}",
+        "--set", f"state_dir={tmp_path / 'grow'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    publish(fresh_kafka, [replace(each, partition=_home(each)) for each in events().after])
+    with Worker(fresh_kafka, tmp_path / "state", group=GROUP, partitions=6) as worker:
+        test_grow.expect(fresh_kafka, wanted(number), worker)  # by revision: a parcel may have two partitions
+
+
+def _home(each: Message) -> int:
+    return 0 if each.topic == topics.REFERENCE else int(partition_of([each.key], 6)[0])
