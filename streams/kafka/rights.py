@@ -35,6 +35,8 @@ def principal(config: Mapping[str, object]) -> str:
     protocol = str(config.get("security.protocol", "plaintext")).upper()
     if protocol.startswith("SASL"):
         name = config.get("sasl.username")
+        if client := config.get("sasl.oauthbearer.client.id"):
+            return f"the principal of the token of client {client}"
         return f"User:{name}" if name else "this client's principal"
     if protocol == "SSL":
         return "the principal of this client's certificate"

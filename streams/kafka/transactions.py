@@ -51,7 +51,7 @@ class TransactionalWriter:
         check(self._config)
         self._id = transactional_id
         self._troubles = Troubles()
-        self._refused = ""  # the topic of a record that did not arrive
+        self._undelivered: tuple[KafkaError, str] | None = None  # of the last record that did not arrive, and its topic
         made = {**properties.transactional(self._config, transactional_id), "linger.ms": 0, "error_cb": self._troubles}
         try:
             self._producer = Producer(made, logger=log)
@@ -68,6 +68,7 @@ class TransactionalWriter:
         read: whose offsets are committed with them.
         """
         places: list[tuple[str, int, int] | None] = [None] * len(records)
+        self._undelivered = None
         try:
             self._producer.begin_transaction()
             for number, record in enumerate(records):
@@ -107,7 +108,7 @@ class TransactionalWriter:
             if error is None:
                 places[number] = message.topic() or "", message.partition() or 0, message.offset() or 0
             else:
-                self._refused = message.topic() or ""
+                self._undelivered = error, message.topic() or ""
 
         return delivered
 
@@ -118,7 +119,8 @@ class TransactionalWriter:
         if told.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             return ReplacedError("another process of the same name has started, and this one can write no more")
         group = "" if read is None else read.group
-        right = right_of(told, topic=self._refused, transactional_id=self._id, group=group, operation="WRITE")
+        told, topic = self._undelivered or (told, "")
+        right = right_of(told, topic=topic, transactional_id=self._id, group=group, operation="WRITE")
         if right is not None:
             return WriteError(f"not written: {denied(self._config, right)}")
         self._producer.poll(0)
