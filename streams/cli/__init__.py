@@ -44,6 +44,7 @@ COMMANDS = (
     "replay",
     "rules",
     "settings",
+    "size",
     "keys",
     "topics",
     "offsets",
