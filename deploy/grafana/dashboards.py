@@ -163,6 +163,10 @@ _STATE = Row(
             ("waybill_restored_records_total", "{{instance}}"),
         ),
         _graph(
+            "Partitions with state of an earlier format", "仍含旧格式状态的分区", "short",
+            ("sum by (store) (waybill_state_older_partitions)", "{{store}}"),
+        ),
+        _graph(
             "Keys looked at for expiry", "过期检查的键", "cps",
             ("sum by (store) (rate(waybill_state_due_total[15m]))", "{{store}}"),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_a_worker_has_the_time_it_takes_and_is_not_started_again_with_a_wrong_se
     (stop,) = said("waybill-worker@.service", "TimeoutStopSec")
     assert int(stop) >= Settings().stop_s + _LEAVE_S
     assert said(COMMON, "RestartPreventExitStatus") == [str(SettingsError.exit_code)]
+    assert said(COMMON, "SuccessExitStatus") == [str(128 + signal.SIGTERM)]
 
 
 @pytest.mark.parametrize("unit", SERVICES)
