@@ -17,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka library demo check lint crate browser prometheus test test-long wheel test-containers chaos simulate bench lock clean
+.PHONY: help setup kafka library demo check lint crate browser prometheus helm test test-long wheel test-containers chaos simulate bench sbom audit lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
@@ -25,11 +25,14 @@ help:
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
+	@echo 'make helm    Helm, once, where Go is: then the other targets test the chart too'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
 	@echo 'make setup   only what the others need: .venv and Kafka'
 	@echo 'make wheel   a wheel in dist/, with the native front end where cargo is there to build it'
+	@echo 'make sbom    the bill of materials, in dist/ (CycloneDX)'
+	@echo 'make audit   ask PyPI for known vulnerabilities of the locked packages'
 	@echo 'make lock    resolve the versions anew (requirements.txt, requirements-dev.txt, Kafka jars)'
 	@echo 'make clean   remove what was made here'
 
@@ -77,10 +80,15 @@ prometheus: browser
 		&& cp usr/bin/prometheus usr/bin/promtool '$(CURDIR)/$(BIN)' ) >/dev/null 2>&1 \
 		|| echo 'Prometheus cannot be had; the tests of its rules and of dashboards will not run' >&2
 
+# For the tests of its chart. Built from Go's module, five minutes of CPU, and kept; so `make test` does not do it, and
+# says how many tests did not run where it was never done.
+helm: $(VENV)/.installed
+	@$(BIN)/python -m tests.deploy
+
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
 test-long: setup
-	@$(TOGETHER) lint crate prometheus
+	@$(TOGETHER) lint crate prometheus helm
 	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
@@ -100,9 +108,17 @@ simulate: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+# The same bytes for the same commit.
+wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 wheel: setup
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist \
 		$$($(BIN)/python -m streams.native wheel-options) .
+
+sbom: setup
+	$(BIN)/python -m deploy.sbom
+
+audit: setup
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt
 
 # Two locks, equal in the versions they share: of what runs, which is all that an image holds, and of what develops.
 # Each has setuptools, too, which builds the package.
@@ -110,8 +126,8 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --build-deps-for wheel --generat
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 lock: setup
-	$(COMPILE) --output-file requirements.txt pyproject.toml
-	$(COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --extra broker,parquet,postgres --output-file requirements.txt pyproject.toml
+	$(COMPILE) --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
 	$(BIN)/python -m streams.native lock
 

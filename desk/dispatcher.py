@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -21,11 +23,13 @@ from desk.clues.fold import step
 from desk.clues.register import Register
 from desk.keeping import copies
 from desk.log import Client, ClueLog
+from desk.queue import OPEN, late
 from desk.standing import Standing
 from schemas import clues as events
 from schemas import topics
 from schemas.desk import Order, Trace
 from schemas.records import Alert
+from schemas.terms import Step
 from streams.flow.emit import alert_id
 from streams.kafka import naming
 from streams.kafka.log_reader import Entry, LogReader
@@ -42,6 +46,14 @@ _trace = msgspec.json.Decoder(Trace).decode
 _order = msgspec.json.Decoder(Order).decode
 News = dict[tuple[str, str], Alert | Order | None]
 """By clue and topic. None: an order that was taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Open clues by their state, and overdue ones by the step that is due."""
+
+    states: Mapping[str, int]
+    overdue: Mapping[str, int]
 
 
 class Dispatcher:
@@ -112,6 +124,19 @@ class Dispatcher:
         for records in written:
             self.log.write_beside(records)
         return len(written)
+
+    def unread(self) -> dict[str, int]:
+        """Records of each topic that were not read yet, as far as that is known without asking."""
+        return self._inputs.unread() | self.log.unread()
+
+    def counts(self) -> Counts:
+        """What there is of open clues. Those under controlled delivery, which only some may see, are never overdue."""
+        open_clues = [self.log.book.clues[clue_id] for clue_id in self.log.open]
+        states: Counter[str] = Counter(dict.fromkeys(OPEN, 0))
+        states.update(clue.state for clue in open_clues)
+        overdue: Counter[str] = Counter(dict.fromkeys(get_args(Step), 0))
+        overdue.update(step for _, step, _ in late(open_clues, "", _now()))
+        return Counts(states, overdue)
 
     def _news(self, entries: Iterable[Entry]) -> News:
         """What others have written about clues; only the newest of each counts."""

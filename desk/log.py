@@ -70,6 +70,10 @@ class ClueLog:
         """What has come since the last call, after `timeout_s` at the latest. Raises ClientError."""
         return [taken for entry in self._reader.poll(timeout_s) if (taken := self._take(entry)) is not None]
 
+    def unread(self) -> dict[str, int]:
+        """Records of the log that were not read yet, as far as that is known without asking."""
+        return self._reader.unread()
+
     def act(self, event: events.ClueEvent) -> Taken:
         """Add one event; what became of it. Raises ActError if it cannot count already now, WriteError, LogError."""
         checked(self.book.clues.get(event.clue_id), event)

@@ -9,11 +9,19 @@ bytes. Counters whose labels are known beforehand stand at 0 from the start, so 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Enum,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.inputs import CONSUMED_TOPICS, INPUT_TOPICS
@@ -28,12 +36,47 @@ COMMIT_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 
 LATENCY_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0)
 
 
-class Metrics:
+class Page:
+    """The metrics of a process: a registry, and the page that Prometheus reads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+
+    def serve(self, host: str, port: int) -> int:
+        """Answer at `/metrics` from now on, on a thread of its own. Port 0: any free one. Returns the port.
+
+        Raises OSError when the port cannot be had.
+        """
+        server, _ = start_http_server(port, host, self.registry)
+        return int(server.server_port)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format (content type `CONTENT_TYPE`)."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+        return Counter(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
+        return Gauge(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, doc, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+
+    def _about(self) -> None:
+        """What Prometheus is told of the process and of the product."""
+        ProcessCollector(registry=self.registry)
+        self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
+            _version(), platform.python_version()
+        ).set(1)
+
+
+class Metrics(Page):
     """The metrics of one worker. `render()` gives the page that Prometheus reads."""
 
     def __init__(self, *, states: Sequence[str], stores: Sequence[str] = ()) -> None:
         """states: those of a worker; stores: names of its stores."""
-        self.registry = CollectorRegistry(auto_describe=True)
+        super().__init__()
 
         # What comes in
         self.events = self._counter("events", "Records read from an input topic.", "topic")
@@ -92,6 +135,10 @@ class Metrics:
         self.disk_free = self._gauge("state_disk_free_bytes", "Free bytes of the disk that holds the state.")
         self.disk_size = self._gauge("state_disk_size_bytes", "Size of the disk that holds the state.")
         self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
+        self.older = self._gauge(
+            "state_older_partitions", "Partitions in hand that may hold values of an earlier format.", "store"
+        )
+        self.upgraded = self._counter("state_upgraded", "Values of an earlier format that were written anew.", "store")
         self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
 
     def _membership(self, states: Sequence[str]) -> None:
@@ -106,17 +153,11 @@ class Metrics:
             registry=self.registry,
         )
 
-    def _about(self) -> None:
-        """What Prometheus is told of the process and of the product."""
-        ProcessCollector(registry=self.registry)
-        self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
-            _version(), platform.python_version()
-        ).set(1)
-
     def _begin(self, stores: Sequence[str]) -> None:
         """Counters that exist before anything has happened; those of rules begin in `begin_rules`."""
         for store in stores:
             self.due.labels(store)
+            self.upgraded.labels(store)
         for outcome in ("applied", "refused"):
             self.rule_sets.labels(outcome)
         for topic in CONSUMED_TOPICS:
@@ -138,18 +179,45 @@ class Metrics:
                 self.rule_answers.labels(rule, mode, answer)
             self.rule_held.labels(rule)
 
-    def render(self) -> bytes:
-        """All metrics in Prometheus' text format (content type `CONTENT_TYPE`)."""
-        return generate_latest(self.registry)
 
-    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
-        return Counter(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
+class _Stepping(Page):
+    """What dispatcher and tracer have in common: both go step by step, and read topics."""
 
-    def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
-        return Gauge(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
+    def __init__(self) -> None:
+        super().__init__()
+        self._about()
+        self._unread = self._gauge("unread_records", "Records of a topic that this process has not read yet.", "topic")
+        self._stepped = self._gauge("stepped_timestamp_seconds", "When a step was last done, in Unix time.")
 
-    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, doc, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+    def stepped(self, unread: Mapping[str, int]) -> None:
+        """A step was done. unread: records, by topic."""
+        self._stepped.set_to_current_time()
+        for topic, records in unread.items():
+            self._unread.labels(topic).set(records)
+
+
+class TracerMetrics(_Stepping):
+    """The metrics of a tracer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traces = self._counter("traces", "Traces published.")
+
+
+class DispatcherMetrics(_Stepping):
+    """The metrics of the dispatcher."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clues = self._gauge("clues", "Open clues, by state.", "state")
+        self._overdue = self._gauge("clues_overdue", "What is overdue of open clues, by the step that is due.", "step")
+
+    def counted(self, clues: Mapping[str, int], overdue: Mapping[str, int]) -> None:
+        """What there is now. A state or step that is not named has none."""
+        for gauge, counts in ((self._clues, clues), (self._overdue, overdue)):
+            gauge.clear()
+            for label, count in counts.items():
+                gauge.labels(label).set(count)
 
 
 def _version() -> str:

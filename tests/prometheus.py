@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 import yaml
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "deploy/prometheus/rules.yml"
@@ -51,3 +61,78 @@ def rules() -> Iterator[dict[str, Any]]:
 def alerts() -> list[Alert]:
     """The alerting rules."""
     return [Alert(r["alert"], r["expr"], r["labels"], r["annotations"]) for r in rules() if "alert" in r]
+
+
+class Prometheus(AbstractContextManager["Prometheus"]):
+    """A server with the shipped configuration and rules, which looks at these targets every second.
+
+    targets   host and port of each, by job.
+    """
+
+    def __init__(self, folder: Path, targets: Mapping[str, list[str]]) -> None:
+        shipped = yaml.safe_load(RULES.with_name("prometheus.yml").read_text(encoding="utf-8"))
+        shipped["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+        shipped["rule_files"] = [str(RULES)]
+        for job in shipped["scrape_configs"]:
+            job["static_configs"] = [{"targets": targets[job["job_name"]]}]
+        folder.mkdir()
+        config = folder / "prometheus.yml"
+        config.write_text(yaml.safe_dump(shipped), encoding="utf-8")
+        self._log = folder / "log"
+        self._command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+        self._at = f"127.0.0.1:{free_port()}"
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            command = [*self._command, f"--web.listen-address={self._at}"]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(self._ready, self.told)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def ask(self, expr: str) -> list[float]:
+        """The values of a query now, of all its series; what is no number is left out."""
+        answer = self._get("query?" + urlencode({"query": expr}))["data"]["result"]
+        values = [float(series["value"][1]) for series in answer]
+        return [value for value in values if not isnan(value)]
+
+    def firing(self) -> dict[str, str]:
+        """The alerts that fire, and where each leads to."""
+        found = self._get("alerts")["data"]["alerts"]
+        return {a["labels"]["alertname"]: a["annotations"]["runbook_url"] for a in found if a["state"] == "firing"}
+
+    def unwell(self) -> list[str]:
+        """Rules that could not be evaluated, and why."""
+        groups = self._get("rules")["data"]["groups"]
+        return [f"{rule['name']}: {rule['lastError']}" for g in groups for rule in g["rules"] if rule.get("lastError")]
+
+    def told(self) -> str:
+        """What it said."""
+        return self._log.read_text(errors="replace")[-4_000:]
+
+    def _ready(self) -> bool:
+        assert self._process.poll() is None, self.told()
+        try:
+            with urlopen(f"http://{self._at}/-/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _get(self, path: str) -> Any:
+        try:
+            with urlopen(f"http://{self._at}/api/v1/{path}", timeout=30) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+
+
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

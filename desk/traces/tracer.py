@@ -82,6 +82,10 @@ class Tracer:
         """Whether it holds all partitions. Raises ClientError."""
         return self._inputs.alone
 
+    def unread(self) -> dict[str, int]:
+        """Records of each topic that were not read yet, as far as that is known without asking."""
+        return self._inputs.unread()
+
     def step(self, timeout_s: float = 0.5) -> int:
         """Trace the alerts and orders that come within `timeout_s`. Returns how many. Raises ClientError."""
         entries = self._inputs.poll(_ROWS, timeout_s)

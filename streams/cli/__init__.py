@@ -12,9 +12,11 @@ changes than allowed, 4 most lines of a file of events were rejected, 130 stoppe
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from itertools import takewhile
 from types import FrameType
@@ -44,6 +46,7 @@ COMMANDS = (
     "replay",
     "rules",
     "settings",
+    "size",
     "keys",
     "topics",
     "offsets",
@@ -179,10 +182,22 @@ def _explain(error: Exception) -> tuple[str, int]:
         path = context.command_path if context else "waybill"
         text = usage.format_message().replace("\n", " ")
         return f"{path}: error: {text} (see {path} --help)", int(usage.exit_code)
-    if isinstance(error, ModuleNotFoundError):  # the image of containers leaves out what workers do not need
-        return f"waybill: error: the Python package {error.name} is not installed here, and this needs it", FAILED
+    if isinstance(error, ModuleNotFoundError):  # what workers do not need is an extra
+        missing = f"the Python package {error.name} is not installed here, and this needs it"
+        return f"waybill: error: {missing}{_how_to_get(error.name or '')}", FAILED
     text = explain(error)
     if isinstance(error, WaybillError):
         return f"waybill: error: {text}", error.exit_code
     where = " (waybill --debug … shows more)" if text.startswith("unexpected ") else ""
     return f"waybill: error: {text}{where}", FAILED
+
+
+def _how_to_get(module: str) -> str:
+    """How to install the extra that brings a package; empty where none does."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    with suppress(PackageNotFoundError):
+        for line in requires("waybill-sentinel") or ():
+            if found := re.fullmatch(rf"{re.escape(module)}\b.*; extra == ['\"](?!dev)(\w+)['\"]", line):
+                return f": pip install 'waybill-sentinel[{found[1]}]'"
+    return ""

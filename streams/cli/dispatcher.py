@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.watched import MetricsPortOption, served
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def dispatcher(
     once: Annotated[bool, typer.Option("--once", help="Do what is owed now, and end.")] = False,
+    metrics_port: MetricsPortOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -33,13 +35,23 @@ def dispatcher(
 
     from desk.dispatcher import Dispatcher
     from rules.engine.score import THRESHOLDS, TIERS
+    from streams.metrics import DispatcherMetrics
     from streams.ops import preflight
+
+    metrics = DispatcherMetrics()
+
+    def look() -> None:
+        counts = running.counts()
+        metrics.counted(counts.states, counts.overdue)
+        metrics.stepped(running.unread())
 
     limit = THRESHOLDS[TIERS.index(settings.emit_from) - 1]
     servers, client = preflight.permitted(settings, "dispatcher"), preflight.client(settings)
     with Dispatcher(servers, client, limit, settings.group) as running:
+        stepped = served(metrics, settings.web_host, metrics_port, look)
         running.start()
         count = len(running.log.open)
         print(f"{count:,} open {'clue' if count == 1 else 'clues'}", file=sys.stderr, flush=True)
         while not once:
+            stepped()
             running.step()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.watched import MetricsPortOption, served
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -36,6 +37,7 @@ def tracer(
         Path | None,
         typer.Option(metavar="FILE", help="Open a socket there, by which `waybill desk serve` asks for reveals."),
     ] = None,
+    metrics_port: MetricsPortOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -51,17 +53,22 @@ def tracer(
     from streams.flow.decode import Limits
     from streams.flow.describe.describer import Describer
     from streams.kafka import naming
+    from streams.metrics import TracerMetrics
     from streams.ops import preflight
 
     for caution in preflight.cautions(settings):
         print(f"waybill: warning: {caution}", file=sys.stderr)
     tokens, limits = Describer.of(settings, ()).tokens, Limits(bytes_max=settings.event_bytes_max)
     traced = joining = shared = 0
+    metrics = TracerMetrics()
     servers, client = preflight.permitted(settings, "tracer"), preflight.client(settings)
     own = group or naming.of(settings.group, "tracer")
     with Tracer(servers, client, tokens, limits, own, instance) as running, _door(door, settings) as tidy:
+        stepped = served(metrics, settings.web_host, metrics_port, lambda: metrics.stepped(running.unread()))
         while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
-            traced += running.step()
+            traced += (count := running.step())
+            metrics.traces.inc(count)
+            stepped()
             tidy()
             joining += not running.assigned
             shared += running.exhausted

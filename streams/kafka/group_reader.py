@@ -55,6 +55,15 @@ class GroupReader:
                 raise denied(self._config, right) if right else ClientError(f"{topic}: {said(error)}")
         return entries
 
+    def unread(self) -> dict[str, int]:
+        """Records of each topic between what was read and its end, as far as that is known without asking."""
+        left = dict.fromkeys(self._topics, 0)
+        for (topic, number), at in self._next.items():
+            if (topic, number) not in self._ended:  # behind the last record may stand the mark of a transaction
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+                left[topic] += max(0, high - at)
+        return left
+
     @property
     def assigned(self) -> bool:
         """Whether it has partitions now; a member that died keeps them from others until its session ends."""

@@ -101,6 +101,13 @@ class LogReader:
         """Messages that have come, at the latest after `timeout_s`. Raises ClientError."""
         return self._entries(self._reader.read(_ROWS, timeout_s))
 
+    def unread(self) -> dict[str, int]:
+        """Records of each topic between what was read and its end, as far as that is known without asking."""
+        left = dict.fromkeys((topic for topic, _ in self.positions), 0)
+        for (topic, number), at in self.positions.items():
+            left[topic] += max(0, (self._reader.end_seen(topic, number) or 0) - at)
+        return left
+
     def _entries(self, piece: Piece) -> list[Entry]:
         for place, at in piece.reached.items():  # behind the last message may stand the mark of a transaction
             self.positions[place] = max(self.positions.get(place, 0), at)

@@ -85,6 +85,14 @@ class Reader:
             raise self.failure(cause(error), topic) from error
         return int(low), int(high)
 
+    def end_seen(self, topic: str, partition: int) -> int | None:
+        """Where a partition ended when something last came of it; nothing is asked. None: nothing has come yet."""
+        try:
+            _, high = self._client.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+        except FAILURES:
+            return None
+        return int(high) if high >= 0 else None
+
     def assign(self, starts: Mapping[Place, int], ends: Mapping[Place, int] | None = None) -> None:
         """Read these partitions from these offsets; to `ends` (next to read), or to wherever each is found to end."""
         self._pending = {place: (ends or {}).get(place) for place in starts}

