@@ -311,3 +311,19 @@ def test_a_change_of_settings_makes_pods_anew() -> None:
     before, after = (rendered("minimal", option) for option in ("worker.replicas=2", "settings.WAYBILL_EMIT_FROM=low"))
     sums = [pod["metadata"]["annotations"]["checksum/settings"] for each in (before, after) for pod in templates(each)]
     assert len(set(sums)) == 2
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_prometheus_finds_every_process_under_the_name_that_rules_and_dashboards_have(values: str) -> None:
+    objects = rendered(values)
+    shipped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    jobs = {job["job_name"] for job in shipped["scrape_configs"]}
+    found = set()
+    for monitor in of_kind(objects, "PodMonitor"):
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        found |= {each["replacement"] for each in endpoint["relabelings"] if each["targetLabel"] == "job"}
+    assert found == (jobs if values == EVERYTHING else set())
+    for container in containers(objects):
+        if "--metrics-port" in container["args"]:
+            assert container["ports"] == [{"name": "web", "containerPort": int(container["args"][-1])}]
+            assert variables(objects, container)["WAYBILL_WEB_HOST"] == "0.0.0.0"
