@@ -17,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka library demo check lint crate browser prometheus test test-long wheel test-containers chaos simulate bench sbom audit lock clean
+.PHONY: help setup kafka library demo check lint crate browser prometheus helm test test-long wheel test-containers chaos simulate bench sbom audit lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
@@ -25,6 +25,7 @@ help:
 	@echo 'make test    lint, types, and every test, with a real broker'
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
+	@echo 'make helm    Helm, once, where Go is: then the other targets test the chart too'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
@@ -79,10 +80,15 @@ prometheus: browser
 		&& cp usr/bin/prometheus usr/bin/promtool '$(CURDIR)/$(BIN)' ) >/dev/null 2>&1 \
 		|| echo 'Prometheus cannot be had; the tests of its rules and of dashboards will not run' >&2
 
+# For the tests of its chart. Built from Go's module, five minutes of CPU, and kept; so `make test` does not do it, and
+# says how many tests did not run where it was never done.
+helm: $(VENV)/.installed
+	@$(BIN)/python -m tests.deploy
+
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
 test-long: setup
-	@$(TOGETHER) lint crate prometheus
+	@$(TOGETHER) lint crate prometheus helm
 	WAYBILL_TESTS_LONG=1 $(PYTEST)
 
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).

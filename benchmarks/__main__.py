@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import clues, hot, live, native, projection, report, restore, soak, tallies, traced, traffic
+from benchmarks import clues, disk, hot, live, native, projection, report, restore, soak, tallies, traced, traffic
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
 from benchmarks.detection import main as detection
@@ -154,5 +154,6 @@ if __name__ == "__main__":
     app.command("native")(native.main)
     app.command("tallies")(tallies.main)
     app.command("traced")(traced.main)
+    app.command("disk")(disk.main)
     app.command("detection")(detection.main)
     app()

@@ -21,6 +21,7 @@ from streams.worker.expire import expire
 from streams.worker.faust import App, Runner, together
 from streams.worker.idle import keep_up, pass_time
 from streams.worker.tallies import publish
+from streams.worker.upgrade import upgrade
 from streams.worker.worker import Worker
 
 PARCEL_TOPICS = (*INPUT_TOPICS, topics.FACTS)
@@ -64,6 +65,11 @@ def build(settings: Settings) -> App:
     async def expiry() -> None:
         """Delete state that no longer counts."""
         await expire(worker, app.consumer.lag)
+
+    @app.task
+    async def upgrades() -> None:
+        """Write state of an earlier format anew."""
+        await upgrade(worker, worker.stores)
 
     @app.task
     async def timers() -> None:

@@ -135,6 +135,10 @@ class Metrics(Page):
         self.disk_free = self._gauge("state_disk_free_bytes", "Free bytes of the disk that holds the state.")
         self.disk_size = self._gauge("state_disk_size_bytes", "Size of the disk that holds the state.")
         self.due = self._counter("state_due", "Keys that were checked because they may have expired.", "store")
+        self.older = self._gauge(
+            "state_older_partitions", "Partitions in hand that may hold values of an earlier format.", "store"
+        )
+        self.upgraded = self._counter("state_upgraded", "Values of an earlier format that were written anew.", "store")
         self.restored_records = self._counter("restored_records", "Changelog records restored since start.")
 
     def _membership(self, states: Sequence[str]) -> None:
@@ -153,6 +157,7 @@ class Metrics(Page):
         """Counters that exist before anything has happened; those of rules begin in `begin_rules`."""
         for store in stores:
             self.due.labels(store)
+            self.upgraded.labels(store)
         for outcome in ("applied", "refused"):
             self.rule_sets.labels(outcome)
         for topic in CONSUMED_TOPICS:

@@ -176,9 +176,8 @@ class Settings(BaseSettings):
         default_factory=lambda: user_state_path("waybill-sentinel", appauthor=False),
         description="Folder of local state; may be lost, the changelog restores it.",
     )
-    desk_store_url: SecretStr | None = Field(
-        None, description="Database of the desk, postgresql://USER@HOST/NAME; empty: SQLite in state_dir."
-    )
+    desk_store_url: SecretStr | None = Field(None, description="Of the desk, postgresql://USER@HOST/NAME; else SQLite.")
+    desk_store_url_file: HomePath | None = Field(None, description="File with that address, if it has a password.")
     accept_lost_state: bool = Field(
         False, description="Start although a changelog is empty that should not be: what was counted so far is lost."
     )
@@ -258,7 +257,7 @@ class Settings(BaseSettings):
             raise ValueError("order_key_file: needed when order_share is not 0; `waybill orders key` writes one")
         if self.order_share and not self.home_adcodes:
             raise ValueError("home_adcodes: needed when order_share is not 0, as parcels are drawn where they come to")
-        for field in ("token_key", "token_state_key", "order_key"):
+        for field in ("token_key", "token_state_key", "order_key", "desk_store_url"):
             if getattr(self, field) is not None and getattr(self, f"{field}_file") is not None:
                 raise ValueError(f"{field}: give either {field} or {field}_file")
         return self

@@ -101,6 +101,11 @@ class Prometheus(AbstractContextManager["Prometheus"]):
         values = [float(series["value"][1]) for series in answer]
         return [value for value in values if not isnan(value)]
 
+    def firing(self) -> dict[str, str]:
+        """The alerts that fire, and where each leads to."""
+        found = self._get("alerts")["data"]["alerts"]
+        return {a["labels"]["alertname"]: a["annotations"]["runbook_url"] for a in found if a["state"] == "firing"}
+
     def unwell(self) -> list[str]:
         """Rules that could not be evaluated, and why."""
         groups = self._get("rules")["data"]["groups"]

@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -36,6 +37,7 @@ class Recorded(Offline):
         partitions: int = 1,
         co_located: Iterable[int] = (),
         rules: Catalogue | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(
             settings or Settings(home_adcodes=HOME),
@@ -43,6 +45,7 @@ class Recorded(Offline):
             partitions=partitions,
             co_located=co_located,
             now_ms=START + 1_000 * DAY,
+            **more,
         )
         self.keep_answers = True
         self.messages: defaultdict[str, list[Alert]] = defaultdict(list)

@@ -4,20 +4,34 @@
         kafka.allow("worker", "READ", "topic", "waybill.shipments")
         Settings(**kafka.as_user("worker"))
 
-Besides the plain listener, through which the broker itself and tests come as super user, it has one for SASL (PLAIN;
-any of USERS, whose password is their name) and one for TLS, whose certificate is for `localhost` alone.
+Besides the plain listener, through which the broker itself and tests come as super user, it has a listener for each way
+to come in. USERS are users of all of them; certificates are for `localhost` alone.
+
+SASL      PLAIN without TLS; the password is the name
+TLS       TLS alone: whoever comes is nobody in particular
+MTLS      TLS with the client's certificate, whose CN is the user
+SCRAM     SCRAM-SHA-512 under TLS; the password is the name
+OAUTH     OAUTHBEARER under TLS: the subject of a token that `TokenEndpoint` gives
+EXPIRED   TLS with a certificate that is over
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import socket
+import threading
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
+from urllib.parse import parse_qs, unquote
 
 from confluent_kafka.admin import (
     AclBinding,
@@ -27,17 +41,29 @@ from confluent_kafka.admin import (
     AdminClient,
     ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialUpsertion,
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
-from streams.kafka.rights import Kind, Right
+from streams.kafka.rights import Kind, Operation, Right
 from streams.kafka.roles import ROLES, role
 from streams.ops.broker import PrivateKafka
+from tests.waiting import until
 
+AUDIENCE = "kafka"
 USERS = (*(each.name for each in ROLES), "nobody")
+_ANY: Any = None
+_EVERY = AclBindingFilter(
+    ResourceType.ANY, _ANY, ResourcePatternType.ANY, _ANY, _ANY, AclOperation.ANY, AclPermissionType.ANY
+)
 _KINDS = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -51,7 +77,7 @@ class Secured:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._sasl, self._tls = _free_port(), _free_port()
+        self._ports = {name: _free_port() for name in ("SASL", "TLS", "MTLS", "SCRAM", "OAUTH", "EXPIRED")}
         self.folder = Path()
 
     def __enter__(self) -> Self:
@@ -60,9 +86,11 @@ class Secured:
             self.ca = self.folder / "ca.pem"
             self.other_ca = self.folder / "other-ca.pem"
             _certificates(self.folder)
-            self._kafka = self._stack.enter_context(PrivateKafka(settings=self._properties))
+            self.tokens = self._stack.enter_context(TokenEndpoint(self.folder / "keys.json"))
+            self._kafka = self._stack.enter_context(PrivateKafka(settings=self._properties, jvm_options=self._jvm))
             self.servers = self._kafka.bootstrap_servers
             self._admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+            self._add_scram_users()
             self._stack = self._stack.pop_all()
         return self
 
@@ -73,18 +101,62 @@ class Secured:
 
     @property
     def _properties(self) -> dict[str, str]:
-        login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        modules = "org.apache.kafka.common.security"
         users = " ".join(f'user_{name}="{name}"' for name in USERS)
         return {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
-            "sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.sasl.plain.sasl.jaas.config": f"{login} {users};",
-            "listener.name.tls.ssl.keystore.type": "PEM",
-            "listener.name.tls.ssl.keystore.location": str(self.folder / "broker.pem"),
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL",
-            "+listeners": f"SASL://127.0.0.1:{self._sasl},TLS://localhost:{self._tls}",
-        }
+            "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": f"{modules}.plain.PlainLoginModule required {users};",
+            "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.scram.scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
+            "listener.name.oauth.sasl.enabled.mechanisms": "OAUTHBEARER",
+            "listener.name.oauth.oauthbearer.sasl.jaas.config":
+                f"{modules}.oauthbearer.OAuthBearerLoginModule required;",
+            "listener.name.oauth.oauthbearer.sasl.server.callback.handler.class":
+                f"{modules}.oauthbearer.OAuthBearerValidatorCallbackHandler",
+            # Kafka 4.1.0 and 4.1.1 believe any token without it: docs/security.md.
+            "sasl.oauthbearer.jwt.validator.class": f"{modules}.oauthbearer.BrokerJwtValidator",
+            "sasl.oauthbearer.jwks.endpoint.url": self.tokens.keys,
+            "sasl.oauthbearer.expected.audience": AUDIENCE,
+            "sasl.oauthbearer.clock.skew.seconds": "0",
+            "listener.name.mtls.ssl.client.auth": "required",
+            "listener.name.mtls.ssl.truststore.type": "PEM",
+            "listener.name.mtls.ssl.truststore.location": str(self.ca),
+            "ssl.principal.mapping.rules": "RULE:^CN=(.*)$/$1/",
+            **{
+                f"listener.name.{name.lower()}.ssl.keystore.{what}": value
+                for name in self._ports if name != "SASL"
+                for what, value in (
+                    ("type", "PEM"),
+                    ("location", str(self.folder / ("expired.pem" if name == "EXPIRED" else "broker.pem"))),
+                )
+            },
+            **{f"listener.name.{name.lower()}.num.network.threads": "1" for name in self._ports},
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,"
+                "MTLS:SSL,SCRAM:SASL_SSL,OAUTH:SASL_SSL,EXPIRED:SSL",
+            "+listeners": ",".join(
+                f"{name}://{'127.0.0.1' if name == 'SASL' else 'localhost'}:{port}"
+                for name, port in self._ports.items()
+            ),
+        }  # fmt: skip
+
+    @property
+    def _jvm(self) -> list[str]:
+        return [
+            f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.tokens.keys}",
+            "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=debug",  # for `used`
+        ]
+
+    def _add_scram_users(self) -> None:
+        added: list[UserScramCredentialAlteration] = [
+            UserScramCredentialUpsertion(
+                name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4_096), password=name.encode()
+            )
+            for name in USERS
+        ]
+        for done in self._admin.alter_user_scram_credentials(added).values():
+            done.result(10)
 
     def as_user(self, name: str, **more: Any) -> dict[str, Any]:
         """Settings of a client that logs in under this name."""
@@ -96,20 +168,56 @@ class Secured:
             "log_level": 0,
             **more,
         }
-        return {"bootstrap_servers": f"127.0.0.1:{self._sasl}", "kafka": kafka}
+        return {"bootstrap_servers": f"127.0.0.1:{self._ports['SASL']}", "kafka": kafka}
 
-    def over_tls(self, host: str = "localhost", **properties: Any) -> dict[str, Any]:
-        """Settings of a client that comes to the TLS listener by this host name."""
+    def over_tls(self, host: str = "localhost", listener: str = "TLS", **properties: Any) -> dict[str, Any]:
+        """Settings of a client that comes to a listener with TLS by this host name."""
         kafka = {"security.protocol": "SSL", "ssl.ca.location": str(self.ca), "log_level": 0, **properties}
-        return {"bootstrap_servers": f"{host}:{self._tls}", "kafka": kafka}
+        return {"bootstrap_servers": f"{host}:{self._ports[listener]}", "kafka": kafka}
+
+    def by_certificate(self, name: str, **more: Any) -> dict[str, Any]:
+        """Settings of a client that shows a certificate with this name."""
+        files = {"ssl.certificate.location": self.folder / f"{name}.pem", "ssl.key.location": self.folder / "user.key"}
+        return self.over_tls(listener="MTLS", **{key: str(file) for key, file in files.items()}, **more)
+
+    def by_scram(self, name: str, **more: Any) -> dict[str, Any]:
+        """Settings of a client that logs in under this name."""
+        login = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": name, "sasl.password": name}
+        return self.over_tls(listener="SCRAM", **{"security.protocol": "SASL_SSL", **login, **more})
+
+    def by_token(self, name: str, **more: Any) -> dict[str, Any]:
+        """Settings of a client that fetches tokens under this name."""
+        login = {
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": self.tokens.url,
+            "sasl.oauthbearer.client.id": name,
+            "sasl.oauthbearer.client.secret": name,
+        }
+        return self.over_tls(listener="OAUTH", **{"security.protocol": "SASL_SSL", **login, **more})
+
+    def used(self, user: str) -> set[Right]:
+        """The rights that the broker has gone by so far to allow this user something, by its log."""
+        found = _AUDIT.finditer(self._kafka.log_path.read_text("utf-8", "replace"))
+        return {
+            Right(_operation(one["operation"]), _KIND_OF[one["kind"]], one["name"], one["pattern"] == "PREFIXED")
+            for one in found
+            if one["user"] == user
+        }
 
     def allow(self, user: str, operation: str, kind: Kind | str, name: str, *, prefixed: bool = False) -> None:
         """Add one entry."""
         self._add([_entry(user, operation, kind, name, prefixed)])
 
     def _add(self, entries: Iterable[AclBinding]) -> None:
-        for created in self._admin.create_acls([*entries]).values():
+        added = [*entries]
+        for created in self._admin.create_acls(added).values():
             created.result(10)
+        until(lambda: set(added) <= self._entries())
+
+    def _entries(self) -> set[AclBinding]:
+        """What the broker goes by: it hears of a change some milliseconds after the controller has answered."""
+        return set(self._admin.describe_acls(_EVERY).result(10))
 
     def allow_role(self, name: str, group: str, *, but: Iterable[Right] = (), user: str = "") -> None:
         """Exactly what a role needs, except some of it; the user is called like the role."""
@@ -121,13 +229,9 @@ class Secured:
 
     def deny_all(self) -> None:
         """Remove every entry."""
-        anything: Any = None
-        every = AclBindingFilter(
-            ResourceType.ANY, anything, ResourcePatternType.ANY, anything, anything, AclOperation.ANY,
-            AclPermissionType.ANY,
-        )  # fmt: skip
-        for removed in self._admin.delete_acls([every]).values():
+        for removed in self._admin.delete_acls([_EVERY]).values():
             removed.result(10)
+        until(lambda: not self._entries())
 
 
 def _entry(user: str, operation: str, kind: Kind | str, name: str, prefixed: bool) -> AclBinding:
@@ -143,22 +247,112 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+_AUDIT = re.compile(
+    r"Principal = User:(?P<user>\S+) is Allowed operation = (?P<operation>\w+) .* based on rule .*"
+    r"resourceType=(?P<kind>\w+), resourceName=(?P<name>[^,]+), patternType=(?P<pattern>\w+),.*"
+    r" operation=(?P=operation),"
+)
+_KIND_OF: dict[str, Kind] = {"TOPIC": "topic", "GROUP": "group", "TRANSACTIONAL_ID": "transactional id"}
+
+
+def _operation(word: str) -> Operation:
+    words: tuple[Operation, ...] = get_args(Operation)
+    return next(each for each in words if each == word)
+
+
+class TokenEndpoint:
+    """Gives tokens for client credentials, as OAuth 2 has it; whoever knows its own name as secret gets one.
+
+    `keys` is the address of a file with the key by which a broker knows them. With the scope `others` the token is for
+    somebody else than the broker, with `over` it is over, with `short` it soon will be.
+    """
+
+    def __init__(self, keys: Path) -> None:
+        self._key = ECKey.generate_key("P-256", parameters={"kid": "test", "alg": "ES256", "use": "sig"})
+        keys.write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
+        self.keys = keys.as_uri()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}/token"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def token(self, name: str, scope: str) -> str:
+        """A token for a subject."""
+        now = int(time.time())
+        lifetime_s = {"over": -60, "short": 5}.get(scope, 600)
+        audience = "others" if scope == "others" else AUDIENCE
+        claims = {"sub": name, "aud": audience, "iss": self.url, "iat": now, "exp": now + lifetime_s}
+        return str(jwt.encode({"alg": "ES256", "kid": "test"}, claims, self._key))
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = parse_qs(self.rfile.read(int(self.headers.get("content-length", 0))).decode())
+                login = base64.b64decode(self.headers.get("authorization", "").removeprefix("Basic ")).decode()
+                name, _, secret = login.partition(":")
+                good = bool(name) and unquote(name) == unquote(secret)
+                answer: dict[str, object] = {"error": "invalid_client"}
+                if good:
+                    token = endpoint.token(name, *asked.get("scope", [""]))
+                    answer = {"access_token": token, "token_type": "bearer"}
+                body = json.dumps(answer).encode()
+                self.send_response(200 if good else 401)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        return Handler
+
+
 def _certificates(folder: Path) -> None:
-    """A CA, the broker's certificate by it, and a CA that has nothing to do with either."""
+    """A CA, the broker's certificate by it, one that is over, those of users, and a CA that is none of theirs."""
     ca_key, ca = _issue("waybill test CA")
     key, certificate = _issue("localhost", ca_key, ca)
+    _, expired = _issue("localhost", ca_key, ca, key, days=-1)
     _, other = _issue("another CA")
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    (folder / "other-ca.pem").write_bytes(other.public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "broker.pem").write_bytes(private + certificate.public_bytes(pem) + ca.public_bytes(pem))
+    (folder / "ca.pem").write_bytes(_pem(ca))
+    (folder / "other-ca.pem").write_bytes(_pem(other))
+    (folder / "broker.pem").write_bytes(_private(key) + _pem(certificate) + _pem(ca))
+    (folder / "expired.pem").write_bytes(_private(key) + _pem(expired) + _pem(ca))
+    (folder / "user.key").write_bytes(_private(key))
+    for name in USERS:
+        (folder / f"{name}.pem").write_bytes(_pem(_issue(name, ca_key, ca, key)[1]))
+    (folder / "late.pem").write_bytes(_pem(_issue("worker", ca_key, ca, key, days=-1)[1]))
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _issue(
-    name: str, ca_key: ec.EllipticCurvePrivateKey | None = None, ca: x509.Certificate | None = None
+    name: str,
+    ca_key: ec.EllipticCurvePrivateKey | None = None,
+    ca: x509.Certificate | None = None,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    days: int = 30,
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.generate_private_key(ec.SECP256R1())
+    """A key, or the given one, and its certificate; days: from now, until when it is valid."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     made = (
@@ -167,8 +361,8 @@ def _issue(
         .issuer_name(subject if ca is None else ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=ca is None, path_length=None), critical=True)
     )
     if ca is not None:

@@ -89,7 +89,7 @@ class Workbench:
             (topic, number) for topic in INPUT_TOPICS for number in range(self.worker.settings.partitions)
         )
         self._reader = self.worker.parcels.reference_reader()
-        for store in self.worker._stores.values():
+        for store in self.worker.stores.values():
             for number in range(self.worker.settings.partitions):
                 store.open(number)
 
@@ -145,7 +145,7 @@ class Workbench:
 
     def close(self) -> None:
         """Close the state."""
-        for store in self.worker._stores.values():
+        for store in self.worker.stores.values():
             store.close_all()
 
 

@@ -69,7 +69,7 @@ _FLOW = Row(
     Text("Flow", "流量"),
     (
         _graph("Events", "事件", "cps", ("waybill:events:rate5m", "{{topic}}")),
-        _graph("Verdicts that changed", "判别变化", "cps", ("waybill:verdicts:rate15m", "{{tier}} {{status}}")),
+        _graph("Verdicts that changed", "判定变化", "cps", ("waybill:verdicts:rate15m", "{{tier}} {{status}}")),
         _graph("Share that cannot be read", "无法读取的比例", "percentunit", ("waybill:rejects:share", "{{topic}}")),
         _graph(
             "Rows of a batch, median", "每批行数（中位）", "short",
@@ -92,7 +92,7 @@ _LAG = Row(
         _graph("Records that wait", "待处理记录", "short", ("waybill:lag_records:sum", "{{topic}}")),
         _graph("Time to read what waits", "消化积压所需时间", "s", ("waybill:lag_seconds", "")),
         _graph(
-            "Workers, by state", "处理进程状态", "short",
+            "Workers, by state", "工作进程状态", "short",
             ("sum by (waybill_worker_state) (waybill_worker_state)", "{{waybill_worker_state}}"),
         ),
         _graph("Silence of the broker", "Kafka 无应答时长", "s", ("waybill_broker_silent_seconds", "{{instance}}")),
@@ -106,7 +106,7 @@ _LATENCY = Row(
             ("waybill:alert_latency_seconds:p50", "p50"), ("waybill:alert_latency_seconds:p99", "p99"),
         ),
         _graph(
-            "Epochs and commits, p99", "批次与提交（p99）", "s",
+            "Epochs and commits, p99", "周期与提交（p99）", "s",
             ("waybill:epoch_seconds:p99", "epoch"),
             ("histogram_quantile(0.99, sum by (le) (rate(waybill_commit_seconds_bucket[5m])))", "commit"),
         ),
@@ -123,13 +123,13 @@ _RULES = Row(
             ('topk(10, sum by (rule) (rate(waybill_rule_answers_total{answer="yes"}[15m])))', "{{rule}}"),
         ),
         _graph(
-            "Rules that do not know, the ten most often", "无法判别最多的十条规则", "percentunit",
+            "Rules that do not know, the ten most often", "无法判定最多的十条规则", "percentunit",
             (f'topk(10, sum by (rule) (rate(waybill_rule_answers_total{{answer="unknown"}}[15m])) / {_ANSWERS})',
              "{{rule}}"),
         ),
-        _graph("Rules held back", "被暂停的规则", "short", ("sum(max by (rule) (waybill_rule_held))", "")),
+        _graph("Rules held back", "被压住的规则", "short", ("sum(max by (rule) (waybill_rule_held))", "")),
         _graph(
-            "Rules in force", "生效的规则集", "short",
+            "Rules in force", "现行规则", "short",
             ("waybill_rule_set_number", "{{instance}}"),
             ("count by (fingerprint) (waybill_catalogue)", "{{fingerprint}}"),
         ),
@@ -138,7 +138,7 @@ _RULES = Row(
             ("sum by (status) (rate(waybill_shadow_messages_total[15m]))", "{{status}}"),
         ),
         _graph(
-            "Reference records in force", "生效的基础数据", "short",
+            "Reference records in force", "生效的参考数据", "short",
             ("max by (kind) (waybill_reference_records)", "{{kind}}"),
         ),
     ),
@@ -150,7 +150,7 @@ _STATE = Row(
         _graph("Bytes on disk", "磁盘占用", "bytes", ("sum by (store) (waybill_state_bytes)", "{{store}}")),
         _graph("Disk that is free", "磁盘可用比例", "percentunit", ("waybill:disk_free:share", "{{instance}}")),
         _graph(
-            "Memory of workers", "处理进程内存", "bytes",
+            "Memory of workers", "工作进程内存", "bytes",
             ('process_resident_memory_bytes{job="waybill"}', "{{instance}}"),
         ),
         _graph(
@@ -161,6 +161,10 @@ _STATE = Row(
         _graph(
             "Changelog records restored since start", "启动后恢复的记录", "short",
             ("waybill_restored_records_total", "{{instance}}"),
+        ),
+        _graph(
+            "Partitions with state of an earlier format", "仍含旧格式状态的分区", "short",
+            ("sum by (store) (waybill_state_older_partitions)", "{{store}}"),
         ),
         _graph(
             "Keys looked at for expiry", "过期检查的键", "cps",
@@ -177,7 +181,7 @@ _CLUES = Row(
     ),
 )
 _PROCESSES = Row(
-    Text("Dispatcher and tracer", "派发与追踪进程"),
+    Text("Dispatcher and tracer", "dispatcher 和 tracer"),
     (
         _graph(
             "Records that wait", "未读记录", "short",
@@ -196,8 +200,8 @@ _PROCESSES = Row(
 )  # fmt: skip
 
 PAGES: Final = (
-    Page("workers", Text("waybill: workers", "运单哨兵：处理进程"), (_FLOW, _LAG, _LATENCY, _RULES, _STATE)),
-    Page("clues", Text("waybill: clues", "运单哨兵：线索"), (_CLUES, _PROCESSES)),
+    Page("workers", Text("waybill: workers", "waybill：工作进程"), (_FLOW, _LAG, _LATENCY, _RULES, _STATE)),
+    Page("clues", Text("waybill: clues", "waybill：线索"), (_CLUES, _PROCESSES)),
 )
 
 

@@ -38,6 +38,7 @@ from sqlalchemy.exc import (
 
 from desk.store.tables import GENERATIONS, Tables, fingerprint
 from schemas.errors import WaybillError
+from streams.settings import Settings
 
 _LOCK: Final = 0x7761_7962_696C_6C64  # of the one process that writes, in PostgreSQL
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536", "busy_timeout=10000")
@@ -45,6 +46,19 @@ _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536"
 
 class StoreError(WaybillError):
     """The database cannot be used; the message says why, and what to do."""
+
+
+def address(settings: Settings) -> str:
+    """The URL of the desk's database: as it is given, or in a file, or SQLite in state_dir. Raises StoreError."""
+    if settings.desk_store_url is not None:
+        return settings.desk_store_url.get_secret_value()
+    path = settings.desk_store_url_file
+    if path is None:
+        return f"sqlite:///{settings.state_dir / 'desk' / 'desk.sqlite'}"
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"desk_store_url_file: cannot read {path} ({type(error).__name__})") from None
 
 
 class Database:

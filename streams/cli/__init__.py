@@ -46,6 +46,7 @@ COMMANDS = (
     "replay",
     "rules",
     "settings",
+    "size",
     "keys",
     "topics",
     "offsets",

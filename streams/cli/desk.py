@@ -14,7 +14,6 @@ from streams.cli.webhook import webhook
 
 if TYPE_CHECKING:
     from desk.store.projection import Progress
-    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +47,7 @@ def serve(
     """
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
 
+    from desk.store import database
     from desk.web import directory as directories
     from desk.web.serving import Server, desk_on
     from desk.web.users import Users
@@ -56,16 +56,9 @@ def serve(
     known = Users.of(users)
     others = None if directory is None else directories.read(directory)
     servers, client = preflight.permitted(settings, "desk"), preflight.client(settings)
-    with desk_on(servers, client, _url(settings), settings, _told) as desk:
+    with desk_on(servers, client, database.address(settings), settings, _told) as desk:
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
         Server(desk, known, host, port, others, door).run()
-
-
-def _url(settings: Settings) -> str:
-    """The database of the desk."""
-    if settings.desk_store_url is not None:
-        return settings.desk_store_url.get_secret_value()
-    return f"sqlite:///{settings.state_dir / 'desk' / 'desk.sqlite'}"
 
 
 def _told(progress: Progress) -> None:

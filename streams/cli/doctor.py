@@ -52,14 +52,14 @@ def doctor(
 
 def _desk(settings: Settings) -> Iterator[Finding]:
     """The desk's database, where it is not a file of its own."""
-    if settings.desk_store_url is None:
+    if settings.desk_store_url is None and settings.desk_store_url_file is None:
         return
 
-    from desk.store.database import Database, StoreError
+    from desk.store.database import Database, StoreError, address
     from streams.ops.doctor.findings import fail, ok
 
     try:
-        yield ok("desk", Database(settings.desk_store_url.get_secret_value()).ask())
+        yield ok("desk", Database(address(settings)).ask())
     except StoreError as error:
         yield fail("desk", str(error), "correct desk_store_url, or leave it empty for SQLite in state_dir")
 

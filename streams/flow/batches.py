@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from schemas.errors import WaybillError
 from streams.flow import layout
 from streams.flow.layout import MOVEMENT, SHIPMENT
-from streams.state.format import FORMAT
+from streams.state.format import MESSAGES, MESSAGES_READ
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
@@ -155,7 +155,7 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     """Rows as messages of up to `_MESSAGE_ROWS` rows of one partition."""
     by = np.argsort(partitions, kind="stable")
     rows, partitions = rows[by], partitions[by]
-    head = bytes([FORMAT])
+    head = bytes([MESSAGES])
     out = []
     for partition in np.unique(partitions).tolist():
         start, end = np.searchsorted(partitions, [partition, partition + 1])
@@ -172,7 +172,7 @@ def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, li
     parts, partitions = [], []
     for batch in batches:
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            if not value or value[0] != FORMAT or (len(value) - 1) % dtype.itemsize:
+            if not value or value[0] not in MESSAGES_READ or (len(value) - 1) % dtype.itemsize:
                 raise FormatError(
                     f"{batch.topic}[{batch.partition}]@{offset}: not written by this version of the worker"
                 )

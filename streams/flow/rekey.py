@@ -35,7 +35,7 @@ from streams.flow.partitions import partition_of
 from streams.flow.rejudge import MARK as SWEPT
 from streams.flow.time import expiry_index
 from streams.flow.time.expiry import MARK as FORGOTTEN
-from streams.state.format import FORMAT
+from streams.state.format import FORMAT, UPGRADED
 from streams.state.parted import MARK as PARTED
 from streams.state.store import END, FIRST, Store
 
@@ -51,8 +51,8 @@ _GAPS = ((tallies.BEHIND, tallies.BASE), (tallies.BASE + END * 13, tallies.OWED)
 _OTHER_RULES = b"\x00grown\x00\x00"  # fingerprint of no catalogue: all is swept
 _SWEPT_NOTHING = bytes([FORMAT]) + bytes(8)
 NOTES: Final = {
-    topics.PARCELS_CHANGELOG: {PARTED, FORGOTTEN, SWEPT, tallies.MARK},
-    topics.HISTORIES_CHANGELOG: {PARTED},
+    topics.PARCELS_CHANGELOG: {PARTED, UPGRADED, FORGOTTEN, SWEPT, tallies.MARK},
+    topics.HISTORIES_CHANGELOG: {PARTED, UPGRADED},
 }
 """What a store says of a partition as a whole."""
 

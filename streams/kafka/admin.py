@@ -70,6 +70,12 @@ _CONFIG: dict[str, _Config] = {
 }
 
 
+def retention_d(name: str) -> float | None:
+    """For how many days a topic is created to keep records; None: as the broker does, or the newest of each key."""
+    kept = _CONFIG.get(name, {}).get("retention.ms")
+    return None if kept is None else float(kept) / _DAY_MS
+
+
 class TopicError(ClientError):
     """Topics are not as they must be; the message names topics and counts."""
 

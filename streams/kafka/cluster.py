@@ -32,12 +32,15 @@ from streams.kafka.errors import (
     cause,
     said,
 )
-from streams.kafka.handshake import check_files, diagnosis
+from streams.kafka.handshake import check, reason
 from streams.kafka.rights import Operation, Right, denied, right_of
 
 Place = tuple[str, int]
 
 TIMEOUT_S = 30.0
+REFUSED_S = 2.0
+"""So long librdkafka may try again where a listener refused it, as one does whose broker is not quite there yet."""
+_LOOK_S = 0.1
 _AGAIN_S = 0.05
 _NO_ID = "A" * 22  # of a broker before 2.8
 
@@ -70,7 +73,7 @@ class Cluster:
     """Asks, waits and says why an answer did not come. Every method raises ClientError, or DeniedError."""
 
     def __init__(self, config: Properties, *, timeout_s: float = TIMEOUT_S) -> None:
-        check_files(config)
+        check(config)
         self.config = config
         self._timeout_s = timeout_s
         self._troubles = Troubles()
@@ -100,9 +103,21 @@ class Cluster:
             raise MissingError(f"{name}: no such topic; run `waybill topics create`")
         return facts
 
+    def _answer(self, future: Future[Any]) -> Any:
+        """What it gives; a TimeoutError sooner where the listener refuses this client, or the client it."""
+        deadline = time.monotonic() + self._timeout_s + 5
+        while True:
+            try:
+                return future.result(_LOOK_S)
+            except TimeoutError:
+                self._client.poll(0)
+                refused = self._troubles.refused_at
+                if time.monotonic() > (deadline if refused is None else min(deadline, refused + REFUSED_S)):
+                    raise
+
     def _facts(self, name: str, future: Future[Any]) -> TopicFacts:
         try:
-            found = future.result(self._timeout_s + 5)
+            found = self._answer(future)
         except (*FAILURES, TimeoutError) as error:
             code = None if isinstance(error, TimeoutError) else cause(error).code()
             if code in MISSING:
@@ -123,7 +138,7 @@ class Cluster:
     def brokers(self) -> int:
         """How many brokers the cluster has."""
         try:
-            return len(self._client.list_topics(timeout=self._timeout_s).brokers)
+            return len(self._answer(self._client.describe_cluster(request_timeout=self._timeout_s)).nodes)
         except FAILURES as error:
             raise self._failure(error) from error
 
@@ -277,22 +292,20 @@ class Cluster:
             right = right_of(cause(error), topic=topic, group=group, operation=cast(Operation, operation))
             if right is not None:
                 return denied(self.config, right)
-        silent = isinstance(error, TimeoutError) or cause(error).code() in _SILENCES
-        return ClientError(f"{where}{'the broker does not answer: ' if silent else ''}{self._why(error)}")
+        return ClientError(f"{where}{self._why(error)}")
 
     def _why(self, error: BaseException) -> str:
-        """What a call failed of, and the last trouble with a connection before it."""
+        """What a call failed of; where no broker answers why that is, or the last trouble with a connection."""
         self._client.poll(0)
         timed_out = isinstance(error, TimeoutError)
         if not (timed_out or cause(error).code() in _SILENCES):
             return said(error)
+        if why := reason(self.config, self._troubles.last):
+            return self._troubles.beside(f"{self.config.get('bootstrap.servers')}: {why}")
         text = self._troubles.beside("no answer in time" if timed_out else said(error))
-        last = self._troubles.last
-        why = _REFUSED if last is not None and last.code() == KafkaError._AUTHENTICATION else diagnosis(self.config)
-        return f"{why}; {text}" if why else text
+        return f"the broker does not answer: {text}"
 
 
-_REFUSED = "the broker does not accept kafka.sasl.username and kafka.sasl.password, or not this kafka.sasl.mechanism"
 _UNSTABLE = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 _SILENCES = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
 

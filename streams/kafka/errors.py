@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -62,15 +63,22 @@ def said(error: BaseException | KafkaError) -> str:
 
 
 class Troubles:
-    """The last trouble with a connection, for a client's `error_cb`: a call that fails says only that it did."""
+    """The last trouble with a connection, for a client's `error_cb`: a call that fails says only that it did.
+
+    refused_at   when a listener first refused this client, or the client it: that will go on (monotonic seconds).
+    """
 
     def __init__(self) -> None:
         self.last: KafkaError | None = None
+        self.refused_at: float | None = None
 
     def __call__(self, error: KafkaError) -> None:
         # That all are down says no more than the call itself; and the cause of a refusal is not to be forgotten for it.
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self.last = error
+        refused = error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL) or "SSL alert" in str(error.str())
+        if refused and self.refused_at is None:
+            self.refused_at = time.monotonic()
 
     def beside(self, text: str) -> str:
         """What a call failed of, and the trouble that was behind it."""

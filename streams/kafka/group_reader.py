@@ -27,7 +27,7 @@ class GroupReader:
     def __init__(
         self, bootstrap_servers: str, topics: Sequence[str], group: str, client: Mapping[str, str | int | float | bool]
     ) -> None:
-        self._topics = topics
+        self._topics, self.group = topics, group
         self._next: dict[tuple[str, int], int] = {}
         self._config = {**client, "bootstrap.servers": bootstrap_servers, "group.id": group}
         self._ended: set[tuple[str, int]] = set()  # partitions read to their end, as far as is known
@@ -51,7 +51,7 @@ class GroupReader:
                 self._ended.add((message.topic() or "", int(message.partition() or 0)))
             elif error.fatal() or error.code() in DENIED | MISSING:
                 topic = message.topic() or self._topics[0]
-                right = right_of(error, topic=topic, group=str(self._config["group.id"]))
+                right = right_of(error, topic=topic, group=self.group)
                 raise denied(self._config, right) if right else ClientError(f"{topic}: {said(error)}")
         return entries
 
@@ -96,6 +96,8 @@ class GroupReader:
         try:
             self._consumer.commit(offsets=self.offsets(), asynchronous=False)
         except KafkaException as error:
+            if (right := right_of(cause(error), topic=self._topics[0], group=self.group)) is not None:
+                raise denied(self._config, right) from None
             if not cause(error).retriable() and cause(error).code() != KafkaError.ILLEGAL_GENERATION:
                 raise ClientError(f"{', '.join(self._topics)}: not committed: {said(error)}") from None
 

@@ -15,7 +15,7 @@ from streams.kafka import config as properties
 from streams.kafka import direct
 from streams.kafka.config import Properties
 from streams.kafka.errors import DENIED, FAILURES, ClientError, Troubles, cause, said
-from streams.kafka.handshake import check_files
+from streams.kafka.handshake import check
 from streams.kafka.rights import denied, right_of
 from streams.native import Switch
 
@@ -44,7 +44,7 @@ class Transactions:
 
     def __init__(self, config: Properties, transactional_id: str, *, native: Switch = "0") -> None:
         """native: whether changes go by the native library, where it is there."""
-        check_files(config)
+        check(config)
         self._config = config
         self._id = transactional_id
         self._producer = Producer(properties.transactional(config, transactional_id), logger=log)

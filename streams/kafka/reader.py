@@ -23,7 +23,7 @@ from streams.kafka import config as properties
 from streams.kafka.cluster import Cluster
 from streams.kafka.config import Properties
 from streams.kafka.errors import DENIED, FAILURES, MISSING, ClientError, MissingError, Troubles, cause, said
-from streams.kafka.handshake import check_files
+from streams.kafka.handshake import check
 from streams.kafka.rights import denied, right_of
 
 Place = tuple[str, int]
@@ -53,7 +53,7 @@ class Reader:
     """
 
     def __init__(self, config: Properties, *, committed: bool = True, more: Properties | None = None) -> None:
-        check_files(config)
+        check(config)
         self._config = config
         self._troubles = Troubles()
         self._pending: dict[Place, int | None] = {}  # not read to the end; where that is, if it was given

@@ -13,14 +13,14 @@ from schemas.errors import WaybillError
 from schemas.inputs import INPUT_TOPICS
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
-from streams.state.format import FORMAT
+from streams.state.format import FORMAT, OLDEST
 from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore
 
 log = logging.getLogger(__name__)
 _ROWS = 50_000
 _Values = defaultdict[Place, dict[bytes, bytes | None]]
-_FORMAT = bytes([FORMAT])
+_READ = {bytes([number]) for number in range(OLDEST, FORMAT + 1)}
 _SOURCES = {
     topics.PARCELS_CHANGELOG: (*INPUT_TOPICS, topics.FACTS),
     topics.HISTORIES_CHANGELOG: (topics.OBSERVATIONS,),
@@ -49,6 +49,8 @@ def restore(
     resumed: committed offsets of the group; where it has read on, and a changelog is empty, that is a RestoreError.
     parted: for how many partitions the state must be kept: of another count, a folder is built anew, and a changelog is
     a RestoreError. Where nothing says so yet, it is noted in the epoch that is open. None: nobody asks.
+
+    Values of earlier formats are taken as they are; the store upgrades them as they are read.
     """
     at = {(topic, number): stores[topic].open(number) for topic in stores for number in sorted(partitions)}
     ids = changelog_ids(config, stores)
@@ -56,11 +58,14 @@ def restore(
     if parted is not None:
         at |= _rebuild(stores, at, ids, parted)
     wanted, ends = _lacking(config, at, stores)
-    for topic, number in unwritten(at, ends):
+    new = unwritten(at, ends)
+    for topic, number in new:
         _check_lost(config, topic, number, resumed or {})
     total = _bring(config, stores, wanted, ends, cancelled, timeout_s) if wanted else 0
     if parted is not None and not cancelled():
         _check_parted(stores, at, parted)
+        for topic, number in new:
+            stores[topic].begin_upgraded(number)
     return total
 
 
@@ -191,12 +196,16 @@ def _made_anew(place: Place, why: str, store: RocksStore) -> RestoreError:
 
 def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None]) -> None:
     """Every value of the state begins with the version of its layout."""
-    other = next((value for value in values.values() if value is not None and value[:1] != _FORMAT), None)
-    if other is not None:
-        raise RestoreError(
-            f"{topic}[{number}]: holds state of format {other[0] if other else 'none'}, this worker's is {_FORMAT[0]}: "
-            "run the version that wrote it, or begin anew (docs/guarantees.md, “Another version”)"
-        )
+    other = next((value for value in values.values() if value is not None and value[:1] not in _READ), None)
+    if other is None:
+        return
+    what = f"{topic}[{number}]: holds state of format {other[0] if other else 'none'}, and this version reads "
+    what += f"{OLDEST} to {FORMAT}: "
+    if other and other[0] > FORMAT:
+        what += "a newer version has written it, and takes it over from here; there is no way back to this one"
+    else:
+        what += "first run a version between, which reads that format, until its waybill_state_older_partitions is 0"
+    raise RestoreError(f"{what} (docs/upgrading.md)")
 
 
 def _read(

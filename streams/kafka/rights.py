@@ -35,6 +35,8 @@ def principal(config: Mapping[str, object]) -> str:
     protocol = str(config.get("security.protocol", "plaintext")).upper()
     if protocol.startswith("SASL"):
         name = config.get("sasl.username")
+        if client := config.get("sasl.oauthbearer.client.id"):
+            return f"the principal of the token of client {client}"
         return f"User:{name}" if name else "this client's principal"
     if protocol == "SSL":
         return "the principal of this client's certificate"
@@ -67,11 +69,13 @@ def right_of(error: KafkaError, *, topic: str = "", group: str = "", transaction
              operation: Operation = "READ") -> Right | None:  # fmt: skip
     """The right for want of which this was refused, of the resources at hand; None if it was something else.
 
+    operation: that was wanted of the topic or group; whoever writes needs to READ a group, whose offsets it commits.
+
     An idempotent producer that may write no topic at all is refused by the cluster: a topic's right cures that, too.
     """
     code = error.code()
     if code == KafkaError.GROUP_AUTHORIZATION_FAILED and group:
-        return Right(operation, "group", group)
+        return Right("READ" if operation == "WRITE" else operation, "group", group)
     if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED and transactional_id:
         return Right("WRITE", "transactional id", transactional_id)
     if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED) and topic:

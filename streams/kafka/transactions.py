@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka import config as properties
-from streams.kafka.errors import ClientError, cause, said
+from streams.kafka.errors import FAILURES, ClientError, Troubles, cause, said
 from streams.kafka.group_reader import GroupReader
+from streams.kafka.handshake import check, reason
+from streams.kafka.rights import denied, right_of
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,22 @@ class TransactionalWriter:
     def __init__(
         self, bootstrap_servers: str, transactional_id: str, client: Mapping[str, str | int | float | bool]
     ) -> None:
-        config = {**client, "bootstrap.servers": bootstrap_servers, "transaction.timeout.ms": int(_TIMEOUT_S * 1_000)}
-        self._producer = Producer({**properties.transactional(config, transactional_id), "linger.ms": 0}, logger=log)
+        self._config = {
+            **client, "bootstrap.servers": bootstrap_servers, "transaction.timeout.ms": int(_TIMEOUT_S * 1_000),
+        }  # fmt: skip
+        check(self._config)
+        self._id = transactional_id
+        self._troubles = Troubles()
+        self._undelivered: tuple[KafkaError, str] | None = None  # of the last record that did not arrive, and its topic
+        made = {**properties.transactional(self._config, transactional_id), "linger.ms": 0, "error_cb": self._troubles}
+        try:
+            self._producer = Producer(made, logger=log)
+        except FAILURES as error:
+            raise WriteError(f"kafka: {said(error)}") from error
         try:
             self._producer.init_transactions(_TIMEOUT_S)
         except KafkaException as error:
-            raise _failed(error) from error
+            raise self._failed(error) from error
 
     def write(self, records: Sequence[Outgoing], read: GroupReader | None = None) -> list[tuple[str, int, int]]:
         """Write records in one transaction; topic, partition and offset of each, in their order. Raises WriteError.
@@ -56,11 +68,12 @@ class TransactionalWriter:
         read: whose offsets are committed with them.
         """
         places: list[tuple[str, int, int] | None] = [None] * len(records)
+        self._undelivered = None
         try:
             self._producer.begin_transaction()
             for number, record in enumerate(records):
                 self._producer.produce(
-                    record.topic, key=record.key, value=record.value, on_delivery=_noting(places, number)
+                    record.topic, key=record.key, value=record.value, on_delivery=self._noting(places, number)
                 )
                 self._producer.poll(0)
             if self._producer.flush(_TIMEOUT_S):
@@ -70,7 +83,7 @@ class TransactionalWriter:
             self._commit()
         except (KafkaException, BufferError) as error:
             self._abort()
-            raise _failed(error) from error
+            raise self._failed(error, read) from error
         return [place for place in places if place is not None]
 
     def _commit(self) -> None:
@@ -88,18 +101,28 @@ class TransactionalWriter:
         except KafkaException as error:
             log.warning("kafka: a transaction could not be taken back: %s", said(error))
 
+    def _noting(
+        self, places: list[tuple[str, int, int] | None], number: int
+    ) -> Callable[[KafkaError | None, Message], None]:
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                places[number] = message.topic() or "", message.partition() or 0, message.offset() or 0
+            else:
+                self._undelivered = error, message.topic() or ""
 
-def _noting(places: list[tuple[str, int, int] | None], number: int) -> Callable[[KafkaError | None, Message], None]:
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            places[number] = message.topic() or "", message.partition() or 0, message.offset() or 0
+        return delivered
 
-    return delivered
-
-
-def _failed(error: BaseException) -> WriteError:
-    if not isinstance(error, KafkaException):
-        return WriteError(f"not written: {error}")
-    if cause(error).code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
-        return ReplacedError("another process of the same name has started, and this one can write no more")
-    return WriteError(f"not written: {said(error)}")
+    def _failed(self, error: BaseException, read: GroupReader | None = None) -> WriteError:
+        if isinstance(error, BufferError):
+            return WriteError(f"not written: {error}")
+        told = cause(error)
+        if told.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+            return ReplacedError("another process of the same name has started, and this one can write no more")
+        group = "" if read is None else read.group
+        told, topic = self._undelivered or (told, "")
+        right = right_of(told, topic=topic, transactional_id=self._id, group=group, operation="WRITE")
+        if right is not None:
+            return WriteError(f"not written: {denied(self._config, right)}")
+        self._producer.poll(0)
+        why = reason(self._config, self._troubles.last) if self._troubles.refused_at is not None else ""
+        return WriteError(f"not written: {self._troubles.beside(why or said(told))}")

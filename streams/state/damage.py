@@ -1,10 +1,16 @@
-"""Damage to a state folder: how it is recognised, and where it is noted."""
+"""State that cannot be used, and damage to a folder: how it is recognised, and where it is noted."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from schemas.errors import WaybillError
+
 MISSING = "No such file or directory"
+
+
+class StateError(WaybillError):
+    """State cannot be used. The message names the folder and says what to do."""
 
 
 class DamagedError(Exception):

@@ -102,6 +102,12 @@ class EpochStep:
             self._epoch.passed(keys)
             self._metrics.due.labels(store).inc(keys)
 
+    def upgraded(self, store: str, rows: int, values: int) -> None:
+        """Count values of a store that were looked at because of their format, and those that were written anew."""
+        if rows:
+            self._epoch.passed(rows)
+            self._metrics.upgraded.labels(store).inc(values)
+
     def tallied(self, tallies: Sequence[Published]) -> None:
         """Add tallies to publish."""
         for each in tallies:

@@ -39,6 +39,9 @@ class Host(Protocol):
     def state_entries(self) -> Mapping[str, int]:
         """Entries by store, estimated. Only while it is ready."""
 
+    def state_older(self) -> Mapping[str, int]:
+        """Partitions by store that may hold values of an earlier format. Only while it is ready."""
+
     def state_bytes(self) -> Mapping[str, int]:
         """Bytes on disk by store."""
 

@@ -13,6 +13,7 @@ from streams.flow.flood import Flood
 from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.time.expiry import Retention
+from streams.flow.upgrade import upgrade
 from streams.kafka.cluster import topic_ids
 from streams.kafka.config import client, member_id, membership, producing
 from streams.kafka.transport.consumer import Link
@@ -32,7 +33,10 @@ def stores_of(settings: Settings) -> Stores:
     cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
     names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
     hot = settings.hot_bytes_max // len(names)
-    return {topic: RocksStore(name, folder, cache, hot_bytes_max=hot) for topic, name in names.items()}
+    return {
+        topic: RocksStore(name, folder, cache, hot_bytes_max=hot, upgrade=partial(upgrade, topic))
+        for topic, name in names.items()
+    }
 
 
 def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple[Parcels, Histories]:

@@ -140,6 +140,8 @@ class Watchdog:
         if worker.ready:
             for store, entries in worker.state_entries().items():
                 metrics.state_entries.labels(store).set(entries)
+            for store, older in worker.state_older().items():
+                metrics.older.labels(store).set(older)
         if not self.behind or worker.commits != self._commits:
             self._progress_at = self._clock
         self._commits = worker.commits

@@ -55,14 +55,14 @@ class Worker:
     ) -> None:
         """consumer: returns that of the transport, which Faust makes on first use. committer: makes the committer."""
         self.settings = settings
-        self._stores = stores_of(settings)
-        self.metrics = Metrics(states=[*Phase], stores=[store.name for store in self._stores.values()])
-        self.parcels, self.histories = agents_of(settings, catalogue, self._stores)
+        self.stores = stores_of(settings)
+        self.metrics = Metrics(states=[*Phase], stores=[store.name for store in self.stores.values()])
+        self.parcels, self.histories = agents_of(settings, catalogue, self.stores)
         self.inputs = Inputs(self, client(settings))
         self.metrics.native.set(self.parcels.front.native)
         self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
         self._consumer = consumer
-        self._committer = committer(self._stores)
+        self._committer = committer(self.stores)
         self._life = Life(self._entered)
         self._epoch = Epoch()
         self._filled = asyncio.Event()
@@ -100,11 +100,15 @@ class Worker:
 
     def state_entries(self) -> dict[str, int]:
         """Entries by store, estimated. Only while the worker is ready."""
-        return {store.name: store.entries() for store in self._stores.values()}
+        return {store.name: store.entries() for store in self.stores.values()}
+
+    def state_older(self) -> dict[str, int]:
+        """Partitions by store that may hold values of an earlier format. Only while the worker is ready."""
+        return {store.name: len(store.older) for store in self.stores.values()}
 
     def state_bytes(self) -> dict[str, int]:
         """Bytes on disk by store, also of partitions that it held once."""
-        return {store.name: store.disk_bytes() for store in self._stores.values()}
+        return {store.name: store.disk_bytes() for store in self.stores.values()}
 
     def disk_bytes(self) -> tuple[int, int]:
         """Free bytes, and all bytes, of the disk that holds the state."""
@@ -189,7 +193,7 @@ class Worker:
                 epoch, self._epoch = self._epoch, Epoch()
                 if not epoch.offsets:  # without any offset the broker would not check the owner
                     epoch.offsets = dict(self.committed or self._consumer().starts)
-                deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
+                deltas = {topic: store.close_epoch() for topic, store in self.stores.items()}
             started, consumer = time.monotonic(), self._consumer()
             committing = asyncio.get_running_loop().run_in_executor(
                 self._effects, self._committer.commit, epoch, deltas, consumer.group_metadata, consumer.topic_ids
@@ -252,7 +256,7 @@ class Worker:
         async with self._committing, self._stepping:
             await self._drain()
             self._epoch = Epoch()
-            for store in self._stores.values():
+            for store in self.stores.values():
                 store.close_all()
             self.inputs.begin(())
             self.parcels.close()
@@ -292,7 +296,7 @@ class Worker:
         following = loop.run_in_executor(None, self.inputs.catch_up, self._cancelled, timeout_s)
         resumed = {} if self.settings.accept_lost_state else self._consumer().resumed
         reading = partial(
-            restore, client(self.settings), self._stores, numbers, self._cancelled, timeout_s, resumed,
+            restore, client(self.settings), self.stores, numbers, self._cancelled, timeout_s, resumed,
             parted=self.settings.partitions,
         )  # fmt: skip
         records = await loop.run_in_executor(self._effects, reading)
@@ -323,7 +327,7 @@ class Worker:
 
     def _restore_timers(self, numbers: set[int]) -> dict[int, PartitionTimers]:
         """The timers of these partitions; also notes what their parcels count for."""
-        store = self._stores[topics.PARCELS_CHANGELOG]
+        store = self.stores[topics.PARCELS_CHANGELOG]
         return {
             number: self.parcels.restore(number, whole(store, number, _SCAN_ROWS), self._cancelled)
             for number in sorted(numbers)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from schemas.errors import WaybillError
-from streams.kafka import admin, cluster, log_reader, replay
+from streams.kafka import admin, cluster, log_reader, replay, transactions
 from streams.kafka.alerts import AlertReader
 from streams.kafka.replay import Replay, opened
 from streams.kafka.rights import principal
+from streams.kafka.transactions import TransactionalWriter
 from tests.secured import Secured
 
 pytestmark = pytest.mark.broker
@@ -45,7 +46,51 @@ CASES: dict[str, tuple[Given, str]] = {
     ),
     "no login": (
         lambda kafka: {**kafka.as_user("worker"), "kafka": {"log_level": 0}},
-        r"probably asks for a login",
+        r"asks for a login: set kafka\.security\.protocol to SASL_PLAINTEXT",
+    ),
+    "no login over TLS": (
+        lambda kafka: kafka.over_tls(listener="SCRAM"),
+        r"asks for a login: set kafka\.security\.protocol to SASL_SSL",
+    ),
+    "no such user": (
+        lambda kafka: kafka.by_scram("worker", **{"sasl.username": "ghost"}),
+        r"does not accept kafka\.sasl\.username and kafka\.sasl\.password \(",
+    ),
+    "another mechanism": (
+        lambda kafka: kafka.by_scram("worker", **{"sasl.mechanism": "PLAIN"}),
+        r"does not take kafka\.sasl\.mechanism PLAIN: set it to SCRAM-SHA-512",
+    ),
+    "the broker's certificate is over": (
+        lambda kafka: kafka.over_tls(listener="EXPIRED"),
+        r"the broker's certificate is not valid at this time",
+    ),
+    "no certificate": (
+        lambda kafka: kafka.over_tls(listener="MTLS"),
+        r"asks for a certificate of the client: set kafka\.ssl\.certificate\.location",
+    ),
+    "the client's certificate is over": (
+        lambda kafka: kafka.by_certificate("late"),
+        r"does not accept the certificate in \S+/late\.pem \(kafka\.ssl\.certificate\.location\)",
+    ),
+    "no method for tokens": (
+        lambda kafka: kafka.by_token("worker", **{"sasl.oauthbearer.method": "default"}),
+        r"kafka\.sasl\.oauthbearer\.method: set it to oidc",
+    ),
+    "another secret": (
+        lambda kafka: kafka.by_token("worker", **{"sasl.oauthbearer.client.secret": "wrong"}),
+        r"no token: .* does not accept kafka\.sasl\.oauthbearer\.client\.id and client\.secret",
+    ),
+    "nobody gives tokens": (
+        lambda kafka: kafka.by_token("worker", **{"sasl.oauthbearer.token.endpoint.url": "http://127.0.0.1:9/"}),
+        r"no token: nobody answers at kafka\.sasl\.oauthbearer\.token\.endpoint\.url",
+    ),
+    "a token for others": (
+        lambda kafka: kafka.by_token("worker", **{"sasl.oauthbearer.scope": "others"}),
+        r"does not accept the token of kafka\.sasl\.oauthbearer\.token\.endpoint\.url: its issuer, audience",
+    ),
+    "a token that is over": (
+        lambda kafka: kafka.by_token("worker", **{"sasl.oauthbearer.scope": "over"}),
+        r"kafka\.sasl\.oauthbearer\.token\.endpoint\.url gives tokens that are over",
     ),
 }
 
@@ -57,6 +102,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_reader, "_TIMEOUT_S", 4.0)
     monkeypatch.setattr(replay, "ANSWER_S", 4.0)
     monkeypatch.setattr(cluster, "TIMEOUT_S", 4.0)
+    monkeypatch.setattr(transactions, "_TIMEOUT_S", 4.0)
+    monkeypatch.setattr(cluster, "REFUSED_S", 0.0)
 
 
 def said(ask: Callable[[], object]) -> str:
@@ -67,18 +114,27 @@ def said(ask: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_cause_reads_differently(secured: Secured, case: str, tmp_path: Path) -> None:
+def test_each_cause_reads_differently(secured: Secured, case: str) -> None:
     given, wanted = CASES[case]
     servers, client = given(secured)["bootstrap_servers"], given(secured)["kafka"]
+    text = said(lambda: admin.show(servers, client=client))
+    assert re.search(wanted, text), text
+    assert servers in text or text.startswith("kafka.")
+
+
+def test_whoever_asks_is_told(secured: Secured, tmp_path: Path) -> None:
+    servers, client = secured.by_scram("worker", **{"sasl.password": "wrong"}).values()
     (tmp_path / "scans.ndjson").write_text("{}\n")
 
     def replaying() -> object:
         with opened(tmp_path, "time", lambda *_: None) as index:
             return Replay(index, servers, client)
 
-    for ask in (lambda: admin.show(servers, client=client), lambda: AlertReader(servers, client=client), replaying):
-        text = said(ask)
-        assert re.search(wanted, text), text
+    def writing() -> object:
+        return TransactionalWriter(servers, "worker-0", client)
+
+    for ask in (lambda: AlertReader(servers, client=client), replaying, writing):
+        assert "does not accept kafka.sasl.username and kafka.sasl.password" in said(ask)
 
 
 def test_the_right_certificate_is_taken(secured: Secured) -> None:

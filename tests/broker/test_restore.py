@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer
 from schemas.topics import PARCELS_CHANGELOG
 from streams.kafka import admin
 from streams.kafka.restore import RestoreError, restore
-from streams.state.format import FORMAT
+from streams.state.format import FORMAT, OLDEST
 from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
@@ -158,21 +158,21 @@ def test_it_stops_when_its_partitions_are_gone(fresh_kafka: str, store: RocksSto
     changelog.end(commit=False)
 
 
-def test_a_changelog_of_another_format_is_refused(
-    fresh_kafka: str, store: RocksStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By topic, and with what to do; the folder alone would only be thrown away."""
+def test_a_changelog_of_a_format_that_is_not_read_is_refused(fresh_kafka: str, store: RocksStore) -> None:
+    """By topic, and with what to do; the folder alone would only be thrown away. The one before ours is read."""
     changelog = Changelog(fresh_kafka)
     changelog.write(a="1")
-    bring(fresh_kafka, store)
-    ours = FORMAT
-    monkeypatch.setitem(globals(), "FORMAT", ours + 1)
-    changelog.write(b="1")
-    monkeypatch.undo()
-    store.close_all()
-    said = rf"parcels-changelog\[0\]: holds state of format {ours + 1}, this worker's is {ours}: run"
-    with pytest.raises(RestoreError, match=said):
-        bring(fresh_kafka, store)
+    changelog.put(b"b", bytes([OLDEST]) + b"1")
+    assert bring(fresh_kafka, store) > 0
+    for number, said in (
+        (FORMAT + 1, "a newer version has written it"),
+        (OLDEST - 1, "first run a version between, which reads that format"),
+    ):
+        changelog.put(b"b", bytes([number]) + b"1")
+        store.close_all()
+        what = rf"parcels-changelog\[0\]: holds state of format {number}, and this version reads {OLDEST} to {FORMAT}: "
+        with pytest.raises(RestoreError, match=what + said):
+            bring(fresh_kafka, store)
 
 
 def test_what_a_commit_forgets_stays_forgotten(fresh_kafka: str, store: RocksStore, tmp_path: Path) -> None:

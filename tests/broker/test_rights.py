@@ -22,7 +22,7 @@ from streams.settings import Settings
 from streams.worker.grow import Growth
 from tests.runs import open_alerts, run
 from tests.secured import Secured
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 from tests.workers import Publisher, Worker, expect
 from tests.worlds import HOME, world
 
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.broker
 
 GROUP = "rights"
 RIGHTS = [right for right in role("worker").rights(GROUP) if right.kind != "transactional id"]
+WHERE_A_RULE_FLOODS = (topics.SHADOW, topics.NOTICES)
 NAMES = [str(right) for right in RIGHTS]
 
 
@@ -55,7 +56,7 @@ def test_a_reader_that_assigns_itself_needs_no_group(secured: Secured) -> None:
 
 def _read_all(reader: Reader, topic: str) -> None:
     reader.assign({(topic, 0): 0})
-    for _ in reader.to_end(silent_s=10):
+    for _ in reader.to_end(silent_s=1):
         pass
 
 
@@ -127,9 +128,9 @@ def test_the_doctor_fails_for_what_it_is_denied_and_goes_on(secured: Secured, mi
 
 @pytest.fixture
 def workers(secured: Secured, tmp_path: Path) -> Iterator[list[Worker]]:
-    """Two workers that are not started, of one group, each with exactly its rights."""
+    """Two workers that are not started, of one group, with exactly their rights: by a certificate, and by tokens."""
     group = f"rights-{tmp_path.name}"
-    given = secured.as_user("worker")
+    ways = {"a": secured.by_certificate("worker"), "b": secured.by_token("worker")}
     secured.allow_role("worker", group)
     made = [
         Worker(
@@ -141,27 +142,40 @@ def workers(secured: Secured, tmp_path: Path) -> Iterator[list[Worker]]:
             give_up_after_ms=20_000,
             stalled_ms_max=10_000,
         )
-        for name in "ab"
+        for name, given in ways.items()
     ]
     yield made
     for worker in made:
         worker.__exit__(None, None, None)
 
 
-def test_a_worker_with_exactly_its_rights_starts_restores_and_rebalances(
-    secured: Secured, workers: list[Worker]
+def test_a_worker_with_exactly_its_rights_starts_restores_and_rebalances_and_its_topics_grow(
+    secured: Secured, workers: list[Worker], tmp_path: Path
 ) -> None:
-
+    group = f"rights-{tmp_path.name}"
     first, second = workers
     records = world(7, parcels=40)
     first.start().ready()
-    Publisher(secured.servers)(records)
+    publish = Publisher(secured.servers)
+    publish(records[: len(records) // 2])
+    second.start().ready()  # it has no state: all of its partitions come from the changelog
+    publish(records[len(records) // 2 :])  # facts of one go to parcels of the other
+    publish.raw(topics.SCANS, b"SF:1", b"no JSON")
     wanted = open_alerts(run(records, settings=Settings(home_adcodes=HOME)))
     expect(secured.servers, wanted, first).close()
-    second.start().ready()  # it has no state: all of its partitions come from the changelog
+    needed = {right for right in role("worker").rights(group) if right.name not in WHERE_A_RULE_FLOODS}
+    until(lambda: needed <= secured.used("worker"), lambda: str([*map(str, needed - secured.used("worker"))]))
     assert first.stop() == 0
     second.ready(times=2)
     assert second.stop() == 0
+
+    publish(records)  # unread: what is in another partition then is written anew
+    secured.allow_role("maintainer", group)
+    given = Settings(**secured.by_scram("maintainer"), group=group, state_dir=tmp_path / "grow")
+    with Growth(given, 3, say=lambda _: None, advance=lambda *_: None) as growth:
+        growth.run(growth.look(), 0.0)
+    unused = set(role("maintainer").rights(group)) - secured.used("maintainer")
+    assert {right.name for right in unused} <= {topics.OBSERVATIONS, topics.FACTS}, "left unread by workers that died"
 
 
 def test_a_right_that_is_taken_away_ends_a_worker_that_runs(secured: Secured, workers: list[Worker]) -> None:
@@ -173,7 +187,7 @@ def test_a_right_that_is_taken_away_ends_a_worker_that_runs(secured: Secured, wo
     while first.alive and time.monotonic() < deadline:
         time.sleep(0.2)
     assert first.ended() == 1
-    assert "the broker denies User:worker" in first.told(3)
+    assert "the broker denies the principal of this client's certificate" in first.told(3)
 
 
 def test_reading_without_any_right_says_which(secured: Secured) -> None:
@@ -187,7 +201,7 @@ def test_who_grows_topics_is_told_what_right_is_missing(secured: Secured, tmp_pa
     missing = Right("ALTER", "topic", topics.SHIPMENTS)
     secured.allow_role("maintainer", GROUP, but=[missing], user="worker")
     given = settings(secured, state_dir=tmp_path)
-    with Growth(given, 3, say=lambda _: None, advance=lambda *_: None) as growth, pytest.raises(DeniedError) as told:
+    with Growth(given, 9, say=lambda _: None, advance=lambda *_: None) as growth, pytest.raises(DeniedError) as told:
         growth.look(alone=False)
     assert f"User:worker {missing};" in str(told.value)
     assert "--operation ALTER" in str(told.value)

@@ -12,7 +12,8 @@ from rules import load_catalogue
 from schemas.rulefile import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("desk", "rules", "clues", "reports")  # what analysts and stations need
+# What analysts and stations need, and those who upgrade, plan, or are on duty.
+PAGES = ("desk", "rules", "clues", "reports", "upgrading", "runbooks", "sizing")
 PAIRS = {"README.md": "README.zh.md", **{f"docs/{page}.md": f"docs/zh/{page}.md" for page in PAGES}}
 
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)

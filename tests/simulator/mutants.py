@@ -17,7 +17,7 @@ from streams.flow import orders, pipeline
 from streams.flow.fold import tallies
 from streams.kafka import config, producer, restore
 from streams.kafka.transport import committed, poller
-from streams.state import rocks
+from streams.state import partition, rocks
 from streams.worker import commit, epoch, worker
 
 
@@ -51,7 +51,7 @@ MUTANTS = (
            "if True:\n                    return\n                if False:", 20),
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
            "if self._unfinished:", "if False:"),
-    Mutant("damage that was found is forgotten", rocks, rocks._Partition, "_failed",
+    Mutant("damage that was found is forgotten", partition, partition.Partition, "_failed",
            'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 150),
     Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_changes",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
@@ -82,10 +82,10 @@ MUTANTS = (
            "if each.offset < 0:", "if True:"),
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
            "self._on_revoked(set(self.assigned), True)", "pass"),
-    Mutant("an offset is written before what it stands for", rocks, rocks._Partition, "write",
+    Mutant("an offset is written before what it stands for", partition, partition.Partition, "write",
            "batch = WriteBatch(raw_mode=True)",
            "batch = WriteBatch(raw_mode=True)\n    if offset is not None:\n"
-           "        batch.put(_OFFSET, offset.to_bytes(8, 'big'))\n"
+           "        batch.put(OFFSET, offset.to_bytes(8, 'big'))\n"
            "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
            "deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not"

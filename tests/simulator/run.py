@@ -18,7 +18,7 @@ from schemas.inputs import CONSUMED_TOPICS
 from streams.kafka.errors import ClientError
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.settings import Settings
-from streams.state.rocks import StateError
+from streams.state.damage import StateError
 from streams.worker.commit import CommitError
 from streams.worker.parts import committer_of
 from streams.worker.worker import Worker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from schemas import topics
-from streams.state.rocks import _OFFSET
+from streams.state.partition import OFFSET
 from tests.simulator.broker import Broker
 from tests.simulator.disk import Disks
 
@@ -19,7 +19,7 @@ def behind_the_changelog(disks: Disks, broker: Broker) -> list[str]:
         topic = _TOPIC[Path(path).parent.name]
         log = broker.logs[topic, int(Path(path).name)]
         for values in (folder.flushed,) if folder.owner is None else (folder.flushed, folder.values):
-            offset = int.from_bytes(values.get(_OFFSET, b""), "big")
+            offset = int.from_bytes(values.get(OFFSET, b""), "big")
             newest = {record.key or b"": record.value for record in log.records[:offset] if record.counts}
             wanted = {key: value for key, value in newest.items() if value is not None}
             found = {key: value for key, value in values.items() if key[0] != 0 or key in wanted}

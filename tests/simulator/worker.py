@@ -21,7 +21,7 @@ from streams.flow.batches import Batch
 from streams.kafka import global_table, producer, reader, restore
 from streams.kafka.transport import committed, poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
-from streams.state import rocks
+from streams.state import partition
 from streams.worker import backoff, epoch, expire, idle, inputs, parts, tallies, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
@@ -243,10 +243,10 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
         (parts, "topic_ids", clients.topic_ids),
         (poller, "Client", clients.Member),
         (global_table, "threading", _Following),
-        (rocks, "Rdict", disk.Rdict),
-        (rocks, "WriteBatch", disk.WriteBatch),
-        (rocks, "WriteOptions", disk.WriteOptions),
-        (rocks, "options", lambda shared: None),
+        (partition, "Rdict", disk.Rdict),
+        (partition, "WriteBatch", disk.WriteBatch),
+        (partition, "WriteOptions", disk.WriteOptions),
+        (partition, "options", lambda shared: None),
         (restore, "ThreadPoolExecutor", _AtOnce),
         (worker, "warm", lambda settings, catalogue: None),
     ]

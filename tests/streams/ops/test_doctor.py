@@ -179,3 +179,17 @@ def test_a_database_of_the_desk_that_does_not_answer_fails_without_its_password(
     assert finding.status == "FAIL"
     assert "127.0.0.1" in finding.says
     assert "secret" not in finding.says
+
+
+def test_the_address_of_that_database_comes_from_a_file_too(tmp_path: Path) -> None:
+    settings = Settings(desk_store_url_file=tmp_path / "database")
+    (finding,) = desk_finding(settings)
+    assert (finding.status, "desk_store_url_file: cannot read" in finding.says) == ("FAIL", True)
+    (tmp_path / "database").write_text("\n")
+    (finding,) = desk_finding(settings)
+    assert finding.status == "FAIL"  # and not SQLite
+    (tmp_path / "database").write_text(f"sqlite:///{tmp_path}/desk.sqlite\n")
+    (finding,) = desk_finding(settings)
+    assert finding.status == "OK"
+    with pytest.raises(ValueError, match="give either desk_store_url or desk_store_url_file"):
+        Settings(desk_store_url=SecretStr("sqlite:///x"), desk_store_url_file=tmp_path / "database")

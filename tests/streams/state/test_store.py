@@ -15,10 +15,11 @@ from unittest.mock import DEFAULT, Mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rocksdict import Rdict
+from rocksdict import Options, Rdict
 
-from streams.state.format import FORMAT
-from streams.state.rocks import Delta, RocksStore, StateError
+from streams.state.damage import StateError
+from streams.state.format import FORMAT, OLDEST, UPGRADED
+from streams.state.rocks import Delta, RocksStore
 from streams.state.store import MemoryStore, whole
 from streams.state.tuning import Shared
 from tests.waiting import PATIENCE_S
@@ -28,8 +29,13 @@ HOT = 1 << 20
 Store = RocksStore
 
 
+def things(folder: Path, hot_bytes_max: int = HOT) -> RocksStore:
+    """A store whose values have no format, but where a test is about formats."""
+    return RocksStore("things", folder, CACHE, hot_bytes_max=hot_bytes_max, upgrade=lambda key, value: value)
+
+
 def opened(folder: Path, *partitions: int, hot_bytes_max: int = HOT) -> RocksStore:
-    store = RocksStore("things", folder, CACHE, hot_bytes_max=hot_bytes_max)
+    store = things(folder, hot_bytes_max)
     for number in partitions or (0,):
         store.open(number)
     return store
@@ -158,7 +164,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     put(first, a="2")
     commit(first, 9)
     first.close_all()
-    again = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    again = things(tmp_path)
     assert again.open(0) == 9
     assert get(again, "a", "b", "c") == ["2", "1", None]
     again.close_all()
@@ -224,7 +230,7 @@ def test_a_kill_leaves_values_that_belong_to_their_offset(tmp_path: Path) -> Non
             if int(line) >= 300:  # each of them 200 kB: enough for RocksDB to have written some of its files
                 break
         writer.kill()
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store = things(tmp_path)
     offset = store.open(0)
     assert offset > 50
     for key, value in enumerate(store.get([0] * 7, [b"%d" % key for key in range(7)])):
@@ -279,17 +285,114 @@ def filled(folder: Path) -> Path:
     return folder / "things" / "0"
 
 
+@pytest.mark.parametrize("number", [OLDEST - 1, FORMAT + 1])
 def test_a_folder_of_another_format_is_thrown_away_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
-    filled(tmp_path)
-    monkeypatch.setattr("streams.state.rocks.FORMAT", FORMAT + 1)
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    mark(filled(tmp_path), number)
+    store = things(tmp_path)
     assert store.open(0) == 0
     assert get(store, "00001") == [None]
     store.close_all()
     (line,) = caplog.messages
-    assert f"things/0 cannot be used (its format is {FORMAT}, this worker's is {FORMAT + 1}): removed, to be" in line
+    said = f"its format is {number}, and this version reads {OLDEST} to {FORMAT}): removed, to be built from"
+    assert f"things/0 cannot be used ({said}" in line
+
+
+def mark(folder: Path, number: int) -> None:
+    """Have a folder say that it is of this format."""
+    db = Rdict(str(folder), Options(raw_mode=True))
+    db[b"\x00format"] = bytes([number])
+    db.close()
+
+
+class Older:
+    """A store of one partition that an earlier format filled; its values say what they are, and a letter more."""
+
+    def __init__(self, folder: Path, keys: Sequence[bytes]) -> None:
+        self._folder = folder
+        store = self.store()
+        store.open(0)
+        store.restore(0, {key: bytes([OLDEST]) + key for key in keys}, 5)
+        store.close_all()
+        mark(folder / "things" / "0", OLDEST)
+
+    def store(self) -> RocksStore:
+        """As a worker makes it."""
+        return RocksStore(
+            "things", self._folder, CACHE, hot_bytes_max=HOT,
+            upgrade=lambda key, value: bytes([FORMAT]) + value[1:] + b"!",
+        )  # fmt: skip
+
+
+def new(key: bytes) -> bytes:
+    return bytes([FORMAT]) + key + b"!"
+
+
+def test_values_of_an_earlier_format_are_read_in_the_present_one(tmp_path: Path) -> None:
+    """From a folder as it is: nothing is read from the changelog again."""
+    store = Older(tmp_path, [b"a", b"b"]).store()
+    assert store.open(0) == 5
+    store.restore(0, {b"c": bytes([OLDEST]) + b"c"}, 6)
+    assert store.older == [0]
+    assert store.get([0] * 4, [b"a", b"b", b"c", b"d"]) == [new(b"a"), new(b"b"), new(b"c"), None]
+    assert store.scan(0, b"", 10) == [(key, new(key)) for key in (b"a", b"b", b"c")]
+    assert store.origin(0, b"id")
+    assert store.origin(0, b"id")
+    assert not store.origin(0, b"other")
+    store.close_all()
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 2, 3, None])
+def test_values_are_written_anew_once_whenever_that_is_cut_off(tmp_path: Path, killed_after: int | None) -> None:
+    keys = [b"k%d" % number for number in range(5)]
+    older = Older(tmp_path, keys)
+    changelog: dict[bytes, bytes | None] = {key: bytes([OLDEST]) + key for key in keys}
+    store = older.store()
+    for run in range(2):
+        offset = store.open(0)
+        for number in range(20):
+            if (run, number) == (0, killed_after):
+                break  # what is in an open epoch is lost
+            rows, _ = store.upgrade_some(2)
+            if not rows:
+                break
+            if (run, number) != (0, (killed_after or 0) - 1):
+                delta = store.close_epoch()
+                changelog |= delta[0]
+                store.write(delta, {0: offset + 1})
+        store.close_all()
+    store.open(0)
+    assert store.older == []
+    assert changelog == {key: new(key) for key in keys} | {UPGRADED: bytes([FORMAT])}
+    assert store.get([0] * 5, keys) == [new(key) for key in keys]
+    assert store.upgrade_some(2) == (0, 0)
+    store.close_all()
+
+
+def test_what_events_change_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    store = Older(tmp_path, [b"closing", b"deleted", b"open", b"other"]).store()
+    store.open(0)
+    store.put([0], [b"closing"], [new(b"1")])
+    closing = store.close_epoch()
+    store.put([0], [b"open"], [new(b"2")])
+    store.delete([0], [b"deleted"])
+    rows, put = store.upgrade_some(100)
+    assert (rows >= 4, put) == (True, 1)
+    assert store.close_epoch()[0] == {
+        b"open": new(b"2"), b"deleted": None, b"other": new(b"other"), UPGRADED: bytes([FORMAT])
+    }  # fmt: skip
+    assert set(closing) == {0}
+    store.close_all()
+
+
+def test_a_store_that_can_upgrade_nothing_says_so(tmp_path: Path) -> None:
+    Older(tmp_path, [b"a"])
+    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store.open(0)
+    with pytest.raises(StateError, match=f"a value of format {OLDEST} cannot be read here"):
+        store.get([0], [b"a"])
+    store.close_all()
 
 
 def unlink(path: Path) -> None:
@@ -320,7 +423,7 @@ def test_a_damaged_folder_is_thrown_away(
     """What is found when it is opened; the changelog is read from its start then."""
     for path in filled(tmp_path).glob(pattern):
         harm(path)
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store = things(tmp_path)
     assert store.open(0) == 0
     assert get(store, "00001") == [None]
     put(store, a="1")
@@ -337,8 +440,8 @@ def test_damage_that_is_met_again_on_closing_is_damage_still(
     filled(tmp_path)
     corruption = Exception("Corruption: block checksum mismatch")
     damaged = Mock(get=Mock(side_effect=corruption), close=Mock(side_effect=corruption))
-    monkeypatch.setattr("streams.state.rocks.Rdict", Mock(wraps=Rdict, side_effect=[damaged, DEFAULT]))
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    monkeypatch.setattr("streams.state.partition.Rdict", Mock(wraps=Rdict, side_effect=[damaged, DEFAULT]))
+    store = things(tmp_path)
     assert store.open(0) == 0
     assert "removed, to be built from the changelog" in caplog.text
     store.close_all()
@@ -349,7 +452,7 @@ def test_damage_found_while_reading_is_remembered_for_the_next_opening(
 ) -> None:
     for path in filled(tmp_path).glob("*.sst"):
         scribble(path)
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store = things(tmp_path)
     assert store.open(0) == 7
     with pytest.raises(StateError, match=r"things/0 is damaged \(Corruption.*the next start builds it anew"):
         get(store, *[f"{number:05d}" for number in range(2_000)])
@@ -368,7 +471,7 @@ def test_damage_found_where_the_origin_is_kept_is_remembered_too(
 ) -> None:
     """Written once, it lies in another file than the offset; an error of RocksDB's own would be met at every start."""
     filled(tmp_path)
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store = things(tmp_path)
     assert store.open(0) == 7
 
     class Damaged:
@@ -392,7 +495,7 @@ def test_damage_found_while_scanning_is_no_end(tmp_path: Path, part: float) -> N
         start = int(part * 0.8 * len(data))  # the last fifth holds no data
         data[start : start + 500] = random.randbytes(500)
         path.write_bytes(data)
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store = things(tmp_path)
     assert store.open(0) == 7
     with pytest.raises(StateError, match=r"things/0 is damaged .*the next start builds it anew"):
         list(whole(store, 0, 100))
@@ -406,7 +509,7 @@ def test_a_folder_removed_under_a_store_goes_unnoticed_until_it_is_opened_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = filled(tmp_path)
-    store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
+    store = things(tmp_path)
     assert store.open(0) == 7
     shutil.rmtree(path.parent)
     put(store, a="1")

@@ -37,6 +37,9 @@ class Pretended:
         assert self.ready
         return {"parcels": 12}
 
+    def state_older(self) -> dict[str, int]:
+        return {"parcels": 0}
+
     def state_bytes(self) -> dict[str, int]:
         return {"parcels": 3_400}
 

@@ -110,7 +110,7 @@ def test_a_step_cut_short_is_never_committed(tmp_path: Path, how: str) -> None:
 
         asyncio.run(scenario())
         assert bench.effects.epochs == []
-        assert all(store.partitions == frozenset() for store in bench.worker._stores.values())
+        assert all(store.partitions == frozenset() for store in bench.worker.stores.values())
 
 
 @pytest.mark.parametrize("lost", [True, False])

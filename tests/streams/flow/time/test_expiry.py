@@ -294,7 +294,7 @@ def test_a_restored_state_has_forgotten_the_same(tmp_path: Path) -> None:
 
     with workbench(tmp_path / "a") as bench:
         asyncio.run(scenario(bench))
-        for topic, store in bench.worker._stores.items():
+        for topic, store in bench.worker.stores.items():
             restored = RocksStore("again", tmp_path / topic, Shared.of(8, 64), hot_bytes_max=1 << 20)
             for number in range(4):
                 restored.open(number)
