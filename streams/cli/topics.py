@@ -159,10 +159,11 @@ def save(
     Workers may run meanwhile. What comes after it is judged again when `waybill topics load` has filled another cluster
     and carriers' events are read from before this moment.
     """
+    from streams.kafka.roles import SAVED
     from streams.ops import preflight, saving
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
-    known = saving.WITHOUT_EVENTS if not events else tuple(each.name for each in TOPICS)
+    known = SAVED if not events else tuple(each.name for each in TOPICS)
     if unknown := set(topic or ()) - {each.name for each in TOPICS}:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: no topic of ours", param_hint="--topic")
     client = {**preflight.client(settings), "bootstrap.servers": preflight.reached(settings)}

@@ -24,7 +24,6 @@ from confluent_kafka import Message
 
 from schemas import topics
 from schemas.errors import WaybillError
-from schemas.inputs import INPUT_TOPICS
 from schemas.topics import TOPICS
 from streams.kafka import admin
 from streams.kafka.cluster import Cluster, Place
@@ -32,7 +31,6 @@ from streams.kafka.config import Properties
 from streams.kafka.producer import Record, Sender, Transactions
 from streams.kafka.reader import Reader
 
-WITHOUT_EVENTS: Final = tuple(topic.name for topic in TOPICS if topic.name not in INPUT_TOPICS)
 # Offsets of reference records count in revisions, which must not fall: each record keeps its own.
 _NUMBERED: Final = {topics.REFERENCE}
 _GAP: Final = b"gap"  # stands, deleted, where compaction has taken a record away

@@ -19,6 +19,7 @@ from streams.files.driver import TOPIC_OF
 from streams.kafka import admin
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Reader
+from streams.kafka.roles import SAVED
 from streams.ops import saving
 from streams.ops.broker import PrivateKafka
 from tests.command import waybill
@@ -133,7 +134,7 @@ def test_a_load_that_breaks_off_goes_on_where_it_stood(
     before = {place: rows for place, rows in held(servers).items() if place[0] != topics.SHIPMENTS}
     config = {"bootstrap.servers": servers}
     folder = tmp_path / "saved"
-    saving.save(config, folder, saving.WITHOUT_EVENTS, no_bar)
+    saving.save(config, folder, SAVED, no_bar)
     emptied(servers, tmp_path)
     monkeypatch.setattr(saving, "_ROWS", 20)
     for at in (20, 100, 250):
@@ -202,7 +203,7 @@ def test_drill_a_cluster_is_lost_and_another_goes_on(tmp_path: Path) -> None:
             alerts = Alerts(kafka.bootstrap_servers)
             until(lambda: alerts.poll() > 0 and len(alerts.values) > 20)
             config = {"bootstrap.servers": kafka.bootstrap_servers}
-            saving.save(config, tmp_path / "saved", saving.WITHOUT_EVENTS, no_bar)
+            saving.save(config, tmp_path / "saved", SAVED, no_bar)
             stream.join()
             kafka.kill()
     with PrivateKafka() as other:
