@@ -188,6 +188,7 @@ class _Stepping(Page):
         self._about()
         self._unread = self._gauge("unread_records", "Records of a topic that this process has not read yet.", "topic")
         self._stepped = self._gauge("stepped_timestamp_seconds", "When a step was last done, in Unix time.")
+        self._stepped.set_to_current_time()  # the start reads topics, and has as long for it as a step
 
     def stepped(self, unread: Mapping[str, int]) -> None:
         """A step was done. unread: records, by topic."""
