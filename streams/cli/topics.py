@@ -15,7 +15,7 @@ from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
-    from streams.ops.saving import Part
+    from streams.kafka.saving import Part
 
 
 def register(app: typer.Typer) -> None:
@@ -159,8 +159,9 @@ def save(
     Workers may run meanwhile. What comes after it is judged again when `waybill topics load` has filled another cluster
     and carriers' events are read from before this moment.
     """
+    from streams.kafka import saving
     from streams.kafka.roles import SAVED
-    from streams.ops import preflight, saving
+    from streams.ops import preflight
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     known = SAVED if not events else tuple(each.name for each in TOPICS)
@@ -186,8 +187,8 @@ def load(
 
     Topics that are there must be empty. If it is stopped or killed, run it again: it goes on where it stood.
     """
-    from streams.kafka import naming
-    from streams.ops import preflight, saving
+    from streams.kafka import naming, saving
+    from streams.ops import preflight
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers, replication=replication)
     client = {**preflight.client(settings), "bootstrap.servers": preflight.reached(settings)}

@@ -36,7 +36,7 @@ from schemas.records import Source
 from schemas.rulesets import RuleSet
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
-from streams.kafka import admin, naming
+from streams.kafka import admin, naming, saving
 from streams.kafka.alerts import AlertReader
 from streams.kafka.cluster import Cluster
 from streams.kafka.errors import ClientError, DeniedError
@@ -48,7 +48,7 @@ from streams.kafka.replay import Replay, opened
 from streams.kafka.rights import Right
 from streams.kafka.roles import SAVED, role
 from streams.kafka.transactions import Outgoing, TransactionalWriter
-from streams.ops import offsets, preflight, saving
+from streams.ops import offsets, preflight
 from streams.rulesets.board import Board
 from streams.settings import Settings
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish, settle

@@ -16,11 +16,10 @@ from confluent_kafka import Message, Producer
 from schemas import topics
 from schemas.topics import TOPICS
 from streams.files.driver import TOPIC_OF
-from streams.kafka import admin
+from streams.kafka import admin, saving
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Reader
 from streams.kafka.roles import SAVED
-from streams.ops import saving
 from streams.ops.broker import PrivateKafka
 from tests.command import waybill
 from tests.runs import open_alerts, run
