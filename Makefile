@@ -80,8 +80,8 @@ prometheus: browser
 		&& cp usr/bin/prometheus usr/bin/promtool '$(CURDIR)/$(BIN)' ) >/dev/null 2>&1 \
 		|| echo 'Prometheus cannot be had; the tests of its rules and of dashboards will not run' >&2
 
-# For the tests of its chart. Built from Go's module, five minutes of CPU, and kept; so `make test` does not do it, and
-# says how many tests did not run where it was never done.
+# For the tests of its chart, with the checks of Kubernetes' API server. Built from Go's modules, minutes of CPU, and kept;
+# so `make test` does not do it, and says how many tests did not run where it was never done.
 helm: $(VENV)/.installed
 	@$(BIN)/python -m tests.deploy
 

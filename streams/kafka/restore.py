@@ -13,7 +13,7 @@ from schemas.errors import WaybillError
 from schemas.inputs import INPUT_TOPICS
 from streams.kafka.cluster import Cluster
 from streams.kafka.reader import Piece, Place, Reader
-from streams.state.format import FORMAT, OLDEST
+from streams.state.format import FORMAT, OLDEST, refused
 from streams.state.parted import MARK, Parted
 from streams.state.rocks import RocksStore
 
@@ -197,15 +197,8 @@ def _made_anew(place: Place, why: str, store: RocksStore) -> RestoreError:
 def _check_format(topic: str, number: int, values: Mapping[bytes, bytes | None]) -> None:
     """Every value of the state begins with the version of its layout."""
     other = next((value for value in values.values() if value is not None and value[:1] not in _READ), None)
-    if other is None:
-        return
-    what = f"{topic}[{number}]: holds state of format {other[0] if other else 'none'}, and this version reads "
-    what += f"{OLDEST} to {FORMAT}: "
-    if other and other[0] > FORMAT:
-        what += "a newer version has written it, and takes it over from here; there is no way back to this one"
-    else:
-        what += "first run a version between, which reads that format, until its waybill_state_older_partitions is 0"
-    raise RestoreError(f"{what} (docs/upgrading.md)")
+    if other is not None:
+        raise RestoreError(f"{topic}[{number}]: {refused(other[0] if other else 0)}")
 
 
 def _read(

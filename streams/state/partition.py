@@ -13,7 +13,7 @@ from pathlib import Path
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from streams.state.damage import MISSING, DamagedError, StateError, note_of, why_of
-from streams.state.format import FORMAT, OLDEST, UPGRADED
+from streams.state.format import FORMAT, OLDEST, UPGRADED, refused
 from streams.state.hot import Hot
 from streams.state.store import END
 from streams.state.tuning import BULK, NOT_BULK, Shared, options
@@ -30,8 +30,8 @@ Upgrade = Callable[[bytes, bytes], bytes]
 """The value in the present format, from its key and a value in an earlier one."""
 
 
-def refuse(key: bytes, value: bytes) -> bytes:
-    """No upgrade: a store that has none holds no value of an earlier format."""
+def no_upgrade(key: bytes, value: bytes) -> bytes:
+    """A store that is given none holds no value of an earlier format."""
     raise StateError(f"a value of format {value[0]} cannot be read here: this is for format {FORMAT} alone")
 
 
@@ -97,8 +97,12 @@ class Partition:
         return values
 
     def _present(self, key: bytes, value: bytes) -> bytes:
-        """A value in the present format."""
-        return value if value[0] == FORMAT or key in OWN else self._upgrade(key, value)
+        """A value in the present format. Who skips a version may find one in a folder that is older than it reads."""
+        if value[0] == FORMAT or key in OWN:
+            return value
+        if value[0] < OLDEST:
+            raise StateError(f"state folder {self.path}: {refused(value[0])}")
+        return self._upgrade(key, value)
 
     def _raw(self, keys: list[bytes]) -> list[bytes | None]:
         try:
@@ -117,7 +121,7 @@ class Partition:
         self.upgraded = len(rows) < rows_max
         self._upgraded_to = rows[-1][0] if rows else b""
         older = [(key, value) for key, value in rows if value[0] != FORMAT and key not in OWN]
-        return len(rows), [(key, self._upgrade(key, value)) for key, value in older]
+        return len(rows), [(key, self._present(key, value)) for key, value in older]
 
     def _scan(self, after: bytes, rows_max: int, before: bytes) -> list[tuple[bytes, bytes]]:
         start = after + b"\0"

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from streams.state.damage import DamagedError, StateError, note_of
 from streams.state.format import UPGRADED
-from streams.state.partition import OWN, THIS, Partition, Upgrade, refuse
+from streams.state.partition import OWN, THIS, Partition, Upgrade, no_upgrade
 from streams.state.store import END, runs
 from streams.state.tuning import Shared
 
@@ -40,7 +40,7 @@ class RocksStore:
     """One agent's state: open partitions, the hot set, and deltas not yet written."""
 
     def __init__(
-        self, name: str, folder: Path, cache: Shared, *, hot_bytes_max: int, upgrade: Upgrade = refuse
+        self, name: str, folder: Path, cache: Shared, *, hot_bytes_max: int, upgrade: Upgrade = no_upgrade
     ) -> None:
         self.name = name
         self.folder = folder / name

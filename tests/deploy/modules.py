@@ -1,10 +1,13 @@
-"""Helm, and the schemas of others' resources, from Go's modules: `make helm` gets them, once, where Go is.
+"""What the chart is tested with, from Go's modules: `make helm` gets it, once, where Go is.
 
-`modules.sum` is their lock, in the form of `go.sum`: a hash of all that is in a module, of its own lock too.
+Helm itself; the schemas of resources that are not Kubernetes' own; and `accept`, which is the part of Kubernetes' API
+server that says whether it would create an object. `modules.sum` is the lock of the first two, in the form of `go.sum`:
+a hash of all that is in a module, of its own lock too. `accept` has a lock of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +17,7 @@ from pathlib import Path
 from streams.ops.broker import jars
 
 LOCK = Path(__file__).with_name("modules.sum")
+ACCEPT = Path(__file__).with_name("accept")
 HELM = "helm.sh/helm/v3"
 SCHEMAS = {
     "github.com/kedacore/keda/v2": ("config/crd/bases/keda.sh_scaledobjects.yaml",),
@@ -21,6 +25,7 @@ SCHEMAS = {
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
     ),
 }
+_SMALL = ("-trimpath", "-ldflags=-s -w")
 
 
 class ModulesError(Exception):
@@ -35,7 +40,16 @@ def locked() -> dict[str, tuple[str, str]]:
 
 def folder() -> Path:
     """Where what is made of them is kept; another lock has another folder."""
-    return jars.cache_dir() / f"helm-{locked()[HELM][0]}"
+    return jars.cache_dir() / f"helm-{_digest(LOCK)}"
+
+
+def accept() -> Path:
+    """Where the program `accept` is, if it was built; another version of it is another file."""
+    return folder() / f"accept-{_digest(*(ACCEPT / name for name in ('main.go', 'go.mod', 'go.sum')))}"
+
+
+def _digest(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
 def files() -> list[str]:
@@ -55,6 +69,10 @@ def make() -> None:
         if not (folder() / "helm").exists():
             _source(HELM)
             _build()
+        if not accept().exists():
+            made = accept().with_name(f"{accept().name}.new")
+            _go("build", "-C", str(ACCEPT), "-buildvcs=false", *_SMALL, "-o", str(made), ".")
+            made.replace(accept())
 
 
 def _source(module: str) -> Path:
@@ -69,7 +87,7 @@ def _source(module: str) -> Path:
 def _build() -> None:
     """By the versions that the module's own lock names."""
     work = folder() / "bin"
-    _go("install", "-trimpath", "-ldflags=-s -w", f"{HELM}/cmd/helm@{locked()[HELM][0]}", GOBIN=str(work))
+    _go("install", *_SMALL, f"{HELM}/cmd/helm@{locked()[HELM][0]}", GOBIN=str(work))
     (work / "helm").replace(folder() / "helm")
     work.rmdir()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from copy import deepcopy
 from typing import Any
 
 import jsonschema
@@ -23,6 +24,7 @@ from tests.deploy.chart import (
     VALUES,
     VERSIONS,
     Object,
+    accepted,
     containers,
     helm,
     named,
@@ -48,10 +50,26 @@ def test_helm_finds_nothing_to_say(values: Any) -> None:
 @pytest.mark.parametrize("values", SETS)
 def test_every_object_is_one_that_kubernetes_knows(values: str, version: str) -> None:
     for each in rendered(values):
-        if each["apiVersion"].startswith(("keda.sh/", "monitoring.coreos.com/")):
+        if _others(each):
             jsonschema.validate(each, _of_others(each["kind"]))
         else:
             kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_an_api_server_would_create_every_object(values: str) -> None:
+    """Also in a namespace that lets only pods in that are restricted."""
+    assert accepted(tuple(each for each in rendered(values) if not _others(each))) == ""
+
+
+def test_that_api_server_would_refuse() -> None:
+    (worker,) = of_kind(rendered(EVERYTHING), "StatefulSet")
+    spec = worker["spec"]["template"]["spec"]
+    worker = deepcopy(worker)
+    worker["spec"]["template"]["spec"]["volumes"] = []
+    assert 'volumeMounts[1].name: Not found: "tmp"' in accepted((worker,))
+    worker["spec"]["template"]["spec"] = {**spec, "hostNetwork": True}
+    assert "pod security: host namespaces (hostNetwork=true)" in accepted((worker,))
 
 
 def test_these_schemas_would_notice() -> None:
@@ -60,6 +78,11 @@ def test_these_schemas_would_notice() -> None:
         jsonschema.validate({**scaled, "spec": {**scaled["spec"], "maxReplicas": 3}}, _of_others("ScaledObject"))
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate({**worker, "spec": {**worker["spec"], "replica": 3}}, VERSIONS[-1], strict=True)
+
+
+def _others(each: Object) -> bool:
+    """Whether it is a resource that is not Kubernetes' own."""
+    return bool(each["apiVersion"].startswith(("keda.sh/", "monitoring.coreos.com/")))
 
 
 def _of_others(kind: str) -> dict[str, Any]:

@@ -386,6 +386,19 @@ def test_what_events_change_meanwhile_is_not_written_over(tmp_path: Path) -> Non
     store.close_all()
 
 
+def test_who_skips_a_version_is_told_to_go_through_it(tmp_path: Path) -> None:
+    """The folder is of a format that is read, and not all that the version before found in it had been written anew."""
+    older = Older(tmp_path, [b"a"])
+    store = older.store()
+    store.open(0)
+    store.restore(0, {b"b": bytes([OLDEST - 1]) + b"b"}, 6)
+    said = rf"things/0: holds state of format {OLDEST - 1}, and this version reads {OLDEST} to {FORMAT}: first run"
+    for read in (lambda: store.get([0], [b"b"]), lambda: store.scan(0, b"", 9), lambda: store.upgrade_some(9)):
+        with pytest.raises(StateError, match=said):
+            read()
+    store.close_all()
+
+
 def test_a_store_that_can_upgrade_nothing_says_so(tmp_path: Path) -> None:
     Older(tmp_path, [b"a"])
     store = RocksStore("things", tmp_path, CACHE, hot_bytes_max=HOT)
