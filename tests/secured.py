@@ -120,6 +120,7 @@ class Secured:
             "sasl.oauthbearer.jwks.endpoint.url": self.tokens.keys,
             "sasl.oauthbearer.expected.audience": AUDIENCE,
             "sasl.oauthbearer.clock.skew.seconds": "0",
+            "listener.name.oauth.oauthbearer.connections.max.reauth.ms": "3600000",  # and a token's end at the latest
             "listener.name.mtls.ssl.client.auth": "required",
             "listener.name.mtls.ssl.truststore.type": "PEM",
             "listener.name.mtls.ssl.truststore.location": str(self.ca),
@@ -264,11 +265,12 @@ class TokenEndpoint:
     """Gives tokens for client credentials, as OAuth 2 has it; whoever knows its own name as secret gets one.
 
     `keys` is the address of a file with the key by which a broker knows them. With the scope `others` the token is for
-    somebody else than the broker, with `over` it is over, with `short` it soon will be.
+    somebody else than the broker, with `over` it is over, with `short` it soon will be. `given`: how many it gave.
     """
 
     def __init__(self, keys: Path) -> None:
         self._key = ECKey.generate_key("P-256", parameters={"kid": "test", "alg": "ES256", "use": "sig"})
+        self.given = 0
         keys.write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
         self.keys = keys.as_uri()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -286,8 +288,9 @@ class TokenEndpoint:
 
     def token(self, name: str, scope: str) -> str:
         """A token for a subject."""
+        self.given += 1
         now = int(time.time())
-        lifetime_s = {"over": -60, "short": 5}.get(scope, 600)
+        lifetime_s = {"over": -60, "short": 3}.get(scope, 600)
         audience = "others" if scope == "others" else AUDIENCE
         claims = {"sub": name, "aud": audience, "iss": self.url, "iat": now, "exp": now + lifetime_s}
         return str(jwt.encode({"alg": "ES256", "kid": "test"}, claims, self._key))

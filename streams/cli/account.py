@@ -28,7 +28,8 @@ def account_of(settings: Settings) -> str:
     from streams.ops import preflight
 
     client = preflight.client(settings)
-    principal = client.get("sasl.username") or client.get("ssl.certificate.location") or client.get("ssl.key.location")
+    names = ("sasl.username", "sasl.oauthbearer.client.id", "ssl.certificate.location", "ssl.key.location")
+    principal = next((client[name] for name in names if client.get(name)), None)
     named = f"principal {principal}" if principal else f"user {_user()} at {socket.gethostname()}"
     return sha256(named.encode()).hexdigest()[:16]
 

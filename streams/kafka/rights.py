@@ -5,7 +5,7 @@ Kafka's own words: a principal is allowed an operation on a resource.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,9 +45,18 @@ def principal(config: Mapping[str, object]) -> str:
 
 def denied(config: Mapping[str, object], *rights: Right) -> DeniedError:
     """What to say where these rights are missing."""
-    who = principal(config)
-    many = ", ".join(map(str, rights))
-    return DeniedError(f"the broker denies {who} {many}; {advice(config, *rights)}")
+    return DeniedError(f"the broker denies {principal(config)} {together(rights)}; {advice(config, *rights)}")
+
+
+def together(rights: Iterable[Right]) -> str:
+    """Several in words, each operation said once."""
+    alike: dict[tuple[str, str], list[Right]] = {}
+    for right in rights:
+        alike.setdefault((right.operation, right.kind), []).append(right)
+    return ", ".join(
+        f"{operation} on {kind}s {', '.join(right.name for right in them)}" if len(them) > 1 else str(them[0])
+        for (operation, kind), them in alike.items()
+    )
 
 
 def advice(config: Mapping[str, object], *rights: Right) -> str:

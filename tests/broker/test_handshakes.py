@@ -4,19 +4,23 @@ differently, and every command that asks the broker says it."""
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas import topics
 from schemas.errors import WaybillError
 from streams.kafka import admin, cluster, log_reader, replay, transactions
 from streams.kafka.alerts import AlertReader
+from streams.kafka.log_reader import LogReader
 from streams.kafka.replay import Replay, opened
 from streams.kafka.rights import principal
-from streams.kafka.transactions import TransactionalWriter
+from streams.kafka.transactions import Outgoing, TransactionalWriter
 from tests.secured import Secured
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -137,8 +141,33 @@ def test_whoever_asks_is_told(secured: Secured, tmp_path: Path) -> None:
         assert "does not accept kafka.sasl.username and kafka.sasl.password" in said(ask)
 
 
+def test_the_profiles_of_the_page_are_those_that_are_tried(secured: Secured) -> None:
+    """Each names just the properties with which a client comes in here."""
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    profiles = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    ways = (secured.by_scram("worker"), secured.by_certificate("worker"), secured.by_token("worker"))
+    for profile, given in zip(profiles, ways, strict=True):
+        assert {*profile["kafka"], *profile.get("kafka_files", {})} == given["kafka"].keys() - {"log_level"}
+        assert cluster.Cluster({**given["kafka"], "bootstrap.servers": given["bootstrap_servers"]}).brokers() == 1
+
+
 def test_the_right_certificate_is_taken(secured: Secured) -> None:
     given = secured.over_tls()
     config = {**given["kafka"], "bootstrap.servers": given["bootstrap_servers"]}
     assert cluster.Cluster(config).brokers() == 1
     assert "certificate" in principal(config)
+
+
+def test_tokens_are_fetched_anew_before_they_are_over(secured: Secured) -> None:
+    """Also by a writer that nobody polls; the broker ends a connection whose token is over."""
+    secured.allow("worker", "READ", "topic", topics.REJECTS)
+    secured.allow("worker", "WRITE", "topic", topics.REJECTS)
+    secured.allow("worker", "WRITE", "transactional id", "worker-0")
+    servers, client = secured.by_token("worker", **{"sasl.oauthbearer.scope": "short"}).values()
+    with LogReader(servers, [topics.REJECTS], client=client) as reader:
+        writer = TransactionalWriter(servers, "worker-0", client)
+        writer.write([Outgoing(topics.REJECTS, "a", b"before")])
+        before = secured.tokens.given
+        until(lambda: secured.tokens.given >= before + 6)  # of three clients
+        writer.write([Outgoing(topics.REJECTS, "a", b"after")])
+        assert [entry.value for entry in reader.to_now()][-2:] == [b"before", b"after"]

@@ -10,7 +10,7 @@ from streams.kafka.cluster import Cluster, Members
 from streams.kafka.config import client, member_id
 from streams.kafka.errors import ClientError, DeniedError
 from streams.kafka.producer import TransactionError, Transactions
-from streams.kafka.rights import Right, advice, principal
+from streams.kafka.rights import Right, advice, principal, together
 from streams.kafka.trying import may_join
 from streams.ops import preflight
 from streams.ops.doctor.findings import Finding, fail, ok, warn
@@ -39,7 +39,7 @@ def _topics(settings: Settings, config: Mapping[str, object], states: Sequence[T
     """By what the broker's own authorizer says of each operation."""
     missing = preflight.missing_rights(settings, states)
     if missing:
-        says = f"{principal(config)} lacks {', '.join(map(str, missing))}"
+        says = f"{principal(config)} lacks {together(missing)}"
         return fail("rights", says, advice(config, *missing))
     if any(state.partitions and state.allowed is None for state in states):
         return warn("rights", "the broker does not tell what is allowed on topics", "it is seen when a worker starts")
