@@ -20,7 +20,7 @@ from rocksdict import Options
 
 from streams import cli
 from streams.kafka.transport.poller import Poller
-from streams.state import rocks, tuning
+from streams.state import partition, tuning
 from streams.state.rocks import Delta
 from streams.worker.commit import Committer
 from streams.worker.epoch import Epoch
@@ -58,7 +58,7 @@ def _early() -> None:
         made.set_write_buffer_size(BUFFER_BYTES)
         return made
 
-    rocks.options = small  # type: ignore[attr-defined]
+    partition.options = small  # type: ignore[attr-defined]
 
 
 def _clock() -> None:

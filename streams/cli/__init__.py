@@ -67,6 +67,7 @@ HELP = """Watch express waybills on Kafka and warn of parcels worth opening whil
   waybill replay DIR               publish files of events to the topics
   waybill rules list               what is flagged; rules show NAME says why
   waybill keys new                 keys of your own for the tokens of persons
+  waybill size                     partitions, workers, disk and memory that it takes
   waybill offsets show             where workers go on reading, and how much is left
   waybill acl                      what each role may do on the broker, for whoever grants it
 

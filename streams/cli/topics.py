@@ -1,23 +1,31 @@
-"""`waybill topics`: create, show and grow the topics."""
+"""`waybill topics`: create, show, grow, save and load the topics."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schemas.topics import TOPICS
 from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, add, settings_of
+
+if TYPE_CHECKING:
+    from streams.kafka.saving import Part
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Create, show and grow the topics on a Kafka.", no_args_is_help=True)
+    group = typer.Typer(help="Create, show, grow, save and load the topics on a Kafka.", no_args_is_help=True)
     add(group, "create", create)
     add(group, "show", show)
     add(group, "grow", grow)
+    add(group, "save", save)
+    add(group, "load", load)
     app.add_typer(group, name="topics")
 
 
@@ -130,3 +138,66 @@ def grow(
             return
         growth.run(plan, producers_s)
     print(f"all topics of workers have {partitions} partitions; start the workers")
+
+
+def save(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only this topic; repeatable.")
+    ] = None,
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="What carriers send, too: it names persons, and is as large as it was sent."),
+    ] = False,
+    progress: ProgressOption = None,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Save topics into a folder: rules, state, alerts, clues, and all else but the events of carriers.
+
+    Workers may run meanwhile. What comes after it is judged again when `waybill topics load` has filled another cluster
+    and carriers' events are read from before this moment.
+    """
+    from streams.kafka import saving
+    from streams.kafka.roles import SAVED
+    from streams.ops import preflight
+
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+    known = SAVED if not events else tuple(each.name for each in TOPICS)
+    if unknown := set(topic or ()) - {each.name for each in TOPICS}:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: no topic of ours", param_hint="--topic")
+    client = {**preflight.client(settings), "bootstrap.servers": preflight.reached(settings)}
+    with bar(progress) as advance:
+        parts = saving.save(client, folder, topic or known, advance)
+    _print(parts, "saved")
+
+
+def load(
+    folder: Annotated[Path, typer.Argument(help="A folder of `waybill topics save`.")],
+    replication: Annotated[
+        int | None, typer.Option(help="Replicas of each partition (default: setting replication).")
+    ] = None,
+    progress: ProgressOption = None,
+    bootstrap_servers: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Make the topics of a saved folder on a Kafka, and fill them.
+
+    Topics that are there must be empty. If it is stopped or killed, run it again: it goes on where it stood.
+    """
+    from streams.kafka import naming, saving
+    from streams.ops import preflight
+
+    settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers, replication=replication)
+    client = {**preflight.client(settings), "bootstrap.servers": preflight.reached(settings)}
+    with bar(progress) as advance:
+        writer = naming.of(settings.group, "load")
+        parts = saving.load(client, folder, settings.replication, advance, writer=writer)
+    _print(parts, "loaded")
+
+
+def _print(parts: Sequence[Part], done: str) -> None:
+    for name in dict.fromkeys(part.topic for part in parts):
+        print(f"{name}: {sum(part.records for part in parts if part.topic == name):,} records {done}")

@@ -4,7 +4,7 @@ A step leads from one format to the next. It is a pure function of a value and o
 the layouts that it is about by itself: those of `streams.flow.layout` are of the present. Where a step has nothing to
 say of a kind, only the format changes. Keys stay as they are.
 
-What is read goes through `upgrade`, in `streams.state.rocks`. That writes it anew, too, so that the changelog holds
+What is read goes through `upgrade`, in `streams.state.partition`, and is written anew, so that the changelog holds
 nothing of an earlier format some minutes later, and the next format need not know this one's predecessor.
 """
 

@@ -106,20 +106,28 @@ def create(bootstrap: str, partitions: int = 4, replication: int = 1, *, client:
     _check_counts(there, partitions)
     missing = [topic for topic in TOPICS if not there[topic.name].partitions]
     if missing:
-        cluster.create(_request(topic, partitions, replication) for topic in missing)
-    deadline = time.monotonic() + _TIMEOUT_S
-    while True:
-        there = _there(cluster)
-        leaderless = [name for name, facts in there.items() if not (facts.led or facts.hidden)]
-        if not leaderless:
-            break
-        if time.monotonic() > deadline:
-            raise TopicError(f"topics have no leader after {_TIMEOUT_S:.0f} s: {', '.join(leaderless)}")
-        time.sleep(0.02)
+        cluster.create(_request(topic, expected_partitions(topic, partitions), replication) for topic in missing)
+    there = _led(cluster, there)
     _check_counts(there, partitions)  # again: someone else may have created one meanwhile
     if missing:
         _offsets(cluster, there)  # a leader is named before it serves its partition; this waits until all do
     return [topic.name for topic in missing]
+
+
+def create_as(bootstrap: str, counts: Mapping[str, int], replication: int, *, client: Client | None = None) -> None:
+    """Create those of some topics that are missing, each with its own count of partitions. Raises as `create` does."""
+    cluster = _cluster(bootstrap, client)
+    there = cluster.topics(list(counts))
+    if wrong := [
+        f"{name} has {facts.partitions}, wanted {counts[name]}"
+        for name, facts in there.items()
+        if facts.partitions not in (0, counts[name])
+    ]:
+        raise TopicError(f"partition counts differ: {'; '.join(wrong)}")
+    missing = [topic for topic in TOPICS if topic.name in counts and not there[topic.name].partitions]
+    if missing:
+        cluster.create(_request(topic, counts[topic.name], replication) for topic in missing)
+    _offsets(cluster, _led(cluster, there))
 
 
 def show(bootstrap: str, *, client: Client | None = None) -> list[TopicState]:
@@ -170,10 +178,23 @@ def declared(topic: Topic) -> dict[str, str]:
 def _request(topic: Topic, partitions: int, replication: int) -> NewTopic:
     return NewTopic(
         topic.name,
-        num_partitions=expected_partitions(topic, partitions),
+        num_partitions=partitions,
         replication_factor=replication,
         config=declared(topic),
     )
+
+
+def _led(cluster: Cluster, wanted: Collection[str]) -> dict[str, TopicFacts]:
+    """These topics, once each of them has its leaders. Raises TopicError."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        there = cluster.topics(list(wanted))
+        leaderless = [name for name, facts in there.items() if not (facts.led or facts.hidden)]
+        if not leaderless:
+            return there
+        if time.monotonic() > deadline:
+            raise TopicError(f"topics have no leader after {_TIMEOUT_S:.0f} s: {', '.join(leaderless)}")
+        time.sleep(0.02)
 
 
 def _check_counts(there: Mapping[str, TopicFacts], partitions: int) -> None:

@@ -4,7 +4,7 @@
     GROUP.tracer…       tracers                              GROUP.tracer…-NAME   each of them
     GROUP.webhook       the webhook                          GROUP.dispatcher     of which one runs at a time
     GROUP.analyst-NAME  an analyst's own consumer            GROUP.desk-ID, GROUP.clues-ID, GROUP.door-ID
-                                                             GROUP.rules, GROUP.grow
+                                                             GROUP.rules, GROUP.grow, GROUP.load
 
 No worker has a name with a dot behind the group: a dash comes before an instance.
 """
@@ -16,7 +16,7 @@ from typing import Literal
 from streams.settings_forms import GROUP
 
 __all__ = ["GROUP", "Process", "of", "one_of", "worker"]
-Process = Literal["tracer", "door", "dispatcher", "desk", "clues", "webhook", "analyst", "rules", "grow"]
+Process = Literal["tracer", "door", "dispatcher", "desk", "clues", "webhook", "analyst", "rules", "grow", "load"]
 
 
 def worker(group: str, instance: str) -> str:

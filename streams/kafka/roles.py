@@ -28,6 +28,9 @@ WORKER_TOPICS: Final = tuple(dict.fromkeys((*READS, *WRITES)))
 GROWN: Final = tuple(topic.name for topic in TOPICS if topic.name in WORKER_TOPICS and not topic.single)
 """Topics that have the count of partitions of the workers."""
 
+SAVED: Final = tuple(topic.name for topic in TOPICS if topic.name not in INPUT_TOPICS)
+"""What `waybill topics save` takes unless told otherwise: all but what carriers send."""
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -170,6 +173,14 @@ ROLES: Final = (
         "operator",
         "`waybill topics create` and `show`, `offsets show`",
         lambda group: (*_on("CREATE", *_ALL), *_on("DESCRIBE", *_ALL), _asks(group)),
+    ),
+    Role("saver", "`waybill topics save`", lambda _: _reads(*SAVED)),
+    Role(
+        "loader",
+        "`waybill topics load`",
+        lambda group: (
+            *_on("CREATE", *SAVED), *_reads(*SAVED), *_writes(*SAVED), _writes_as(naming.of(group, "load"))
+        ),
     ),
     Role(
         "doctor",

@@ -36,7 +36,7 @@ from schemas.records import Source
 from schemas.rulesets import RuleSet
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
-from streams.kafka import admin, naming
+from streams.kafka import admin, naming, saving
 from streams.kafka.alerts import AlertReader
 from streams.kafka.cluster import Cluster
 from streams.kafka.errors import ClientError, DeniedError
@@ -46,7 +46,7 @@ from streams.kafka.naming import GROUP
 from streams.kafka.offsets import OffsetReader
 from streams.kafka.replay import Replay, opened
 from streams.kafka.rights import Right
-from streams.kafka.roles import role
+from streams.kafka.roles import SAVED, role
 from streams.kafka.transactions import Outgoing, TransactionalWriter
 from streams.ops import offsets, preflight
 from streams.rulesets.board import Board
@@ -66,7 +66,7 @@ WAYS: dict[str, Way] = {
     "tracer": Secured.by_token, "door": Secured.by_scram, "dispatcher": Secured.by_certificate,
     "webhook": Secured.by_token, "clues": Secured.as_user, "desk": Secured.by_scram,
     "analyst": Secured.by_certificate, "publisher": Secured.by_token, "producer": Secured.by_scram,
-    "operator": Secured.by_certificate,
+    "operator": Secured.by_certificate, "saver": Secured.by_scram, "loader": Secured.by_token,
 }  # fmt: skip
 CHECKED = ("tracer", "door", "dispatcher", "webhook", "clues", "desk")
 """Roles whose processes check them when they start, as workers do."""
@@ -228,6 +228,23 @@ def test_rules_and_topics_are_for_those_who_keep_them(secured: Secured) -> None:
         LogReader(servers, [topics.SHIPMENTS], client=client),
     ):
         pass
+
+
+def test_topics_are_saved_by_one_who_reads_and_loaded_by_one_who_makes_them(secured: Secured, tmp_path: Path) -> None:
+    for name in SAVED:
+        TransactionalWriter(secured.servers, "test-filler", {}).write([Outgoing(name, "key", b"value")])
+    servers, client = allow(secured, "saver")
+    saving.save({**client, "bootstrap.servers": servers}, tmp_path / "saved", SAVED, lambda *_: None)
+    assert unused(secured, "saver") == set()
+
+    admin.delete(secured.servers)
+    servers, client = allow(secured, "loader")
+    for _ in range(2):  # the second time to see what is there
+        config = {**client, "bootstrap.servers": servers}
+        saving.load(config, tmp_path / "saved", 1, lambda *_: None, writer=naming.of(GROUP, "load"))
+    assert unused(secured, "loader") == set()
+    admin.delete(secured.servers)
+    admin.create(secured.servers, 2)
 
 
 @pytest.mark.parametrize("name", CHECKED)

@@ -94,7 +94,7 @@ def test_the_roles_are_listed_with_whose_data_they_may_read() -> None:
         "worker", "tracer", "door", "doctor", "maintainer",
     }  # fmt: skip
     assert {line.split()[0] for line in listed if "couriers" in line} == {
-        "worker", "dispatcher", "desk", "analyst", "doctor",
+        "worker", "dispatcher", "desk", "analyst", "saver", "loader", "doctor",
     }  # fmt: skip
     refused = waybill("acl", "--role", "worke", env={})
     assert refused.returncode == 2
