@@ -1,7 +1,7 @@
 """What stands for rocksdict: folders that remember what a kill, or a loss of power, leaves of them.
 
-RocksDB as `streams.state.partition` uses it: batches are atomic; those written without its log live in the memtables, which
-reach the disk in their order, by themselves at any time or on a flush; what is written with the log survives a kill,
+RocksDB as `streams.state.partition` uses it: batches are atomic; those written without its log live in the memtables,
+which reach the disk in their order, by themselves at any time or on a flush; what is written with the log survives a kill,
 though not a loss of power, as nothing is synced. So a kill leaves a prefix of all writes, and of those behind it the
 ones with a log; a loss of power leaves a prefix of the latter as well.
 """
