@@ -79,6 +79,8 @@ class Secured:
         self._stack = ExitStack()
         self._ports = {name: _free_port() for name in ("SASL", "TLS", "MTLS", "SCRAM", "OAUTH", "EXPIRED")}
         self.folder = Path()
+        self._used: dict[str, set[Right]] = {}
+        self._audited = 0  # bytes of the broker's log that were read for it
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -199,12 +201,15 @@ class Secured:
 
     def used(self, user: str) -> set[Right]:
         """The rights that the broker has gone by so far to allow this user something, by its log."""
-        found = _AUDIT.finditer(self._kafka.log_path.read_text("utf-8", "replace"))
-        return {
-            Right(_operation(one["operation"]), _KIND_OF[one["kind"]], one["name"], one["pattern"] == "PREFIXED")
-            for one in found
-            if one["user"] == user
-        }
+        with self._kafka.log_path.open("rb") as log:
+            log.seek(self._audited)
+            lines = log.read().rpartition(b"\n")[0]
+        self._audited += len(lines)
+        for one in _AUDIT.finditer(lines.decode("utf-8", "replace")):
+            prefixed = one["pattern"] == "PREFIXED"
+            right = Right(_operation(one["operation"]), _KIND_OF[one["kind"]], one["name"], prefixed)
+            self._used.setdefault(one["user"], set()).add(right)
+        return set(self._used.get(user, ()))
 
     def allow(self, user: str, operation: str, kind: Kind | str, name: str, *, prefixed: bool = False) -> None:
         """Add one entry."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.house.test_imports import MODULES, NAMES
+from tests.house.test_imports import MODULES
 
 # Caught where they are raised; nobody is told of them by this name.
 INTERNAL = {"UnreadableError", "DamagedError", "ProblemError"}
@@ -13,7 +13,7 @@ INTERNAL = {"UnreadableError", "DamagedError", "ProblemError"}
 def test_our_errors_have_one_root() -> None:
     bare = {
         f"{name}: {node.name}"
-        for path, name in zip(MODULES, NAMES, strict=True)
+        for name, path in MODULES.items()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
         and node.name.endswith("Error")
@@ -26,5 +26,5 @@ def test_our_errors_have_one_root() -> None:
 
 def test_what_librdkafka_said_is_taken_apart_in_one_place() -> None:
     """`error.args[0]` is its KafkaError; `streams.kafka.errors` knows, and nobody else has to."""
-    places = {name for path, name in zip(MODULES, NAMES, strict=True) if ".args[0]" in path.read_text(encoding="utf-8")}
+    places = {name for name, path in MODULES.items() if ".args[0]" in path.read_text(encoding="utf-8")}
     assert places == {"streams/kafka/errors.py"}
