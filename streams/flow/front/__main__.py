@@ -1,6 +1,7 @@
 """`python -m streams.flow.front`: write the definitions for the native library."""
 
-from streams.flow.front.tables import tables
+from streams.flow.front.tables import files
 from streams.native.build import HERE
 
-(HERE / "src" / "tables.rs").write_text(tables(), encoding="utf-8")
+for name, text in files().items():
+    (HERE / "src" / name).write_text(text, encoding="utf-8")

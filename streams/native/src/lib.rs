@@ -1,9 +1,11 @@
 //! The native front end: bytes to packed rows, for the records that are plain.
 //!
-//! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that it gives;
-//! what is not plain is handed back, and Python alone says whether it is right, and if not, why.
+//! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that
+//! it gives; what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
 mod batch;
+#[rustfmt::skip]
+mod fields;
 mod goods;
 mod identity;
 mod json;

@@ -1,9 +1,10 @@
 //! Scans and inspections: bytes to MOVEMENT rows.
 
 use crate::batch::{each, numbered, Texts};
+use crate::fields::{inspection, scan, INSPECTION_FIELDS, SCAN_FIELDS};
 use crate::record::Record;
 use crate::refs::{event_ref, parcel_ref};
-use crate::tables::{first_kinds, inspection, movement_row, scan, INSPECTION_FIELDS, NONE, PARCEL_BYTES, SCAN_FIELDS};
+use crate::tables::{first_kinds, movement_row, NONE, PARCEL_BYTES};
 
 /// What the plain records of a batch say, in order.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Records as the schemas define them: what each field may hold, and what one record holds.
 //!
-//! The definitions are generated (`tables.rs`); here is what they are made of.
+//! The definitions are generated (`fields.rs`); here is what they are made of.
 
 use std::borrow::Cow;
 

@@ -1,16 +1,14 @@
 //! Reference records of the kinds that rules read: bytes to rows of the table. See `streams/flow/reference/reading.py`.
 
 use crate::batch::{each, Values};
+use crate::fields::{courier, enterprise, outlet, COURIER_FIELDS, ENTERPRISE_FIELDS, OUTLET_FIELDS};
 use crate::identity::{self, Document, CHINA_TIME_MS, DAY_MS};
 use crate::movements::adcode;
 use crate::people;
 use crate::record::Record;
 use crate::refs::{code_ref, is_plain_code, text_ref};
 use crate::shipments::Describer;
-use crate::tables::{
-    courier, courier_row, enterprise, enterprise_row, outlet, outlet_row, COURIER_FIELDS, ENTERPRISE_FIELDS,
-    OUTLET_FIELDS,
-};
+use crate::tables::{courier_row, enterprise_row, outlet_row};
 
 const ALWAYS: i64 = i64::MIN;
 const NEVER: i64 = i64::MAX;

@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::{each, Texts, Values};
+use crate::fields::{
+    shipment, shipment_customer_type, shipment_direction, shipment_goods_form, shipment_sender_id_type, SHIPMENT_FIELDS,
+};
 use crate::goods::{Names, Said};
 use crate::identity::{self, Document};
 use crate::movements::adcode;
 use crate::people;
 use crate::record::Record;
 use crate::refs::{is_plain_code, parcel_ref, text_ref};
-use crate::tables::{
-    flags, kinds, shipment, shipment_customer_type, shipment_direction, shipment_goods_form, shipment_row,
-    shipment_sender_id_type, NONE, SHIPMENT_FIELDS,
-};
+use crate::tables::{flags, kinds, shipment_row, NONE};
 use crate::tokens::Tokens;
 
 const SEPARATOR: u8 = 0x1f; // between the strings of a tail
