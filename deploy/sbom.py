@@ -89,16 +89,13 @@ def packages() -> Iterator[tuple[str, str, list[str]]]:
 def needed_to_run() -> set[str]:
     """The Python packages that are needed without any extra, by what is installed here."""
     found: set[str] = set()
-    waiting = [(PROJECT, frozenset[str]())]
+    waiting = [(Requirement(line), {""}) for line in read(ROOT / "pyproject.toml")["project"]["dependencies"]]
     while waiting:
-        name, extras = waiting.pop()
-        for line in metadata.requires(name) or ():
-            asked = Requirement(line)
-            holds = asked.marker is None or any(asked.marker.evaluate({"extra": extra}) for extra in extras | {""})
-            other = canonicalize_name(asked.name)
-            if holds and other not in found:
-                found.add(other)
-                waiting.append((other, frozenset(asked.extras)))
+        asked, extras = waiting.pop()
+        name = canonicalize_name(asked.name)
+        if name not in found and (asked.marker is None or any(asked.marker.evaluate({"extra": e}) for e in extras)):
+            found.add(name)
+            waiting += [(Requirement(line), {"", *asked.extras}) for line in metadata.requires(name) or ()]
     return found
 
 
