@@ -240,9 +240,7 @@ class DeskMetrics(Page):
         self._writes = self._counter("desk_writes", "Transactions: acts, and who reads what.", "outcome")
         self._streams = self._gauge("desk_streams", "Open queues that keep themselves up to date.")
         self._unread = self._gauge("desk_unread_records", "Records that the desk does not show yet.", "topic")
-        self._current = self._gauge(
-            "desk_current_timestamp_seconds", "When the desk last showed all that there was, in Unix time."
-        )
+        self._behind = self._gauge("desk_behind_seconds", "For how long the desk has not shown all that there was.")
         for way in ("password", "token", "bearer", "provider"):
             self._refused.labels(way)
         for outcome in ("written", "failed"):
@@ -262,11 +260,11 @@ class DeskMetrics(Page):
         self._writes.labels("written" if ok else "failed").inc()
 
     def look_at(
-        self, streams: Callable[[], int], current_at: Callable[[], float], unread: Callable[[], Mapping[str, int]]
+        self, streams: Callable[[], int], behind_s: Callable[[], float], unread: Callable[[], Mapping[str, int]]
     ) -> None:
         """Ask these whenever somebody reads the page."""
         self._streams.set_function(streams)
-        self._current.set_function(current_at)
+        self._behind.set_function(behind_s)
         for topic in DESK_TOPICS:
             self._unread.labels(topic).set_function(partial(_of, unread, topic))
 

@@ -211,7 +211,7 @@ _DESK = Row(
             ("histogram_quantile(0.95, sum by (le) (rate(waybill_desk_request_seconds_bucket[5m])))", "p95"),
         ),
         _graph("Age of what is shown", "所示内容的时延", "s",
-               ("time() - waybill_desk_current_timestamp_seconds", "{{instance}}")),
+               ("waybill_desk_behind_seconds", "{{instance}}")),
         _graph("Records that the desk does not show yet", "线索台尚未显示的记录", "short",
                ("sum by (topic) (waybill_desk_unread_records)", "{{topic}}")),
         _graph("Writes", "写入", "cps", ("sum by (outcome) (rate(waybill_desk_writes_total[15m]))", "{{outcome}}")),

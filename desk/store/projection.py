@@ -27,7 +27,7 @@ class Projection:
     """The state of a projection. tables None: it is being built.
 
     unread: records that are not in the tables yet, by topic, as far as that is known; nothing where another process
-    writes. current_at: when there were none last, or it began, in Unix time.
+    writes.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Projection:
         self.progress = Progress(0, 0)
         self.trouble: WaybillError | None = None
         self.unread: Mapping[str, int] = {}
-        self.current_at = time.time()
+        self._current_at = time.monotonic()
         self._positions: Mapping[Place, int] = {}
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
@@ -58,7 +58,12 @@ class Projection:
         """Note what is still to be read."""
         self.unread = unread
         if not any(unread.values()):
-            self.current_at = time.time()
+            self._current_at = time.monotonic()
+
+    @property
+    def behind_s(self) -> float:
+        """For how many seconds the tables have not had all that there was."""
+        return time.monotonic() - self._current_at
 
     def failed(self, error: WaybillError) -> None:
         """Note why nothing is read now; what was read stays."""

@@ -63,7 +63,7 @@ def serve(
     served(metrics, settings.web_host, metrics_port)
     with desk_on(servers, client, database.address(settings), settings, _told, metrics) as desk:
         projection = desk.projection
-        metrics.look_at(lambda: desk.live.open, lambda: projection.current_at, lambda: projection.unread)
+        metrics.look_at(lambda: desk.live.open, lambda: projection.behind_s, lambda: projection.unread)
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
         Server(desk, known, host, port, others, door).run()
 

@@ -56,4 +56,4 @@ def test_what_is_asked_of_the_desk_is_asked_whenever_the_page_is_read() -> None:
     page = metrics.render().decode()
     assert 'waybill_desk_unread_records{topic="waybill.clues"} 5.0' in page
     assert "waybill_desk_streams 3.0" in page
-    assert "waybill_desk_current_timestamp_seconds 17.0" in page
+    assert "waybill_desk_behind_seconds 17.0" in page
