@@ -131,6 +131,7 @@ class Day:
         targets = {
             "waybill": [f"127.0.0.1:{worker.port}" for worker in self.workers],
             **{f"waybill-{role}": [f"127.0.0.1:{unit.metrics}"] for role, unit in self.desk.items()},
+            "waybill-desk": [],  # it comes in the afternoon
         }
         self.watch = self.stack.enter_context(Prometheus(self.root / "prometheus", targets))
         until(lambda: self.watch.ask('sum(up{job="waybill"})') == [2], self.watch.told)
@@ -301,8 +302,8 @@ class Day:
         self.site.waybill("desk", *account, "--users", users, typed="correct horse battery")
         unit = self._unit("waybill-desk", "desk")
         unit.start()
-        at = f"http://127.0.0.1:{unit.metrics}"
-        until(lambda: unit.page("/desk/login", unit.metrics)[0] == 200, unit.told)
+        at = f"http://127.0.0.1:{unit.web}"
+        until(lambda: unit.page("/desk/login", unit.web)[0] == 200, unit.told)
         with httpx2.Client(base_url=at, headers=OWN, follow_redirects=True, timeout=30) as browser:
             queue = browser.post("/desk/login", data={"user": "u1", "password": "correct horse battery"})
             clues = set(re.findall(r"/desk/clues/([\w:-]+)", queue.text))

@@ -48,7 +48,7 @@ class Unit(AbstractContextManager["Unit"]):
             "%S": str(root / "var/lib"),
             "%d": str(root / "run/credentials" / name),
         }
-        self.metrics = str(free_port())
+        self.metrics, self.web = str(free_port()), str(free_port())
         self.log = root / "var/log" / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._said_before = 0
@@ -98,7 +98,7 @@ class Unit(AbstractContextManager["Unit"]):
         if "--metrics-port" in command:  # where others have theirs at work
             command[command.index("--metrics-port") + 1] = self.metrics
         if "serve" in command:
-            command += ["--port", self.metrics]
+            command += ["--port", self.web]
         for each in without:
             at = command.index(each)
             del command[at : at + 2]
