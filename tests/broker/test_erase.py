@@ -156,8 +156,9 @@ def test_a_person_is_gone_and_another_goes_on(
     for line in (f"{topics.SHIPMENTS}: 7 records", f"{topics.ALERTS}: 7 records", f"{topics.TRACES}: 7 records",
                  "7 parcels, of which 7 have an open alert; 14 alerts and traces", "nothing was changed"):  # fmt: skip
         assert line in looked.stdout, looked.stdout
+    elsewhere = f"state_dir={tmp_path / 'elsewhere'}"
     strange = waybill(
-        "erase", "--from", str(who), "--dry-run", "--set", f"group={GROUP}", "--set", f"state_dir={tmp_path / 'strange'}",
+        "erase", "--from", str(who), "--dry-run", "--set", f"group={GROUP}", "--set", elsewhere,
         env={"KAFKA_BOOTSTRAP_SERVERS": fresh_kafka},
     )  # fmt: skip
     assert "not the keys of the workers" in strange.stderr, "or they would be told that nobody was found"
