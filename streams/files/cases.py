@@ -53,8 +53,9 @@ def play(catalogue: Catalogue, settings: Settings | None = None) -> Iterator[Pla
     chosen = _settings() if settings is None else settings
     for rule, expression in zip(catalogue.rules, catalogue.expressions, strict=True):
         columns = list(dict.fromkeys([*rule.evidence, *sorted(expression.meta.root_names())]))
+        alone = catalogue.alone(rule.id)  # the others would only cost time
         for timeline in timelines(rule):
-            yield _play(rule, timeline, columns, catalogue, chosen)
+            yield _play(rule, timeline, columns, alone, chosen)
 
 
 def count(catalogue: Catalogue) -> int:
