@@ -18,9 +18,9 @@ from streams.settings import Settings
 HOME = "430421"
 
 
-def traffic(folder: Path, parcels: int = 1_000) -> Path:
-    """Events of which a fifth is planted."""
-    write(generate(parcels, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), folder, force=True)
+def traffic(folder: Path, parcels: int = 400) -> Path:
+    """Events of which two fifths are planted."""
+    write(generate(parcels, 11, days=3, planted_share=0.4, home_adcodes=(HOME,)), folder, force=True)
     return folder
 
 

@@ -71,7 +71,7 @@ def _play(rule: Rule, timeline: Timeline, columns: list[str], catalogue: Catalog
     run = settled(timeline.events, catalogue, settings, END if timeline.until is None else timeline.until)
     parcels = []
     for parcel, wanted in timeline.expected.items():
-        answers, seen = run.answers.get(parcel, {}), run.evidence.get(parcel, {})
+        answers, seen = run.answers.get(parcel, {}), run.evidence(parcel)
         evidence = {name: seen[name] for name in columns if name in seen}
         parcels.append(Answered(parcel, wanted, answers.get(rule.id), rule.id in answers, evidence))
     return Played(rule.id, timeline.name, tuple(parcels))

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.broker
 STREAM_S = 5.0
 
 
-def played(seed: int, parcels: int = 700) -> tuple[list[Record], Alerts]:
+def played(seed: int, parcels: int = 400) -> tuple[list[Record], Alerts]:
     """A world and its open alerts."""
     records = world(seed, parcels)
     wanted = open_alerts(run(records))

@@ -47,9 +47,9 @@ EVERY_YES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Traffic of which a tenth is planted."""
+    """Traffic of which a fifth is planted."""
     folder = tmp_path_factory.mktemp("traffic")
-    write(generate(2_000, 11, days=3, planted_share=0.1, home_adcodes=(HOME,)), folder, force=True)
+    write(generate(1_000, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), folder, force=True)
     return folder
 
 
