@@ -85,7 +85,7 @@ def demos() -> Iterator[list[Demo]]:
 
 
 def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--seconds", "4")
+    demo = Demo(tmp_path, "--seconds", "4", "--rate", "200")
     demos.append(demo)
     assert demo.process.stdout is not None
     said = []
@@ -114,7 +114,7 @@ def test_a_signal_ends_it_and_all_that_belongs_to_it(
 
 
 def test_its_desk_answers_clues_and_ends_with_it(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, desk=True)
+    demo = Demo(tmp_path, "--rate", "200", desk=True)
     demos.append(demo)
     assert demo.process.stdout is not None
     said = next(found for line in demo.process.stdout if (found := DESK.search(line)))
