@@ -9,6 +9,7 @@ tests/broker/test_cli_worker.py.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import faulthandler
 import multiprocessing
@@ -24,6 +25,7 @@ from typing import Final
 
 from tests.waiting import PATIENCE_S
 
+ROOT: Final = Path(__file__).parents[1]
 _PR_SET_PDEATHSIG: Final = 1
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.preloaded"])
@@ -46,7 +48,8 @@ class Forked:
         given = {"env": dict(env), "log": log, "errors": errors or log, "cwd": cwd or Path.cwd()}
         self._process = _FORKS.Process(target=_run, args=(*command[2:],), kwargs=given)
         self._process.daemon = True  # ends with pytest
-        self._process.start()
+        with contextlib.chdir(ROOT):  # from where the fork server, which the first one starts, finds `tests`
+            self._process.start()
         self.pid = self._process.pid or 0
 
     def poll(self) -> int | None:

@@ -7,10 +7,9 @@ import inspect
 
 from streams import app as app
 from streams.cli import worker as worker
-from streams.flow.describe import documents, goods, people
+from streams.flow.describe import goods, people
 from tests import hurt as hurt
 
 goods.read("某种大麻烦 abc")  # holds a term in a context that excludes it: all lists are read
 people.courtesy(), people.placeholders(), people.simplified()
-documents.regions()
 inspect.getmodule(goods.read)  # it looks up the files of all modules once, which Faust asks for with each agent

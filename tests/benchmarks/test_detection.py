@@ -10,7 +10,7 @@ from benchmarks.detection.report import markdown
 from benchmarks.detection.run import Detection, detect
 from rules import load_catalogue
 
-PARCELS, SEED, CASES = 1_500, 3, 1
+PARCELS, SEED, CASES = 3_000, 3, 1
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from streams.flow.describe.place import CODES, assigned_regions
@@ -71,14 +72,12 @@ def regions() -> NDArray[np.uint8]:
     provinces = np.unique(assigned[assigned < 900_000] // 10_000)
     code = np.arange(CODES)
     table = np.where(np.isin(code // 10_000, provinces), UNKNOWN, IMPOSSIBLE).astype(np.uint8)
-    # Codes of a province are in the tables if numbers begin with them. The others are one text, a line each.
+    # Codes of a province are in the tables if numbers begin with them. To match all million takes a fifth of a second.
     others = code[~np.isin(code // 10_000, provinces)]
-    lines = np.full((len(others), 7), ord("\n"), dtype=np.uint8)
-    for place in range(6):
-        lines[:, place] = others // 10 ** (5 - place) % 10 + ord("0")
-    begin = "|".join(document.number.pattern for document in _documents() if document.check == "gb11643")
-    found = re.finditer(rf"(?:{begin})\n".encode(), lines.tobytes())
-    table[others[[match.start() // 7 for match in found if match.start() % 7 == 0]]] = ASSIGNED
+    written = pl.Series(others).cast(pl.String)
+    for document in _documents():
+        if document.check == "gb11643":
+            table[others[written.str.contains(f"^(?:{document.number.pattern})$").to_numpy()]] = ASSIGNED
     # 9 and the province. Nationalities are not checked: a card may outlive its country.
     table[(code >= 900_000) & ~np.isin(code // 1_000 - 900, provinces)] = IMPOSSIBLE
     table[assigned] = ASSIGNED

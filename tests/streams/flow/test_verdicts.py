@@ -25,7 +25,7 @@ from tests.schemas.samples import INSPECTION, SCAN, SHIPMENT, wire
 from tests.worlds import DAY, HOUR, START, Record, events_of, world
 
 # Small ones of many kinds, and a few in which long windows fill.
-WORLDS = [*((seed, 50) for seed in seeds(6)), *((seed, 250) for seed in seeds(2, first=100))]
+WORLDS = [*((seed, 50) for seed in seeds(24)), *((seed, 250) for seed in seeds(6, first=100))]
 RULES = {rule.id: rule for rule in catalogue().rules if rule.mode == "live"}
 KNOWN = reference.known(catalogue())
 
