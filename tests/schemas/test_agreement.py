@@ -39,7 +39,7 @@ def agreed(kind: str, documents: list[Any]) -> int:
 
     def valid(document: Any) -> bool:
         normal = _normal(coded, document)
-        return validator.is_valid(document) or (normal != document and validator.is_valid(normal))
+        return bool(validator.is_valid(document) or (normal != document and validator.is_valid(normal)))
 
     differing = [each for i, each in enumerate(documents) if (i in accepted) != valid(_read(each))]
     assert differing == []
