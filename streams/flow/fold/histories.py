@@ -12,10 +12,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.measures import MEASURES, Measure
 from streams.flow import layout
-from streams.flow.describe.place import distance_km
 from streams.flow.fold import windows
-from streams.flow.layout import COURIER, DAY_MS, FACT, FACT_COLUMNS, HOUR_MS, MINUTE_MS, OBSERVED, SENDER, SPAN_MS
+from streams.flow.fold.figures import Observed
+from streams.flow.layout import FACT, FACT_COLUMNS, OBSERVED, SPAN_MS
 from streams.state.format import FORMAT
 from streams.state.store import Store
 
@@ -202,74 +203,19 @@ def _answer(
         everything = np.ones(len(mine), dtype=np.bool_)
         facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine]) + full[mine]
         send[mine] = changed[mine] | again[mine] | (windows.count(lo, stays[mine]) > 0)
-        counts = np.zeros((len(mine), layout.COUNTS_MAX), dtype=np.uint32)
-        columns = _COUNT[each](part, part_group, lo, live[mine])
-        for position, column in enumerate(FACT_COLUMNS[each]):
-            counts[:, position] = columns[column]
-        facts["counts"][mine] = counts
-        if each == SENDER:
-            facts["previous_km"][mine], facts["previous_ms"][mine] = _journey(part, part_group, lo, live[mine])
+        observed = Observed(layout.KINDS[each], part, part_group)
+        for measure in MEASURES:
+            if measure.entity == observed.entity:
+                _put(facts, mine, measure, observed.figures(measure))
     return Facts(facts[send], rows["partition"][send])
 
 
-def _sender(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    day = windows.starts(group, rows["at"], DAY_MS)
-    province = (rows["place"] // 10_000).astype(np.uint64)
-    return {
-        "sender_parcels_24h": windows.count(day, live),
-        "sender_earlier_90d": windows.count(lo, live) - live,
-        "sender_names_90d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
-        "sender_outlets_90d": windows.distinct(group, lo, rows["b"], live),
-        "sender_provinces_24h": windows.distinct(group, day, province, live),
-    }
+def _put(facts: Rows, into: Ints, measure: Measure, found: NDArray[np.generic]) -> None:
+    """The figures of a measure, where a fact has them."""
+    if measure.name in _OWN:
+        facts[measure.name][into] = found
+    else:
+        facts["counts"][into, FACT_COLUMNS[layout.KINDS.index(measure.entity)].index(measure.name)] = found
 
 
-def _journey(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> tuple[NDArray[np.float64], Ints]:
-    """Distance in km from, and time in ms since, the previous parcel of the same sender within the window."""
-    before = windows.previous(group, live)
-    before = np.where(before >= lo, before, -1)
-    earlier = np.maximum(before, 0)
-    km = np.full(len(rows), np.nan)
-    some = before >= 0
-    km[some] = distance_km(rows["place"][earlier[some]], rows["place"][some])
-    return km, np.where(some, rows["at"] - rows["at"][earlier], -1)
-
-
-def _phone(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    day = windows.starts(group, rows["at"], DAY_MS)
-    return {
-        "phone_ids_30d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
-        "phone_parcels_24h": windows.count(day, live),
-    }
-
-
-def _recipient(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    return {"recipient_senders_14d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
-
-
-def _courier(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    counted = live & (rows["a"] != 0)
-    minute = windows.starts(group, rows["at"], MINUTE_MS)
-    # Clones are parcels of one courier and class: the same windows over smaller groups.
-    by = np.lexsort((rows["b"], group))
-    finer = np.concatenate(
-        ([0], np.cumsum((group[by][1:] != group[by][:-1]) | (rows["b"][by][1:] != rows["b"][by][:-1])))
-    )
-    hour = windows.starts(finer, rows["at"][by], HOUR_MS)
-    clones = np.empty(len(rows), dtype=np.int64)
-    ids = np.empty(len(rows), dtype=np.int64)
-    clones[by] = windows.count(hour, live[by])
-    ids[by] = windows.distinct(finer, hour, rows["a"][by], counted[by])
-    return {
-        "courier_ids_60s": windows.distinct(group, minute, rows["a"], counted),
-        "courier_clones_1h": clones,
-        "courier_clone_ids_1h": ids,
-    }
-
-
-def _outlet_prefix(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    return {"outlet_prefix_ids_24h": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
-
-
-_COUNT = {SENDER: _sender, layout.PHONE: _phone, layout.RECIPIENT: _recipient, COURIER: _courier}
-_COUNT[layout.OUTLET_PREFIX] = _outlet_prefix
+_OWN = ("previous_km", "previous_ms")
