@@ -22,7 +22,7 @@ from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
-from streams.flow.fold import dossiers, histories, parcels
+from streams.flow.fold import dossiers, histories, natively, parcels
 from streams.flow.fold.duties import counted
 from streams.flow.fold.journey import ABSENCES
 from streams.flow.fold.tallies import Tallies
@@ -36,6 +36,7 @@ from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import shadow
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
+from streams.native import Switch
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because their timers fired
@@ -311,9 +312,11 @@ class Parcels:
 class Histories:
     """Answer facts about parcels from the histories of sender, phone, recipient, courier and outlet."""
 
-    def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
+    def __init__(self, store: Store, *, bucket_rows_max: int, native: Switch = "auto") -> None:
+        """native: whether the native library folds them."""
         self.store = store
         self._bucket_rows_max = bucket_rows_max
+        self._library = natively.library_of(native, bucket_rows_max)
         self.expiry: Expiry | None = None  # None: nothing expires
 
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
@@ -327,6 +330,8 @@ class Histories:
     def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
         """Facts about the parcels of these OBSERVATION rows. partitions: those of the histories."""
         begun = self.expiry.observed if self.expiry is not None else None
+        if self._library is not None and len(observed):
+            return natively.fold(self._library, self.store, observed, partitions, begun=begun)
         return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max, begun=begun)
 
 

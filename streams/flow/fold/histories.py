@@ -23,8 +23,8 @@ from streams.state.store import Store
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 
-_KEY = np.dtype([("kind", "u1"), ("entity", ">u8"), ("bucket", ">u4")])
-KEY_BYTES = _KEY.itemsize
+KEY = np.dtype([("kind", "u1"), ("entity", ">u8"), ("bucket", ">u4")])
+KEY_BYTES = KEY.itemsize
 _FIELDS = list(OBSERVED.names or ())
 
 
@@ -78,17 +78,24 @@ def entity_of(key: bytes) -> int:
     return int.from_bytes(key[1:9], "big")
 
 
+def ends(keys: NDArray[np.void]) -> Ints:
+    """When the time of these buckets is over, epoch ms."""
+    kind = keys["kind"].astype(np.int64)
+    later = keys["bucket"].astype(np.int64) + 1
+    return later * SPAN_MS[kind] - layout.phase(kind, keys["entity"].astype(np.uint64))
+
+
 class _Buckets:
     """The stored values that a batch needs: each row's own bucket and its neighbours."""
 
     def __init__(self, keys: NDArray[np.void], history: Ints, partitions: Ints, of_rows: Ints) -> None:
-        self.keys: list[bytes] = keys.view(f"V{_KEY.itemsize}").tolist()
+        self.keys: list[bytes] = keys.view(f"V{KEY.itemsize}").tolist()
         self.kind = keys["kind"].astype(np.int64)
         self.history = history
         self.partitions: list[int] = partitions.tolist()
         self.of_rows = of_rows
         number = keys["bucket"].astype(np.int64)
-        self.ends = (number + 1) * SPAN_MS[self.kind] - layout.phase(self.kind, keys["entity"].astype(np.uint64))
+        self.ends = ends(keys)
         self._follows = np.zeros(len(keys), dtype=np.bool_)
         self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
 
@@ -118,7 +125,7 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     wanted = np.concatenate([history * 2**32 + number + step for step in (-1, 0, 1)])
     wanted, position = np.unique(wanted, return_inverse=True)
     of_history = wanted >> 32
-    keys = np.empty(len(wanted), dtype=_KEY)
+    keys = np.empty(len(wanted), dtype=KEY)
     keys["kind"] = kind[first][of_history]
     keys["entity"] = entity[first][of_history]
     keys["bucket"] = wanted & (2**32 - 1)
@@ -212,10 +219,14 @@ def _answer(
 
 def _put(facts: Rows, into: Ints, measure: Measure, found: NDArray[np.generic]) -> None:
     """The figures of a measure, where a fact has them."""
-    if measure.name in _OWN:
+    place = place_of(measure)
+    if place is None:
         facts[measure.name][into] = found
     else:
-        facts["counts"][into, FACT_COLUMNS[layout.KINDS.index(measure.entity)].index(measure.name)] = found
+        facts["counts"][into, place] = found
 
 
-_OWN = ("previous_km", "previous_ms")
+def place_of(measure: Measure) -> int | None:
+    """The place of a figure among the counts of a fact; None: it has a field of its own."""
+    counts = FACT_COLUMNS[layout.KINDS.index(measure.entity)]
+    return counts.index(measure.name) if measure.name in counts else None

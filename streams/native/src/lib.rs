@@ -6,7 +6,9 @@
 mod batch;
 #[rustfmt::skip]
 mod fields;
+mod figures;
 mod goods;
+mod histories;
 mod identity;
 mod json;
 mod movements;
@@ -24,6 +26,8 @@ mod tokens;
 mod clients;
 #[cfg(feature = "python")]
 mod fetch;
+#[cfg(feature = "python")]
+mod folding;
 #[cfg(feature = "python")]
 mod librdkafka;
 #[cfg(feature = "python")]
