@@ -126,7 +126,7 @@ class Parcels:
         uploads, movements = self.read(batches, out)
         late = self._read_times(uploads, movements, now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = parcels.fold(self.store, uploads, movements, answers)
+        touched = parcels.fold(self.store, uploads, movements, answers, library=self.front.library)
         if self.expiry is not None:
             self.expiry.begin(touched)
         self._ask(touched, out)

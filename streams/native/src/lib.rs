@@ -12,6 +12,7 @@ mod histories;
 mod identity;
 mod json;
 mod movements;
+mod paths;
 mod people;
 mod record;
 mod reference;

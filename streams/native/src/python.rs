@@ -7,7 +7,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
 use crate::clients::{PyFetcher, PyProducer, PyValues};
-use crate::folding::PyHistories;
+use crate::folding::{fold_movements, PyHistories};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
 use crate::people;
@@ -33,7 +33,7 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{inspections, scans, PyDescriber, PyFetcher, PyHistories, PyProducer, PyValues};
+    use super::{fold_movements, inspections, scans, PyDescriber, PyFetcher, PyHistories, PyProducer, PyValues};
 
     use super::*;
 

@@ -1,4 +1,4 @@
-"""With the native library histories hold and answer the same, byte for byte, as without it."""
+"""With the native library histories and dossiers hold and answer the same, byte for byte, as without it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from schemas.measures import Measure
+from streams import native
 from streams.flow.fold import histories, natively
-from streams.flow.layout import FACT_COLUMNS, KINDS, OBSERVATION
+from streams.flow.fold.dossiers import load
+from streams.flow.fold.movements import MOVEMENTS_MAX, fold_movements
+from streams.flow.front.tables import fingerprint
+from streams.flow.layout import FACT_COLUMNS, KINDS, MOVEMENT, OBSERVATION
 from streams.state.store import MemoryStore
 from tests.repetition import examples
 from tests.streams.flow.fold.test_figures import measures
@@ -26,7 +30,8 @@ Batches = Sequence[tuple[NDArray[np.void], NDArray[np.int64]]]
 
 def told(batches: Batches, rows_max: int, library: Any | None) -> list[object]:
     """All that a run over these batches says and stores, as something to compare."""
-    store, out = MemoryStore(), []
+    store = MemoryStore()
+    out: list[object] = []
 
     def begun(numbers: list[int], keys: list[bytes], kinds: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         out.append((numbers, keys, kinds.tolist(), ends.tolist()))
@@ -94,3 +99,30 @@ def test_figures_and_fields_that_the_library_does_not_know() -> None:
     object.__setattr__(measure, "figure", "median")
     with pytest.raises(ValueError, match="unknown figure"):
         natively.library_of("1", 8, (measure,))
+
+
+Moved = list[tuple[int, int, int, int]]  # dossier, time, id, and what else it says
+
+moved = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1)), max_size=9)
+crowd = st.integers(1, MOVEMENTS_MAX + 9).map(lambda n: [(0, 5 + at, 100 + at, 0) for at in range(n)])
+
+
+def moves(steps: Sequence[Moved], library: Any | None) -> list[object]:
+    """What dossiers hold after each of these steps."""
+    dossiers = load(MemoryStore(), [0] * 3, [b"a", b"b", b"c"])
+    out: list[object] = []
+    for step in steps:
+        dossiers.changed[:] = dossiers.moved[:] = False
+        rows = np.zeros(len(step), dtype=MOVEMENT)
+        for name, values in zip(("at", "id", "value"), list(zip(*step, strict=True))[1:], strict=False):
+            rows[name] = values
+        fold_movements(dossiers, np.array([each[0] for each in step], dtype=np.int64), rows, library)
+        held = [dossiers.heads.tobytes(), dossiers.changed.tolist(), dossiers.moved.tolist()]
+        out.append((list(dossiers.movements), held))
+    return out
+
+
+@given(st.lists(moved | crowd, max_size=5))
+@examples(150)
+def test_movements_are_the_same(steps: list[Moved]) -> None:
+    assert moves(steps, native.library("1", fingerprint())) == moves(steps, None)
