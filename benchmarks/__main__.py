@@ -8,7 +8,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +17,9 @@ from rich.console import Console
 
 from benchmarks import clues, disk, hot, live, native, projection, report, restore, soak, tallies, traced, traffic
 from benchmarks.contestants import FILES, contestants
-from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Result
+from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Pace, Result
 from benchmarks.detection import main as detection
+from benchmarks.peers.environments import UnavailableError
 from streams.kafka import admin
 from streams.ops.broker import BrokerError, PrivateKafka
 
@@ -40,6 +41,7 @@ class Sizes:
 
 
 FULL, QUICK = 1_000_000, 100_000
+WARM_UP_S = 5.0  # a JVM compiles what it runs
 
 
 def main(
@@ -54,10 +56,28 @@ def main(
         ),
     ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Runs of each contestant, in turn. Default: 3.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the events, one round.")] = False,
+    latency_s: Annotated[
+        float | None,
+        typer.Option(
+            "--latency", min=0, metavar="SECONDS",
+            help="So long, after a warm-up, is the way from event to alert measured at a third of a contestant's "
+            "events/s; of shipments alone. 0: not at all. Default: 20.",
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the events, one round, short latencies.")] = False,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything there, too.")] = None,
-) -> None:
-    """Events per second of the worker and of its peers on real Kafka, with equal alerts; or another benchmark."""
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only make the environments of peers.")] = False,
+) -> None:  # fmt: skip
+    """Events per second, CPU, memory and latency of the worker and of its peers on real Kafka; or another benchmark.
+
+    Every contestant has the same task and must give the same alerts. Peers that are not this project's get environments
+    of their own in the user's cache, made once, from locks with hashes. A peer that cannot be had is named as not run.
+
+    \b
+    python -m benchmarks --quick                           does everything run, roughly how fast
+    python -m benchmarks --json bench.json                 all of it; leave the machine alone meanwhile
+    python -m benchmarks report bench.json --plots docs/   table and plots of that
+    """
     if context.invoked_subcommand:
         return
     everyone = contestants()
@@ -65,18 +85,38 @@ def main(
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: no such contestant", param_hint="--only")
     chosen = {file: each for file, each in everyone.items() if not only or file in only}
-    sizes = Sizes.of(events or (QUICK if quick else FULL))
     about = {"machine": report.machine(), "versions": report.versions()}
     for title, values in about.items():
         console.print(f"[bold]{title}[/bold]: " + ", ".join(f"{k} {v}" for k, v in values.items()), highlight=False)
+    not_run = unavailable(chosen)
+    chosen = {file: each for file, each in chosen.items() if file not in not_run}
+    if prepare:
+        raise typer.Exit(1 if not_run else 0)
+    seconds = latency_s if latency_s is not None else 5.0 if quick else 20.0
     try:
-        summaries = compete(chosen, sizes, rounds or (1 if quick else 3))
+        results = compete(chosen, Sizes.of(events or (QUICK if quick else FULL)), rounds or (1 if quick else 3))
+        results = results if seconds == 0 else paced(chosen, results, seconds)
     except (BenchmarkError, BrokerError) as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
-    report.show(Console(width=150), summaries, everyone)
+    command = " ".join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    whole = report.Report(report.now(), command, about["machine"], about["versions"], results, not_run)
+    report.show(Console(width=180), whole)
     if json:
-        report.write_json(json, ["python", "-m", "benchmarks", *sys.argv[1:]], about, summaries)
+        report.write(json, whole)
+
+
+def unavailable(chosen: Mapping[str, Contestant]) -> dict[str, str]:
+    """Make the environments; the contestants whose cannot be made, and why."""
+    not_run = {}
+    for file, contestant in chosen.items():
+        try:
+            with console.status(f"environment of {contestant.NAME}"):
+                contestant.ENVIRONMENT.prepare()
+        except UnavailableError as error:
+            not_run[file] = str(error)
+            console.print(f"{contestant.NAME} is not run: {error}", style="yellow", markup=False, highlight=False)
+    return not_run
 
 
 def compete(chosen: Mapping[str, Contestant], sizes: Sizes, rounds: int) -> dict[str, report.Summary]:
@@ -86,15 +126,47 @@ def compete(chosen: Mapping[str, Contestant], sizes: Sizes, rounds: int) -> dict
         loaded = {kind: _load(stack, kind, sizes) for kind in dict.fromkeys(each.TRAFFIC for each in chosen.values())}
         for number in range(1, rounds + 1):
             for file, contestant in chosen.items():
-                result = once(contestant, loaded[contestant.TRAFFIC], f"benchmark-{file}-{number}".replace("_", "-"))
+                with console.status(f"{number}/{rounds} {contestant.NAME}"):
+                    result = once(contestant, loaded[contestant.TRAFFIC], _run(file, number))
                 results[file].append(result)
                 check(contestant, loaded[contestant.TRAFFIC], results[file])
-                rate = result.events / result.wall_s
+                run = result.measured
                 console.print(
-                    f"{number}/{rounds} {contestant.NAME}: {rate:,.0f} events/s, {result.cpu_s:.1f} s of CPU",
+                    f"{number}/{rounds} {contestant.NAME}: {result.events / run.wall_s:,.0f} events/s, "
+                    f"{run.cpu_s:.1f} s of CPU, {run.rss_mb:,.0f} MB, started in {run.start_s:.1f} s",
                     highlight=False,
                 )
         return {file: report.summary(each, loaded[each.TRAFFIC], results[file]) for file, each in chosen.items()}
+
+
+def paced(
+    chosen: Mapping[str, Contestant], results: Mapping[str, report.Summary], seconds: float
+) -> dict[str, report.Summary]:
+    """The same with latencies, where a contestant judges shipments."""
+    measured = dict(results)
+    with PrivateKafka(fast_start=False, heap_mb=1_024) as kafka:
+        for file, each in results.items():
+            if each.alerts is None or each.traffic == "everything":
+                continue
+            loaded = traffic.load_nothing(kafka.bootstrap_servers)
+            pace = Pace(each.events_per_s / 3, WARM_UP_S, seconds)
+            with console.status(f"latency of {each.name}"), _scratch() as scratch:
+                result = chosen[file].run(Context(_run(file, "paced"), loaded, scratch, pace))
+            if not result.measured.latencies_s:
+                console.print(f"{each.name}: no alert fell due in so short a time", highlight=False)
+                continue
+            took = report.latency(pace.events_per_s, result.measured.latencies_s)
+            measured[file] = replace(each, latency=took)
+            console.print(
+                f"{each.name}: {took.alerts:,} alerts at {took.events_per_s:,.0f} events/s, "
+                f"half of them within {took.p50_ms:,.0f} ms, worst {took.worst_ms:,.0f} ms",
+                highlight=False,
+            )
+    return measured
+
+
+def _run(file: str, what: int | str) -> str:
+    return f"benchmark-{file}-{what}".replace("_", "-")
 
 
 def once(contestant: Contestant, loaded: Loaded, run: str) -> Result:

@@ -2,10 +2,12 @@
 
 A contestant is a module in `benchmarks.contestants` with these names:
 
-NAME        short, as the table shows it
-DOC         one line: what it is and does
-TRAFFIC     what it reads: shipments, prefix or everything (`benchmarks.traffic`)
-run         `run(context) -> Result`: once over all of it, in a process of its own
+NAME          short, as the table shows it
+DOC           one line: what it is and does
+GIVES         what it guarantees after a crash
+ENVIRONMENT   what it runs in (`benchmarks.peers.environments`)
+TRAFFIC       what it reads: shipments, prefix or everything (`benchmarks.traffic`)
+run           `run(context) -> Result`: once over all of it, in a process of its own
 
 **The task.** A parcel is alerted with tier medium when its pickup place is a priority origin, its goods are declared as
 powder or liquid, and it is at least the 20th parcel of its sender's ID number within 24 h, itself included, by event
@@ -27,19 +29,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from benchmarks.peers.environments import Environment
 from streams.settings import PRIORITY_ORIGINS
 
 Kind = Literal["shipments", "prefix", "everything"]
 
 RULES = ("goods.powder_or_liquid", "route.priority_origin", "sender.velocity")
-FORMS = frozenset({"powder", "liquid"})
-WINDOW_MS = 86_400_000
-PARCELS_MIN = 20
+
+
+# As programs take them.
+ORIGINS = ",".join(PRIORITY_ORIGINS)
 
 
 def from_priority_origin(adcode: str) -> bool:
     """Whether a place is one of the priority origins, which are given by prefixes of 4 or 6 digits."""
     return adcode[:4] in PRIORITY_ORIGINS or adcode in PRIORITY_ORIGINS
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """What a contestant guarantees when its process is killed.
+
+    alerts: how often one that is due comes, seen by a reader of committed records; may be lost: also never.
+    durable: whether its state is outside of its memory, so that later alerts are right.
+    """
+
+    alerts: Literal["none", "may be lost", "at least once", "exactly once"]
+    durable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,27 @@ class Context:
     run: str  # unique on the broker: consumer group, and part of the names of output topics
     loaded: Loaded
     scratch: Path  # an empty folder of its own
+    pace: Pace | None = None  # None: everything lies there already
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of one run, of the process tree."""
+
+    start_s: float  # from the process's start to the start of the measure
+    wall_s: float
+    cpu_s: float  # user and system
+    rss_mb: float  # largest seen
+    latencies_s: tuple[float, ...] = ()  # from event to alert, in a run with a pace
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a run for latencies goes: shipments are produced while the contestant runs."""
+
+    events_per_s: float
+    warm_up_s: float  # alerts of events produced before are not measured
+    measured_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +104,7 @@ class Result:
     """What a run gave."""
 
     events: int
-    wall_s: float
-    cpu_s: float
-    rss_mb: float  # largest seen, of the process tree
+    measured: Measured
     alerted: frozenset[str] | None  # parcels whose alert is open in the end; None: it does not judge
 
 
@@ -78,6 +113,8 @@ class Contestant(Protocol):
 
     NAME: str
     DOC: str
+    GIVES: Gives
+    ENVIRONMENT: Environment
     TRAFFIC: Kind
     run: Callable[[Context], Result]
 

@@ -19,7 +19,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from numpy.typing import NDArray
 
-from benchmarks.contract import FORMS, PARCELS_MIN, WINDOW_MS, BenchmarkError, Loaded, from_priority_origin
+from benchmarks.contract import BenchmarkError, Loaded, from_priority_origin
+from benchmarks.task import FORMS, PARCELS_MIN, WINDOW_MS
 from schemas import topics
 from schemas.inputs import INPUT_TOPICS, INPUTS
 from streams.generate import generate
@@ -73,17 +74,17 @@ class Shipments:
     repeated: NDArray[np.int64]
 
     @classmethod
-    def draw(cls, events: int) -> Shipments:
+    def draw(cls, events: int, frequent_share: float = FREQUENT_SHARE) -> Shipments:
         """`events` shipments. Those of a larger number begin with those of a smaller one, up to whole blocks."""
-        blocks = [cls._block(number) for number in range(-(-events // BLOCK))]
+        blocks = [cls._block(number, frequent_share) for number in range(-(-events // BLOCK))]
         return cls(*(np.concatenate(column)[:events] for column in zip(*blocks, strict=True)))
 
     @staticmethod
-    def _block(number: int) -> tuple[NDArray[np.int64], ...]:
+    def _block(number: int, frequent_share: float) -> tuple[NDArray[np.int64], ...]:
         rng = np.random.default_rng([SEED, number])
-        frequent = round(BLOCK * FREQUENT_SHARE / FREQUENT_EACH)
+        frequent = round(BLOCK * frequent_share / FREQUENT_EACH)
         sender = np.where(
-            rng.random(BLOCK) < FREQUENT_SHARE,
+            rng.random(BLOCK) < frequent_share,
             SENDERS + number * frequent + rng.integers(0, frequent, BLOCK),
             rng.integers(0, SENDERS, BLOCK),
         )
@@ -156,6 +157,15 @@ def load_shipments(servers: str, events: int) -> Loaded:
 def load_prefix(servers: str, events: int) -> Loaded:
     """The same, uncompressed."""
     return _load_shipments(servers, events, "none")
+
+
+def load_nothing(servers: str) -> Loaded:
+    """An empty `waybill.shipments`, whatever it held."""
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    if topics.SHIPMENTS in admin.list_topics(timeout=10).topics:
+        admin.delete_topics([topics.SHIPMENTS])[topics.SHIPMENTS].result(30)
+    make_topic(servers, topics.SHIPMENTS)
+    return Loaded(servers, (topics.SHIPMENTS,), 0, 0.0, None)
 
 
 def load_everything(servers: str, parcels: int) -> Loaded:

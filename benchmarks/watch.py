@@ -8,16 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Literal, Self
 
 import psutil
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from benchmarks.contract import BenchmarkError, Context
+from benchmarks import latency
+from benchmarks.contract import ORIGINS, BenchmarkError, Context, Measured, Result
+from benchmarks.traffic import PARTITIONS, make_topic
+
+Until = Literal["committed", "alerted", "ends"]
 
 POLL_S = 0.05
 START_S, STALL_S, STOP_S = 300.0, 300.0, 60.0  # what works takes a fraction; hosts are busy
@@ -26,18 +30,30 @@ _LOG_TAIL = 3_000
 _NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_LEADER_EPOCH}
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Seconds from start to end, CPU seconds (user and system) in between, and the largest resident memory seen."""
-
-    wall_s: float
-    cpu_s: float
-    rss_mb: float
-
-
 def started() -> None:
     """Said by a contestant of ours when it has its partitions."""
     print(STARTED, flush=True)
+
+
+def judged(
+    context: Context,
+    command: Sequence[str],
+    *,
+    internal: Sequence[str] = (),
+    forwards: bool = False,
+    announces: bool = True,
+    until: Until = "committed",
+) -> Result:
+    """`watch` a program that takes the arguments of `benchmarks.peers`; its alerts go to a topic of their own."""
+    servers, alerts = context.loaded.servers, f"{context.run}.alerts"
+    make_topic(servers, alerts)
+    arguments = [servers, context.run, context.loaded.topics[0], alerts, str(context.scratch), ORIGINS]
+    measured = watch(
+        context, [*command, *arguments], internal=internal, forwards=forwards, announces=announces,
+        alerts=alerts, until=until,
+    )  # fmt: skip
+    alerted = None if context.pace else frozenset(newest(servers, alerts))  # where it ended, a transaction may be open
+    return Result(context.loaded.events, measured, alerted)
 
 
 def python(module: str, *arguments: str) -> list[str]:
@@ -54,27 +70,64 @@ def watch(
     forwards: bool = False,
     announces: bool = True,
     settles_s: float = 0,
+    alerts: str = "",
+    until: Until = "committed",
 ) -> Measured:
-    """Run `command` until its group has committed all of its input, and stop it.
+    """Run `command` until its group has committed all of its input, and stop it. With a pace, for as long as that says.
 
     internal: topics that it writes and reads itself, which must be read to their end too.
     forwards: it writes each of its events there and without transactions; else what it likes, in transactions.
     announces: it calls `started()`; else it starts when the group's partitions are assigned.
     settles_s: it may go on for so long, which is not measured: what is missing is missing only a while after the end.
+    alerts: the topic of its alerts.
+    until: what its end is, `committed`; or, where it keeps its offsets to itself, that the last alert due is there,
+    `alerted`; or that it `ends` by itself at the end of its input.
     Raises BenchmarkError with the end of its log when it ends by itself or makes no progress.
     """
     forwarded = context.loaded.events if forwards else None
     group = Group(context.loaded.servers, context.run, context.loaded.topics, internal, forwarded)
-    with _process(context, command, env, announces=announces) as child:
+    launched = time.monotonic()
+    with _process(context, command, env, announces=announces) as child, ExitStack() as stack:
         if announces:
             child.announced()
         else:
             child.wait_for(group.assigned, START_S, every_s=0.01)
         start, cpu = time.monotonic(), child.cpu_s()
-        child.wait_for(group.done, STALL_S, every_s=POLL_S, progress=lambda: group.committed_total)
-        measured = Measured(time.monotonic() - start, child.cpu_s() - cpu, child.rss_mb)
+        if context.pace:
+            took = latency.play(context.loaded.servers, context.loaded.topics[0], alerts, context.pace, child.alive)
+            wall_s, cpu_s = time.monotonic() - start, child.cpu_s() - cpu
+            return Measured(start - launched, wall_s, cpu_s, child.rss_mb, tuple(took))
+        if until == "alerted":
+            seen = stack.enter_context(Seen(context.loaded.servers, alerts))
+            due = len(context.loaded.expected or ())
+            child.wait_for(lambda: seen.count() >= due, STALL_S, every_s=POLL_S, progress=seen.count)
+        elif until == "ends":
+            child.ended(STALL_S)
+        else:
+            child.wait_for(group.done, STALL_S, every_s=POLL_S, progress=lambda: group.committed_total)
+        measured = Measured(start - launched, time.monotonic() - start, child.cpu_s() - cpu, child.rss_mb)
         time.sleep(settles_s)
         return measured
+
+
+class Seen:
+    """The keys on a topic, as they come."""
+
+    def __init__(self, servers: str, topic: str) -> None:
+        self._reader = _reader(servers)
+        self._reader.assign([Place(topic, number, 0) for number in range(PARTITIONS)])
+        self._keys: set[bytes | str | None] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    def count(self) -> int:
+        """How many there are by now."""
+        self._keys.update(message.key() for message in self._reader.consume(10_000, 0.01) if message.error() is None)
+        return len(self._keys)
 
 
 class Group:
@@ -144,6 +197,8 @@ def ends(
 
 def _ends(admin: AdminClient, topics: Sequence[str], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
     there = admin.list_topics(timeout=10).topics
+    if any(topic not in there for topic in topics):  # a peer makes its own when it starts
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
     places = [Place(topic, number) for topic in topics for number in there[topic].partitions]
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     asked = admin.list_offsets(dict.fromkeys(places, latest), isolation_level=isolation)
@@ -153,15 +208,7 @@ def _ends(admin: AdminClient, topics: Sequence[str], isolation: IsolationLevel) 
 def newest(servers: str, topic: str) -> dict[str, bytes]:
     """The newest value of each key of a topic, of committed records alone."""
     left = {place for place, end in _settled(servers, topic).items() if end > 0}
-    reader = Consumer(
-        {
-            "bootstrap.servers": servers,
-            "group.id": "benchmark-reader",  # never joins
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
+    reader = _reader(servers, {"enable.partition.eof": True})
     reader.assign([Place(name, number, 0) for name, number in left])
     values: dict[str, bytes] = {}
     try:
@@ -177,6 +224,18 @@ def newest(servers: str, topic: str) -> dict[str, bytes]:
     finally:
         reader.close()
     return values
+
+
+def _reader(servers: str, settings: Mapping[str, bool] | None = None) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "benchmark-reader",  # never joins
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            **(settings or {}),
+        }
+    )
 
 
 def _settled(servers: str, topic: str) -> dict[tuple[str, int], int]:
@@ -196,7 +255,7 @@ class _Child:
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self._name, self._process, self._log = name, process, log
         self._tree = psutil.Process(process.pid)
-        self.rss_mb = 0.0
+        self.rss_mb = self._last_cpu_s = 0.0
 
     def announced(self) -> None:
         """Wait for its word."""
@@ -215,17 +274,38 @@ class _Child:
         """Ask `ready()` until it says yes; `stall_s` is how long `progress()` may stay the same."""
         reached, since = progress(), time.monotonic()
         while not ready():
-            if self._process.poll() is not None:
-                raise self._failure(f"ended with code {self._process.returncode}")
+            self.alive()
             if (now := progress()) != reached:
                 reached, since = now, time.monotonic()
             if time.monotonic() - since > stall_s:
                 raise self._failure(f"made no progress for {stall_s:.0f} s")
-            self.rss_mb = max(self.rss_mb, self._rss_mb())
             time.sleep(every_s)
 
+    def alive(self) -> None:
+        """Take note of its memory. Raises BenchmarkError when it has ended."""
+        if self._process.poll() is not None:
+            raise self._failure(f"ended with code {self._process.returncode}")
+        self.rss_mb = max(self.rss_mb, self._rss_mb())
+
+    def ended(self, within_s: float) -> None:
+        """Wait until it has ended well."""
+        deadline = time.monotonic() + within_s
+        while self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise self._failure(f"did not end within {within_s:.0f} s")
+            with suppress(psutil.NoSuchProcess):
+                self.rss_mb, self._last_cpu_s = max(self.rss_mb, self._rss_mb()), self._tree_cpu_s()
+            time.sleep(POLL_S)
+        if self._process.returncode:
+            raise self._failure(f"ended with code {self._process.returncode}")
+
     def cpu_s(self) -> float:
-        """User and system time of the tree up to now."""
+        """User and system time of the tree up to now, or to shortly before its end."""
+        if self._process.poll() is None:
+            self._last_cpu_s = self._tree_cpu_s()
+        return self._last_cpu_s
+
+    def _tree_cpu_s(self) -> float:
         total = 0.0
         for process in self._all():
             with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,5 @@
-"""`waybill topics grow`, killed at a moment: `python -m tests.growing PARTITIONS PHASE NUMBER before|after`.
+"""`waybill topics grow`, killed at a moment: `python -m tests.growing PARTITIONS PHASE NUMBER before|after`; and
+`waybill erase`, with the file that says who in place of partitions.
 
 PHASE is how the text begins that the command says as a phase begins, and NUMBER counts the transactions in it, and the
 requests for partitions. Small transactions, so that there are some. Without a moment it runs to its end.
@@ -16,22 +17,25 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from streams.cli.erase import given_in
 from streams.kafka.cluster import Cluster
 from streams.kafka.producer import Transactions
 from streams.settings import load
 from streams.worker import grow, unread
+from streams.worker.erase import Erasure
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 
 
 def growing(
-    servers: str, state_dir: Path, group: str, partitions: int, *moment: str
+    servers: str, state_dir: Path, group: str, partitions: int | Path, *moment: str, **settings: object
 ) -> subprocess.CompletedProcess[str]:
     """Run it as a process; of one that was killed the code is -9."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
     env |= {"KAFKA_BOOTSTRAP_SERVERS": servers, "WAYBILL_GROUP": group, "WAYBILL_STATE_DIR": str(state_dir),
-            "WAYBILL_SESSION_TIMEOUT_MS": "2000"}  # fmt: skip
+            "WAYBILL_SESSION_TIMEOUT_MS": "2000",
+            **{f"WAYBILL_{name.upper()}": str(value) for name, value in settings.items()}}  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "tests.growing", str(partitions), *moment],
         cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S,
@@ -71,12 +75,16 @@ class _Moments:
 
 def main() -> None:
     """See the module."""
-    partitions, *moment = sys.argv[1:]
+    partitions, *moment = sys.argv[1:]  # or a file
     moments = _Moments(moment[0], int(moment[1]), moment[2]) if moment else _Moments("", 0, "")
     moments.around(Transactions, "commit")
     moments.around(Cluster, "grow")
     grow._COMMIT_BYTES = unread._COMMIT_BYTES = 1
     unread._ROWS = 30
+    if not partitions.isdigit():
+        with Erasure(load(), given_in(Path(partitions)), say=moments.say, advance=lambda *_: None) as erasure:
+            erasure.run(erasure.look(), delete_events=True)
+        return
     with grow.Growth(load(), int(partitions), say=moments.say, advance=lambda *_: None) as growth:
         growth.run(growth.look(), 0)
 

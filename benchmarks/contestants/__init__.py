@@ -9,7 +9,11 @@ from typing import cast
 from benchmarks.contract import Contestant
 
 FILES = (
-    *("raw", "plain_faust", "hand_loop"),
+    *("raw", "plain_faust", "hand_loop", "hand_loop_changelog"),
+    *(
+        "quixstreams",
+        "kafka_streams",
+    ),
     *("shipments", "shipments_python", "shipments_two"),
     *("everything", "everything_python", "everything_two"),
 )

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import msgspec
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.contract import Context, Kind, Result
+from benchmarks.contract import Context, Gives, Kind, Result
+from benchmarks.peers.environments import Own
 from benchmarks.traffic import PARTITIONS
 from benchmarks.watch import newest, python, watch
 from schemas import topics
@@ -17,6 +18,8 @@ from streams.kafka import admin as broker_topics
 
 NAME = "waybill worker, all topics"
 DOC = "shipments, scans, inspections; whole catalogue; transactions, changelog, RocksDB"
+GIVES = Gives("exactly once", durable=True)
+ENVIRONMENT = Own()
 TRAFFIC: Kind = "everything"
 
 INPUTS = (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS)
@@ -45,8 +48,10 @@ def worker(context: Context, settings: Mapping[str, str], *, processes: int = 1)
     command = python(
         "streams.cli", "worker", "--processes", str(processes), "--web-port", "0", "--log-level", "warning"
     )
-    measured = watch(context, command, env=env, internal=READ_BACK, announces=False, settles_s=SETTLES_S)
-    return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, _open_alerts(loaded.servers))
+    measured = watch(
+        context, command, env=env, internal=READ_BACK, announces=False, settles_s=SETTLES_S, alerts=topics.ALERTS
+    )
+    return Result(loaded.events, measured, None if context.pace else _open_alerts(loaded.servers))
 
 
 def _open_alerts(servers: str) -> frozenset[str]:

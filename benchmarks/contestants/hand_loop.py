@@ -14,29 +14,27 @@ from bisect import bisect_right, insort
 import orjson
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from benchmarks.contract import FORMS, PARCELS_MIN, WINDOW_MS, Context, Kind, Result, from_priority_origin
-from benchmarks.traffic import make_topic
-from benchmarks.watch import newest, python, started, watch
+from benchmarks.contract import Context, Gives, Kind, Result
+from benchmarks.peers.environments import Own
+from benchmarks.task import KEPT_MS, PARCELS_MIN, WINDOW_MS, alert, candidate, parcel_of
+from benchmarks.watch import judged, python, started
 
 NAME = "hand-written loop"
 DOC = "confluent-kafka consume() + orjson + dict, event ids in a set; no durable state, no transactions"
+GIVES = Gives("at least once", durable=False)
+ENVIRONMENT = Own()
 TRAFFIC: Kind = "shipments"
 
-KEPT_MS = 2 * WINDOW_MS  # a partition may be read so far ahead of another
 COMMIT_S = 1.0
 SEEN_MAX = 1_000_000
 
 
 def run(context: Context) -> Result:
     """Once over all shipments."""
-    loaded, alerts = context.loaded, f"{context.run}.alerts"
-    make_topic(loaded.servers, alerts)
-    measured = watch(context, python(__name__, loaded.servers, context.run, loaded.topics[0], alerts))
-    alerted = frozenset(newest(loaded.servers, alerts))
-    return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, alerted)
+    return judged(context, python(__name__))
 
 
-def main(servers: str, group: str, topic: str, alerts: str) -> None:
+def main(servers: str, group: str, topic: str, alerts: str, _folder: str, origins: str) -> None:
     """Consume, judge, alert, commit, for ever."""
     consumer = Consumer(
         {
@@ -51,7 +49,7 @@ def main(servers: str, group: str, topic: str, alerts: str) -> None:
     )
     producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 20})
     consumer.subscribe([topic], on_assign=lambda *_: started())
-    judge = Judge()
+    judge = Judge(frozenset(origins.split(",")))
     dirty, committed_at = False, time.monotonic()
     while True:
         messages = consumer.consume(10_000, 0.02)
@@ -62,8 +60,8 @@ def main(servers: str, group: str, topic: str, alerts: str) -> None:
                 if (error := message.error()) is not None:
                     raise KafkaException(error)
                 values.append(message.value() or b"")
-            for parcel, alert in judge(values):
-                producer.produce(alerts, key=parcel, value=orjson.dumps(alert))
+            for parcel, content in judge(values):
+                producer.produce(alerts, key=parcel, value=orjson.dumps(content))
             producer.poll(0)
         if dirty and (not messages or time.monotonic() - committed_at > COMMIT_S):
             producer.flush()
@@ -74,7 +72,8 @@ def main(servers: str, group: str, topic: str, alerts: str) -> None:
 class Judge:
     """Times of each sender's parcels, and those parcels that would be alerted if their sender had posted more."""
 
-    def __init__(self) -> None:
+    def __init__(self, origins: frozenset[str]) -> None:
+        self._origins = origins
         self._times: dict[str, list[int]] = {}
         self._waiting: dict[str, list[tuple[int, str]]] = {}
         self._seen: set[str] = set()
@@ -82,7 +81,7 @@ class Judge:
 
     def __call__(self, values: list[bytes]) -> list[tuple[str, dict[str, object]]]:
         """Parcels to alert after these shipments, with their alerts."""
-        loads, all_times, all_waiting = orjson.loads, self._times, self._waiting
+        loads, all_times, all_waiting, origins = orjson.loads, self._times, self._waiting, self._origins
         if len(self._seen) >= SEEN_MAX:
             self._seen, self._seen_before = set(), self._seen
         seen, seen_before = self._seen, self._seen_before
@@ -93,7 +92,7 @@ class Judge:
                 event = shipment["event_id"]
                 at = shipment["picked_up_at"]
                 sender = shipment["sender_id_no"]
-                candidate = shipment.get("goods_form") in FORMS and from_priority_origin(shipment["pickup_adcode"])
+                waits = candidate(shipment, origins)
                 retail = shipment["customer_type"] == "retail"
             except (ValueError, KeyError, TypeError):
                 continue  # a log line, in earnest
@@ -112,8 +111,8 @@ class Judge:
                     times.append(at)
                 if times[0] <= at - KEPT_MS:
                     del times[: bisect_right(times, at - KEPT_MS)]
-            if candidate:
-                all_waiting.setdefault(sender, []).append((at, f"{shipment['carrier_code']}:{shipment['waybill_no']}"))
+            if waits:
+                all_waiting.setdefault(sender, []).append((at, parcel_of(shipment)))
             elif not late:
                 continue
             if times is not None and len(times) >= PARCELS_MIN and sender in all_waiting:
@@ -125,7 +124,7 @@ class Judge:
         for at, parcel in self._waiting[sender]:
             count = bisect_right(times, at) - bisect_right(times, at - WINDOW_MS)
             if count >= PARCELS_MIN:
-                found.append((parcel, {"parcel": parcel, "tier": "medium", "score": 50, "sender_parcels_24h": count}))
+                found.append((parcel, alert(parcel, count)))
             elif at > times[-1] - KEPT_MS:
                 left.append((at, parcel))
         if left:

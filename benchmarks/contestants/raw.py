@@ -6,11 +6,14 @@ import sys
 
 from confluent_kafka import Consumer
 
-from benchmarks.contract import Context, Kind, Result
+from benchmarks.contract import Context, Gives, Kind, Result
+from benchmarks.peers.environments import Own
 from benchmarks.watch import python, started, watch
 
 NAME = "librdkafka alone"
 DOC = "confluent-kafka consume() and nothing else: no decoding, no answer"
+GIVES = Gives("none", durable=False)
+ENVIRONMENT = Own()
 TRAFFIC: Kind = "shipments"
 
 
@@ -18,7 +21,7 @@ def run(context: Context) -> Result:
     """Once over all shipments."""
     loaded = context.loaded
     measured = watch(context, python(__name__, loaded.servers, context.run, loaded.topics[0]))
-    return Result(loaded.events, measured.wall_s, measured.cpu_s, measured.rss_mb, None)
+    return Result(loaded.events, measured, None)
 
 
 def main(servers: str, group: str, topic: str) -> None:

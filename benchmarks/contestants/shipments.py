@@ -9,11 +9,14 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.contestants import everything
-from benchmarks.contract import RULES, Context, Kind, Result
+from benchmarks.contract import RULES, Context, Gives, Kind, Result
+from benchmarks.peers.environments import Own
 from rules import load_catalogue
 
 NAME = "waybill worker, shipments"
 DOC = "the same three rules; repartition by person, transactions, changelog, RocksDB"
+GIVES = Gives("exactly once", durable=True)
+ENVIRONMENT = Own()
 TRAFFIC: Kind = "shipments"
 
 

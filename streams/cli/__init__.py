@@ -50,6 +50,7 @@ COMMANDS = (
     "keys",
     "topics",
     "offsets",
+    "erase",
     "acl",
     "broker",
 )

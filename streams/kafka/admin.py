@@ -40,6 +40,7 @@ _CHANGELOG: _Config = {
     "segment.bytes": 32 * _MB,
     "segment.ms": _HOUR_MS,
     "min.cleanable.dirty.ratio": 0.3,
+    "max.compaction.lag.ms": _DAY_MS,
     "delete.retention.ms": _DAY_MS,
 }
 # A parcel is judged by the licence that held when it was accepted: what is replaced or deleted stays readable, also for
@@ -50,16 +51,18 @@ _REFERENCE: _Config = {
     "segment.ms": _DAY_MS,
 }
 _KEPT: _Config = {"retention.ms": 180 * _DAY_MS}
+# What `waybill erase` has replaced is gone within a week, however little else comes.
+_SHOWING: _Config = {**_KEPT, **_DATED, "max.compaction.lag.ms": 7 * _DAY_MS}
 _CONFIG: dict[str, _Config] = {
     topics.OBSERVATIONS: _QUEUE,
     topics.FACTS: _QUEUE,
-    topics.ALERTS: {**_KEPT, **_DATED},
+    topics.ALERTS: _SHOWING,
     topics.SHADOW: {**_KEPT, **_DATED},
     topics.NOTICES: {**_KEPT, **_DATED},
     topics.FEEDBACK: _KEPT,
     topics.REJECTS: {**_DATED, "retention.ms": 30 * _DAY_MS},
     topics.REFERENCE: _REFERENCE,
-    topics.TRACES: {**_KEPT, **_DATED},
+    topics.TRACES: _SHOWING,
     topics.TALLIES: {"retention.ms": 400 * _DAY_MS},
     topics.ORDERS: {**_KEPT, **_DATED},
     topics.CLUES: {**_DATED, "retention.ms": 3 * _YEAR_MS},

@@ -159,6 +159,17 @@ class Cluster:
         self._await("DELETE", self._client.delete_topics(list(names), operation_timeout=self._timeout_s),
                     ok=KafkaError.UNKNOWN_TOPIC_OR_PART)  # fmt: skip
 
+    def delete_before(self, offsets: Mapping[Place, int]) -> None:
+        """Delete the records before these offsets of some partitions, whoever has read them."""
+        asked = self._client.delete_records([TopicPartition(*place, at) for place, at in offsets.items()],
+                                            request_timeout=self._timeout_s)  # fmt: skip
+        for partition, future in asked.items():
+            try:
+                future.result(self._timeout_s + 5)
+            except FAILURES as error:
+                where = f"{partition.topic}[{partition.partition}]: "
+                raise self._failure(error, where, topic=partition.topic, operation="DELETE") from error
+
     def bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
         """Start and end offsets, waiting for partitions whose leader does not serve them yet."""
         latest, earliest = OffsetSpec.latest(), OffsetSpec.earliest()  # type: ignore[no-untyped-call]

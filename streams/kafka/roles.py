@@ -31,6 +31,12 @@ GROWN: Final = tuple(topic.name for topic in TOPICS if topic.name in WORKER_TOPI
 SAVED: Final = tuple(topic.name for topic in TOPICS if topic.name not in INPUT_TOPICS)
 """What `waybill topics save` takes unless told otherwise: all but what carriers send."""
 
+SEARCHED: Final = (
+    topics.SHIPMENTS, topics.OBSERVATIONS, topics.ALERTS, topics.TRACES, topics.PARCELS_CHANGELOG,
+    topics.HISTORIES_CHANGELOG,
+)  # fmt: skip
+"""Where a sender or recipient can be: in clear on the first, as tokens on the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -201,6 +207,18 @@ ROLES: Final = (
             *_on("ALTER", *GROWN),
             _joins(group),
             _writes_as(naming.of(group, "grow")),
+        ),
+    ),
+    Role(
+        "eraser",
+        "`waybill erase`",
+        lambda group: (
+            *_reads(*SEARCHED),
+            *_on("DESCRIBE", topics.REFERENCE),
+            *_writes(topics.ALERTS, topics.TRACES, topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG),
+            *_on("DELETE", topics.SHIPMENTS, topics.OBSERVATIONS),
+            _joins(group),
+            _writes_as(naming.of(group, "grow")),  # one name for both, so that one of the two is fenced
         ),
     ),
 )  # fmt: skip

@@ -16,12 +16,9 @@ and one that is where it belongs stays there; so a run that was killed is run ag
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -32,37 +29,24 @@ from schemas.topics import TOPICS
 from streams.flow import rekey
 from streams.flow.partitions import partition_of
 from streams.flow.rekey import Homes
-from streams.kafka import naming
-from streams.kafka.cluster import Cluster, Place, TopicFacts
-from streams.kafka.config import client, producing
+from streams.kafka.cluster import TopicFacts
 from streams.kafka.errors import MissingError
-from streams.kafka.groups import Outsider, emptied
-from streams.kafka.restore import restore
 from streams.kafka.rights import denied
 from streams.kafka.roles import GROWN, role
 from streams.settings import Settings
 from streams.state.parted import MARK, Parted
-from streams.worker.commit import CommitError, Committer
 from streams.worker.epoch import Epoch
-from streams.worker.instance import claimed
-from streams.worker.parts import stores_of
+from streams.worker.stopped import Advance, Stopped
 from streams.worker.unread import Unread
 
 _CHANGELOGS = tuple(
     topic.name for topic in TOPICS if topic.name in GROWN and topic.internal and topic.cleanup == "compact"
 )
-_INSTANCE = ".grow"  # as no worker can be called
-_CONSUMER_SESSION_S = 45.0  # of KIP-848, which the broker sets
 _ROWS = 1_000
-_TOGETHER = 8  # partitions that are read together
 _COMMIT_BYTES = 16 * 1024 * 1024
 _STRAYS_MAX = 0.01  # share of parcels that may lie where no count of partitions would put them
-_TRANSACTION_MS = 60_000
 _LEADERS_S = 30.0
 _LOOK_EVERY_S = 5.0
-
-Advance = Callable[[str, float, int], None]
-"""Step, share done, rows."""
 
 
 class GrowError(WaybillError):
@@ -92,34 +76,16 @@ class Plan:
         return not (self.added or self.moving or any(self.unread.values()))
 
 
-class Growth:
-    """Brings a deployment to so many partitions; a context manager, which gives its folder and connections back."""
+class Growth(Stopped):
+    """Brings a deployment to so many partitions."""
 
     def __init__(self, settings: Settings, partitions: int, *, say: Callable[[str], None], advance: Advance) -> None:
-        """say: told of each phase as it begins. advance: of how far a step is."""
-        self._settings = settings.model_copy(update={"instance": _INSTANCE, "transaction_timeout_ms": _TRANSACTION_MS})
+        """say, advance: see `Stopped`."""
+        super().__init__(settings, say=say, advance=advance)
         self._partitions = partitions
-        self._say, self._advance = say, advance
-        self._config = client(self._settings)
-        self._cluster = Cluster({**self._config, "log_level": 0})
-        self._stores = stores_of(self._settings)
-        self._folder = settings.state_dir / settings.group / _INSTANCE
         self._homes = Homes(partitions)
         self._unread = Unread(self._config, self._cluster, settings.group, self._homes)
-        self._outsider = Outsider(self._config, settings.group)
         self._moved = 0  # bytes, in the epoch that is open
-
-    def __enter__(self) -> Self:
-        claimed(self._settings)  # another run on this machine
-        shutil.rmtree(self._folder, ignore_errors=True)  # one that was left may be older than deletions are kept
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._outsider.close()
-        self._close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     # Looking
 
@@ -179,12 +145,6 @@ class Growth:
                 f"give {least} or more"
             )
         return facts
-
-    def _await_empty(self) -> None:
-        session_s = self._settings.session_timeout_ms / 1000
-        if self._settings.group_protocol == "consumer":
-            session_s = max(session_s, _CONSUMER_SESSION_S)
-        emptied(self._cluster, self._settings.group, session_s, self._say)
 
     def _was(self, otherwise: int) -> tuple[int, bool]:
         """For how many partitions the state is kept, by its own marks, and whether it is on its way to ours."""
@@ -254,17 +214,10 @@ class Growth:
         self._commit(epoch)
         self._await_empty()  # one may have started meanwhile
 
-    def _start_committing(self) -> None:
-        """Fence another run; anew after each growth, for a producer that knew of fewer partitions refuses others."""
-        config = {**self._config, **producing(self._settings)}
-        name = naming.of(self._settings.group, "grow")
-        self._committer = Committer(config, name, self._stores, native=self._settings.native)
-        self._committer.start()
-
     def _grow(self, plan: Plan) -> None:
         changelogs = [name for name in _CHANGELOGS if plan.counts[name] < plan.partitions]
         self._add_partitions(plan, changelogs)
-        self._start_committing()
+        self._start_committing()  # a producer that knew of fewer partitions refuses others
         self._mark(plan, plan.partitions)
         self._add_partitions(plan, [name for name in GROWN if name not in (*_CHANGELOGS, *INPUT_TOPICS)])
         self._add_partitions(plan, INPUT_TOPICS)
@@ -316,22 +269,5 @@ class Growth:
 
     def _commit(self, epoch: Epoch) -> None:
         epoch.send(topics.OBSERVATIONS, rekey.owed(self._homes))
-        deltas = {topic: store.close_epoch() for topic, store in self._stores.items()}
-        try:
-            self._committer.commit(epoch, deltas, self._outsider.metadata)
-        except CommitError as error:
-            raise GrowError(f"{error}; run this again: it goes on where it stands") from error
+        super()._commit(epoch)
         self._moved = 0
-
-    def _restore(self, count: int, resumed: Mapping[Place, int] | None = None) -> None:
-        """Bring the stores of so many partitions to the ends of their changelogs, whoever wrote there last."""
-        self._close()
-        records = 0
-        for first in range(0, count, _TOGETHER):
-            numbers = set(range(first, min(first + _TOGETHER, count)))
-            records += restore(self._config, self._stores, numbers, lambda: False, resumed=resumed)
-            self._advance("reading state", (max(numbers) + 1) / count, records)
-
-    def _close(self) -> None:
-        for store in self._stores.values():
-            store.close_all()

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from benchmarks import task
 from benchmarks.__main__ import Sizes
-from benchmarks.contestants import hand_loop
-from benchmarks.contestants.hand_loop import Judge
-from benchmarks.contestants.plain_faust import add
-from benchmarks.contract import FORMS, RULES, from_priority_origin
+from benchmarks.contestants import hand_loop, hand_loop_changelog
+from benchmarks.contract import ORIGINS, RULES, from_priority_origin
+from benchmarks.task import FORMS
 from benchmarks.traffic import BLOCK, REPEATED_WITHIN, Shipments
 from rules import THRESHOLDS, load_catalogue
 from schemas.records import Shipment
@@ -89,8 +89,19 @@ def test_the_window_is_open_at_its_start(last: int, alerts: int) -> None:
     assert len(Shipments(sender, same, same, powder, same, same).expected()) == alerts
 
 
-class FaustJudge:
-    """What the agent of plain Faust does with a Table, without Faust."""
+PLACES = frozenset(ORIGINS.split(","))
+
+
+def loop() -> hand_loop.Judge:
+    return hand_loop.Judge(PLACES)
+
+
+def loop_with_changelog() -> hand_loop_changelog.Judge:
+    return hand_loop_changelog.Judge({}, PLACES)
+
+
+class TableJudge:
+    """What plain Faust, Quix Streams and others do, a table by sender, without them."""
 
     def __init__(self) -> None:
         self._table: defaultdict[str, list[list[Any]]] = defaultdict(list)
@@ -99,12 +110,12 @@ class FaustJudge:
         found = []
         for value in values:
             row = msgspec.json.decode(value)
-            candidate = row["goods_form"] in FORMS and from_priority_origin(row["pickup_adcode"])
-            found += add(self._table[row["sender_id_no"]], row["picked_up_at"], f"YT:{row['waybill_no']}", candidate)
+            parcels, waits = self._table[task.counted(row)], task.candidate(row, PLACES)
+            found += task.add(parcels, row["picked_up_at"], task.parcel_of(row), waits)
         return found
 
 
-@pytest.mark.parametrize("judging", [Judge, FaustJudge])
+@pytest.mark.parametrize("judging", [loop, loop_with_changelog, TableJudge])
 def test_neither_order_nor_repetition_changes_what_is_found(
     judging: Callable[[], Callable[[list[bytes]], list[tuple[str, Any]]]], shipments: Shipments, values: list[bytes]
 ) -> None:
@@ -123,7 +134,7 @@ def test_the_loop_remembers_event_ids_of_two_generations(
 ) -> None:
     """Each 400 records come again at once, with memory for 400 to 800 of them."""
     monkeypatch.setattr(hand_loop, "SEEN_MAX", 400)
-    once, judge, found = list(dict.fromkeys(values)), Judge(), []
+    once, judge, found = list(dict.fromkeys(values)), loop(), []
     for at in range(0, EVENTS, 400):
         for part in (slice(at, at + 200), slice(at + 200, at + 400)) * 2:
             found += [parcel for parcel, _ in judge(once[part])]

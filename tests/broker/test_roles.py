@@ -32,10 +32,12 @@ from desk.web.app import application
 from desk.web.users import Users
 from desk.webhook import Webhook
 from schemas import topics
-from schemas.records import Source
+from schemas.desk import Trace
+from schemas.inputs import CONSUMED_TOPICS
+from schemas.records import Source, encode
 from schemas.rulesets import RuleSet
 from streams.flow.decode import Limits
-from streams.flow.describe.tokens import Tokeniser
+from streams.flow.describe.tokens import Tokeniser, tokeniser
 from streams.kafka import admin, naming, saving
 from streams.kafka.alerts import AlertReader
 from streams.kafka.cluster import Cluster
@@ -51,6 +53,7 @@ from streams.kafka.transactions import Outgoing, TransactionalWriter
 from streams.ops import offsets, preflight
 from streams.rulesets.board import Board
 from streams.settings import Settings
+from streams.worker.erase import Erasure
 from tests.broker.test_desk import STATIONS, alert_on, do, now_ms, on_topic, publish, settle
 from tests.desk_accounts import account
 from tests.desk_site import desk_of
@@ -67,6 +70,7 @@ WAYS: dict[str, Way] = {
     "webhook": Secured.by_token, "clues": Secured.as_user, "desk": Secured.by_scram,
     "analyst": Secured.by_certificate, "publisher": Secured.by_token, "producer": Secured.by_scram,
     "operator": Secured.by_certificate, "saver": Secured.by_scram, "loader": Secured.by_token,
+    "eraser": Secured.by_certificate,
 }  # fmt: skip
 CHECKED = ("tracer", "door", "dispatcher", "webhook", "clues", "desk")
 """Roles whose processes check them when they start, as workers do."""
@@ -243,6 +247,29 @@ def test_topics_are_saved_by_one_who_reads_and_loaded_by_one_who_makes_them(secu
         config = {**client, "bootstrap.servers": servers}
         saving.load(config, tmp_path / "saved", 1, lambda *_: None, writer=naming.of(GROUP, "load"))
     assert unused(secured, "loader") == set()
+    admin.delete(secured.servers)
+    admin.create(secured.servers, 2)
+
+
+def test_a_person_is_erased_by_one_who_reads_what_carriers_send(secured: Secured, tmp_path: Path) -> None:
+    tokens = tokeniser(Settings())
+    phone = SHIPMENT["sender_phone"]
+    shown = tokens.publish(int(tokens.tokens("phone", [phone])[0]))
+    alert = replace(alert_on(31), sender_token=shown)
+    alert = replace(alert, sources=events(secured, alert.waybill_no, tmp_path))
+    trace = Trace(alert_id=alert.alert_id, revision=1, carrier_code="SF", waybill_no=alert.waybill_no,
+                  sender_phone_tokens=(shown,))  # fmt: skip
+    writer = TransactionalWriter(secured.servers, "test-filler", {})
+    writer.write([Outgoing(topics.ALERTS, trace.key, encode(alert)), Outgoing(topics.TRACES, trace.key, encode(trace))])
+    cluster = Cluster({"bootstrap.servers": secured.servers})
+    places = [(topic, number) for topic in CONSUMED_TOPICS for number in range(2)]
+    cluster.set_committed(GROUP, {place: end for place, (_, end) in cluster.bounds(places).items()})
+
+    servers, client = allow(secured, "eraser")
+    given = Settings(bootstrap_servers=servers, kafka=client, group=GROUP, state_dir=tmp_path)
+    with Erasure(given, [("phone", phone)], say=lambda _: None, advance=lambda *_: None) as erasure:
+        erasure.run(erasure.look(), delete_events=True)
+    assert unused(secured, "eraser") == set()
     admin.delete(secured.servers)
     admin.create(secured.servers, 2)
 

@@ -1,4 +1,4 @@
-"""Kafka's jars: fetched once by `jgo`, each at the version and SHA-256 of `kafka.lock.toml`.
+"""Jars, Kafka's above all: fetched once by `jgo`, each at the version and SHA-256 of a lock such as `kafka.lock.toml`.
 
 `jgo` decides where from: Maven's own default, or the `[repositories]` of the user's `jgo.conf`.
 """
@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,25 +34,28 @@ _TRIES = 3
 _log = logging.getLogger(__name__)
 
 
-def fetch() -> list[Path]:
-    """Paths of all jars of the lock file, in its order, each present and checked; missing ones are fetched.
+def fetch(lock: Path | None = None) -> list[Path]:
+    """Paths of all jars of a lock file (Kafka's), in its order, each present and checked; missing ones are fetched.
 
     Raises `BrokerError` when one cannot be had or is not what the lock file says.
     """
     context = _context()
-    locked = LockFile.load(LOCK).dependencies
+    file = LockFile.load(lock or LOCK)
+    locked = file.dependencies
     with exclusive("jars"), ThreadPoolExecutor(_CONNECTIONS) as pool:
         if any(not _path(context, jar).exists() for jar in locked):
-            _log.warning("fetching Apache Kafka (%d jars, 45 MB) to %s, once", len(locked), context.repo_cache)
+            size = ", 45 MB" if lock is None else ""
+            what = "Apache Kafka" if lock is None else file.environment_name
+            _log.warning("fetching %s (%d jars%s) to %s, once", what, len(locked), size, context.repo_cache)
         return list(pool.map(lambda jar: _fetch(context, jar), locked))
 
 
-def lock() -> None:
-    """Resolve `WANTED` anew and write the lock file: for who changes the version of Kafka."""
+def lock(wanted: Sequence[str] = WANTED, path: Path = LOCK, name: str = "kafka") -> None:
+    """Resolve artifacts anew and write their lock file: for who changes the version of the first, which is named."""
     context = _context()
-    wanted, needed = context.resolver.resolve([context.create_dependency(name) for name in WANTED])
-    kafka = WANTED[0].rsplit(":", 1)[1]
-    LockFile.from_resolved_dependencies([*wanted, *needed], environment_name=f"kafka-{kafka}").save(LOCK)
+    asked, needed = context.resolver.resolve([context.create_dependency(each) for each in wanted])
+    environment = f"{name}-{wanted[0].rsplit(':', 1)[1]}"
+    LockFile.from_resolved_dependencies([*asked, *needed], environment_name=environment).save(path)
 
 
 def cache_dir() -> Path:
