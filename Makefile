@@ -129,6 +129,7 @@ lock: setup
 	$(COMPILE) --extra broker,parquet,postgres --output-file requirements.txt pyproject.toml
 	$(COMPILE) --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
+	$(BIN)/python -m benchmarks lock
 	$(BIN)/python -m streams.native lock
 
 clean:

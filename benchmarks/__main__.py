@@ -15,11 +15,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import clues, disk, hot, live, native, projection, report, restore, soak, tallies, traced, traffic
+from benchmarks import (
+    clues,
+    disk,
+    hot,
+    live,
+    native,
+    projection,
+    report,
+    reporting,
+    restore,
+    soak,
+    tallies,
+    traced,
+    traffic,
+)
 from benchmarks.contestants import FILES, contestants
 from benchmarks.contract import BenchmarkError, Contestant, Context, Kind, Loaded, Pace, Result
 from benchmarks.detection import main as detection
-from benchmarks.peers.environments import UnavailableError
+from benchmarks.peers.environments import Own, UnavailableError, Venv
 from streams.kafka import admin
 from streams.ops.broker import BrokerError, PrivateKafka
 
@@ -214,9 +228,18 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def lock() -> None:
+    """Resolve the environments of peers anew, and write their locks: for who changes a version."""
+    environments = {each.ENVIRONMENT for each in contestants().values()} | {Venv("plots")}
+    for environment in environments - {Own()}:
+        environment.write_lock()
+
+
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False)
     app.callback(invoke_without_command=True)(main)
+    app.command("report")(reporting.main)
+    app.command("lock")(lock)
     app.command("restore")(restore.main)
     app.command("soak")(soak.main)
     app.command("hot")(hot.main)

@@ -88,6 +88,8 @@ class Measured:
     cpu_s: float  # user and system
     rss_mb: float  # largest seen
     latencies_s: tuple[float, ...] = ()  # from event to alert, in a run with a pace
+    warm_events_per_s: float = 0.0  # over the second half of the events, when a JVM has compiled what it runs
+    warm_cpu_s_per_million: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

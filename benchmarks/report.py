@@ -50,6 +50,8 @@ class Summary:
     events_per_s: float
     wall_s: float
     cpu_s_per_million: float
+    warm_events_per_s: float  # over the second half
+    warm_cpu_s_per_million: float
     rss_mb: float  # largest of all rounds
     start_s: float
     alerts: int | None
@@ -82,6 +84,8 @@ def summary(contestant: Contestant, loaded: Loaded, results: Sequence[Result]) -
         events_per_s=median(loaded.events / each.wall_s for each in runs),
         wall_s=median(each.wall_s for each in runs),
         cpu_s_per_million=median(each.cpu_s / loaded.events * 1e6 for each in runs),
+        warm_events_per_s=median(each.warm_events_per_s for each in runs),
+        warm_cpu_s_per_million=median(each.warm_cpu_s_per_million for each in runs),
         rss_mb=max(each.rss_mb for each in runs),
         start_s=median(each.start_s for each in runs),
         alerts=None if results[-1].alerted is None else len(results[-1].alerted),
@@ -122,8 +126,9 @@ def markdown(report: Report) -> str:
 
 
 COLUMNS = (
-    *("contestant", "alerts come", "state", "events", "events/s", "× plain Faust", "× loop", "× its changelog"),
-    *("CPU s per M", "MB", "start s", "p50 ms", "p99", "p99.9", "alerts"),
+    *("contestant", "alerts come", "state", "events", "events/s", "2nd half"),
+    *("× plain Faust", "× loop", "× its changelog", "CPU s per M", "2nd half"),
+    *("MB", "start s", "p50 ms", "p99", "p99.9", "alerts"),
 )
 
 
@@ -139,8 +144,10 @@ def rows(report: Report) -> Iterator[tuple[str, ...]]:
             "durable" if each.gives.durable else "-",
             f"{each.events:,}",
             f"{each.events_per_s:,.0f}",
+            f"{each.warm_events_per_s:,.0f}",
             *(_ratio(each, peer) for peer in peers),
             f"{each.cpu_s_per_million:,.1f}",
+            f"{each.warm_cpu_s_per_million:,.1f}",
             f"{each.rss_mb:,.0f}",
             f"{each.start_s:.1f}",
             *("-" if ms is None else f"{ms:,.0f}" for ms in times),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
 
@@ -43,11 +43,12 @@ def judged(
     forwards: bool = False,
     announces: bool = True,
     until: Until = "committed",
+    more: Sequence[str] = (),
 ) -> Result:
     """`watch` a program that takes the arguments of `benchmarks.peers`; its alerts go to a topic of their own."""
     servers, alerts = context.loaded.servers, f"{context.run}.alerts"
     make_topic(servers, alerts)
-    arguments = [servers, context.run, context.loaded.topics[0], alerts, str(context.scratch), ORIGINS]
+    arguments = [servers, context.run, context.loaded.topics[0], alerts, str(context.scratch), ORIGINS, *more]
     measured = watch(
         context, [*command, *arguments], internal=internal, forwards=forwards, announces=announces,
         alerts=alerts, until=until,
@@ -87,7 +88,7 @@ def watch(
     forwarded = context.loaded.events if forwards else None
     group = Group(context.loaded.servers, context.run, context.loaded.topics, internal, forwarded)
     launched = time.monotonic()
-    with _process(context, command, env, announces=announces) as child, ExitStack() as stack:
+    with _process(context, command, env, announces=announces) as child:
         if announces:
             child.announced()
         else:
@@ -97,17 +98,45 @@ def watch(
             took = latency.play(context.loaded.servers, context.loaded.topics[0], alerts, context.pace, child.alive)
             wall_s, cpu_s = time.monotonic() - start, child.cpu_s() - cpu
             return Measured(start - launched, wall_s, cpu_s, child.rss_mb, tuple(took))
-        if until == "alerted":
-            seen = stack.enter_context(Seen(context.loaded.servers, alerts))
-            due = len(context.loaded.expected or ())
-            child.wait_for(lambda: seen.count() >= due, STALL_S, every_s=POLL_S, progress=seen.count)
-        elif until == "ends":
-            child.ended(STALL_S)
-        else:
-            child.wait_for(group.done, STALL_S, every_s=POLL_S, progress=lambda: group.committed_total)
-        measured = Measured(start - launched, time.monotonic() - start, child.cpu_s() - cpu, child.rss_mb)
+        half = Halfway(child.cpu_s)
+        _until_done(context, child, group, half, alerts, until)
+        end, cpu_s, left = time.monotonic(), child.cpu_s(), half.left * context.loaded.events
+        measured = Measured(
+            start - launched, end - start, cpu_s - cpu, child.rss_mb,
+            warm_events_per_s=left / (end - half.at), warm_cpu_s_per_million=(cpu_s - half.cpu_s) / left * 1e6,
+        )  # fmt: skip
         time.sleep(settles_s)
         return measured
+
+
+def _until_done(context: Context, child: _Child, group: Group, half: Halfway, alerts: str, until: Until) -> None:
+    if until == "committed":
+        half.due = group.due
+        child.wait_for(group.done, STALL_S, every_s=POLL_S, progress=lambda: half(group.read) + group.committed_total)
+        return
+    half.due = len(context.loaded.expected or ())
+    with Seen(context.loaded.servers, alerts) as seen:
+        if until == "alerted":
+            child.wait_for(lambda: half(seen.count()) >= half.due, STALL_S, every_s=POLL_S, progress=seen.count)
+        else:
+            child.ended(STALL_S, progress=lambda: half(seen.count()))
+
+
+class Halfway:
+    """When half of the work was done, and what it had taken."""
+
+    def __init__(self, cpu_s: Callable[[], float]) -> None:
+        self._cpu_s = cpu_s
+        self.due = 0
+        self.left = 1.0  # the share of the work that was not done then
+        self.at, self.cpu_s = time.monotonic(), cpu_s()
+
+    def __call__(self, done: int) -> int:
+        """Take note; returns what is done."""
+        if self.left == 1.0 and self.due / 2 <= done < self.due:
+            self.left = 1 - done / self.due
+            self.at, self.cpu_s = time.monotonic(), self._cpu_s()
+        return done
 
 
 class Seen:
@@ -140,7 +169,8 @@ class Group:
         self._name = name
         self._internal, self._forwarded = internal, forwarded
         self._ends = ends(self._admin, topics)
-        self.committed_total = 0
+        self.due = sum(self._ends.values())
+        self.committed_total = self.read = 0
 
     def assigned(self) -> bool:
         """Whether a member has partitions."""
@@ -160,6 +190,7 @@ class Group:
         """
         committed = self._committed()
         self.committed_total = sum(committed.values())
+        self.read = sum(committed.get(place, 0) for place in self._ends)
         if any(committed.get(place, 0) < end for place, end in self._ends.items()):
             return False
         internal = ends(self._admin, self._internal, IsolationLevel.READ_UNCOMMITTED)
@@ -287,7 +318,7 @@ class _Child:
             raise self._failure(f"ended with code {self._process.returncode}")
         self.rss_mb = max(self.rss_mb, self._rss_mb())
 
-    def ended(self, within_s: float) -> None:
+    def ended(self, within_s: float, progress: Callable[[], int]) -> None:
         """Wait until it has ended well."""
         deadline = time.monotonic() + within_s
         while self._process.poll() is None:
@@ -295,6 +326,7 @@ class _Child:
                 raise self._failure(f"did not end within {within_s:.0f} s")
             with suppress(psutil.NoSuchProcess):
                 self.rss_mb, self._last_cpu_s = max(self.rss_mb, self._rss_mb()), self._tree_cpu_s()
+            progress()
             time.sleep(POLL_S)
         if self._process.returncode:
             raise self._failure(f"ended with code {self._process.returncode}")

@@ -10,10 +10,7 @@ from benchmarks.contract import Contestant
 
 FILES = (
     *("raw", "plain_faust", "hand_loop", "hand_loop_changelog"),
-    *(
-        "quixstreams",
-        "kafka_streams",
-    ),
+    *("quixstreams", "bytewax", "pathway", "flink", "kafka_streams"),
     *("shipments", "shipments_python", "shipments_two"),
     *("everything", "everything_python", "everything_two"),
 )

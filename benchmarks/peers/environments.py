@@ -40,6 +40,9 @@ class Own:
     def prepare(self) -> None:
         """Nothing to do."""
 
+    def write_lock(self) -> None:
+        """That is `make lock`."""
+
     def python(self) -> str:
         """The interpreter."""
         return sys.executable

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from benchmarks import traffic
+from benchmarks import latency, traffic
 from benchmarks.contestants import contestants
-from benchmarks.contract import BenchmarkError, Context, Loaded, Result
+from benchmarks.contract import BenchmarkError, Context, Loaded, Pace, Result
 from benchmarks.watch import watch
 from rules import load_catalogue
 from schemas import topics
@@ -47,6 +47,23 @@ def test_equal_alerts(file: str, clean_kafka: str, tmp_path: Path) -> None:
     assert result.alerted == loaded.expected
     assert result.events == loaded.events > EVENTS  # some come twice
     assert result.measured.cpu_s > 0 < result.measured.wall_s
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file", ["quixstreams", "bytewax", "pathway", "flink", "kafka_streams"])
+def test_peers_give_equal_alerts_in_environments_of_their_own(file: str, clean_kafka: str, tmp_path: Path) -> None:
+    contestants()[file].ENVIRONMENT.prepare()
+    loaded = traffic.load_shipments(clean_kafka, EVENTS)
+    assert once(file, loaded, tmp_path).alerted == loaded.expected
+
+
+def test_latencies_are_those_of_every_alert_that_falls_due(clean_kafka: str, tmp_path: Path) -> None:
+    pace = Pace(2_000, warm_up_s=0, measured_s=2)
+    loaded = traffic.load_nothing(clean_kafka)
+    result = contestants()["hand_loop"].run(Context(f"benchmark-{uuid.uuid4().hex}", loaded, tmp_path, pace))
+    due = traffic.Shipments.draw(8_000, latency.FREQUENT_SHARE).expected()
+    assert 0 < len(result.measured.latencies_s) <= len(due)
+    assert min(result.measured.latencies_s) > 0
 
 
 def test_plain_faust_gives_the_same_on_its_prefix(clean_kafka: str, tmp_path: Path) -> None:
