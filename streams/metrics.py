@@ -9,7 +9,8 @@ bytes. Counters whose labels are known beforehand stand at 0 from the start, so 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
@@ -26,6 +27,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.inputs import CONSUMED_TOPICS, INPUT_TOPICS
 from schemas.terms import RejectReason, Status, Tier
+from schemas.topics import ACCESS, CLUES, TRACES
 
 NAMESPACE = "waybill"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -34,6 +36,11 @@ ROWS_BUCKETS = (1, 10, 100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000
 COMMIT_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0, 30.0)
 # From the tens of milliseconds of an idle worker to the hours of a producer that uploads late.
 LATENCY_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0)
+
+
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+DESK_TOPICS = (CLUES, TRACES, ACCESS)
+"""What the desk shows, and is behind with."""
 
 
 class Page:
@@ -60,8 +67,8 @@ class Page:
     def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
         return Gauge(name, doc, labels, namespace=NAMESPACE, registry=self.registry)
 
-    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, doc, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, doc, labels, namespace=NAMESPACE, buckets=buckets, registry=self.registry)
 
     def _about(self) -> None:
         """What Prometheus is told of the process and of the product."""
@@ -219,6 +226,51 @@ class DispatcherMetrics(_Stepping):
             gauge.clear()
             for label, count in counts.items():
                 gauge.labels(label).set(count)
+
+
+class DeskMetrics(Page):
+    """The metrics of `waybill desk serve`: routes by their templates, and outcomes; nothing of who asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._about()
+        self._requests = self._counter("desk_requests", "Requests answered.", "route", "method", "status")
+        self._seconds = self._histogram("desk_request_seconds", "Time until an answer began.", REQUEST_BUCKETS, "route")
+        self._refused = self._counter("desk_logins_refused", "Who was not let in, by how it was tried.", "way")
+        self._writes = self._counter("desk_writes", "Transactions: acts, and who reads what.", "outcome")
+        self._streams = self._gauge("desk_streams", "Open queues that keep themselves up to date.")
+        self._unread = self._gauge("desk_unread_records", "Records that the desk does not show yet.", "topic")
+        self._behind = self._gauge("desk_behind_seconds", "For how long the desk has not shown all that there was.")
+        for way in ("password", "token", "bearer", "provider"):
+            self._refused.labels(way)
+        for outcome in ("written", "failed"):
+            self._writes.labels(outcome)
+
+    def asked(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered. route: its template."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def refused(self, way: str) -> None:
+        """Somebody was not let in."""
+        self._refused.labels(way).inc()
+
+    def wrote(self, *, ok: bool) -> None:
+        """Something was to be written to the topics."""
+        self._writes.labels("written" if ok else "failed").inc()
+
+    def look_at(
+        self, streams: Callable[[], int], behind_s: Callable[[], float], unread: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Ask these whenever somebody reads the page."""
+        self._streams.set_function(streams)
+        self._behind.set_function(behind_s)
+        for topic in DESK_TOPICS:
+            self._unread.labels(topic).set_function(partial(_of, unread, topic))
+
+
+def _of(counts: Callable[[], Mapping[str, int]], name: str) -> float:
+    return counts().get(name, 0)
 
 
 def _version() -> str:

@@ -199,9 +199,31 @@ _PROCESSES = Row(
     ),
 )  # fmt: skip
 
+_DESK = Row(
+    Text("Desk", "线索台"),
+    (
+        _graph(
+            "Requests", "请求", "reqps",
+            ("sum by (route, status) (rate(waybill_desk_requests_total[5m]))", "{{route}} {{status}}"),
+        ),
+        _graph(
+            "Time until an answer begins, p95", "开始应答所需时间（p95）", "s",
+            ("histogram_quantile(0.95, sum by (le) (rate(waybill_desk_request_seconds_bucket[5m])))", "p95"),
+        ),
+        _graph("Age of what is shown", "所示内容的时延", "s",
+               ("waybill_desk_behind_seconds", "{{instance}}")),
+        _graph("Records that the desk does not show yet", "线索台尚未显示的记录", "short",
+               ("sum by (topic) (waybill_desk_unread_records)", "{{topic}}")),
+        _graph("Writes", "写入", "cps", ("sum by (outcome) (rate(waybill_desk_writes_total[15m]))", "{{outcome}}")),
+        _graph("Logins refused in 15 minutes", "15 分钟内被拒的登录", "short",
+               ("sum by (way) (increase(waybill_desk_logins_refused_total[15m]))", "{{way}}")),
+        _graph("Open streams", "打开的推送", "short", ("sum(waybill_desk_streams)", "")),
+    ),
+)  # fmt: skip
+
 PAGES: Final = (
     Page("workers", Text("waybill: workers", "waybill：工作进程"), (_FLOW, _LAG, _LATENCY, _RULES, _STATE)),
-    Page("clues", Text("waybill: clues", "waybill：线索"), (_CLUES, _PROCESSES)),
+    Page("clues", Text("waybill: clues", "waybill：线索"), (_CLUES, _DESK, _PROCESSES)),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -23,12 +24,18 @@ class Progress:
 
 
 class Projection:
-    """The state of a projection. tables None: it is being built."""
+    """The state of a projection. tables None: it is being built.
+
+    unread: records that are not in the tables yet, by topic, as far as that is known; nothing where another process
+    writes.
+    """
 
     def __init__(self) -> None:
         self.tables: Tables | None = None
         self.progress = Progress(0, 0)
         self.trouble: WaybillError | None = None
+        self.unread: Mapping[str, int] = {}
+        self._current_at = time.monotonic()
         self._positions: Mapping[Place, int] = {}
         self._changed = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
@@ -46,6 +53,17 @@ class Projection:
         self._set(tables, dict(positions), self.progress, None)
         for listener in self._listeners:
             listener()
+
+    def looked(self, unread: Mapping[str, int]) -> None:
+        """Note what is still to be read."""
+        self.unread = unread
+        if not any(unread.values()):
+            self._current_at = time.monotonic()
+
+    @property
+    def behind_s(self) -> float:
+        """For how many seconds the tables have not had all that there was."""
+        return time.monotonic() - self._current_at
 
     def failed(self, error: WaybillError) -> None:
         """Note why nothing is read now; what was read stays."""

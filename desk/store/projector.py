@@ -91,6 +91,7 @@ class Projector:
                 if entries := reader.poll(_POLL_S):
                     writer.write(entries, reader.positions)
                     self.projection.applied(tables, reader.positions)
+                self.projection.looked(reader.unread())
 
     def _opened(self) -> tuple[Tables, LogReader, dict[str, str], bool]:
         """Tables that fit the topics, a reader behind what they hold, ids of the topics, and whether they are built."""
@@ -121,6 +122,7 @@ class Projector:
                 known = self.projection.tables
                 tables = known if known is not None and known.generation == generation else Tables(generation)
                 self.projection.applied(tables, self._stored(tables)[0])
+                self.projection.looked({})
             if self._stopping.wait(_LOOK_S):
                 return
 

@@ -25,6 +25,7 @@ from desk.verbs import VERBS, Report
 from desk.web.core import Desk, Done, ProblemError, allowed, body_of, filter_of, now, version_of
 from desk.web.directory import Directory
 from desk.web.guard import Guard
+from desk.web.measured import Measured
 from desk.web.openapi import document
 from desk.web.pages import pages
 from desk.web.proxy import Forwarded, Headers
@@ -47,17 +48,19 @@ def application(desk: Desk, users: Users, directory: Directory | None = None, do
         for task in tasks:
             task.cancel()
 
+    routes = [
+        Route("/openapi.json", answers.openapi),
+        Route("/clues", answers.known(answers.clues, "read")),
+        Route("/clues", answers.known(answers.report, "report"), methods=["POST"]),
+        Route("/overdue", answers.known(answers.overdue, "read")),
+        Route("/clues/{clue}", answers.known(answers.clue, "read")),
+        Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
+        *pages(desk, users, directory, headers, door),
+    ]
+    measured = Middleware(Measured, routes, desk.watch)
     return Starlette(
-        routes=[
-            Route("/openapi.json", answers.openapi),
-            Route("/clues", answers.known(answers.clues, "read")),
-            Route("/clues", answers.known(answers.report, "report"), methods=["POST"]),
-            Route("/overdue", answers.known(answers.overdue, "read")),
-            Route("/clues/{clue}", answers.known(answers.clue, "read")),
-            Route("/clues/{clue}/{verb}", answers.known(answers.verb, "read"), methods=["POST"]),
-            *pages(desk, users, directory, headers, door),
-        ],
-        middleware=[*([] if headers is None else [Middleware(Forwarded, headers)]), Middleware(Guard)],
+        routes=routes,
+        middleware=[measured, *([] if headers is None else [Middleware(Forwarded, headers)]), Middleware(Guard)],
         exception_handlers={ProblemError: _problem},
         lifespan=lifespan,
     )
@@ -85,6 +88,7 @@ class Answers:
         async def endpoint(request: Request) -> Response:
             user = self._users.of_header(request.headers.get("authorization"))
             if user is None:
+                self._desk.watch.refused("bearer")
                 raise ProblemError(401, "who acts? send `Authorization: Bearer TOKEN`")
             allowed(user, right)
             made: Response = await answer(request, user)

@@ -27,6 +27,7 @@ from desk.store.projection import Place, Projection
 from desk.store.reading import Store
 from desk.store.sessions import SessionStore
 from desk.verbs import Report, Verb, act, name_of, report
+from desk.watch import Unwatched, Watch
 from desk.web.live import Live
 from desk.web.sources import Sources
 from desk.web.users import User
@@ -62,6 +63,7 @@ class Desk:
     """What pages and JSON ask and do; threads share it.
 
     rulebook: the rules that explain alerts. sources: what single pages read from the topics. sessions: of browsers.
+    watch: who is told how requests end.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class Desk:
         rulebook: Rulebook,
         sources: Sources,
         sessions: SessionStore,
+        watch: Watch | None = None,
     ) -> None:
+        self.watch = watch or Unwatched()
         self.store, self.projection, self.sources, self.sessions = store, projection, sources, sessions
         self._rulebook = rulebook
         self._pen, self._reads = pen, Reads(pen)

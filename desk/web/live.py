@@ -138,6 +138,11 @@ class Live:
             _end(stream)
 
     @property
+    def open(self) -> int:
+        """How many streams there are."""
+        return len(self._streams)
+
+    @property
     def full(self) -> bool:
         """Whether there can be no more streams."""
         return self._closed or len(self._streams) >= STREAMS_MAX

@@ -143,6 +143,7 @@ class Pages:
         try:
             user, groups = await run_in_threadpool(self._provider.end, remembered(request), dict(request.query_params))
         except DirectoryError as error:
+            self._desk.watch.refused("provider")
             return self._login(request, 401, "failed", str(error))
         answer = RedirectResponse(home(user), 303)
         remember(request, answer, "", 0)
@@ -163,12 +164,14 @@ class Pages:
         name, token = given.get("user", "").strip(), given.get("token", "").strip()
         tried = f"{name} {request.client.host if request.client else ''}"
         if not self._attempts.allows(tried):
+            self._desk.watch.refused("password")
             return self._login(request, 429, "too many")
         if token:
             user = self._users.of_token(token)
         else:
             user = await run_in_threadpool(self._users.of_password, name, given.get("password", ""))
         if user is None:
+            self._desk.watch.refused("token" if token else "password")
             if not token:  # nobody guesses one
                 self._attempts.note(tried)
             return self._login(request, 401, "unknown")

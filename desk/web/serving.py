@@ -18,6 +18,7 @@ from desk.store.projection import Progress
 from desk.store.projector import Projector
 from desk.store.reading import Store
 from desk.store.sessions import SessionStore
+from desk.watch import Watch
 from desk.web.app import application
 from desk.web.core import Desk, now
 from desk.web.directory import Directory
@@ -55,15 +56,21 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def desk_on(
-    servers: str, client: Client, url: str, settings: Settings, told: Callable[[Progress], None] = lambda _: None
+    servers: str,
+    client: Client,
+    url: str,
+    settings: Settings,
+    told: Callable[[Progress], None] = lambda _: None,
+    watch: Watch | None = None,
 ) -> Iterator[Desk]:
     """A desk whose projection is built. url: of its database; told: how far the building is.
+    watch: who is told how requests and writes end.
 
     Raises StoreError or ClientError where it cannot be built, RuleError for rule files that cannot be used.
     """
     files = load_catalogue(settings.rules_dir, settings.rule_overrides)
     database, rulebook = Database(url), Rulebook(servers, client, settings, files)
-    pen = Pen(servers, client, new_name("desk", settings.group))
+    pen = Pen(servers, client, new_name("desk", settings.group), watch)
     projector, sources = Projector(database, servers, client), Sources(servers, client, now)
     thread = threading.Thread(target=projector.run, name="projection", daemon=True)
     thread.start()
@@ -71,7 +78,7 @@ def desk_on(
         projector.projection.wait_until_built(told)
         rulebook.start()
         store = Store(database, projector.projection)
-        yield Desk(store, projector.projection, pen, rulebook, sources, SessionStore(database))
+        yield Desk(store, projector.projection, pen, rulebook, sources, SessionStore(database), watch)
     finally:
         rulebook.stop()
         sources.close()

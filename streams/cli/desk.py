@@ -10,6 +10,7 @@ import typer
 
 from streams.cli import accounts
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
+from streams.cli.watched import MetricsPortOption, served
 from streams.cli.webhook import webhook
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 = any free one.")] = 6067,
+    metrics_port: MetricsPortOption = None,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -51,12 +53,17 @@ def serve(
     from desk.web import directory as directories
     from desk.web.serving import Server, desk_on
     from desk.web.users import Users
+    from streams.metrics import DeskMetrics
     from streams.ops import preflight
 
     known = Users.of(users)
     others = None if directory is None else directories.read(directory)
     servers, client = preflight.permitted(settings, "desk"), preflight.client(settings)
-    with desk_on(servers, client, database.address(settings), settings, _told) as desk:
+    metrics = DeskMetrics()
+    served(metrics, settings.web_host, metrics_port)
+    with desk_on(servers, client, database.address(settings), settings, _told, metrics) as desk:
+        projection = desk.projection
+        metrics.look_at(lambda: desk.live.open, lambda: projection.behind_s, lambda: projection.unread)
         print(f"the desk: http://{host}:{port}/desk", file=sys.stderr, flush=True)
         Server(desk, known, host, port, others, door).run()
 

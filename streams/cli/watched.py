@@ -1,4 +1,4 @@
-"""What `waybill dispatcher` and `waybill tracer` tell Prometheus."""
+"""What `waybill dispatcher`, `waybill tracer` and `waybill desk serve` tell Prometheus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from schemas.errors import WaybillError
 
 if TYPE_CHECKING:
-    from streams.metrics import DispatcherMetrics, TracerMetrics
+    from streams.metrics import Page
 
 MetricsPortOption = Annotated[
     int | None,
@@ -25,9 +25,7 @@ class MetricsPortError(WaybillError):
     """The page of metrics cannot be served. The message names the port."""
 
 
-def served(
-    metrics: DispatcherMetrics | TracerMetrics, host: str, port: int | None, look: Callable[[], None]
-) -> Callable[[], None]:
+def served(metrics: Page, host: str, port: int | None, look: Callable[[], None] = lambda: None) -> Callable[[], None]:
     """Serve the page if a port is given. Returns what to call after each step: it looks every few seconds."""
     if port is None:
         return lambda: None

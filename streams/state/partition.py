@@ -10,7 +10,7 @@ from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 
-from rocksdict import Rdict, WriteBatch, WriteOptions
+from rocksdict import AccessType, Options, Rdict, WriteBatch, WriteOptions
 
 from streams.state.damage import MISSING, DamagedError, StateError, note_of, why_of
 from streams.state.format import FORMAT, OLDEST, UPGRADED, refused
@@ -33,6 +33,24 @@ Upgrade = Callable[[bytes, bytes], bytes]
 def no_upgrade(key: bytes, value: bytes) -> bytes:
     """A store that is given none holds no value of an earlier format."""
     raise StateError(f"a value of format {value[0]} cannot be read here: this is for format {FORMAT} alone")
+
+
+def stands(path: Path) -> tuple[int, bool]:
+    """The format that a folder is of (0: none), and whether no value in it is of an earlier one.
+
+    It may be open elsewhere: then as far as it was written to its files. Raises StateError.
+    """
+    try:
+        folder = Rdict(str(path), Options(raw_mode=True), access_type=AccessType.read_only())
+        stored, offset, upgraded = folder.get([_FORMAT, OFFSET, UPGRADED])
+        folder.close()
+    except Exception as error:
+        raise StateError(f"state folder {path}: {why_of(error)}") from error
+    return _of(stored, offset), upgraded == THIS
+
+
+def _of(stored: bytes | None, offset: bytes | None) -> int:
+    return stored[0] if stored else FORMAT if offset is None else 0
 
 
 class Partition:
@@ -69,7 +87,7 @@ class Partition:
             stored, offset, upgraded = self._db.get([_FORMAT, OFFSET, UPGRADED])
         except Exception as error:
             raise self._unusable(error) from error
-        was = stored[0] if stored else FORMAT if offset is None else 0
+        was = _of(stored, offset)
         if not OLDEST <= was <= FORMAT:
             raise DamagedError(f"its format is {was or 'none'}, and this version reads {OLDEST} to {FORMAT}")
         try:

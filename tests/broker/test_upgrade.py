@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from schemas import topics
 from schemas.inputs import INPUT_TOPICS
 from streams.flow.partitions import partition_of
+from streams.ops.doctor import formats
+from streams.settings import Settings
 from streams.state.format import FORMAT, OLDEST, UPGRADED
 from tests.broker import test_grow
 from tests.broker.test_operators import waybill
@@ -61,6 +63,9 @@ def upgraded(reader: Reader) -> bool:
 @pytest.mark.parametrize("number", range(OLDEST, FORMAT))
 def test_killed_while_it_upgrades_it_ends_as_if_it_had_not_been(fresh_kafka: str, tmp_path: Path, number: int) -> None:
     deploy(fresh_kafka, number)
+    for said, would in doctor(fresh_kafka):
+        assert f"formats {number}; {PARTITIONS} partitions have values of an earlier one" in said
+        assert f"write them anew as {FORMAT}" in would
     after = events().after
     third = len(after) // 3
     readers = [Reader(fresh_kafka, topic=topic) for topic in CHANGELOGS]
@@ -79,6 +84,21 @@ def test_killed_while_it_upgrades_it_ends_as_if_it_had_not_been(fresh_kafka: str
             assert reader.until(partial(upgraded, reader)), worker.told()
             reader.close()
         assert worker.stop() == 0
+    assert all(f"formats {number}, {FORMAT}" in said for said, _ in doctor(fresh_kafka)), "until it is compacted"
+    ((said, _),) = doctor_of_folders(tmp_path / "state")
+    assert said.endswith(f": {FORMAT} in the folders of {2 * PARTITIONS} partitions")
+
+
+def doctor(servers: str) -> list[tuple[str, str]]:
+    """What the doctor says of the changelogs, and what would happen."""
+    found = [*formats.on_changelogs({"bootstrap.servers": servers}, dict.fromkeys(CHANGELOGS, PARTITIONS))]
+    assert len(found) == len(CHANGELOGS)
+    return [(each.says, each.advice) for each in found]
+
+
+def doctor_of_folders(folder: Path) -> list[tuple[str, str]]:
+    """The same of the folders of a worker that has ended."""
+    return [(each.says, each.advice) for each in formats.in_folders(Settings(state_dir=folder, group=GROUP))]
 
 
 @pytest.mark.long

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -123,6 +125,17 @@ REFUSED = {
         ["desk.enabled=true", "desk.secret=x", "desk.ingress.enabled=true", "desk.ingress.host=x"],
         "desk.ingress: needs host and tlsSecret",
     ),
+    "reveals with two desks": (
+        ["desk.enabled=true", "desk.secret=x", "desk.replicas=2", "desk.postgres=true", "desk.reveals=true"],
+        "desk.reveals: needs tracer.enabled and one desk",
+    ),
+    "reveals without a tracer": (
+        ["desk.enabled=true", "desk.secret=x", "desk.reveals=true", "tracer.enabled=false"],
+        "desk.reveals: needs tracer.enabled and one desk",
+    ),
+    "reveals without a desk": (["desk.reveals=true"], "desk.reveals: needs desk.enabled"),
+    "a webhook to nowhere": (["webhook.enabled=true", "webhook.secret=x"], "webhook: needs url, and secret"),
+    "a webhook to what is no address": (["webhook.url=receiver"], "webhook"),
     "a setting that is none": (["settings.WAYBILL_EMITFROM=low"], "WAYBILL_EMITFROM"),
     "a setting that the chart makes": (["settings.WAYBILL_INSTANCE=0"], "WAYBILL_INSTANCE"),
     "a key for all to read": (["settings.WAYBILL_TOKEN_KEY=0"], "WAYBILL_TOKEN_KEY"),
@@ -232,17 +245,17 @@ def test_pods_may_do_nothing_that_they_need_not(values: str) -> None:
         assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        (container,) = spec["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert {mount["name"] for mount in container["volumeMounts"]} <= {
-            *(volume["name"] for volume in spec["volumes"]),
-            "state",
-        }
-        assert container["resources"]["limits"]["memory"]
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {mount["name"] for mount in container["volumeMounts"]} <= {
+                *(volume["name"] for volume in spec["volumes"]),
+                "state",
+            }
+            assert container["resources"]["limits"]["memory"]
 
 
 def test_keys_and_records_of_carriers_are_for_workers_and_tracer() -> None:
@@ -259,10 +272,53 @@ def test_keys_and_records_of_carriers_are_for_workers_and_tracer() -> None:
         "dispatcher": {"kafka-ca", "kafka-dispatcher"},
         "desk": {"kafka-ca", "kafka-desk", "waybill-desk"},
         "topics": {"kafka-ca", "kafka-operator"},
+        "webhook": {"kafka-ca", "kafka-webhook", "waybill-webhook"},
     }
     (desk,) = [each for each in containers(rendered(EVERYTHING)) if each["name"] == "desk"]
     kafka = json.loads(variables(rendered(EVERYTHING), desk)["WAYBILL_KAFKA"])
     assert (kafka["client.id"], kafka["security.protocol"]) == ("desk", "SASL_SSL")  # its own beside everybody's
+
+
+def test_for_reveals_the_tracer_is_beside_the_desk_and_keeps_its_secrets() -> None:
+    """They share a folder for the socket, and no file that names a person or makes tokens."""
+    objects = rendered("secured", "tracer.kafka.secret=kafka-tracer", "desk.kafka.secret=kafka-desk",
+                       "podMonitor.enabled=true")  # fmt: skip
+    assert {each["metadata"]["name"] for each in of_kind(objects, "Deployment")} == {
+        "waybill-desk", "waybill-dispatcher",
+    }  # fmt: skip
+    spec = named(objects, "Deployment", "waybill-desk")["spec"]
+    assert spec["strategy"] == {"type": "Recreate"}
+    pod = spec["template"]["spec"]
+    both = {each["name"]: each for each in pod["containers"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {
+        name: {mount["mountPath"]: volumes[mount["name"]] for mount in each["volumeMounts"]}
+        for name, each in both.items()
+    }
+    secret = {
+        (name, path): volume["secret"]["secretName"]
+        for name, each in mounts.items() for path, volume in each.items() if "secret" in volume
+    }  # fmt: skip
+    assert secret == {
+        ("desk", "/run/secrets/kafka"): "kafka-desk", ("tracer", "/run/secrets/kafka"): "kafka-tracer",
+        ("desk", "/run/secrets/desk"): "waybill-desk", ("tracer", "/run/secrets/keys"): "waybill-keys",
+        **{(name, "/run/secrets/kafka-ca"): "parcels-cluster-ca-cert" for name in both},
+    }  # fmt: skip
+    (door,) = {arg for each in both.values() for arg in each["args"] if arg.startswith("--door=")}
+    socket = Path(door.removeprefix("--door="))
+    assert all(each[str(socket.parents[1])] == {"name": "door", "emptyDir": {}} for each in mounts.values())
+    ports = [port["containerPort"] for each in both.values() for port in each["ports"]]
+    assert len(ports) == len(set(ports))
+    named_ports = {port["name"] for each in both.values() for port in each["ports"]}
+    policies = [each["spec"] for each in of_kind(objects, "NetworkPolicy")]
+    labels = spec["template"]["metadata"]["labels"]
+    own = [each for each in policies if selects(each["podSelector"]["matchLabels"], labels)]
+    assert {
+        port["port"] for policy in own for rule in policy.get("ingress", []) for port in rule["ports"]
+    } == named_ports
+    monitor = named(objects, "PodMonitor", "waybill-tracer")["spec"]
+    assert selects(monitor["selector"]["matchLabels"], labels)
+    assert monitor["podMetricsEndpoints"][0]["port"] == "tracer"
 
 
 def test_the_topics_come_first_and_need_nothing_of_the_release() -> None:
@@ -285,6 +341,7 @@ def test_a_policy_lets_prometheus_in_and_kafka_and_postgresql_out() -> None:
         came = {port["port"] for policy in own for rule in policy.get("ingress", []) for port in rule["ports"]}
         assert out >= {53, 9094}
         assert (5432 in out) == (container["name"] == "desk")
+        assert (8443 in out) == (container["name"] == "webhook")
         assert came == {port["name"] for port in container.get("ports", [])}
         assert {"Ingress", "Egress"} <= {each for policy in own for each in policy["policyTypes"]}
         assert all(rule["from"] for policy in own for rule in policy.get("ingress", []))  # none is open to everyone
@@ -324,6 +381,7 @@ def test_prometheus_finds_every_process_under_the_name_that_rules_and_dashboards
         found |= {each["replacement"] for each in endpoint["relabelings"] if each["targetLabel"] == "job"}
     assert found == (jobs if values == EVERYTHING else set())
     for container in containers(objects):
-        if "--metrics-port" in container["args"]:
-            assert container["ports"] == [{"name": "web", "containerPort": int(container["args"][-1])}]
+        given = re.findall(r"--metrics-port[= ](\d+)", " ".join(container["args"]))
+        if given:
+            assert int(given[0]) in [port["containerPort"] for port in container["ports"]]
             assert variables(objects, container)["WAYBILL_WEB_HOST"] == "0.0.0.0"

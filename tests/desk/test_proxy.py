@@ -20,6 +20,7 @@ from desk.web.core import Desk, now
 from desk.web.directory import Directory, Group, Proxy
 from desk.web.sources import Sources
 from desk.web.users import Users
+from streams.metrics import DeskMetrics
 from tests.desk_accounts import account
 
 SECRET, TOKEN = "a secret of the proxy", "a1-" + "x" * 40
@@ -28,14 +29,19 @@ Open = Callable[[str], TestClient]
 
 
 @pytest.fixture
-def desk_from(tmp_path: Path) -> Iterator[Open]:
+def metrics() -> DeskMetrics:
+    return DeskMetrics()
+
+
+@pytest.fixture
+def desk_from(tmp_path: Path, metrics: DeskMetrics) -> Iterator[Open]:
     """A desk whose projection is never built, as it is seen from an address."""
     (tmp_path / "secret").write_text(SECRET)
     proxy = Proxy(peers=("10.0.0.5",), secret_file=str(tmp_path / "secret"))
     database, projection, sources = Database(f"sqlite:///{tmp_path}/desk.sqlite"), Projection(), Sources("", {}, now)
     no_rules = cast(Rulebook, None)  # no page here asks for rules
     sessions = SessionStore(database)
-    desk = Desk(Store(database, projection), projection, Pen("", {}), no_rules, sources, sessions)
+    desk = Desk(Store(database, projection), projection, Pen("", {}), no_rules, sources, sessions, metrics)
     users = Users([account("a1", TOKEN, None, "analyst")])
     app = application(desk, users, Directory(groups={"g": Group(("viewer",))}, proxy=proxy))
     yield lambda peer: TestClient(app, "http://desk.example", client=(peer, 1234), follow_redirects=False)
@@ -75,3 +81,17 @@ def test_behind_tls_cookies_are_for_tls_and_addresses_too(desk_from: Open) -> No
 def test_without_such_a_proxy_a_request_is_what_it_is(desk_from: Open, peer: str, headers: dict[str, str]) -> None:
     plain = [("lang", False), ("desk", False), ("desk", False)]
     assert cookies_and_address(desk_from(peer), headers) == (plain, "http://desk.example/overdue")
+
+
+def test_who_is_not_let_in_is_counted_by_the_way_that_was_tried(desk_from: Open, metrics: DeskMetrics) -> None:
+    client, own = desk_from("10.0.0.6"), {"sec-fetch-site": "same-origin"}
+    client.post("/desk/login", headers=own, data={"token": TOKEN})
+    client.post("/desk/login", headers=own, data={"token": "x" * 40})
+    for _ in range(2):
+        client.post("/desk/login", headers=own, data={"user": "a1", "password": "not his"})
+    client.get("/clues")
+    page = metrics.render().decode()
+    for way, count in {"token": 1, "password": 2, "bearer": 1, "provider": 0}.items():
+        assert f'waybill_desk_logins_refused_total{{way="{way}"}} {count}.0' in page
+    assert 'waybill_desk_requests_total{method="POST",route="/desk/login",status="401"} 3.0' in page
+    assert "a1" not in page

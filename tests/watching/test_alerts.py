@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from streams.metrics import DispatcherMetrics, Metrics, Page, TracerMetrics
+from streams.metrics import DeskMetrics, DispatcherMetrics, Metrics, Page, TracerMetrics
 from tests.prometheus import CASES, RULES, alerts, promtool, rules
 
 CONFIG = RULES.with_name("prometheus.yml")
@@ -46,7 +46,7 @@ def test_every_alert_says_what_it_is_in_both_languages_and_where_to_read_on() ->
 
 
 def test_every_metric_that_a_rule_reads_is_one_that_is_exported() -> None:
-    pages = Metrics(states=["running"]), DispatcherMetrics(), TracerMetrics()
+    pages = Metrics(states=["running"]), DispatcherMetrics(), TracerMetrics(), DeskMetrics()
     exported = set[str]().union(*map(names, pages))
     read = {name for rule in rules() for name in _NAME.findall(re.sub(r"\{[^}]*\}", "", rule["expr"]))}
     assert read - exported == set()

@@ -19,7 +19,7 @@ from streams.kafka.reader import Reader
 from streams.kafka.rights import Right, advice
 from streams.kafka.roles import WORKER_TOPICS
 from streams.ops import preflight
-from streams.ops.doctor import reference, rights
+from streams.ops.doctor import formats, reference, rights
 from streams.ops.doctor.findings import Finding, fail, ok, warn
 from streams.rulesets.board import Board
 from streams.rulesets.reading import Standing, flooding, standing
@@ -64,6 +64,7 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from rights.checks(settings, cluster, states)
     there = {state.topic.name: state.partitions for state in states if state.partitions}
     yield from _guarded("cleanup", _cleanup(cluster, there))
+    yield from _guarded("format", formats.on_changelogs(config, there))
     board = Board(servers, preflight.client(settings), settings.group)
     if there.get(RULES):
         yield from _guarded("rule sets", [_rules(settings, board)])

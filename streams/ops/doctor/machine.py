@@ -18,6 +18,7 @@ from rules import RuleError, load_catalogue
 from streams import native
 from streams.flow.describe import tokens
 from streams.flow.front.tables import fingerprint
+from streams.ops.doctor import formats
 from streams.ops.doctor.findings import Finding, fail, ok, warn
 from streams.ops.keys import readable_by_others
 from streams.settings import Settings
@@ -35,6 +36,7 @@ def checks(settings: Settings, processes: int) -> Iterator[Finding]:
     yield _keys(settings)
     yield _native(settings)
     yield from _state(settings)
+    yield from formats.in_folders(settings)
     yield _expiry(settings, processes)
     yield _pages(settings)
 

@@ -15,10 +15,14 @@ from pydantic import SecretStr
 
 from schemas.rulesets import Ack, Held
 from streams.cli.doctor import _desk as desk_finding
-from streams.ops.doctor import broker, machine
+from streams.ops.doctor import broker, formats, machine
 from streams.ops.doctor.findings import Finding
 from streams.rulesets.board import Board
 from streams.settings import Settings
+from streams.state.format import FORMAT, OLDEST, UPGRADED
+from streams.state.partition import THIS
+from streams.state.rocks import RocksStore
+from streams.state.tuning import Shared
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -193,3 +197,33 @@ def test_the_address_of_that_database_comes_from_a_file_too(tmp_path: Path) -> N
     assert finding.status == "OK"
     with pytest.raises(ValueError, match="give either desk_store_url or desk_store_url_file"):
         Settings(desk_store_url=SecretStr("sqlite:///x"), desk_store_url_file=tmp_path / "database")
+
+
+def test_what_formats_stand_on_a_changelog_and_what_would_happen() -> None:
+    name = formats.CHANGELOGS[0]
+    found = [
+        formats.of_changelog(name, dict(enumerate(each)))
+        for each in ([{FORMAT}, {FORMAT}], [], [{OLDEST, FORMAT}, {FORMAT}], [{FORMAT}, {FORMAT + 1}], [{OLDEST - 1}])
+    ]
+    assert [finding.status for finding in found] == ["OK", "OK", "WARN", "FAIL", "FAIL"]
+    assert "1 partitions have values of an earlier one" in found[2].says
+    assert "there is no way back" in found[3].advice
+    assert "first run a version between" in found[4].advice
+
+
+def test_what_formats_stand_in_the_folders_here(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, web_port=0)
+    assert [*formats.in_folders(settings)] == []
+    stored = {"new": [(UPGRADED, THIS)], "older": [], "foreign": [(b"\x00format", bytes([OLDEST - 1]))]}
+    for instance, more in stored.items():
+        store = RocksStore("parcels", tmp_path / settings.group / instance, Shared.of(8, 64), hot_bytes_max=1)
+        store.open(0)
+        store.restore(0, {b"SF:1": THIS, **dict(more)}, 7)
+        if instance != "older":
+            store.close_all()
+    found = {Path(finding.says.partition(":")[0]).name: finding for finding in formats.in_folders(settings)}
+    assert found.keys() == {"foreign", "older"}
+    assert f"format {OLDEST - 1}" in found["foreign"].says
+    assert "builds its state from the changelog" in found["foreign"].advice
+    assert "1 partitions may hold values of an earlier format" in found["older"].says
+    store.close_all()

@@ -86,7 +86,7 @@ resources: {{- toYaml .own.resources | nindent 2 }}
 {{- define "waybill.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{- if or .own.kafka.secret .root.Values.kafka.secret }}
-- {name: kafka, mountPath: /run/secrets/kafka, readOnly: true}
+- {name: {{ .kafkaVolume | default "kafka" }}, mountPath: /run/secrets/kafka, readOnly: true}
 {{- end }}
 {{- if .root.Values.kafka.caSecret }}
 - {name: kafka-ca, mountPath: /run/secrets/kafka-ca, readOnly: true}
@@ -115,6 +115,31 @@ resources: {{- toYaml .own.resources | nindent 2 }}
 {{- if .root.Values.keys.secret }}
 - {name: keys, mountPath: /run/secrets/keys, readOnly: true}
 {{- end }}
+{{- end }}
+
+{{/* The tracer, in a pod of its own, or with "door", a socket, beside the desk. */}}
+{{- define "waybill.tracer" -}}
+name: tracer
+{{ include "waybill.container" . }}
+args:
+  - tracer
+  - --metrics-port={{ .port | default 6066 }}
+  {{- with .door }}
+  - --door={{ . }}
+  {{- end }}
+ports: [{name: {{ .portName | default "web" }}, containerPort: {{ .port | default 6066 }}}]
+envFrom:
+  - configMapRef: {name: {{ .root.Release.Name }}-settings}
+env:
+  - {name: WAYBILL_WEB_HOST, value: 0.0.0.0}
+  {{- include "waybill.kafkaEnv" . | nindent 2 }}
+  {{- include "waybill.keysEnv" . | trim | nindent 2 }}
+volumeMounts:
+  {{- include "waybill.mounts" . | nindent 2 }}
+  {{- include "waybill.keysMount" . | trim | nindent 2 }}
+  {{- if .door }}
+  - {name: door, mountPath: /run/door}
+  {{- end }}
 {{- end }}
 
 {{- define "waybill.keysVolume" -}}
