@@ -290,14 +290,7 @@ class Parcels:
             published=self._describer.tokens.published,
             now_ms=now_ms,
         )
-        out.shadows = shadow(
-            touched,
-            verdicts,
-            self.catalogue,
-            gate=gate,
-            emit_from=self._emit_from,
-            now_ms=now_ms,
-        )
+        out.shadows = shadow(touched, verdicts, self.catalogue, gate=gate, emit_from=self._emit_from, now_ms=now_ms)
         return verdicts
 
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
