@@ -16,10 +16,19 @@ catalogue: all three reach medium (40), no two do. Parcels are keyed by parcel, 
 partitions and are not read in the order of event time; the answer must not depend on that. Nor may it on records that
 come again: a parcel counts once, and one in a hundred of the sparse shipments is a repetition.
 
+**Guarantees** differ, and the table says them (`Gives`): how often an alert that is due comes when a process is killed,
+and whether what was counted outlives it. Where a peer gives more at a price, it is set to give that.
+
 **The measure.** Seconds from the moment the contestant gets its partitions (plain Faust: its first event, as it starts
-slowly) until, seen from outside, the offsets of everything it read are committed, also of topics that it forwards to
-and reads itself; a contestant commits after its alerts
-were delivered. CPU seconds are user and system of its process tree over that time, without the broker.
+slowly; Bytewax and Pathway: before they ask for any; Flink: its job runs) until, seen from outside, the offsets of
+everything it read are committed, also of topics that it forwards to and reads itself; a contestant commits after its
+alerts were delivered. Bytewax and Pathway keep their offsets to themselves: until the last alert due is there. Flink
+answers when event time has passed an event: until it has ended by itself where the topic ended at its start. CPU
+seconds are user and system of its process tree over that time, without the broker. The second half begins when half of
+the offsets, or of the alerts, are there. Start-up is from the start of the process to the start of the measure.
+
+**Latency** is measured in a run of its own (`benchmarks.latency`), at a third of the contestant's median of events/s,
+from the moment an event is given to the producer to that in which a reader of committed records has its alert.
 """
 
 from __future__ import annotations

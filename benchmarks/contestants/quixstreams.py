@@ -10,11 +10,11 @@ NAME = "Quix Streams"
 DOC = "group_by (a repartition topic), state on RocksDB with changelog, exactly-once; one event at a time"
 GIVES = Gives("exactly once", durable=True)
 ENVIRONMENT = Venv("quixstreams")
-TRAFFIC: Kind = "shipments"
+TRAFFIC: Kind = "prefix"
 
 
 def run(context: Context) -> Result:
-    """Once over all shipments."""
+    """Once over the prefix."""
     by_sender = f"repartition__{context.run}--{context.loaded.topics[0]}--sender"
     command = [ENVIRONMENT.python(), "-m", "benchmarks.peers.quix"]
     return judged(context, command, internal=[by_sender], announces=False)

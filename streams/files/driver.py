@@ -68,7 +68,8 @@ class Offline:
         self.now_ms = now_ms
         self._partitions = partitions
         self._stores = (MemoryStore(), MemoryStore())
-        self._histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
+        rows_max = settings.observations_per_bucket_max
+        self._histories = Histories(self._stores[1], bucket_rows_max=rows_max, native=settings.native)
         self._parcels = Parcels(
             self._stores[0],
             catalogue,

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from benchmarks import report
-from benchmarks.__main__ import unavailable
+from benchmarks.competition import Competition
 from benchmarks.contestants import contestants
 from benchmarks.contract import Loaded, Measured, Result
 from benchmarks.report import Latency, Report
@@ -67,4 +68,6 @@ def test_a_peer_that_cannot_be_had_is_not_run_and_the_reason_is_said(monkeypatch
 
     monkeypatch.setattr(jars, "fetch", fails)
     chosen = {file: contestants()[file] for file in ("hand_loop", "kafka_streams", "flink")}
-    assert unavailable(chosen) == {"kafka_streams": "no route", "flink": "no route"}
+    competition = Competition(chosen, Console(quiet=True))
+    competition.prepare()
+    assert competition.outcome().not_run == {"kafka_streams": "no route", "flink": "no route"}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import task
-from benchmarks.__main__ import Sizes
+from benchmarks.competition import Sizes
 from benchmarks.contestants import hand_loop, hand_loop_changelog
 from benchmarks.contract import ORIGINS, RULES, from_priority_origin
 from benchmarks.task import FORMS
