@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests wait more than they compute: three processes for each of two cores, each with a broker of its own (2 GB in all).
-JOBS ?= 6
+# Tests wait about as much as they compute: two processes for each of two cores, each with a broker of its own.
+JOBS ?= 4
 TOGETHER := $(MAKE) --no-print-directory --jobs 2
 PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 20 --durations-min 5
 
@@ -17,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka library demo check lint crate browser prometheus helm test test-long wheel test-containers chaos simulate bench sbom audit lock clean
+.PHONY: help setup kafka library demo check lint crate browser prometheus helm apiserver test test-long wheel test-containers day chaos simulate bench sbom audit lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
@@ -26,6 +26,7 @@ help:
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
 	@echo 'make helm    Helm, once, where Go is: then the other targets test the chart too'
+	@echo 'make day     the day of an operator: install with TLS and rights, load, upgrade under kills, alerts, a comparison'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
 	@echo 'make bench   the benchmarks'
@@ -85,6 +86,10 @@ prometheus: browser
 helm: $(VENV)/.installed
 	@$(BIN)/python -m tests.deploy
 
+# The whole API server, for the tests that install the chart on one. Hours on a busy machine; only who asks for it gets it.
+apiserver: helm
+	@nice -n 19 $(BIN)/python -m tests.deploy apiserver
+
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
 test-long: setup
@@ -94,6 +99,10 @@ test-long: setup
 # Where no Docker engine answers: one of Debian's packages for as long as they run (as root on Debian).
 test-containers: setup
 	$(BIN)/python -m tests.containers
+
+# Writes tests/day/RESULTS.md. Twenty minutes, most of which it waits.
+day: setup prometheus
+	$(BIN)/python -m tests.day
 
 # One run of the chaos harness: SEED=n (without it a fresh one), FAULTS=n or MINUTES=m, PROTOCOL=classic or consumer
 # (without it the seed decides). Ends with one line of counts.

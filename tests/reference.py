@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from csv import DictReader
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from itertools import pairwise
 from math import asin, cos, inf, radians, sin, sqrt
 from pathlib import Path
@@ -205,8 +206,12 @@ def _repeats(text: str) -> set[str]:
 def _name(given: str | None) -> str:
     name = re.sub(r"[\[(【]\d+[\])】]$", "", plain(given)).casefold()
     name = re.sub(r"\s*[·•・.]\s*", "·", "".join(name.split()))
-    simple = opencc.OpenCC("t2s")
-    return "".join(simple.convert(char) for char in name)
+    return "".join(_simple().convert(char) for char in name)
+
+
+@cache
+def _simple() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")
 
 
 def _placeholder(given: str | None) -> Answer:

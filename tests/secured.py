@@ -101,6 +101,10 @@ class Secured:
     ) -> None:
         self._stack.close()
 
+    def restart(self) -> None:
+        """Stop the broker and start it again; it keeps its users and what they may."""
+        self._kafka.restart()
+
     @property
     def _properties(self) -> dict[str, str]:
         modules = "org.apache.kafka.common.security"

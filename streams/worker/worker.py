@@ -93,6 +93,9 @@ class Worker:
 
     def _entered(self, phase: Phase) -> None:
         self.metrics.worker_state.state(phase)
+        if phase is Phase.RUNNING:  # whoever sees that it is ready must see whether it holds earlier values
+            for store, older in self.state_older().items():
+                self.metrics.older.labels(store).set(older)
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker: it cannot go on."""

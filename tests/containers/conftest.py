@@ -34,14 +34,13 @@ def built() -> images.Images:
 
 
 @pytest.fixture
-def stack(built: images.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """Kafka and one worker, started from deploy/compose.yaml; no setting of this machine reaches them."""
+def settings(built: images.Images, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Variables for Compose; no setting of this machine reaches what it starts."""
     for name in [name for name in os.environ if name.startswith(("COMPOSE_", "KAFKA_", "WAYBILL_"))]:
         monkeypatch.delenv(name)
     assert engine.compose(), "there is no Compose here: neither `docker compose` nor `docker-compose`"
-    project = f"waybill-test-{_free_port()}"
-    settings = {
-        "COMPOSE_PROJECT_NAME": project,
+    return {
+        "COMPOSE_PROJECT_NAME": f"waybill-test-{_free_port()}",
         "WAYBILL_IMAGE": built.worker,
         "KAFKA_IMAGE": built.kafka,
         "KAFKA_PORT": str(_free_port()),
@@ -52,6 +51,11 @@ def stack(built: images.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "WAYBILL_FLOOD_SHARE_MAX": "0",  # crowded worlds have alerts as other places have parcels
         "WAYBILL_IDLE_PARTITION_S": "1",
     }
+
+
+@pytest.fixture
+def stack(settings: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
+    """Kafka and one worker, started from deploy/compose.yaml."""
     with Stack(tmp_path, settings) as running:
         running.until_ready(1)
         yield running

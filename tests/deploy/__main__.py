@@ -1,4 +1,4 @@
-"""`make helm`: get what the chart is tested with."""
+"""`make helm`, `make apiserver`: get what the chart is tested with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from tests.deploy import modules
 
 def main() -> int:
     """Says what cannot be had. That is no fault: its tests say that they did not run."""
+    make, what = modules.make, "Helm"
+    if sys.argv[1:] == ["apiserver"]:
+        make, what = modules.make_apiserver, "the API server"
     try:
-        modules.make()
+        make()
     except modules.ModulesError as error:
-        print(f"Helm cannot be had ({error}); the tests of its chart will not run", file=sys.stderr)
+        print(f"{what} cannot be had ({error}); the tests that need it will not run", file=sys.stderr)
     return 0
 
 

@@ -2,7 +2,8 @@
 
 Helm itself; the schemas of resources that are not Kubernetes' own; and `accept`, which is the part of Kubernetes' API
 server that says whether it would create an object. `modules.sum` is the lock of the first two, in the form of `go.sum`:
-a hash of all that is in a module, of its own lock too. `accept` has a lock of its own.
+a hash of all that is in a module, of its own lock too. `accept` has a lock of its own, as has `apiserver`, the whole
+server, which only `make apiserver` builds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from streams.ops.broker import jars
 
 LOCK = Path(__file__).with_name("modules.sum")
 ACCEPT = Path(__file__).with_name("accept")
+APISERVER = Path(__file__).with_name("apiserver")
 HELM = "helm.sh/helm/v3"
 SCHEMAS = {
     "github.com/kedacore/keda/v2": ("config/crd/bases/keda.sh_scaledobjects.yaml",),
@@ -48,6 +50,11 @@ def accept() -> Path:
     return folder() / f"accept-{_digest(*(ACCEPT / name for name in ('main.go', 'go.mod', 'go.sum')))}"
 
 
+def apiserver() -> Path:
+    """Where the whole API server is, if it was built."""
+    return folder() / f"apiserver-{_digest(*(APISERVER / name for name in ('main.go', 'go.mod', 'go.sum')))}"
+
+
 def _digest(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
@@ -69,10 +76,23 @@ def make() -> None:
         if not (folder() / "helm").exists():
             _source(HELM)
             _build()
-        if not accept().exists():
-            made = accept().with_name(f"{accept().name}.new")
-            _go("build", "-C", str(ACCEPT), "-buildvcs=false", *_SMALL, "-o", str(made), ".")
-            made.replace(accept())
+        _program(ACCEPT, accept())
+
+
+def make_apiserver() -> None:
+    """Build the whole API server, by one process at a time. Raises ModulesError."""
+    if shutil.which("go") is None:
+        raise ModulesError("no Go here")
+    with jars.exclusive("apiserver"):
+        folder().mkdir(parents=True, exist_ok=True)
+        _program(APISERVER, apiserver(), "-p", "1")
+
+
+def _program(source: Path, place: Path, *options: str) -> None:
+    if not place.exists():
+        made = place.with_name(f"{place.name}.new")
+        _go("build", "-C", str(source), "-buildvcs=false", *options, *_SMALL, "-o", str(made), ".")
+        made.replace(place)
 
 
 def _source(module: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from urllib.error import URLError
@@ -15,19 +14,12 @@ import pytest
 from deploy.grafana import dashboards
 from tests.desk_accounts import account
 from tests.forked import Forked
-from tests.prometheus import Prometheus, free_port, program, rules
+from tests.prometheus import Prometheus, asked, free_port, program, rules
 from tests.waiting import until
 from tests.workers import Stream, Worker
 from tests.worlds import world
 
 pytestmark = pytest.mark.broker
-
-_COMPARISON = re.compile(r"(==|!=|>=|<=|>|<)(?![^{]*\})")
-
-
-def asked(expr: str) -> str:
-    """The same query where comparisons give 0 or 1: empty only where there are no figures to compare."""
-    return _COMPARISON.sub(r"\1 bool", expr)
 
 
 def test_comparisons_are_found_but_not_those_of_labels() -> None:

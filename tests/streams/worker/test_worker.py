@@ -168,3 +168,10 @@ def test_counters_are_there_before_anything_happens(tmp_path: Path) -> None:
     assert 'waybill_build_info{python="' in page
     assert re.search(r"^process_start_time_seconds [1-9]", page, re.MULTILINE)
     assert "process_resident_memory_bytes " in page
+
+
+def test_whoever_is_ready_says_at_once_how_much_is_of_an_earlier_format(tmp_path: Path) -> None:
+    """Who upgrades waits for it to be 0: until then it must not be missing."""
+    with workbench(tmp_path) as bench:
+        (family,) = bench.worker.metrics.older.collect()
+        assert {sample.labels["store"] for sample in family.samples} == {"parcels", "histories"}
