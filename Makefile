@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests wait more than they compute: three processes for each of two cores, each with a broker of its own (2 GB in all).
-JOBS ?= 6
+# Tests wait about as much as they compute: two processes for each of two cores, each with a broker of its own.
+JOBS ?= 4
 TOGETHER := $(MAKE) --no-print-directory --jobs 2
 PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 20 --durations-min 5
 

@@ -70,7 +70,7 @@ class Run:
         settings = Settings(native=switch, partitions=traffic.PARTITIONS, emit_from="low")
         catalogue = load_catalogue()
         self._stores = Noted(), Noted()
-        histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
+        histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max, native=switch)
         self._parcels = Parcels(
             self._stores[0],
             catalogue,

@@ -69,7 +69,7 @@ class Run:
             MemoryStore(),
             catalogue,
             Describer.of(settings, catalogue.columns),
-            Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max),
+            Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max, native=settings.native),
             partitions=settings.partitions,
             emit_from=settings.emit_from,
             event_bytes_max=settings.event_bytes_max,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from streams.settings import Settings
 HOME = "430421"
 
 
-def traffic(folder: Path, parcels: int = 1_000) -> Path:
-    """Events of which a fifth is planted."""
-    write(generate(parcels, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), folder, force=True)
+def traffic(folder: Path, parcels: int = 700) -> Path:
+    """Events of which three tenths are planted."""
+    write(generate(parcels, 11, days=3, planted_share=0.3, home_adcodes=(HOME,)), folder, force=True)
     return folder
 
 
@@ -51,6 +52,12 @@ def compared(
     parcels = [msgspec.json.decode(line, type=Parcel) for line in out.read_bytes().splitlines()]
     assert len({parcel.parcel for parcel in parcels}) == len(parcels)
     return difference, {parcel.parcel: parcel for parcel in parcels}
+
+
+@cache
+def compared_once(source: Path, new: Path, **given: Any) -> tuple[Difference, dict[str, Parcel]]:
+    """The same, for tests that compare the same folders."""
+    return compared(source, new, **given)
 
 
 def edit(path: Path, before: str, after: str) -> None:

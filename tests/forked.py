@@ -9,6 +9,7 @@ tests/broker/test_cli_worker.py.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import faulthandler
 import multiprocessing
@@ -19,8 +20,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.waiting import PATIENCE_S
+
+ROOT: Final = Path(__file__).parents[1]
 _PR_SET_PDEATHSIG: Final = 1
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.preloaded"])
@@ -29,12 +34,22 @@ _FORKS.set_forkserver_preload(["tests.preloaded"])
 class Forked:
     """`python -m module arguments…`, begun by a fork. The methods are those of `subprocess.Popen`."""
 
-    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
-        """command: begins with `python -m`. log: what it prints is added to this file."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        errors: Path | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        """command: begins with `python -m`. log: what it prints is added to this file; errors: to this one."""
         assert tuple(command[:2]) == (sys.executable, "-m"), command
-        self._process = _FORKS.Process(target=_run, args=(*command[2:],), kwargs={"env": dict(env), "log": log})
+        given = {"env": dict(env), "log": log, "errors": errors or log, "cwd": cwd or Path.cwd()}
+        self._process = _FORKS.Process(target=_run, args=(*command[2:],), kwargs=given)
         self._process.daemon = True  # ends with pytest
-        self._process.start()
+        with contextlib.chdir(ROOT):  # from where the fork server, which the first one starts, finds `tests`
+            self._process.start()
         self.pid = self._process.pid or 0
 
     def poll(self) -> int | None:
@@ -63,15 +78,25 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(module: str, *arguments: str, env: Mapping[str, str], log: Path) -> None:
+def waybill(*arguments: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """`waybill` with these arguments, as a process that is over."""
+    with TemporaryDirectory() as folder:
+        out, errors = Path(folder, "out"), Path(folder, "errors")
+        process = Forked((sys.executable, "-m", "streams.cli", *arguments), env=env, log=out, errors=errors, cwd=cwd)
+        code = process.wait(PATIENCE_S)
+        return subprocess.CompletedProcess(arguments, code, out.read_bytes(), errors.read_bytes())
+
+
+def _run(module: str, *arguments: str, env: Mapping[str, str], log: Path, errors: Path, cwd: Path) -> None:
     os.setsid()  # no Ctrl-C from the terminal
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # the fork server ends with pytest
     os.environ.clear()
     os.environ.update(env)
-    to = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(to, 1)
-    os.dup2(to, 2)
-    os.close(to)
+    os.chdir(cwd)
+    for file, descriptor in ((log, 1), (errors, 2)):
+        to = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.dup2(to, descriptor)
+        os.close(to)
     if "PYTHONFAULTHANDLER" in env:
         faulthandler.enable()
     sys.argv[1:] = arguments

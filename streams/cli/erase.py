@@ -51,6 +51,8 @@ def erase(
     from streams.worker.erase import Erasure
 
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
+    for caution in preflight.cautions(settings):
+        print(f"waybill: warning: {caution}", file=sys.stderr)
     given = given_in(file)
     settings = settings.model_copy(update={"bootstrap_servers": preflight.reached(settings)})
 

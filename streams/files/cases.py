@@ -53,8 +53,9 @@ def play(catalogue: Catalogue, settings: Settings | None = None) -> Iterator[Pla
     chosen = _settings() if settings is None else settings
     for rule, expression in zip(catalogue.rules, catalogue.expressions, strict=True):
         columns = list(dict.fromkeys([*rule.evidence, *sorted(expression.meta.root_names())]))
+        alone = catalogue.alone(rule.id)  # the others would only cost time
         for timeline in timelines(rule):
-            yield _play(rule, timeline, columns, catalogue, chosen)
+            yield _play(rule, timeline, columns, alone, chosen)
 
 
 def count(catalogue: Catalogue) -> int:
@@ -70,7 +71,7 @@ def _play(rule: Rule, timeline: Timeline, columns: list[str], catalogue: Catalog
     run = settled(timeline.events, catalogue, settings, END if timeline.until is None else timeline.until)
     parcels = []
     for parcel, wanted in timeline.expected.items():
-        answers, seen = run.answers.get(parcel, {}), run.evidence.get(parcel, {})
+        answers, seen = run.answers.get(parcel, {}), run.evidence(parcel)
         evidence = {name: seen[name] for name in columns if name in seen}
         parcels.append(Answered(parcel, wanted, answers.get(rule.id), rule.id in answers, evidence))
     return Played(rule.id, timeline.name, tuple(parcels))

@@ -19,6 +19,7 @@ from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.fold.journey import END
 from streams.flow.fold.tallies import Published
+from streams.flow.judge import Verdicts
 from streams.flow.judged import Judged
 from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels, refused
@@ -62,13 +63,13 @@ class Offline:
         self.rejects: list[Reject] = []
         self.events: Counter[str] = Counter()
         self.answers: Answers = {}
-        self.evidence: dict[str, dict[str, Any]] = {}
-        """By parcel, the columns that the catalogue reads or shows, as last judged."""
+        self._judged_in: dict[str, tuple[Verdicts, int]] = {}  # by parcel: where its last verdict is
         self.keep_answers = False
         self.now_ms = now_ms
         self._partitions = partitions
         self._stores = (MemoryStore(), MemoryStore())
-        self._histories = Histories(self._stores[1], bucket_rows_max=settings.observations_per_bucket_max)
+        rows_max = settings.observations_per_bucket_max
+        self._histories = Histories(self._stores[1], bucket_rows_max=rows_max, native=settings.native)
         self._parcels = Parcels(
             self._stores[0],
             catalogue,
@@ -124,6 +125,11 @@ class Offline:
             self._keep(judged)
             behind = judged.behind
 
+    def evidence(self, parcel: str) -> dict[str, Any]:
+        """The columns that the catalogue reads or shows, as last judged where answers are kept; else nothing."""
+        verdicts, at = self._judged_in.get(parcel, (None, 0))
+        return {} if verdicts is None else verdicts.evidence(np.array([at]))[0]
+
     def expire(self) -> int:
         """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""
         expiry, partitions, looked = self._parcels.expiry, range(self._partitions), 0
@@ -158,8 +164,7 @@ class Offline:
         if self.keep_answers and judged.verdicts is not None:
             found = judged.named_answers()
             self.answers.update(found)
-            every = judged.verdicts.evidence(np.arange(len(judged.verdicts.rows)))
-            self.evidence.update(zip(found, every, strict=True))
+            self._judged_in.update({parcel: (judged.verdicts, at) for at, parcel in enumerate(found)})
 
     def batches(self, records: Iterable[Record]) -> list[Batch]:
         """Records as raw batches, each parcel on a partition of its own choice. Reference records are numbered on."""

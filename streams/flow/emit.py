@@ -55,12 +55,14 @@ def emit(
     opens = gate.tier >= emit_from
     due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] == OPEN)) & ~gate.deferred)
     full = gate.score == verdicts.score
+    shown = _shown_of(heads, verdicts.rows[due])
 
     def alert(verdict: Verdict) -> Alert:
         row = verdict.row
         held = {} if full[row] else gate.counted(row, _yes(catalogue, verdict.answers))
         reasons, unknown = explained(catalogue, verdict.answers, verdict.columns, held)
         return _alert(
+            shown[verdict.i],
             dossiers,
             verdict.i,
             status="open" if opens[row] else "withdrawn",
@@ -77,10 +79,22 @@ def emit(
         i = verdict.i
         heads["emitted"][i] = OPEN if opens[verdict.row] else WITHDRAWN
         heads["sent"][i] = said.score
-        persons = _persons(heads[i], published)
+        persons = _persons(shown[i], published)
         said = msgspec.structs.replace(said, detected_at=now_ms, sources=sources_of(dossiers, i), **persons)
         out.append(Upsert.of(dossiers.partitions[i], said))
     return out
+
+
+_SHOWN = (
+    "present", "goods_class", "direction", "pickup_adcode", "dest_adcode", "dest_country", "picked_up_at", "sender",
+    "recipient",
+)  # fmt: skip
+
+
+def _shown_of(heads: NDArray[np.void], rows: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
+    """What alerts show of these dossiers, as Python's own values: one field of a numpy row costs as much as a hash."""
+    columns = [heads[name][rows].tolist() for name in _SHOWN]
+    return {i: dict(zip(_SHOWN, values, strict=True)) for i, *values in zip(rows.tolist(), *columns, strict=True)}
 
 
 def alert_id(parcel: str) -> str:
@@ -134,6 +148,7 @@ def _shown(value: object) -> str | int | float | bool | None:
 
 
 def _alert(
+    head: Mapping[str, Any],
     dossiers: Dossiers,
     i: int,
     *,
@@ -145,7 +160,6 @@ def _alert(
     revision: int,
     catalogue: Catalogue,
 ) -> Alert:
-    head = dossiers.heads[i]
     _, carrier_code, waybill_no, outlet_id, courier_id = untail(dossiers.tails[i])
     movements = np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
     return Alert(
@@ -163,36 +177,36 @@ def _alert(
         outlet_id=outlet_id,
         courier_id=courier_id,
         **_shipped(head),
-        happened_at=max(int(head["picked_up_at"]), int(movements["at"].max()) if len(movements) else 0),
+        happened_at=max(head["picked_up_at"], int(movements["at"].max()) if len(movements) else 0),
         detected_at=0,
         catalogue=catalogue.fingerprint,
         sources=(),
     )
 
 
-def _persons(head: np.void, published: Callable[[int], tuple[str, ...]]) -> dict[str, Any]:
+def _persons(head: Mapping[str, Any], published: Callable[[int], tuple[str, ...]]) -> dict[str, Any]:
     """Sender and recipient as tokens under the present key, and under older keys that are still in the key file."""
     found: dict[str, Any] = {}
     for name in ("sender", "recipient"):
-        current, *earlier = published(int(head[name])) or (None,)
+        current, *earlier = published(head[name]) or (None,)
         found |= {f"{name}_token": current, f"earlier_{name}_tokens": tuple(earlier)}
     return found
 
 
-def _shipped(head: np.void) -> dict[str, Any]:
+def _shipped(head: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the shipment; empty if there is no shipment record."""
     if not head["present"]:
         return {}
     return {
-        "goods_class": _GOODS_CLASSES[int(head["goods_class"])],
-        "direction": _DIRECTIONS[int(head["direction"])],
-        "pickup_adcode": str(int(head["pickup_adcode"])),
-        "dest_adcode": str(int(head["dest_adcode"])) if head["dest_adcode"] > 0 else None,
+        "goods_class": _GOODS_CLASSES[head["goods_class"]],
+        "direction": _DIRECTIONS[head["direction"]],
+        "pickup_adcode": str(head["pickup_adcode"]),
+        "dest_adcode": str(head["dest_adcode"]) if head["dest_adcode"] > 0 else None,
         "dest_country": head["dest_country"].decode("ascii"),
     }
 
 
-def jurisdiction(head: np.void, movements: NDArray[np.void]) -> int:
+def jurisdiction(head: Mapping[str, Any] | np.void, movements: NDArray[np.void]) -> int:
     """Where the parcel can next be stopped: at its last scan, or at its destination if it has departed."""
     scans = movements[layout.kinds_of(Scan, movements["kind"])] if len(movements) else movements
     if len(scans) == 0:

@@ -158,15 +158,15 @@ def erase_histories(store: Store, partition: int, persons: Persons) -> tuple[int
     """Take them out of the histories of a partition; how many of their own went, and how many of others changed."""
     gone: set[bytes] = set()
     changed = 0
+    entities = set(persons.states.tolist())
+    stored = [token.to_bytes(8, "little") for token in persons.states.tolist()]
     for rows in _scanned(store, partition, b""):
         for key, value in _buckets(rows):
-            if persons.among(np.array([histories.entity_of(key)], dtype=np.uint64))[0]:
+            if histories.entity_of(key) in entities:
                 gone.add(key)
-                continue
-            observed = np.frombuffer(value, dtype=OBSERVED, offset=1)
-            theirs = persons.among(observed["a"])
-            if theirs.any() and key[0] != SENDER:  # of a sender it is the name
-                observed = observed.copy()
+            elif any(token in value for token in stored) and key[0] != SENDER:  # of a sender it is the name
+                observed = np.frombuffer(value, dtype=OBSERVED, offset=1).copy()
+                theirs = persons.among(observed["a"])
                 observed["a"][theirs] = persons.stand_ins[np.searchsorted(persons.states, observed["a"][theirs])]
                 store.put([partition], [key], [bytes([FORMAT]) + observed.tobytes()])
                 changed += 1

@@ -14,6 +14,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from schemas.inputs import MOVEMENTS
+from schemas.measures import DAY_MS as DAY_MS
+from schemas.measures import HOUR_MS as HOUR_MS
+from schemas.measures import MEASURES
+from schemas.measures import MINUTE_MS as MINUTE_MS
 from schemas.records import Inspection, Scan, Shipment
 
 PARCEL_BYTES = 32
@@ -24,10 +28,7 @@ PARCEL = f"S{PARCEL_BYTES}"
 # Buckets of different entities begin at different times (`phase`), so that they do not all end and expire at once.
 KINDS = ("sender", "phone", "recipient", "courier", "outlet_prefix")
 SENDER, PHONE, RECIPIENT, COURIER, OUTLET_PREFIX = range(5)
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
-SPAN_MS = np.array([90 * DAY_MS, 30 * DAY_MS, 14 * DAY_MS, HOUR_MS, DAY_MS], dtype=np.int64)
+SPAN_MS = np.array([max(each.window_ms for each in MEASURES if each.entity == kind) for kind in KINDS], dtype=np.int64)
 
 
 def labels(record: type, field: str) -> tuple[str, ...]:
@@ -86,19 +87,11 @@ MOVEMENT = np.dtype(
     ]
 )
 
-# The facts that histories answer about a parcel, by kind. `known` counts the observations behind the answer.
+# The facts that histories answer about a parcel, by kind: those that are counts. Two others, of the sender, have
+# columns of their own. `known` counts the observations behind the answer.
 FACT_COLUMNS: dict[int, tuple[str, ...]] = {
-    SENDER: (
-        "sender_parcels_24h",
-        "sender_earlier_90d",
-        "sender_names_90d",
-        "sender_outlets_90d",
-        "sender_provinces_24h",
-    ),
-    PHONE: ("phone_ids_30d", "phone_parcels_24h"),
-    RECIPIENT: ("recipient_senders_14d",),
-    COURIER: ("courier_ids_60s", "courier_clones_1h", "courier_clone_ids_1h"),
-    OUTLET_PREFIX: ("outlet_prefix_ids_24h",),
+    kind: tuple(each.name for each in MEASURES if each.entity == entity and each.figure in ("count", "distinct"))
+    for kind, entity in enumerate(KINDS)
 }
 # Columns that rules may read, by kind: the counts, and for the sender the distance from the previous parcel.
 READ = {kind: (*names, "saturated") for kind, names in FACT_COLUMNS.items()}
@@ -125,13 +118,24 @@ OBSERVED = np.dtype(
         ("at", "<i8"),  # picked_up_at
         ("parcel", PARCEL),
         ("event", "<u8"),
-        ("a", "<u8"),  # sender: name token; others: sender ID token; 0 = not counted
-        ("b", "<u8"),  # sender: outlet; courier: clone class
+        ("a", "<u8"),  # see `KEPT`; 0: not given
+        ("b", "<u8"),
         ("place", "<i4"),  # pickup_adcode
         ("partition", "<u2"),  # of the parcel, where facts go
         ("live", "u1"),  # 0: superseded by a later upload
     ]
 )
+# Where the attributes of an observation are kept: the field, and what its value is divided by.
+KEPT: dict[str, dict[str, tuple[str, int]]] = {
+    kind: {"at": ("at", 1), "place": ("place", 1), "province": ("place", 10_000), **own}
+    for kind, own in {
+        "sender": {"name": ("a", 1), "outlet": ("b", 1)},
+        "phone": {"person": ("a", 1)},
+        "recipient": {"person": ("a", 1)},
+        "courier": {"person": ("a", 1), "clone": ("b", 1)},
+        "outlet_prefix": {"person": ("a", 1)},
+    }.items()
+}
 OBSERVATION = np.dtype(
     [*((name, OBSERVED[name].str) for name in OBSERVED.names or ()), ("entity", "<u8"), ("kind", "u1")]
 )

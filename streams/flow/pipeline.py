@@ -22,7 +22,7 @@ from streams.flow.decode import Limits, Rejected
 from streams.flow.describe.describer import Describer
 from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
-from streams.flow.fold import dossiers, histories, parcels
+from streams.flow.fold import dossiers, histories, natively, parcels
 from streams.flow.fold.duties import counted
 from streams.flow.fold.journey import ABSENCES
 from streams.flow.fold.tallies import Tallies
@@ -36,6 +36,7 @@ from streams.flow.reject_cipher import RejectCipher, drop
 from streams.flow.shadow import shadow
 from streams.flow.time.expiry import Expiry, Retention
 from streams.flow.time.timers import PartitionTimers, ReadProgress, TimerService, restore_timers
+from streams.native import Switch
 from streams.state.store import Store
 
 DUE_MAX = 20_000  # parcels judged in one step because their timers fired
@@ -125,7 +126,7 @@ class Parcels:
         uploads, movements = self.read(batches, out)
         late = self._read_times(uploads, movements, now_ms)
         answers = _answers([batch for batch in batches if batch.topic == topics.FACTS])
-        touched = parcels.fold(self.store, uploads, movements, answers)
+        touched = parcels.fold(self.store, uploads, movements, answers, library=self.front.library)
         if self.expiry is not None:
             self.expiry.begin(touched)
         self._ask(touched, out)
@@ -289,14 +290,7 @@ class Parcels:
             published=self._describer.tokens.published,
             now_ms=now_ms,
         )
-        out.shadows = shadow(
-            touched,
-            verdicts,
-            self.catalogue,
-            gate=gate,
-            emit_from=self._emit_from,
-            now_ms=now_ms,
-        )
+        out.shadows = shadow(touched, verdicts, self.catalogue, gate=gate, emit_from=self._emit_from, now_ms=now_ms)
         return verdicts
 
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:
@@ -311,9 +305,11 @@ class Parcels:
 class Histories:
     """Answer facts about parcels from the histories of sender, phone, recipient, courier and outlet."""
 
-    def __init__(self, store: Store, *, bucket_rows_max: int) -> None:
+    def __init__(self, store: Store, *, bucket_rows_max: int, native: Switch = "auto") -> None:
+        """native: whether the native library folds them."""
         self.store = store
         self._bucket_rows_max = bucket_rows_max
+        self._library = natively.library_of(native, bucket_rows_max)
         self.expiry: Expiry | None = None  # None: nothing expires
 
     def step(self, batches: Sequence[Batch]) -> list[tuple[int, bytes]]:
@@ -327,6 +323,8 @@ class Histories:
     def answer(self, observed: NDArray[np.void], partitions: NDArray[np.int64]) -> histories.Facts:
         """Facts about the parcels of these OBSERVATION rows. partitions: those of the histories."""
         begun = self.expiry.observed if self.expiry is not None else None
+        if self._library is not None and len(observed):
+            return natively.fold(self._library, self.store, observed, partitions, begun=begun)
         return histories.fold(self.store, observed, partitions, bucket_rows_max=self._bucket_rows_max, begun=begun)
 
 

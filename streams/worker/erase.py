@@ -7,6 +7,7 @@ looked for first: a record of that person that nobody has judged yet, or one tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from streams.worker.stopped import Advance, Stopped
 
 _READ = (topics.SHIPMENTS, topics.OBSERVATIONS)
 _STATES = (topics.PARCELS_CHANGELOG, topics.HISTORIES_CHANGELOG)
+_KEY_ID = re.compile(rb'"sender_token":"([^":]+):')
 _SHOWING: Mapping[str, type[Alert] | type[Trace]] = {topics.ALERTS: Alert, topics.TRACES: Trace}
 
 
@@ -140,16 +142,22 @@ class Erasure(Stopped):
     def _search(self, found: Found) -> None:
         for entries in self._pieces(topics.SHIPMENTS):
             self._name(entries, found)
-        forms = self._persons.forms()
+        forms, key_ids = self._persons.forms(), set[bytes]()
         for topic in (name for name in SEARCHED if name != topics.SHIPMENTS):
             newest: dict[tuple[int, bytes], Entry] = {}  # of each key the last one counts
             for entry in (entry for entries in self._pieces(topic) for entry in entries):
                 newest.pop((entry.partition, entry.key), None)
+                key_ids |= {*_KEY_ID.findall(entry.value or b"")} if topic == topics.ALERTS else set()
                 if any(form in entry.key or form in (entry.value or b"") for form in forms):
                     found.records[topic] += 1
                     newest[entry.partition, entry.key] = entry
                     if topic == topics.OBSERVATIONS:
                         self._refuse_unread(entry)
+            if key_ids and key_ids.isdisjoint(each.encode() for each in self._tokens.publish_key_ids):
+                raise EraseError(
+                    "no alert carries a token under a key of token_key_file, so these are not the keys of the workers, "
+                    "and nobody would be found: give the settings of the workers"
+                )
             if topic in _SHOWING:
                 self._show(newest.values(), _SHOWING[topic], found)
 

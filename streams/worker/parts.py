@@ -42,7 +42,7 @@ def stores_of(settings: Settings) -> Stores:
 def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple[Parcels, Histories]:
     """The flow of both agents, on these stores."""
     rows_max = settings.observations_per_bucket_max
-    histories = Histories(stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max)
+    histories = Histories(stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max, native=settings.native)
     parcels = Parcels(
         stores[topics.PARCELS_CHANGELOG],
         catalogue,

@@ -30,7 +30,7 @@ from schemas.records import Alert, encode
 from streams.files.driver import TOPIC_OF, Offline
 from streams.kafka.admin import delete as delete_topics
 from streams.settings import Settings
-from tests import worlds
+from tests import forked, worlds
 from tests.waiting import PATIENCE_S
 from tests.workers import Publisher, Reader
 
@@ -46,8 +46,8 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def waybill(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=PATIENCE_S)
+    done = forked.waybill(*arguments, env=environment(**env), cwd=cwd)
+    return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class Worker:

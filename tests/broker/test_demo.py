@@ -85,7 +85,7 @@ def demos() -> Iterator[list[Demo]]:
 
 
 def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--seconds", "8")
+    demo = Demo(tmp_path, "--seconds", "4", "--rate", "200")
     demos.append(demo)
     assert demo.process.stdout is not None
     said = []
@@ -99,9 +99,8 @@ def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path:
     assert "events judged" in said[-1]
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 0), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
-)
+@pytest.mark.long  # in the gate, the demo with a desk is ended by SIGINT
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_and_all_that_belongs_to_it(
     demos: list[Demo], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -115,7 +114,7 @@ def test_a_signal_ends_it_and_all_that_belongs_to_it(
 
 
 def test_its_desk_answers_clues_and_ends_with_it(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, desk=True)
+    demo = Demo(tmp_path, "--rate", "200", desk=True)
     demos.append(demo)
     assert demo.process.stdout is not None
     said = next(found for line in demo.process.stdout if (found := DESK.search(line)))

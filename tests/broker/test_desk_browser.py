@@ -25,6 +25,7 @@ from tests.schemas.desk_samples import TRACE
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.broker,
+    pytest.mark.xdist_group("browser"),  # one Chromium
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium (as root)"),
 ]
 PHONE = ViewportSize(width=360, height=740)

@@ -39,6 +39,7 @@ from tests.waiting import PATIENCE_S, until
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.broker,
+    pytest.mark.xdist_group("browser"),  # one Chromium
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; on Debian: apt-get install chromium (as root)"),
 ]
 PATIENCE_MS = PATIENCE_S * 1_000

@@ -31,7 +31,7 @@ from tests.desk_site import three_clues
 from tests.postgres import Postgres
 from tests.waiting import PATIENCE_S, until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("postgres")]  # one server
 
 PARCEL = "SF:0000000000001"
 # A process that builds the tables in small steps, and says so at each.

@@ -121,6 +121,7 @@ def erase(settings: Settings, who: Path, *more: str) -> Done:
     given = [
         f"{name}={getattr(settings, name)}"
         for name in ("token_key_file", "token_state_key_file", "group", "session_timeout_ms")
+        if getattr(settings, name) is not None
     ]
     return waybill(
         "erase", "--from", str(who), *more, *(part for each in given for part in ("--set", each)),
@@ -156,6 +157,8 @@ def test_a_person_is_gone_and_another_goes_on(
     for line in (f"{topics.SHIPMENTS}: 7 records", f"{topics.ALERTS}: 7 records", f"{topics.TRACES}: 7 records",
                  "7 parcels, of which 7 have an open alert; 14 alerts and traces", "nothing was changed"):  # fmt: skip
         assert line in looked.stdout, looked.stdout
+    strange = erase(Settings(bootstrap_servers=fresh_kafka, group=GROUP), who, "--dry-run")
+    assert "not the keys of the workers" in strange.stderr, "or they would be told that nobody was found"
     refused = erase(settings, who)
     assert (refused.returncode, "--delete-events" in refused.stderr) == (1, True), refused.stderr
     assert not [each for each in GONE for said in (looked, refused) if each in said.stdout + said.stderr]

@@ -24,8 +24,10 @@ from tests.waiting import PATIENCE_S, until
 pytestmark = pytest.mark.broker
 
 
-def test_records_survive_kill_and_restart(tmp_path: Path) -> None:
-    with PrivateKafka(tmp_path) as kafka:
+def test_records_survive_kill_and_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that is named from here, which serves one broker at a time."""
+    monkeypatch.chdir(tmp_path)
+    with PrivateKafka(Path("data")) as kafka:
         servers = kafka.bootstrap_servers
         _create(servers, "kept")
         _produce(servers, "kept", [b"%d" % i for i in range(1000)])
@@ -34,13 +36,12 @@ def test_records_survive_kill_and_restart(tmp_path: Path) -> None:
         kafka.restart()
         assert kafka.bootstrap_servers == servers
         assert _read(servers, "kept", 1000) == [b"%d" % i for i in range(1000)]
-    assert (tmp_path / "kafka.log").exists()
-
-
-def test_its_folder_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with PrivateKafka(Path("data")) as kafka:
-        assert AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).list_topics(timeout=PATIENCE_S).brokers
+        with pytest.raises(BrokerError, match=r"^a private Kafka runs on .* already$"):
+            PrivateKafka(Path("data")).start()
+        time.sleep(1)  # in which it died of what the other had written, before Kafka asked for its own lock
+        assert kafka.running
+        kafka.restart()
+        assert _read(servers, "kept", 1000) == [b"%d" % i for i in range(1000)]
     assert (tmp_path / "data" / "kafka.log").exists()
 
 
@@ -82,9 +83,13 @@ def test_a_port_that_another_has_is_said_in_one_line(tmp_path: Path) -> None:
             PrivateKafka(tmp_path, port=port).start()
 
 
-def test_stop_leaves_no_process_and_no_directory() -> None:
+def test_it_outlives_the_thread_that_started_it_and_leaves_no_process_and_no_directory() -> None:
     kafka = PrivateKafka()
-    kafka.start()
+    thread = threading.Thread(target=kafka.start)
+    thread.start()
+    thread.join()
+    time.sleep(0.5)
+    assert AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0}).list_topics(timeout=5).brokers
     pid, directory = kafka.pid, kafka.data_dir
     listeners = {at.laddr.ip for at in psutil.Process(pid).net_connections() if at.status == psutil.CONN_LISTEN}
     assert {address.removeprefix("::ffff:") for address in listeners} == {"127.0.0.1"}
@@ -95,7 +100,7 @@ def test_stop_leaves_no_process_and_no_directory() -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_broker_dies_with_its_owner(how: signal.Signals) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", _OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
@@ -130,36 +135,12 @@ def test_broker_dies_with_its_keeper() -> None:
         until(lambda: not psutil.pid_exists(pid))
 
 
-def test_broker_outlives_the_thread_that_started_it() -> None:
-    kafka = PrivateKafka()
-    thread = threading.Thread(target=kafka.start)
-    thread.start()
-    thread.join()
-    try:
-        time.sleep(0.5)
-        assert kafka.running
-        assert (
-            AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0}).list_topics(timeout=5).brokers
-        )
-    finally:
-        kafka.stop()
-
-
 def test_failed_start_shows_the_log(tmp_path: Path) -> None:
     kafka = PrivateKafka(tmp_path, settings={"log.segment.bytes": "many"})
     with pytest.raises(BrokerError, match="ended while it was starting") as refused:
         kafka.start()
     assert "Invalid value many" in str(refused.value)
     assert not kafka.running
-
-
-def test_one_directory_serves_one_broker(tmp_path: Path) -> None:
-    with PrivateKafka(tmp_path) as kafka:
-        with pytest.raises(BrokerError, match=r"^a private Kafka runs on .* already$"):
-            PrivateKafka(tmp_path).start()
-        time.sleep(1)  # in which it died of what the other had written, before Kafka asked for its own lock
-        assert kafka.running
-        kafka.restart()
 
 
 def test_environment_names_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:

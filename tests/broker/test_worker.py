@@ -29,7 +29,7 @@ pytestmark = pytest.mark.broker
 STREAM_S = 5.0
 
 
-def played(seed: int, parcels: int = 700) -> tuple[list[Record], Alerts]:
+def played(seed: int, parcels: int = 400) -> tuple[list[Record], Alerts]:
     """A world and its open alerts."""
     records = world(seed, parcels)
     wanted = open_alerts(run(records))
@@ -83,7 +83,7 @@ def test_faust_starts_the_same_worker(fresh_kafka: str, tmp_path: Path) -> None:
 
 
 def test_a_wall_clock_that_jumps_changes_no_alert(fresh_kafka: str, tmp_path: Path) -> None:
-    records, wanted = played(14, 300)
+    records, wanted = played(14, 200)
     stream = Stream(fresh_kafka, records, 2.0)
     hurt = (sys.executable, "-m", "tests.hurt", "clock")
     with Worker(fresh_kafka, tmp_path / "state", hurt, idle_partition_s=3_600) as worker:  # else it moves deadlines
@@ -196,7 +196,7 @@ def test_partitions_handed_over_while_batches_wait(fresh_kafka: str, tmp_path: P
 @pytest.mark.parametrize("partitions", [1, 12])
 def test_other_numbers_of_partitions(fresh_topics: Callable[[int], str], tmp_path: Path, partitions: int) -> None:
     servers = fresh_topics(partitions)
-    records, wanted = played(12, 300)
+    records, wanted = played(12, 200)
     Publisher(servers)(records)
     with Worker(servers, tmp_path / "state", partitions=partitions) as worker:
         expect(servers, wanted, worker)

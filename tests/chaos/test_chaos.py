@@ -49,8 +49,9 @@ def test_a_seed_is_one_schedule() -> None:
 
 
 def test_a_seed_is_one_stream() -> None:
-    assert lines(3, 2_000) == lines(3, 2_000)
-    assert {line.readable for line in lines(3, 2_000)} == {True, False}
+    once = lines(3, 1_000)
+    assert once == lines(3, 1_000)
+    assert {line.readable for line in once} == {True, False}
 
 
 def test_every_kind_of_fault_is_played() -> None:

@@ -14,8 +14,9 @@ from desk.measures.stations import before_departure
 from schemas.desk import Tally
 from tests.desk.logs import T0
 from tests.desk.test_measures import POWDER, answered, random_clue
+from tests.repetition import LONG
 
-TABLES = 2_000
+TABLES = 2_000 if LONG else 500
 
 
 def clue_from(clue_id: str, adcode: str | None, found: bool) -> Clue:

@@ -30,8 +30,8 @@ from desk.measures.proportions import (
 from desk.measures.times import Spell, quantile, survival
 from tests.repetition import LONG
 
-TABLES = 10_000
-SLOW = TABLES if LONG else 400  # where the other side takes its time
+TABLES = 10_000 if LONG else 2_000
+SLOW = TABLES if LONG else 150  # where the other side takes its time
 
 
 def test_wilson_is_that_of_statsmodels_and_scipy() -> None:

@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from rules import Catalogue, load_catalogue
+from rules import Catalogue, Rule, load_catalogue
 from rules.engine.cases import FIRST_MS, HOME_ADCODES, Timeline, timelines
 from schemas.reference import ReferenceRecord
 from streams.files.driver import Answers, Offline
 from streams.flow.fold.journey import END
 from streams.settings import Settings
 from tests import reference
-from tests.rules.playing import answers, failures
+from tests.rules.playing import Judge, answers, failures
 
 CATALOGUE = load_catalogue()
-CASES = [timeline for rule in CATALOGUE.rules for timeline in timelines(rule)]
+EVERY_RULE = pytest.mark.parametrize("rule", CATALOGUE.rules, ids=lambda rule: rule.id)
 
 
-@pytest.mark.parametrize("timeline", CASES, ids=lambda timeline: f"{timeline.rule}: {timeline.name}")
-def test_case(timeline: Timeline) -> None:
-    assert failures(timeline, answers, CATALOGUE) == []
+def wrong(
+    rule: Rule, catalogue: Catalogue, judge: Judge, change: Callable[[Timeline], Timeline]
+) -> dict[str, list[str]]:
+    """What went wrong, by case of this rule; a case is changed before it is played."""
+    told = {case.name: failures(change(case), judge, catalogue) for case in timelines(rule)}
+    assert told
+    return {name: lines for name, lines in told.items() if lines}
 
 
-@pytest.mark.parametrize("timeline", CASES, ids=lambda timeline: f"{timeline.rule}: {timeline.name}")
-def test_the_order_of_arrival_does_not_matter(timeline: Timeline) -> None:
+@EVERY_RULE
+def test_cases(rule: Rule) -> None:
+    """Beside all other rules, as a worker judges."""
+    assert wrong(rule, CATALOGUE, answers, lambda case: case) == {}
+
+
+@EVERY_RULE
+def test_the_order_of_arrival_does_not_matter(rule: Rule) -> None:
     """But for reference records among themselves, of which the newest holds."""
-    known = iter([event for event in timeline.events if isinstance(event, ReferenceRecord)])
-    order = timeline.events[::-1]
-    events = tuple(next(known) if isinstance(event, ReferenceRecord) else event for event in order)
-    backwards = replace(timeline, events=events)
-    assert failures(backwards, answers, CATALOGUE) == []
+
+    def backwards(case: Timeline) -> Timeline:
+        known = iter([event for event in case.events if isinstance(event, ReferenceRecord)])
+        order = case.events[::-1]
+        return replace(
+            case, events=tuple(next(known) if isinstance(event, ReferenceRecord) else event for event in order)
+        )
+
+    assert wrong(rule, CATALOGUE.alone(rule.id), answers, backwards) == {}
 
 
-@pytest.mark.parametrize("timeline", CASES, ids=lambda timeline: f"{timeline.rule}: {timeline.name}")
-def test_one_by_one_it_comes_to_the_same(timeline: Timeline) -> None:
+@EVERY_RULE
+def test_one_by_one_it_comes_to_the_same(rule: Rule) -> None:
+    """The first events of a long case come at once."""
+
     def one_by_one(timeline: Timeline, catalogue: Catalogue) -> Answers:
         run = Offline(Settings(home_adcodes=HOME_ADCODES), catalogue)
         run.keep_answers = True
-        for record in timeline.events:
-            run.feed(run.batches([record]))
+        first, rest = timeline.events[:-12], timeline.events[-12:]
+        for records in (first, *([record] for record in rest)):
+            run.feed(run.batches(records))
         run.close(END if timeline.until is None else timeline.until)
         return run.answers
 
-    if len(timeline.events) <= 12:
-        assert failures(timeline, one_by_one, CATALOGUE) == []
+    assert wrong(rule, CATALOGUE.alone(rule.id), one_by_one, lambda case: case) == {}
 
 
 def test_the_default_parcel_is_quiet() -> None:

@@ -35,20 +35,20 @@ def agreed(kind: str, documents: list[Any]) -> int:
     """Number of the documents that both accept; they differ on none."""
     validator = Validator(schema(kind))
     accepted = set(decode(RECORDS[kind], [wire(document) for document in documents]).indices)
-    differing = [
-        document
-        for i, document in enumerate(documents)
-        if (i in accepted) != any(map(validator.is_valid, (_read(document), _normal(kind, _read(document)))))
-    ]
+    coded = _coded(kind)
+
+    def valid(document: Any) -> bool:
+        normal = _normal(coded, document)
+        return bool(validator.is_valid(document) or (normal != document and validator.is_valid(normal)))
+
+    differing = [each for i, each in enumerate(documents) if (i in accepted) != valid(_read(each))]
     assert differing == []
     return len(accepted)
 
 
-def _normal(kind: str, document: Any) -> Any:
-    """The document with its codes and options in normal form, empty ones null."""
-    if not isinstance(document, dict):
-        return document
-    coded = {
+def _coded(kind: str) -> set[str]:
+    """Fields that hold codes and options."""
+    return {
         name
         for name, about in schema(kind)["properties"].items()
         if "default" in about
@@ -56,6 +56,12 @@ def _normal(kind: str, document: Any) -> Any:
         or "0-9" in about.get("pattern", "")
         or "A-Z" in about.get("pattern", "")
     }
+
+
+def _normal(coded: set[str], document: Any) -> Any:
+    """The document with its codes and options in normal form, empty ones null."""
+    if not isinstance(document, dict):
+        return document
     return {
         name: plain(value) or None if name in coded and isinstance(value, str) else value
         for name, value in document.items()

@@ -31,7 +31,7 @@ class Mutant:
     name: str
     old: str
     new: str
-    first: int = 0  # seed to begin with, where the first that finds it is far from 0
+    first: int = 0  # seed to begin with: the first that finds it, unless that is found soon
     judging: bool = False  # only agents that judge do this
 
 
@@ -41,18 +41,18 @@ _TALLIES, _ORDERS = tallies.Tallies, orders.Orders
 MUTANTS = (
     Mutant("state is written before the commit (6 before 5)", commit, _COMMIT, "commit",
            "kafka.commit()  # 5", "[self._stores[t].write(d, {n: ends[t, n] for n in d}) for t, d in deltas.items()];"
-           " kafka.commit(); deltas = {}"),
+           " kafka.commit(); deltas = {}", 20),
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
-           "epoch.offsets, group_metadata", "epoch.offsets, None", 70),
+           "epoch.offsets, group_metadata", "epoch.offsets, None", 82),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
            "kafka.send_offsets(epoch.offsets, group_metadata, topic_ids)  # 4", "pass"),
     Mutant("a commit that was not answered is taken for done", producer, _PRODUCER, "_until",
            "if not cause(error).retriable() or time.monotonic() > deadline:",
            "if True:\n                    return\n                if False:", 20),
     Mutant("after a state that was not written the next epoch is committed", commit, _COMMIT, "commit",
-           "if self._unfinished:", "if False:"),
+           "if self._unfinished:", "if False:", 54),
     Mutant("damage that was found is forgotten", partition, partition.Partition, "_failed",
-           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 150),
+           'note_of(self.path).write_text(why, encoding="utf-8")', "pass", 193),
     Mutant("state stands for an offset further than it is", producer, _PRODUCER, "produce_changes",
            "(message.offset() or 0) + 1", "(message.offset() or 0) + 2"),
     Mutant("the last record of a batch is read again", epoch, _EPOCH, "read",
@@ -62,16 +62,16 @@ MUTANTS = (
     Mutant("an epoch is closed in the middle of a step", worker, _WORKER, "_commit",
            "async with self._stepping:", "if True:"),
     Mutant("batches of an earlier assignment are read", worker, _WORKER, "step",
-           "if self.ready and batch.generation == self._generation", ""),
+           "if self.ready and batch.generation == self._generation", "", 7),
     Mutant("an epoch outlives its assignment", worker, _WORKER, "_before_revoke",
-           "self._epoch = Epoch()", "pass", 30),
+           "self._epoch = Epoch()", "pass", 37),
     Mutant("partitions are given back in the middle of a commit", worker, _WORKER, "_before_revoke",
            "async with self._committing, self._stepping:\n        await self._drain()",
-           "async with self._stepping:\n        pass"),
+           "async with self._stepping:\n        pass", 5),
     Mutant("nothing is read from the changelog", restore, restore, "_lacking",
-           "if offset < high:", "if False:"),
+           "if offset < high:", "if False:", 3),
     Mutant("the changelog is read from where it is not lacking", restore, restore, "_lacking",
-           "max(offset, low)", "max(offset, low) + 2 * (offset > 0)"),
+           "max(offset, low)", "max(offset, low) + 2 * (offset > 0)", 3),
     Mutant("state is restored to the last stable offset only", restore, restore, "_lacking",
            "committed=False", "committed=True", 60),
     Mutant("state is restored from what was not committed", restore, restore, "_bring",
@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant("an assignment begins at its beginning, whatever is committed", committed, poller, "committed",
            "if each.offset < 0:", "if True:"),
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
-           "self._on_revoked(set(self.assigned), True)", "pass"),
+           "self._on_revoked(set(self.assigned), True)", "pass", 5),
     Mutant("an offset is written before what it stands for", partition, partition.Partition, "write",
            "batch = WriteBatch(raw_mode=True)",
            "batch = WriteBatch(raw_mode=True)\n    if offset is not None:\n"
@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
            "deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not"
            " missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
-           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 50),
+           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 75),
     Mutant("a parcel counts again for what it counted for already", tallies, _TALLIES, "count",
            "bits & ~before), np.where", "bits), np.where", judging=True),
     Mutant("a parcel does not remember what it counts for", tallies, _TALLIES, "count",
@@ -98,9 +98,9 @@ MUTANTS = (
     Mutant("a parcel that was moved counts at both outlets", tallies, _TALLIES, "count",
            "there[left] = counts.find", "lost[left] = 0; there[left] = counts.find", 33, judging=True),
     Mutant("tallies begin at 0 when a partition is taken over", tallies, _TALLIES, "restored",
-           'self._counts.add(at, heads["tallied"], 1)', "pass", judging=True),
+           'self._counts.add(at, heads["tallied"], 1)', "pass", 3, judging=True),
     Mutant("tallies outlive their assignment", pipeline, pipeline.Parcels, "close",
-           "self.tallies.close()", "pass", judging=True),
+           "self.tallies.close()", "pass", 3, judging=True),
     Mutant("tallies that were not published are lost with their worker", tallies, _TALLIES, "restored",
            'self._counts.add(at, heads["tallied"], 1)',
            'self._counts.add(at, heads["tallied"], 1); self._counts.changed[:] = False', 25, judging=True),
@@ -113,9 +113,9 @@ MUTANTS = (
     Mutant("a parcel is drawn again when it is read again", orders, _ORDERS, "draw",
            '(scans["id"] != heads["drawn"][rows]) & (', "(", judging=True),
     Mutant("the first draw stands, whatever comes late", orders, _ORDERS, "draw",
-           'scans["id"] != heads["drawn"][rows]', 'heads["drawn"][rows] == 0', judging=True),
+           'scans["id"] != heads["drawn"][rows]', 'heads["drawn"][rows] == 0', 2, judging=True),
     Mutant("an order is not taken back", orders, _ORDERS, "draw",
-           "if p or before:", "if p:", judging=True),
+           "if p or before:", "if p:", 2, judging=True),
     Mutant("an order does not follow its parcel", orders, _ORDERS, "draw",
            "np.flatnonzero(news | moves)", "np.flatnonzero(news)", judging=True),
 )  # fmt: skip

@@ -24,7 +24,7 @@ _CODES: Final = (
 def present() -> dict[str, Any]:
     """Those of the code of today, by the number that is raised with them."""
     rows = {name: _fields(getattr(layout, name)) for name in ("HEAD", "VERSION", "MOVEMENT", "OBSERVED")}
-    rows["bucket key"] = _fields(histories._KEY)
+    rows["bucket key"] = _fields(histories.KEY)
     numbers = {record.__name__: first for record, first in layout.FIRST_KIND.items()}
     return {
         "format": FORMAT,

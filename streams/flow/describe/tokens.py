@@ -55,6 +55,7 @@ class Tokeniser:
         self.state_key = hashlib.sha256(state_key).digest()
         """The key as BLAKE2s takes it, for code that makes the same tokens elsewhere."""
         # Keyed once here, and copied for every value.
+        self._macs = {key_id: hmac.new(key, digestmod="sha256") for key_id, key in publish_keys.items()}
         self._keyed = hashlib.blake2s(key=self.state_key, digest_size=8)
 
     @property
@@ -93,8 +94,9 @@ class Tokeniser:
         if not token:
             raise ValueError("0 is not a token")
         key_id = key_id or self.publish_key_id
-        digest = hmac.digest(self._publish_keys[key_id], int(token).to_bytes(8, "big"), "sha256")
-        return f"{key_id}:{digest[:16].hex()}"
+        mac = self._macs[key_id].copy()
+        mac.update(int(token).to_bytes(8, "big"))
+        return f"{key_id}:{mac.digest()[:16].hex()}"
 
     def published(self, token: int) -> tuple[str, ...]:
         """A state token under every publish key that is held, the current one first; nothing for nobody.

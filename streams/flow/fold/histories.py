@@ -12,18 +12,19 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.measures import MEASURES, Measure
 from streams.flow import layout
-from streams.flow.describe.place import distance_km
 from streams.flow.fold import windows
-from streams.flow.layout import COURIER, DAY_MS, FACT, FACT_COLUMNS, HOUR_MS, MINUTE_MS, OBSERVED, SENDER, SPAN_MS
+from streams.flow.fold.figures import Observed
+from streams.flow.layout import FACT, FACT_COLUMNS, OBSERVED, SPAN_MS
 from streams.state.format import FORMAT
 from streams.state.store import Store
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
 
-_KEY = np.dtype([("kind", "u1"), ("entity", ">u8"), ("bucket", ">u4")])
-KEY_BYTES = _KEY.itemsize
+KEY = np.dtype([("kind", "u1"), ("entity", ">u8"), ("bucket", ">u4")])
+KEY_BYTES = KEY.itemsize
 _FIELDS = list(OBSERVED.names or ())
 
 
@@ -77,17 +78,24 @@ def entity_of(key: bytes) -> int:
     return int.from_bytes(key[1:9], "big")
 
 
+def ends(keys: NDArray[np.void]) -> Ints:
+    """When the time of these buckets is over, epoch ms."""
+    kind = keys["kind"].astype(np.int64)
+    later = keys["bucket"].astype(np.int64) + 1
+    return later * SPAN_MS[kind] - layout.phase(kind, keys["entity"].astype(np.uint64))
+
+
 class _Buckets:
     """The stored values that a batch needs: each row's own bucket and its neighbours."""
 
     def __init__(self, keys: NDArray[np.void], history: Ints, partitions: Ints, of_rows: Ints) -> None:
-        self.keys: list[bytes] = keys.view(f"V{_KEY.itemsize}").tolist()
+        self.keys: list[bytes] = keys.view(f"V{KEY.itemsize}").tolist()
         self.kind = keys["kind"].astype(np.int64)
         self.history = history
         self.partitions: list[int] = partitions.tolist()
         self.of_rows = of_rows
         number = keys["bucket"].astype(np.int64)
-        self.ends = (number + 1) * SPAN_MS[self.kind] - layout.phase(self.kind, keys["entity"].astype(np.uint64))
+        self.ends = ends(keys)
         self._follows = np.zeros(len(keys), dtype=np.bool_)
         self._follows[1:] = (history[1:] == history[:-1]) & (number[1:] == number[:-1] + 1)
 
@@ -117,7 +125,7 @@ def _buckets(observations: Rows, partitions: Ints) -> tuple[Ints, _Buckets]:
     wanted = np.concatenate([history * 2**32 + number + step for step in (-1, 0, 1)])
     wanted, position = np.unique(wanted, return_inverse=True)
     of_history = wanted >> 32
-    keys = np.empty(len(wanted), dtype=_KEY)
+    keys = np.empty(len(wanted), dtype=KEY)
     keys["kind"] = kind[first][of_history]
     keys["entity"] = entity[first][of_history]
     keys["bucket"] = wanted & (2**32 - 1)
@@ -202,74 +210,23 @@ def _answer(
         everything = np.ones(len(mine), dtype=np.bool_)
         facts["known"][mine] = windows.count(lo, everything) + windows.count(lo, ~live[mine]) + full[mine]
         send[mine] = changed[mine] | again[mine] | (windows.count(lo, stays[mine]) > 0)
-        counts = np.zeros((len(mine), layout.COUNTS_MAX), dtype=np.uint32)
-        columns = _COUNT[each](part, part_group, lo, live[mine])
-        for position, column in enumerate(FACT_COLUMNS[each]):
-            counts[:, position] = columns[column]
-        facts["counts"][mine] = counts
-        if each == SENDER:
-            facts["previous_km"][mine], facts["previous_ms"][mine] = _journey(part, part_group, lo, live[mine])
+        observed = Observed(layout.KINDS[each], part, part_group)
+        for measure in MEASURES:
+            if measure.entity == observed.entity:
+                _put(facts, mine, measure, observed.figures(measure))
     return Facts(facts[send], rows["partition"][send])
 
 
-def _sender(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    day = windows.starts(group, rows["at"], DAY_MS)
-    province = (rows["place"] // 10_000).astype(np.uint64)
-    return {
-        "sender_parcels_24h": windows.count(day, live),
-        "sender_earlier_90d": windows.count(lo, live) - live,
-        "sender_names_90d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
-        "sender_outlets_90d": windows.distinct(group, lo, rows["b"], live),
-        "sender_provinces_24h": windows.distinct(group, day, province, live),
-    }
+def _put(facts: Rows, into: Ints, measure: Measure, found: NDArray[np.generic]) -> None:
+    """The figures of a measure, where a fact has them."""
+    place = place_of(measure)
+    if place is None:
+        facts[measure.name][into] = found
+    else:
+        facts["counts"][into, place] = found
 
 
-def _journey(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> tuple[NDArray[np.float64], Ints]:
-    """Distance in km from, and time in ms since, the previous parcel of the same sender within the window."""
-    before = windows.previous(group, live)
-    before = np.where(before >= lo, before, -1)
-    earlier = np.maximum(before, 0)
-    km = np.full(len(rows), np.nan)
-    some = before >= 0
-    km[some] = distance_km(rows["place"][earlier[some]], rows["place"][some])
-    return km, np.where(some, rows["at"] - rows["at"][earlier], -1)
-
-
-def _phone(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    day = windows.starts(group, rows["at"], DAY_MS)
-    return {
-        "phone_ids_30d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0)),
-        "phone_parcels_24h": windows.count(day, live),
-    }
-
-
-def _recipient(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    return {"recipient_senders_14d": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
-
-
-def _courier(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    counted = live & (rows["a"] != 0)
-    minute = windows.starts(group, rows["at"], MINUTE_MS)
-    # Clones are parcels of one courier and class: the same windows over smaller groups.
-    by = np.lexsort((rows["b"], group))
-    finer = np.concatenate(
-        ([0], np.cumsum((group[by][1:] != group[by][:-1]) | (rows["b"][by][1:] != rows["b"][by][:-1])))
-    )
-    hour = windows.starts(finer, rows["at"][by], HOUR_MS)
-    clones = np.empty(len(rows), dtype=np.int64)
-    ids = np.empty(len(rows), dtype=np.int64)
-    clones[by] = windows.count(hour, live[by])
-    ids[by] = windows.distinct(finer, hour, rows["a"][by], counted[by])
-    return {
-        "courier_ids_60s": windows.distinct(group, minute, rows["a"], counted),
-        "courier_clones_1h": clones,
-        "courier_clone_ids_1h": ids,
-    }
-
-
-def _outlet_prefix(rows: Rows, group: Ints, lo: Ints, live: NDArray[np.bool_]) -> dict[str, Ints]:
-    return {"outlet_prefix_ids_24h": windows.distinct(group, lo, rows["a"], live & (rows["a"] != 0))}
-
-
-_COUNT = {SENDER: _sender, layout.PHONE: _phone, layout.RECIPIENT: _recipient, COURIER: _courier}
-_COUNT[layout.OUTLET_PREFIX] = _outlet_prefix
+def place_of(measure: Measure) -> int | None:
+    """The place of a figure among the counts of a fact; None: it has a field of its own."""
+    counts = FACT_COLUMNS[layout.KINDS.index(measure.entity)]
+    return counts.index(measure.name) if measure.name in counts else None

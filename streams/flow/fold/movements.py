@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +18,19 @@ MOVEMENTS_MAX = 256
 _APART = np.uint64(0x9E3779B97F4A7C15)
 
 
-def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
-    """Append movements that are newer than all others of their dossier; merge late or repeated ones carefully."""
+def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows, library: Any | None = None) -> None:
+    """Append movements that are newer than all others of their dossier; merge late or repeated ones carefully.
+
+    library: the native one, which does the same.
+    """
     if len(rows) == 0:
+        return
+    if library is not None:
+        changed, values = library.fold_movements(dossiers.movements, owner.tolist(), rows.tobytes(), MOVEMENTS_MAX)
+        for i, value in zip(changed, values, strict=True):
+            dossiers.movements[i] = value
+        dossiers.heads["movements"][changed] = [len(value) // MOVEMENT.itemsize for value in values]
+        dossiers.changed[changed] = dossiers.moved[changed] = True
         return
     by = np.argsort(owner * SPAN + rows["at"], kind="stable")
     rows, owner = rows[by], owner[by]

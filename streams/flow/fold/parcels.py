@@ -7,6 +7,7 @@ count ever more observations: of two answers about one event, the one that count
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,11 @@ def fold(
     movements: Movements,
     answers: Answers,
     due: Sequence[tuple[int, bytes]] = (),
+    library: Any | None = None,
 ) -> Dossiers:
     """Load the dossiers of these events and fold the events in.
 
-    due: partition and parcel of dossiers to judge again, also without a new event.
+    due: partition and parcel of dossiers to judge again, also without a new event. library: the native one, or None.
     """
     places = Places()
     of_upload = places.find(uploads.partitions, uploads.parcels)
@@ -40,7 +42,7 @@ def fold(
     of_due = places.find([partition for partition, _ in due], [parcel for _, parcel in due])
     dossiers = load(store, places.partitions, places.parcels)
     dossiers.places = places
-    fold_movements(dossiers, of_movement, movements.rows)
+    fold_movements(dossiers, of_movement, movements.rows, library)
     fold_uploads(dossiers, of_upload, uploads)
     _fold_answers(dossiers, of_answer, answers.rows)
     dossiers.judge[of_due] = True

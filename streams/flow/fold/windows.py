@@ -51,11 +51,34 @@ def starts(group: Ints, at: Ints, span: int) -> Ints:
 
 def count(lo: Ints, mask: Mask) -> Ints:
     """Number of rows of `mask` in each window."""
-    total = np.concatenate(([0], np.cumsum(mask)))
-    return total[1:] - total[lo]
+    return total(lo, mask)
 
 
-def distinct(group: Ints, lo: Ints, value: NDArray[np.uint64], mask: Mask) -> Ints:
+def total(lo: Ints, value: Ints | Mask) -> Ints:
+    """Sum of the values in each window."""
+    up_to = np.concatenate(([0], np.cumsum(value)))
+    return up_to[1:] - up_to[lo]
+
+
+def largest(lo: Ints, value: Ints, mask: Mask) -> Ints:
+    """Largest value in each window, among the rows of `mask`; the smallest integer but one where there is none.
+
+    A window is covered by two runs whose length is a power of two, one from either end.
+    """
+    best = np.where(mask, value, np.iinfo(np.int64).min + 1)
+    length = np.arange(1, len(lo) + 1) - lo
+    out = best.copy()
+    run = 1
+    while run < length.max(initial=0):
+        longer = best.copy()
+        longer[run:] = np.maximum(best[run:], best[:-run])
+        best, run = longer, 2 * run
+        wide = np.flatnonzero((length >= run) & (length < 2 * run))
+        out[wide] = np.maximum(best[wide], best[lo[wide] + run - 1])
+    return out
+
+
+def distinct(group: Ints, lo: Ints, value: Ints, mask: Mask) -> Ints:
     """Number of different values in each window, among the rows of `mask`.
 
     A row counts for its value until the next row with that value, or until it leaves the windows.

@@ -59,13 +59,13 @@ class Front:
     def __init__(self, describer: Describer, limits: Limits) -> None:
         self.describer = describer
         self.limits = limits
-        self._library = native.library(describer.native, fingerprint())
-        self._describes = _describes(self._library, describer) if self._library else None
+        self.library = native.library(describer.native, fingerprint())
+        self._describes = _describes(self.library, describer) if self.library else None
 
     @property
     def native(self) -> bool:
         """The library is in use."""
-        return self._library is not None
+        return self.library is not None
 
     @property
     def state(self) -> str:
@@ -74,11 +74,11 @@ class Front:
 
     def ahead(self, batch: Batch) -> Batch:
         """The batch, read as far as the library can."""
-        return replace(batch, plain=self._plain(batch)) if self._library and batch.topic in _BY_TOPIC else batch
+        return replace(batch, plain=self._plain(batch)) if self.library and batch.topic in _BY_TOPIC else batch
 
     def lines(self, text: bytes) -> Sequence[bytes | None]:
         """The lines of a text, as values to read; as objects only without the library."""
-        lines: Sequence[bytes | None] = self._library.Values.lines(text) if self._library else text.split(b"\n")
+        lines: Sequence[bytes | None] = self.library.Values.lines(text) if self.library else text.split(b"\n")
         return lines
 
     def read(self, batches: Sequence[Batch]) -> Read:
@@ -111,7 +111,7 @@ class Front:
         """Add a batch: plain records as the library read them; the others are decoded here."""
         values: Sequence[bytes | None] = batch.values
         of: Sequence[int] = range(len(values))
-        if self._library is not None:
+        if self.library is not None:
             plain = batch.plain if batch.plain and batch.plain.front is self else self._plain(batch)
             found.parts.append(plain.rows)
             found.places.append(found.count + plain.places)
@@ -128,7 +128,7 @@ class Front:
 
     def _plain(self, batch: Batch) -> Plain:
         """What the library reads of a batch of events."""
-        assert self._library is not None
+        assert self.library is not None
         assert self._describes is not None
         limit = self.limits.bytes_max
         rows: Uploads | Movements
@@ -136,7 +136,7 @@ class Front:
             packed, parcels, tails, strange = self._describes.shipments(batch.values, limit)
             rows = Uploads([], parcels, np.frombuffer(packed, dtype=layout.SHIPMENT), tails)
         else:
-            read = getattr(self._library, _BY_TOPIC[batch.topic].stem, _none)
+            read = getattr(self.library, _BY_TOPIC[batch.topic].stem, _none)
             packed, parcels, cut, strange = read(batch.values, limit)
             names = {parcels[row]: name for row, name in cut}
             rows = Movements([], parcels, np.frombuffer(packed, dtype=layout.MOVEMENT), names)

@@ -23,9 +23,11 @@ from schemas.reference import Courier, Enterprise, Outlet
 from streams.flow import layout
 from streams.flow.describe import documents
 from streams.flow.reference.table import DTYPES
+from streams.state.format import FORMAT
 
 RECORDS: Final[tuple[type[Record], ...]] = (*(each.record for each in INPUTS), Enterprise, Outlet, Courier)
-ROWS: Final = {"shipment": layout.SHIPMENT, "movement": layout.MOVEMENT, **DTYPES}
+ROWS: Final = {"shipment": layout.SHIPMENT, "movement": layout.MOVEMENT, **DTYPES, "observation": layout.OBSERVATION,
+               "fact": layout.FACT}  # fmt: skip
 
 _FORMS: Final = {
     None: "Any",
@@ -40,6 +42,7 @@ _FORMS: Final = {
 }
 _COLUMNS: Final = {
     "<i8": "i64", "<u8": "u64", "<i4": "i32", "<u4": "u32", "<u2": "u16", "|u1": "u8", "|b1": "bool", "|S2": "[u8; 2]",
+    "|S32": "[u8; 32]", "<f8": "f64",
 }  # fmt: skip
 REGIONS: Final = {
     "pub const IMPOSSIBLE: u8": documents.IMPOSSIBLE,
@@ -72,6 +75,8 @@ def _layouts() -> Iterator[str]:
     yield "use crate::row::Column;"
     yield ""
     yield f"pub const PARCEL_BYTES: usize = {layout.PARCEL_BYTES};"
+    yield f"pub const OBSERVED_BYTES: usize = {layout.OBSERVED.itemsize}; // an observation begins with them"
+    yield f"pub const FORMAT: u8 = {FORMAT};"
     yield f"pub const NONE: u8 = {layout.NONE};"
     yield from _module("kinds", [("pub const COUNT: usize", len(layout.KINDS)), *_kinds()])
     yield from _module("flags", _flags())

@@ -1,4 +1,4 @@
-//! The native front end: bytes to packed rows, for the records that are plain.
+//! The native front end: bytes to packed rows, for the records that are plain. And histories and movements, folded.
 //!
 //! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that
 //! it gives; what is not plain is handed back, and Python alone says whether it is right, and if not, why.
@@ -6,10 +6,13 @@
 mod batch;
 #[rustfmt::skip]
 mod fields;
+mod figures;
 mod goods;
+mod histories;
 mod identity;
 mod json;
 mod movements;
+mod paths;
 mod people;
 mod record;
 mod reference;
@@ -24,6 +27,8 @@ mod tokens;
 mod clients;
 #[cfg(feature = "python")]
 mod fetch;
+#[cfg(feature = "python")]
+mod folding;
 #[cfg(feature = "python")]
 mod librdkafka;
 #[cfg(feature = "python")]

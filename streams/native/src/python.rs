@@ -7,6 +7,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
 use crate::clients::{PyFetcher, PyProducer, PyValues};
+use crate::folding::{fold_movements, PyHistories};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
 use crate::people;
@@ -32,7 +33,7 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{inspections, scans, PyDescriber, PyFetcher, PyProducer, PyValues};
+    use super::{fold_movements, inspections, scans, PyDescriber, PyFetcher, PyHistories, PyProducer, PyValues};
 
     use super::*;
 
@@ -159,7 +160,7 @@ fn moved(py: Python<'_>, found: Movements) -> PyResult<Moved<'_>> {
     Ok((rows, list(py, &found.parcels)?, found.names, found.strange))
 }
 
-fn list<'py>(py: Python<'py>, texts: &Texts) -> PyResult<Bound<'py, PyList>> {
+pub fn list<'py>(py: Python<'py>, texts: &Texts) -> PyResult<Bound<'py, PyList>> {
     let objects: Vec<_> = texts.iter().map(|text| PyBytes::new(py, text)).collect();
     PyList::new(py, objects)
 }

@@ -16,10 +16,15 @@ impl<T: Packed> Column<T> {
     pub fn set(&self, row: &mut [u8], value: T) {
         value.put(&mut row[self.at..]);
     }
+
+    pub fn get(&self, row: &[u8]) -> T {
+        T::take(&row[self.at..])
+    }
 }
 
 pub trait Packed {
     fn put(self, into: &mut [u8]);
+    fn take(from: &[u8]) -> Self;
 }
 
 macro_rules! packed {
@@ -28,14 +33,24 @@ macro_rules! packed {
             fn put(self, into: &mut [u8]) {
                 into[..size_of::<$number>()].copy_from_slice(&self.to_le_bytes());
             }
+
+            fn take(from: &[u8]) -> Self {
+                let mut bytes = [0; size_of::<$number>()];
+                bytes.copy_from_slice(&from[..size_of::<$number>()]);
+                <$number>::from_le_bytes(bytes)
+            }
         }
     )*};
 }
-packed!(u8, u16, u32, u64, i32, i64);
+packed!(u8, u16, u32, u64, i32, i64, f64);
 
 impl Packed for bool {
     fn put(self, into: &mut [u8]) {
         into[0] = u8::from(self);
+    }
+
+    fn take(from: &[u8]) -> Self {
+        from[0] != 0
     }
 }
 
@@ -43,12 +58,27 @@ impl<const N: usize> Packed for [u8; N] {
     fn put(self, into: &mut [u8]) {
         into[..N].copy_from_slice(&self);
     }
-}
 
-impl<const N: usize> Packed for [u64; N] {
-    fn put(self, into: &mut [u8]) {
-        for (place, number) in into.chunks_exact_mut(8).zip(self) {
-            place.copy_from_slice(&number.to_le_bytes());
-        }
+    fn take(from: &[u8]) -> Self {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&from[..N]);
+        bytes
     }
 }
+
+macro_rules! packed_arrays {
+    ($($number:ty),*) => {$(
+        impl<const N: usize> Packed for [$number; N] {
+            fn put(self, into: &mut [u8]) {
+                for (place, number) in into.chunks_exact_mut(size_of::<$number>()).zip(self) {
+                    number.put(place);
+                }
+            }
+
+            fn take(from: &[u8]) -> Self {
+                std::array::from_fn(|i| <$number>::take(&from[i * size_of::<$number>()..]))
+            }
+        }
+    )*};
+}
+packed_arrays!(u32, u64);

@@ -3,6 +3,8 @@
 use crate::row::Column;
 
 pub const PARCEL_BYTES: usize = 32;
+pub const OBSERVED_BYTES: usize = 71; // an observation begins with them
+pub const FORMAT: u8 = 11;
 pub const NONE: u8 = 255;
 
 pub mod kinds {
@@ -121,4 +123,30 @@ pub mod courier_row {
     pub const LEFT: super::Column<i64> = super::Column::at(49);
 }
 
-pub const FINGERPRINT: &str = "08689217735cc69c";
+pub mod observation_row {
+    pub const SIZE: usize = 80;
+    pub const AT: super::Column<i64> = super::Column::at(0);
+    pub const PARCEL: super::Column<[u8; 32]> = super::Column::at(8);
+    pub const EVENT: super::Column<u64> = super::Column::at(40);
+    pub const A: super::Column<u64> = super::Column::at(48);
+    pub const B: super::Column<u64> = super::Column::at(56);
+    pub const PLACE: super::Column<i32> = super::Column::at(64);
+    pub const PARTITION: super::Column<u16> = super::Column::at(68);
+    pub const LIVE: super::Column<u8> = super::Column::at(70);
+    pub const ENTITY: super::Column<u64> = super::Column::at(71);
+    pub const KIND: super::Column<u8> = super::Column::at(79);
+}
+
+pub mod fact_row {
+    pub const SIZE: usize = 82;
+    pub const PARCEL: super::Column<[u8; 32]> = super::Column::at(0);
+    pub const EVENT: super::Column<u64> = super::Column::at(32);
+    pub const KNOWN: super::Column<u32> = super::Column::at(40);
+    pub const COUNTS: super::Column<[u32; 5]> = super::Column::at(44);
+    pub const PREVIOUS_KM: super::Column<f64> = super::Column::at(64);
+    pub const PREVIOUS_MS: super::Column<i64> = super::Column::at(72);
+    pub const KIND: super::Column<u8> = super::Column::at(80);
+    pub const SATURATED: super::Column<u8> = super::Column::at(81);
+}
+
+pub const FINGERPRINT: &str = "87fbc3adfc2b69d2";

@@ -20,7 +20,7 @@ from schemas.records import Alert
 from streams.cli import run
 from streams.files.backtest import page
 from streams.files.backtest.difference import CHANGES, Difference, written
-from tests.backtests import changed_rules, compared, put, traffic
+from tests.backtests import changed_rules, compared, compared_once, put, traffic
 from tests.schemas.samples import ALERT
 from tests.waiting import PATIENCE_S
 
@@ -47,7 +47,7 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
 
 
 def test_limits_decide_the_exit_code(folder: Path, changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = compared(folder, changed)[0].changes
+    changes = compared_once(folder, changed)[0].changes
     counts: dict[str, int] = {name: changes[name] for name in CHANGES}
     counts["changed"] = changes["raised"] + changes["lowered"]
     names = ("gained", "lost", "changed")
@@ -70,7 +70,7 @@ def test_terminal_json_page_and_list_say_the_same(
     code, out, _ = command(capsys, folder, "--rules", changed, "--json", *files)
     assert code == 0
     difference = msgspec.json.decode(out, type=Difference)
-    assert difference == compared(folder, changed)[0]
+    assert difference == compared_once(folder, changed)[0]
     assert (tmp_path / "d.ndjson").read_bytes().count(b"\n") == sum(difference.changes.values())
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     _, out, _ = command(capsys, folder, "--rules", changed, "--html", "again.html", "--progress")
@@ -151,7 +151,7 @@ def test_against_is_what_is_in_force(folder: Path, changed: Path, capsys: pytest
         assert code == 0
         assert msgspec.json.decode(out, type=Difference).old.folder == str(changed)
     mirrored = msgspec.json.decode(out, type=Difference).changes
-    straight = compared(folder, changed)[0].changes
+    straight = compared_once(folder, changed)[0].changes
     assert (mirrored["gained"], mirrored["raised"]) == (straight["lost"], straight["lowered"])
 
 
@@ -193,7 +193,7 @@ def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_rule_that_does_not_answer_has_dashes_for_figures(folder: Path, changed: Path) -> None:
-    by_id = {line.rule: line for line in compared(folder, changed)[0].rules}
+    by_id = {line.rule: line for line in compared_once(folder, changed)[0].rules}
     removed, added, same = by_id["route.priority_lane"], by_id["sender.unseen"], by_id["courier.burst"]
     assert removed.old is not None
     assert removed.figures() == [

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from streams.cli import COMMANDS, run
+from tests.command import waybill as called
 from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(200)]
@@ -254,7 +255,7 @@ def test_home_places_of_the_settings_reach_the_planted_cases(monkeypatch: pytest
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_half_way_it_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    child = waybill("generate", "out", "--parcels", "2000000")
+    child = waybill("generate", "out", "--parcels", "400000")
     deadline = time.monotonic() + PATIENCE_S
     while not list(tmp_path.glob("out/.generate-*/scans.ndjson")):
         assert time.monotonic() < deadline
@@ -290,9 +291,8 @@ def test_broker_and_topics_from_start_to_end(tmp_path: Path) -> None:
         assert name == "export KAFKA_BOOTSTRAP_SERVERS"
 
         def topics(*arguments: str) -> tuple[int, str, str]:
-            child = waybill("topics", *arguments, "--bootstrap-servers", servers)
-            out, error = child.communicate(timeout=PATIENCE_S)
-            return child.returncode, out, error
+            done = called("topics", *arguments, "--bootstrap-servers", servers, env={})
+            return done.returncode, done.stdout, done.stderr
 
         code, out, _ = topics("show", "--json")
         assert code == 1

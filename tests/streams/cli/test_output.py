@@ -15,6 +15,7 @@ import pytest
 from rules.engine.folder import SHIPPED
 from streams.cli import run
 from streams.files.writing import whole
+from tests import forked
 from tests.backtests import changed_rules, traffic
 from tests.waiting import PATIENCE_S
 
@@ -26,7 +27,7 @@ ODD = b"caf\xe9"  # as Latin-1 has it
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return traffic(tmp_path_factory.mktemp("traffic"), 400)
+    return traffic(tmp_path_factory.mktemp("traffic"), 150)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def waybill(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in arguments]
-    return subprocess.run(
-        [sys.executable.encode(), b"-m", b"streams.cli", *words],
-        cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False, timeout=PATIENCE_S,
-    )  # fmt: skip
+    words = [os.fsdecode(word) if isinstance(word, bytes) else str(word) for word in arguments]
+    return forked.waybill(*words, env=os.environ, cwd=cwd)
 
 
 def undated(lines: bytes) -> list[dict[str, object]]:

@@ -25,7 +25,7 @@ from streams.files.driver import TOPIC_OF, settled
 from streams.files.reading import EVENTS, NAMES
 from streams.generate import generate, write
 from streams.settings import Settings
-from tests.backtests import changed_rules, compared, edit, put, traffic
+from tests.backtests import changed_rules, compared, compared_once, edit, put, traffic
 from tests.worlds import world
 
 pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.columns(80)]
@@ -57,7 +57,7 @@ def as_alert(alert: Alert) -> tuple[str, int, tuple[object, ...]]:
 
 def test_the_difference_is_that_of_two_judges(folder: Path, changed: Path) -> None:
     old, new = judged(folder, None, **LOW), judged(folder, changed, **LOW)
-    difference, parcels = compared(folder, changed, **LOW)
+    difference, parcels = compared_once(folder, changed, **LOW)
     expected = {}
     for parcel in {*old, *new}:
         before, after = old.get(parcel), new.get(parcel)
@@ -144,7 +144,7 @@ def test_each_rule_is_counted_as_it_answers(changed: Path, tmp_path: Path) -> No
 
 
 def test_causes_are_all_that_changed_and_examples_show_them(folder: Path, changed: Path) -> None:
-    difference, parcels = compared(folder, changed, **LOW)
+    difference, parcels = compared_once(folder, changed, **LOW)
     counted: Counter[str] = Counter()
     for cause in difference.causes:
         counted[cause.change] += cause.parcels
@@ -185,7 +185,7 @@ def test_neither_order_nor_size_nor_processes_change_the_report(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expected, parcels = compared(folder, changed, **LOW)
+    expected, parcels = compared_once(folder, changed, **LOW)
     lines = {name: (folder / f"{name}.ndjson").read_bytes().splitlines() for name in NAMES.values()}
     again = put(tmp_path / "again", {name: arranged(each) for name, each in lines.items()})
     (tmp_path / "spill").mkdir()
@@ -250,7 +250,7 @@ def test_tallies_add_up_to_the_same_in_any_order(folder: Path, changed: Path, mo
 def test_it_says_what_a_push_would_refuse(folder: Path, changed: Path, tmp_path: Path) -> None:
     """The case of a limit that was changed, and what lint alone finds; nothing of rules that may be pushed."""
     assert compared(folder, SHIPPED)[0].push_refuses == []
-    refuses = compared(folder, changed)[0].push_refuses
+    refuses = compared_once(folder, changed, **LOW)[0].push_refuses
     assert any(why.startswith("identity.many_names: the case ") for why in refuses)
     mine = changed_rules(tmp_path / "mine")
     edit(mine / "goods/vague_name.yaml", "misses:\n  zh: ", "misses:\n  zh: TODO ")

@@ -47,9 +47,9 @@ EVERY_YES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Traffic of which a tenth is planted."""
+    """Traffic of which a fifth is planted."""
     folder = tmp_path_factory.mktemp("traffic")
-    write(generate(2_000, 11, days=3, planted_share=0.1, home_adcodes=(HOME,)), folder, force=True)
+    write(generate(1_000, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), folder, force=True)
     return folder
 
 
@@ -247,7 +247,7 @@ def test_a_parcel_without_a_shipment_keeps_its_whole_name(
 
 
 def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
-    write(generate(2_000, 11, days=3, planted_share=0.1, home_adcodes=(HOME,)), tmp_path / "p", form="parquet")
+    write(generate(1_000, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), tmp_path / "p", form="parquet")
     alerts = judged(tmp_path / "p")
     assert content(alerts) == content(judged(folder))
     assert {parcel: alert.sources for parcel, alert in alerts.items()} == {
@@ -337,7 +337,7 @@ def test_what_cannot_be_read_is_told_and_stops_nothing(
     assert "rejected: 2 of waybill.scans: wrong_type" in said
     assert "rejected: 1 of waybill.inspections: oversized" in said
     events = sum(good.values()) + len(rejects)
-    assert said[-1].startswith(f"alerts.ndjson: {events:,} events, 8 rejects, 2,000 parcels, ")
+    assert said[-1].startswith(f"alerts.ndjson: {events:,} events, 8 rejects, 1,000 parcels, ")
     alerts = [json.loads(line) for line in (tmp_path / "alerts.ndjson").read_bytes().splitlines()]
     expected = judged(folder, home_adcodes=HOME)
     assert [alert["waybill_no"] for alert in alerts] == [alert.waybill_no for alert in expected.values()]

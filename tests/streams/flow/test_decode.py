@@ -71,10 +71,11 @@ def test_options_may_be_null_or_absent() -> None:
 
 @pytest.mark.parametrize("mark", ["\ufeff", "\\ufeff", "\\uFEFF", "\ufeff\ufeff"])
 @pytest.mark.parametrize("place", ["{}name", "name{}", "{}name{}"])
-@pytest.mark.parametrize("field", list(SHIPMENT))
-def test_byte_order_marks_at_the_name_of_a_field_are_taken_off(mark: str, place: str, field: str) -> None:
-    name = place.replace("{}", mark).replace("name", field)
-    assert accepted(GOOD.replace(b'"%s"' % field.encode(), b'"%s"' % name.encode(), 1)) == accepted(GOOD)
+def test_byte_order_marks_at_the_name_of_a_field_are_taken_off(mark: str, place: str) -> None:
+    whole = accepted(GOOD)
+    for field in SHIPMENT:
+        name = place.replace("{}", mark).replace("name", field)
+        assert accepted(GOOD.replace(b'"%s"' % field.encode(), b'"%s"' % name.encode(), 1)) == whole, field
 
 
 @pytest.mark.parametrize("marks", ["\ufeff", "\ufeff\ufeff", " \ufeff"])
@@ -281,7 +282,7 @@ def test_rows_and_errors_do_not_print_persons() -> None:
     assert row.sender_name == "王建国"
 
 
-COUNT = 35_000 if LONG else 6_000  # of each kind
+COUNT = 35_000 if LONG else 2_500  # of each kind
 
 
 @pytest.mark.parametrize("kind", KINDS)

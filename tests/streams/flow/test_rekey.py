@@ -134,7 +134,7 @@ def move(run: Parted, homes: Homes) -> None:
                 pass
 
 
-SEEDS = seeds(4)
+SEEDS = seeds(2)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

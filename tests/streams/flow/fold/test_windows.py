@@ -21,9 +21,9 @@ rows = st.lists(
 ).map(lambda found: sorted(found, key=lambda row: row[:2]))
 
 
-def columns(rows: list[Row]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_]]:
+def columns(rows: list[Row]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     group, at, value, mask = zip(*rows, strict=True)
-    return np.array(group), np.array(at), np.array(value, dtype=np.uint64), np.array(mask)
+    return np.array(group), np.array(at), np.array(value), np.array(mask)
 
 
 def window(rows: list[Row], i: int, span: int) -> list[Row]:

@@ -1,0 +1,99 @@
+//! Histories and the movements of dossiers as Python sees them here.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyList};
+
+use crate::figures::{Attribute, Field, Figure, Measure};
+use crate::histories::Histories;
+use crate::paths::{in_order, merged};
+use crate::python::list;
+use crate::tables::movement_row;
+
+/// Figure, window, what it is over, what must be the same (field and divisor), whether earlier ones alone, and the place
+/// among the counts of a fact, if it has one.
+type PyMeasure = (String, i64, Option<(String, i64)>, Option<(String, i64)>, bool, Option<usize>);
+/// Facts and their partitions; buckets to store: their places among those asked for, partitions, keys, values; facts that
+/// ask for a distance, from where and to where.
+type PyFolded<'py> = (
+    (Bound<'py, PyByteArray>, Bound<'py, PyBytes>),
+    (Vec<usize>, Vec<i64>, Vec<Bound<'py, PyBytes>>, Bound<'py, PyList>),
+    Vec<Bound<'py, PyBytes>>,
+);
+
+#[pyclass(frozen, name = "Histories")]
+pub struct PyHistories(Histories);
+
+#[pymethods]
+impl PyHistories {
+    /// spans: width of buckets by kind, ms. measures: by kind. rows_max: of a bucket.
+    #[new]
+    fn new(spans: Vec<i64>, measures: Vec<Vec<PyMeasure>>, rows_max: usize) -> PyResult<Self> {
+        let measures = measures.into_iter().map(|kind| kind.into_iter().map(measure).collect()).collect::<Option<_>>();
+        let measures = measures.ok_or_else(|| PyValueError::new_err("measures: an unknown figure or field"))?;
+        Ok(PyHistories(Histories { spans, measures, rows_max }))
+    }
+
+    /// Merge packed observations into their histories. partitions: those of the histories. get: asks for partitions and
+    /// keys, by which the values of buckets are looked up.
+    fn fold<'py>(
+        &self,
+        py: Python<'py>,
+        observations: &[u8],
+        partitions: Vec<i64>,
+        get: &Bound<'py, PyAny>,
+    ) -> PyResult<PyFolded<'py>> {
+        let plan = py.detach(|| self.0.plan(observations, &partitions));
+        let numbers: Vec<i64> = plan.buckets.iter().map(|bucket| bucket.partition).collect();
+        let keys: Vec<_> = plan.buckets.iter().map(|bucket| PyBytes::new(py, &bucket.key)).collect();
+        let keys = PyList::new(py, keys)?;
+        let values: Vec<Option<Bound<'py, PyBytes>>> = get.call1((numbers, &keys))?.extract()?;
+        let values: Vec<_> = values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect();
+        let folded = py.detach(|| self.0.merge(&plan, observations, &values));
+        let stored = (
+            folded.stored.clone(),
+            folded.stored.iter().map(|&bucket| plan.buckets[bucket].partition).collect(),
+            folded.stored.iter().map(|&bucket| PyBytes::new(py, &plan.buckets[bucket].key)).collect(),
+            list(py, &folded.values)?,
+        );
+        let far = [&folded.far.facts, &folded.far.before, &folded.far.here].map(|packed| PyBytes::new(py, packed));
+        let facts = (PyByteArray::new(py, &folded.facts), PyBytes::new(py, &folded.partitions));
+        Ok((facts, stored, far.into()))
+    }
+}
+
+/// Fold packed MOVEMENT rows into the movements that dossiers keep, at most `rows_max` each. owners: the dossier of each
+/// row. Returns the dossiers that have others now, and these.
+#[pyfunction]
+pub fn fold_movements<'py>(
+    py: Python<'py>,
+    kept: &Bound<'py, PyList>,
+    owners: Vec<i64>,
+    rows: &[u8],
+    rows_max: usize,
+) -> PyResult<(Vec<i64>, Bound<'py, PyList>)> {
+    let order = py.detach(|| in_order(&owners, rows));
+    let (mut changed, mut values) = (Vec::new(), Vec::new());
+    let mut rest = &order[..];
+    while let Some(&(owner, ..)) = rest.first() {
+        let (mine, behind) = rest.split_at(rest.partition_point(|each| each.0 <= owner));
+        rest = behind;
+        let held = kept.get_item(owner as usize)?.cast_into::<PyBytes>()?;
+        let size = movement_row::SIZE;
+        let more = mine.iter().map(|&(.., row)| &rows[row * size..(row + 1) * size]);
+        if let Some(found) = merged(held.as_bytes(), more, rows_max) {
+            changed.push(owner);
+            values.push(PyBytes::new(py, &found));
+        }
+    }
+    Ok((changed, PyList::new(py, values)?))
+}
+
+fn measure((figure, window_ms, over, same, earlier, place): PyMeasure) -> Option<(Measure, Option<usize>)> {
+    let attribute = |given: Option<(String, i64)>| match given {
+        Some((name, divisor)) => Some(Some(Attribute { field: Field::named(&name)?, divisor })),
+        None => Some(None),
+    };
+    let (over, same) = (attribute(over)?, attribute(same)?);
+    Some((Measure { figure: Figure::named(&figure)?, window_ms, over, same, earlier }, place))
+}
