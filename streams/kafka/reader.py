@@ -22,7 +22,17 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from streams.kafka import config as properties
 from streams.kafka.cluster import Cluster
 from streams.kafka.config import Properties
-from streams.kafka.errors import DENIED, FAILURES, MISSING, ClientError, MissingError, Troubles, cause, said
+from streams.kafka.errors import (
+    DENIED,
+    FAILURES,
+    LEADERLESS,
+    MISSING,
+    ClientError,
+    MissingError,
+    Troubles,
+    cause,
+    said,
+)
 from streams.kafka.handshake import check
 from streams.kafka.rights import denied, right_of
 
@@ -31,6 +41,7 @@ log = logging.getLogger(__name__)
 
 _ASK_S = 10.0
 _POLL_S = 0.2
+_LEADER_S = 0.1
 
 
 @dataclass(slots=True)
@@ -79,11 +90,18 @@ class Reader:
 
     def bounds(self, topic: str, partition: int, timeout_s: float = _ASK_S) -> tuple[int, int]:
         """Offset of the first record, and that behind the last which this reader sees."""
-        try:
-            low, high = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
-        except FAILURES as error:
-            raise self.failure(cause(error), topic) from error
-        return int(low), int(high)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_s = max(deadline - time.monotonic(), 0.1)
+            try:
+                low, high = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=left_s)
+            except FAILURES as error:
+                # A leader that moves, as when brokers are restarted one by one, is found again by asking once more.
+                if cause(error).code() not in LEADERLESS or time.monotonic() > deadline:
+                    raise self.failure(cause(error), topic) from error
+                time.sleep(_LEADER_S)
+            else:
+                return int(low), int(high)
 
     def end_seen(self, topic: str, partition: int) -> int | None:
         """Where a partition ended when something last came of it; nothing is asked. None: nothing has come yet."""

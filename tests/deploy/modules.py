@@ -27,7 +27,7 @@ SCHEMAS = {
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
     ),
 }
-_SMALL = ("-trimpath", "-ldflags=-s -w")
+_KUBERNETES = "k8s.io/kubernetes"
 
 
 class ModulesError(Exception):
@@ -85,14 +85,26 @@ def make_apiserver() -> None:
         raise ModulesError("no Go here")
     with jars.exclusive("apiserver"):
         folder().mkdir(parents=True, exist_ok=True)
-        _program(APISERVER, apiserver(), "-p", "1")
+        # Without a version it says 0, and Helm takes it for one that is too old.
+        version = f"-X k8s.io/component-base/version.gitVersion={_version(APISERVER, _KUBERNETES)}"
+        _program(APISERVER, apiserver(), "-p", "1", flags=version)
 
 
-def _program(source: Path, place: Path, *options: str) -> None:
+def _version(source: Path, module: str) -> str:
+    """Of a module, in the `go.mod` of a program."""
+    lines = (line.split() for line in (source / "go.mod").read_text(encoding="utf-8").splitlines())
+    return next(words[1] for words in lines if words[:1] == [module])
+
+
+def _program(source: Path, place: Path, *options: str, flags: str = "") -> None:
     if not place.exists():
         made = place.with_name(f"{place.name}.new")
-        _go("build", "-C", str(source), "-buildvcs=false", *options, *_SMALL, "-o", str(made), ".")
+        _go("build", "-C", str(source), "-buildvcs=false", *options, *_small(flags), "-o", str(made), ".")
         made.replace(place)
+
+
+def _small(flags: str = "") -> tuple[str, str]:
+    return "-trimpath", f"-ldflags=-s -w {flags}".rstrip()
 
 
 def _source(module: str) -> Path:
@@ -107,7 +119,7 @@ def _source(module: str) -> Path:
 def _build() -> None:
     """By the versions that the module's own lock names."""
     work = folder() / "bin"
-    _go("install", *_SMALL, f"{HELM}/cmd/helm@{locked()[HELM][0]}", GOBIN=str(work))
+    _go("install", *_small(), f"{HELM}/cmd/helm@{locked()[HELM][0]}", GOBIN=str(work))
     (work / "helm").replace(folder() / "helm")
     work.rmdir()
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaException, TopicPartition
 
-from streams.kafka.errors import COORDINATOR_MOVES, ClientError, cause, said
+from streams.kafka.errors import COORDINATOR_MOVES, LEADERLESS, ClientError, cause, said
 from streams.kafka.transport.grouping import Partition
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,6 @@ def committed(
                     each.offset, _ = client.get_watermark_offsets(each, timeout=_ANSWER_S)
             return at
         except KafkaException as error:
-            if cause(error).code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
+            if cause(error).code() not in COORDINATOR_MOVES | LEADERLESS or time.monotonic() > deadline:
                 raise ClientError(f"committed offsets cannot be had: {said(error)}") from error
             time.sleep(0.1)
