@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -71,16 +72,13 @@ class Prometheus(AbstractContextManager["Prometheus"]):
     """
 
     def __init__(self, folder: Path, targets: Mapping[str, list[str]]) -> None:
-        shipped = yaml.safe_load(RULES.with_name("prometheus.yml").read_text(encoding="utf-8"))
-        shipped["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-        shipped["rule_files"] = [str(RULES)]
-        for job in shipped["scrape_configs"]:
-            job["static_configs"] = [{"targets": targets[job["job_name"]]}]
+        self._targets = dict(targets)
+        self._config = folder / "prometheus.yml"
         folder.mkdir()
-        config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump(shipped), encoding="utf-8")
+        self._configure()
         self._log = folder / "log"
-        self._command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+        options = (f"--config.file={self._config}", f"--storage.tsdb.path={folder / 'data'}")
+        self._command = [program("prometheus"), *options]
         self._at = f"127.0.0.1:{free_port()}"
 
     def __enter__(self) -> Self:
@@ -95,6 +93,20 @@ class Prometheus(AbstractContextManager["Prometheus"]):
     ) -> None:
         self._process.kill()
         self._process.wait()
+
+    def look_at(self, job: str, targets: list[str]) -> None:
+        """From now on these are the targets of a job."""
+        self._targets[job] = targets
+        self._configure()
+        self._process.send_signal(signal.SIGHUP)
+
+    def _configure(self) -> None:
+        shipped = yaml.safe_load(RULES.with_name("prometheus.yml").read_text(encoding="utf-8"))
+        shipped["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+        shipped["rule_files"] = [str(RULES)]
+        for job in shipped["scrape_configs"]:
+            job["static_configs"] = [{"targets": self._targets[job["job_name"]]}]
+        self._config.write_text(yaml.safe_dump(shipped), encoding="utf-8")
 
     def ask(self, expr: str) -> list[float]:
         """The values of a query now, of all its series; what is no number is left out."""

@@ -36,6 +36,7 @@ kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$ADMIN" --add --
 kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$ADMIN" --add --allow-principal User:dispatcher \\
     --operation Write --transactional-id waybill-dispatcher
 """
+PASSWORD = "correct horse battery"
 OWN = {"Sec-Fetch-Site": "same-origin", "Accept-Language": "en"}
 WIDE_RULE = """\
 title: {zh: 重于一克, en: Heavier than a gram}
@@ -95,6 +96,7 @@ class Day:
         self.start_the_last_release()
         self.let_events_come()
         self.upgrade()
+        self.start_the_desk()
         self.look_at_the_dashboards()
         self.have_an_alert_fire()
         self.push_a_rule_that_floods()
@@ -131,7 +133,7 @@ class Day:
         targets = {
             "waybill": [f"127.0.0.1:{worker.port}" for worker in self.workers],
             **{f"waybill-{role}": [f"127.0.0.1:{unit.metrics}"] for role, unit in self.desk.items()},
-            "waybill-desk": [],  # it comes in the afternoon
+            "waybill-desk": [],  # it comes at noon
         }
         self.watch = self.stack.enter_context(Prometheus(self.root / "prometheus", targets))
         until(lambda: self.watch.ask('sum(up{job="waybill"})') == [2], self.watch.told)
@@ -215,6 +217,17 @@ class Day:
             unit.start()
         until(lambda: self.watch.ask("sum(up)") == [4], self._told)
 
+    def start_the_desk(self) -> None:
+        """With an account, in the new version: the last release served no metrics of it."""
+        self.record.step("The desk is started")
+        users = str(self.site.etc / "users")
+        account = ("desk", "user", "add", "u1", "--role", "supervisor", "--password-file", "-")
+        self.site.waybill("desk", *account, "--users", users, typed=PASSWORD)
+        unit = self.desk["desk"] = self._unit("waybill-desk", "desk").start()
+        until(lambda: unit.page("/desk/login", unit.web)[0] == 200, unit.told)
+        self.watch.look_at("waybill-desk", [f"127.0.0.1:{unit.metrics}"])
+        until(lambda: self.watch.ask("sum(up)") == [5], self._told)
+
     def look_at_the_dashboards(self) -> None:
         """Every query of every panel, and every rule."""
         self.record.step("The dashboards' queries, asked of Prometheus")
@@ -295,20 +308,15 @@ class Day:
         self.record.say("after the rollback the alert is gone")
 
     def answer_at_the_desk(self) -> None:
-        """An account, a page, and what analysts ask."""
+        """A page, and what analysts ask."""
         self.record.step("The desk, and what an analyst asks")
-        users = str(self.site.etc / "users")
-        account = ("desk", "user", "add", "u1", "--role", "supervisor", "--password-file", "-")
-        self.site.waybill("desk", *account, "--users", users, typed="correct horse battery")
-        unit = self._unit("waybill-desk", "desk")
-        unit.start()
-        at = f"http://127.0.0.1:{unit.web}"
-        until(lambda: unit.page("/desk/login", unit.web)[0] == 200, unit.told)
-        with httpx2.Client(base_url=at, headers=OWN, follow_redirects=True, timeout=30) as browser:
-            queue = browser.post("/desk/login", data={"user": "u1", "password": "correct horse battery"})
+        unit = self.desk["desk"]
+        with httpx2.Client(base_url=f"http://127.0.0.1:{unit.web}", headers=OWN, follow_redirects=True) as browser:
+            queue = browser.post("/desk/login", data={"user": "u1", "password": PASSWORD}, timeout=30)
             clues = set(re.findall(r"/desk/clues/([\w:-]+)", queue.text))
             self.record.say(f"log in at the desk: {queue.status_code}, {len(clues)} clues on the first page")
             self.record.check(bool(clues), "the desk shows clues")
+        self.watch.look_at("waybill-desk", [])
         self.record.say(f"asked to stop: {unit.stop()}")
         self.site.waybill("analyst", "alerts", "--tier", "high", "--limit", "3")
         self.site.waybill("analyst", "measures")
