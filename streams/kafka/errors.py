@@ -24,7 +24,10 @@ class MissingError(ClientError):
 
 FAILURES = (KafkaException, SystemError)
 """What confluent-kafka raises. A fatal error is raised while callbacks are served; where a delivery report or a line
-of the log is called in the same call, the interpreter makes a SystemError of it, with the error as its cause."""
+of the log is called in the same call, the interpreter makes a SystemError of it, with the error as its cause, or
+without: then the call that comes next says what it was."""
+
+_LOST = "without setting an exception"
 
 DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -51,6 +54,8 @@ def cause(error: BaseException) -> KafkaError:
     """What librdkafka said. Re-raises an exception that is none of its own."""
     if isinstance(error, KafkaException):
         return cast(KafkaError, error.args[0])
+    if isinstance(error, SystemError) and _LOST in str(error):
+        return KafkaError(KafkaError._FAIL, "the client lost what went wrong")
     if error.__cause__ is None:
         raise error
     return cause(error.__cause__)

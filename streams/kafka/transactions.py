@@ -59,7 +59,7 @@ class TransactionalWriter:
             raise WriteError(f"kafka: {said(error)}") from error
         try:
             self._producer.init_transactions(_TIMEOUT_S)
-        except KafkaException as error:
+        except FAILURES as error:
             raise self._failed(error) from error
 
     def write(self, records: Sequence[Outgoing], read: GroupReader | None = None) -> list[tuple[str, int, int]]:
@@ -81,9 +81,9 @@ class TransactionalWriter:
             if read is not None and (offsets := read.offsets()):
                 self._producer.send_offsets_to_transaction(offsets, read.membership(), _TIMEOUT_S)
             self._commit()
-        except (KafkaException, BufferError) as error:
-            self._abort()
-            raise self._failed(error, read) from error
+        except (*FAILURES, BufferError) as error:
+            refused = self._abort()
+            raise self._failed(refused if refused and isinstance(error, SystemError) else error, read) from error
         return [place for place in places if place is not None]
 
     def _commit(self) -> None:
@@ -95,11 +95,14 @@ class TransactionalWriter:
                 if not cause(error).retriable():
                     raise
 
-    def _abort(self) -> None:
+    def _abort(self) -> Exception | None:
+        """Take back what was written; what stood against it."""
         try:
             self._producer.abort_transaction(_TIMEOUT_S)
-        except KafkaException as error:
+        except FAILURES as error:
             log.warning("kafka: a transaction could not be taken back: %s", said(error))
+            return error
+        return None
 
     def _noting(
         self, places: list[tuple[str, int, int] | None], number: int

@@ -91,7 +91,7 @@ def test_the_roles_are_listed_with_whose_data_they_may_read() -> None:
     listed = waybill("acl", env={}).stdout.splitlines()
     assert [line.split()[0] for line in listed] == [each.name for each in ROLES]
     assert {line.split()[0] for line in listed if "senders" in line} == {
-        "worker", "tracer", "door", "doctor", "maintainer",
+        "worker", "tracer", "door", "doctor", "maintainer", "eraser",
     }  # fmt: skip
     assert {line.split()[0] for line in listed if "couriers" in line} == {
         "worker", "dispatcher", "desk", "analyst", "saver", "loader", "doctor",
