@@ -26,6 +26,7 @@ from tests.waiting import until
 
 SHIPPED = Path(__file__).parents[2] / "deploy/systemd"
 PROGRAM = "/opt/waybill"
+TIMEOUT_STOP_S = 90.0  # DefaultTimeoutStopSec
 
 
 class Unit(AbstractContextManager["Unit"]):
@@ -160,10 +161,14 @@ class Unit(AbstractContextManager["Unit"]):
         return self.log.read_bytes()[self._said_before :].decode(errors="replace")
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """SIGTERM, and SIGKILL where that is not enough, as systemd does; its exit code."""
         process = self._taken()
         process.terminate()
-        return process.wait(120)
+        try:
+            return process.wait(TIMEOUT_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
 
     def page(self, path: str, port: str = "") -> tuple[int, str]:
         """Status and text of one of its pages; 0 where nobody answers."""
