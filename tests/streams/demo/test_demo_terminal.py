@@ -53,6 +53,11 @@ class Terminal(pyte.Screen):
     other = False
     kept: tuple[str, ...] = ()
 
+    @property
+    def display(self) -> list[str]:
+        """Pyte's own fails while half of a wide letter is overwritten."""
+        return ["".join(self.buffer[y][x].data for x in range(self.columns)) for y in range(self.lines)]
+
     def set_mode(self, *modes: int, **how: bool) -> None:
         if (1049 in modes) and how.get("private") and not self.other:
             self.other, self.kept = True, tuple(self.display)
