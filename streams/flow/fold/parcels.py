@@ -73,7 +73,7 @@ def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
         return
     heads = dossiers.heads
     by = np.argsort(rows["known"], kind="stable")
-    rows, owner = rows[by], owner[by]
+    rows, owner = rows.take(by), owner[by]
     current = (heads["present"][owner] == 1) & (heads["event"][owner] == rows["event"])
     for kind, columns in FACT_COLUMNS.items():
         news = np.flatnonzero(current & (rows["kind"] == kind) & (rows["known"] > heads["known"][owner, kind]))
