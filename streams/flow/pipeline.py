@@ -143,7 +143,9 @@ class Parcels:
         out = Judged()
         if due := self.timers.due(DUE_MAX):
             out.due, out.behind = len(due), self.timers.behind
-            touched = parcels.fold(self.store, Uploads.none(), Movements.none(), Answers.none(), due)
+            touched = parcels.fold(
+                self.store, Uploads.none(), Movements.none(), Answers.none(), due, self.front.library
+            )
             self._finish(touched, out, now_ms, event_time=self.timers.event_time(touched.numbers))
         return out
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,14 +17,11 @@ MOVEMENTS_MAX = 256
 _APART = np.uint64(0x9E3779B97F4A7C15)
 
 
-def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows, library: Any | None = None) -> None:
-    """Append movements that are newer than all others of their dossier; merge late or repeated ones carefully.
-
-    library: the native one, which does the same.
-    """
+def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
+    """Append movements that are newer than all others of their dossier; merge late or repeated ones carefully."""
     if len(rows) == 0:
         return
-    if library is not None:
+    if (library := dossiers.library) is not None:
         changed, values = library.fold_movements(dossiers.movements, owner.tolist(), rows.tobytes(), MOVEMENTS_MAX)
         for i, value in zip(changed, values, strict=True):
             dossiers.movements[i] = value
