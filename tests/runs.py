@@ -12,7 +12,7 @@ import msgspec
 
 from rules import Catalogue, load_catalogue
 from schemas.apart import Shadow
-from schemas.records import Alert
+from schemas.records import Alert, encode
 from streams.files.driver import Offline
 from streams.flow.judged import Judged
 from streams.settings import Settings
@@ -55,8 +55,10 @@ class Recorded(Offline):
         super()._keep(judged)
         for emitted in judged.alerts:
             self.messages[emitted.record.alert_id].append(emitted.record)
+            assert encode(emitted.record) == emitted.value  # though reasons are made as bytes
         for shadowed in judged.shadows:
             self.shadow_messages[shadowed.record.alert_id].append(shadowed.record)
+            assert encode(shadowed.record) == shadowed.value
 
 
 def run(

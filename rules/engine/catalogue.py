@@ -51,6 +51,11 @@ class Catalogue:
         return np.array([rule.points if rule.mode == "live" else 0 for rule in self.rules], dtype=np.int32)
 
     @cached_property
+    def live(self) -> NDArray[np.bool_]:
+        """Which rules are live; the others are in shadow."""
+        return np.array([rule.mode == "live" for rule in self.rules], dtype=np.bool_)
+
+    @cached_property
     def shadow(self) -> tuple[str, ...]:
         """Ids of the rules in shadow."""
         return tuple(rule.id for rule in self.rules if rule.mode == "shadow")

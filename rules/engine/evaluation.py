@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rules.engine.catalogue import Catalogue
 from rules.engine.sql import DTYPES
@@ -22,6 +24,14 @@ def evaluate(frame: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
     schema = frame.schema
     converted = [c for name in catalogue.reads if (c := _as_documented(name, schema[name])) is not None]
     return frame.with_columns(converted).select(catalogue.expressions)
+
+
+NO, YES, UNKNOWN = range(3)
+
+
+def coded(answers: pl.DataFrame) -> NDArray[np.uint8]:
+    """The same answers as a matrix of NO, YES and UNKNOWN: a row for each row of the frame, a column for each rule."""
+    return answers.select(pl.all().cast(pl.UInt8).fill_null(UNKNOWN)).to_numpy()
 
 
 def _as_documented(name: str, dtype: pl.DataType) -> pl.Expr | None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from rules.engine.catalogue import Catalogue
+from rules.engine.evaluation import YES
 from schemas.rulefile import Action
 from schemas.terms import Level
 
@@ -25,21 +25,12 @@ ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 _TIER_ADDS: Final = {"medium": "open_box", "high": "second_xray", "extreme": "hold"}
 
 
-def score(answers: pl.DataFrame, catalogue: Catalogue) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Score (0 to 100) and tier (index into TIERS) per row of `answers`, which `evaluate` gave for this catalogue.
+def score(said: NDArray[np.uint8], catalogue: Catalogue) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Score (0 to 100) and tier (index into TIERS) per row of `said`, what `coded` made of this catalogue's answers.
 
     Only a yes of a live rule earns points; unknown earns none.
     """
-    earned = [
-        pl.col(rule.id).cast(pl.Int32) * int(points)
-        for rule, points in zip(catalogue.rules, catalogue.points, strict=True)
-        if points
-    ]
-    if not earned or answers.is_empty():
-        total = np.zeros(answers.height, dtype=np.int32)
-    else:
-        total = answers.select(pl.sum_horizontal(earned)).to_series().cast(pl.Int32).to_numpy()
-    total = np.minimum(total, SCORE_MAX).astype(np.int32)
+    total = np.minimum((said == YES) @ catalogue.points, SCORE_MAX).astype(np.int32)
     return total, np.searchsorted(THRESHOLDS, total, side="right").astype(np.uint8)
 
 

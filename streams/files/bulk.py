@@ -294,8 +294,8 @@ class AlertSteps(Steps):
         touched = self.fold(uploads, movements, facts)
         out = Judged()
         self.agents[0].conclude(touched, out, now_ms, ended(touched))
-        found = [(each.key, each.value, str(each.record.tier)) for each in out.alerts if each.record.status == "open"]
-        shadows = [(each.key, each.value, str(each.record.tier_with)) for each in out.shadows]
+        found = [(each.key, each.value, str(each.said.tier)) for each in out.alerts if each.said.status == "open"]
+        shadows = [(each.key, each.value, str(each.said.tier_with)) for each in out.shadows]
         return len(touched.parcels), (found, shadows)
 
 

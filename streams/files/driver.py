@@ -128,7 +128,7 @@ class Offline:
     def evidence(self, parcel: str) -> dict[str, Any]:
         """The columns that the catalogue reads or shows, as last judged where answers are kept; else nothing."""
         verdicts, at = self._judged_in.get(parcel, (None, 0))
-        return {} if verdicts is None else verdicts.evidence(np.array([at]))[0]
+        return {} if verdicts is None else verdicts.evidence(np.array([at]), verdicts.catalogue.columns).to_dicts()[0]
 
     def expire(self) -> int:
         """Delete what is due, as a worker does now and then that has read all there is; how many keys it looked at."""

@@ -7,36 +7,41 @@ with the last one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any, get_args
 
-import msgspec
 import numpy as np
+from msgspec import Raw
 from numpy.typing import NDArray
 
-from rules import Catalogue, Rule, actions
+from rules import UNKNOWN, YES, actions
 from schemas.inputs import MOVEMENTS, SHIPMENTS
-from schemas.records import Alert, Reason, Scan, Source, Title
-from schemas.terms import Status, Tier
+from schemas.records import Alert, Scan, Source
+from schemas.terms import Tier
 from streams.flow import layout
 from streams.flow.batches import untail
 from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import MOVEMENT, OPEN, WITHDRAWN
-from streams.flow.upsert import Upsert, Verdict, news
+from streams.flow.reasons import encode, reasons
+from streams.flow.revision import revisions
+from streams.flow.upsert import Upsert, news
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _LEAVES = [layout.SCAN_TYPES.index(name) for name in ("departed", "forwarded")]
 _GOODS_CLASSES, _DIRECTIONS = (*layout.GOODS_CLASSES, None), (*layout.DIRECTIONS, None)
 _SHOWN_TIERS: tuple[Tier, ...] = get_args(Tier)
+_TOPICS = [MOVEMENTS[kind // layout.KINDS_EACH].topic for kind in range(len(MOVEMENTS) * layout.KINDS_EACH)]  # by kind
 
 
 def emit(
     dossiers: Dossiers,
     verdicts: Verdicts,
-    catalogue: Catalogue,
     *,
     gate: Gate,
     emit_from: int,
@@ -54,35 +59,85 @@ def emit(
     heads = dossiers.heads
     opens = gate.tier >= emit_from
     due = np.flatnonzero((opens | (heads["emitted"][verdicts.rows] == OPEN)) & ~gate.deferred)
-    full = gate.score == verdicts.score
-    shown = _shown_of(heads, verdicts.rows[due])
-
-    def alert(verdict: Verdict) -> Alert:
-        row = verdict.row
-        held = {} if full[row] else gate.counted(row, _yes(catalogue, verdict.answers))
-        reasons, unknown = explained(catalogue, verdict.answers, verdict.columns, held)
-        return _alert(
-            shown[verdict.i],
-            dossiers,
-            verdict.i,
-            status="open" if opens[row] else "withdrawn",
-            tier=_SHOWN_TIERS[max(int(gate.tier[row]) - 1, 0)],
-            score=int(gate.score[row]),
-            reasons=tuple(reasons),
-            unknown=tuple(unknown),
-            revision=verdict.revision,
-            catalogue=catalogue,
-        )
-
+    if len(due) == 0:
+        return []
+    rows = verdicts.rows[due]
+    shown = _shown_of(heads, rows)
+    said = _said(dossiers, verdicts, due, shown, gate=gate, opens=opens)
+    texts = [encode(Alert(**fields, detected_at=0, sources=())) for fields in said]
+    new = news(dossiers, rows, texts, "content")
+    heads["emitted"][rows[new]] = np.where(opens[due[new]], OPEN, WITHDRAWN)
+    heads["sent"][rows[new]] = gate.score[due[new]]
     out = []
-    for verdict, said in news(dossiers, verdicts, due, alert, content="content", full=full):
-        i = verdict.i
-        heads["emitted"][i] = OPEN if opens[verdict.row] else WITHDRAWN
-        heads["sent"][i] = said.score
-        persons = _persons(shown[i], published)
-        said = msgspec.structs.replace(said, detected_at=now_ms, sources=sources_of(dossiers, i), **persons)
-        out.append(Upsert.of(dossiers.partitions[i], said))
+    for position, sources in zip(new, sources_of(dossiers, rows[new]), strict=True):
+        fields, persons = said[position], _persons(shown[position], published)
+        alert = Alert(**fields, **persons, detected_at=now_ms, sources=sources)
+        out.append(Upsert.of(dossiers.partitions[rows[position]], alert))
     return out
+
+
+def _said(
+    dossiers: Dossiers,
+    verdicts: Verdicts,
+    due: Ints,
+    shown: Sequence[Mapping[str, Any]],
+    *,
+    gate: Gate,
+    opens: Mask,
+) -> list[dict[str, Any]]:
+    """The fields of the alerts about the verdicts at `due` that count when an alert is compared with the last one."""
+    catalogue, rows = verdicts.catalogue, verdicts.rows[due]
+    full = gate.score[due] == verdicts.score[due]
+    yes = (verdicts.said[due] == YES) & catalogue.live
+    unknown = (verdicts.said[due] == UNKNOWN) & catalogue.live
+    points = gate.points(due, yes, full, catalogue)
+    movements = [dossiers.movements[i] for i in rows.tolist()]
+    tiers = [_SHOWN_TIERS[max(tier - 1, 0)] for tier in gate.tier[due].tolist()]
+    named = cache(partial(_named, [rule.id for rule in catalogue.rules]))
+    asked = cache(lambda tier, which: actions(tier, named(which), catalogue))
+    of = zip(
+        shown,
+        [untail(dossiers.tails[i]) for i in rows.tolist()],
+        revisions(dossiers, rows, verdicts.absent[due], verdicts.touched[due], full),
+        opens[due].tolist(),
+        tiers,
+        gate.score[due].tolist(),
+        reasons(verdicts, due, yes, points),
+        [named(which.tobytes()) for which in unknown],
+        [asked(tier, which.tobytes()) for tier, which in zip(tiers, yes & (points > 0), strict=True)],
+        jurisdictions(dossiers.heads.take(rows), movements),
+        movements,
+        strict=True,
+    )
+    out = []
+    for head, (_, carrier_code, waybill_no, outlet_id, courier_id), *rest in of:
+        revision, open_, tier, score, why, lacking, todo, place, moved = rest
+        out.append(
+            {
+                "alert_id": alert_id(f"{carrier_code}:{waybill_no}"),
+                "revision": revision,
+                "status": "open" if open_ else "withdrawn",
+                "tier": tier,
+                "score": score,
+                "reasons": Raw(why),
+                "unknown": lacking,
+                "actions": todo,
+                "jurisdiction_adcode": str(place),
+                "carrier_code": carrier_code,
+                "waybill_no": waybill_no,
+                "outlet_id": outlet_id,
+                "courier_id": courier_id,
+                "happened_at": max(head["picked_up_at"], _last_at(moved)),
+                "catalogue": catalogue.fingerprint,
+            }
+            | _shipped(head)
+        )
+    return out
+
+
+def _named(names: Sequence[str], which: bytes) -> tuple[str, ...]:
+    """Those that are marked with a byte other than 0."""
+    return tuple(name for name, marked in zip(names, which, strict=True) if marked)
 
 
 _SHOWN = (
@@ -91,97 +146,15 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def _shown_of(heads: NDArray[np.void], rows: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
+def _shown_of(heads: NDArray[np.void], rows: Ints) -> list[dict[str, Any]]:
     """What alerts show of these dossiers, as Python's own values: one field of a numpy row costs as much as a hash."""
     columns = [heads[name][rows].tolist() for name in _SHOWN]
-    return {i: dict(zip(_SHOWN, values, strict=True)) for i, *values in zip(rows.tolist(), *columns, strict=True)}
+    return [dict(zip(_SHOWN, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def alert_id(parcel: str) -> str:
     """A function of the parcel alone, so that every alert about it has the same id."""
     return "wa-" + sha256(parcel.encode()).hexdigest()[:24]
-
-
-def _yes(catalogue: Catalogue, answers: tuple[bool | None, ...]) -> Iterator[Rule]:
-    """The live rules that say yes."""
-    return (rule for rule, said in zip(catalogue.rules, answers, strict=True) if said and rule.mode == "live")
-
-
-def explained(
-    catalogue: Catalogue,
-    answers: tuple[bool | None, ...],
-    columns: dict[str, object],
-    points: Mapping[str, int] = MappingProxyType({}),
-) -> tuple[list[Reason], list[str]]:
-    """The live rules that say yes, with their evidence, and those that say unknown.
-
-    points: what held rules count for in place of their own points.
-    """
-    reasons, unknown = [], []
-    for rule, answer in zip(catalogue.rules, answers, strict=True):
-        if rule.mode != "live":
-            continue
-        if answer is None:
-            unknown.append(rule.id)
-        elif answer:
-            reasons.append(reason(rule, columns, points.get(rule.id, rule.points)))
-    return reasons, unknown
-
-
-def reason(rule: Rule, columns: dict[str, object], points: int) -> Reason:
-    """The reason for a rule that says yes: its points, and its evidence from these columns."""
-    return Reason(
-        rule=rule.id,
-        version=rule.version,
-        category=rule.category,
-        points=points,
-        title=Title(zh=rule.title["zh"], en=rule.title["en"]),
-        evidence={name: _shown(columns[name]) for name in rule.evidence},
-    )
-
-
-def _shown(value: object) -> str | int | float | bool | None:
-    if isinstance(value, float):
-        return round(value, 3)
-    assert value is None or isinstance(value, str | int)
-    return value
-
-
-def _alert(
-    head: Mapping[str, Any],
-    dossiers: Dossiers,
-    i: int,
-    *,
-    status: Status,
-    tier: Tier,
-    score: int,
-    reasons: tuple[Reason, ...],
-    unknown: tuple[str, ...],
-    revision: int,
-    catalogue: Catalogue,
-) -> Alert:
-    _, carrier_code, waybill_no, outlet_id, courier_id = untail(dossiers.tails[i])
-    movements = np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
-    return Alert(
-        alert_id=alert_id(f"{carrier_code}:{waybill_no}"),
-        revision=revision,
-        status=status,
-        tier=tier,
-        score=score,
-        reasons=reasons,
-        unknown=unknown,
-        actions=tuple(actions(tier, [reason.rule for reason in reasons if reason.points], catalogue)),
-        jurisdiction_adcode=str(jurisdiction(head, movements)),
-        carrier_code=carrier_code,
-        waybill_no=waybill_no,
-        outlet_id=outlet_id,
-        courier_id=courier_id,
-        **_shipped(head),
-        happened_at=max(head["picked_up_at"], int(movements["at"].max()) if len(movements) else 0),
-        detected_at=0,
-        catalogue=catalogue.fingerprint,
-        sources=(),
-    )
 
 
 def _persons(head: Mapping[str, Any], published: Callable[[int], tuple[str, ...]]) -> dict[str, Any]:
@@ -206,24 +179,41 @@ def _shipped(head: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def jurisdiction(head: Mapping[str, Any] | np.void, movements: NDArray[np.void]) -> int:
-    """Where the parcel can next be stopped: at its last scan, or at its destination if it has departed."""
-    scans = movements[layout.kinds_of(Scan, movements["kind"])] if len(movements) else movements
-    if len(scans) == 0:
-        return int(head["pickup_adcode"] if head["present"] else movements[-1]["adcode"])
-    last = scans[-1]  # movements are kept in order of time
-    if last["kind"] in _LEAVES and head["dest_adcode"]:
-        return int(head["dest_adcode"])
-    return int(last["adcode"])
+def jurisdictions(heads: NDArray[np.void], movements: Sequence[bytes]) -> list[int]:
+    """Where each parcel can next be stopped: at its last scan, or at its destination if it has departed."""
+    rows = np.frombuffer(b"".join(movements), dtype=MOVEMENT)  # each parcel's in order of time
+    counts = np.array([len(each) // MOVEMENT.itemsize for each in movements], dtype=np.int64)
+    ends = np.cumsum(counts)
+    scans = np.flatnonzero(layout.kinds_of(Scan, rows["kind"]))
+    before, after = np.searchsorted(scans, ends - counts), np.searchsorted(scans, ends)
+    scanned = np.flatnonzero(after > before)
+    last = scans[after[scanned] - 1]
+    lacking = np.flatnonzero((heads["present"] == 0) & (after == before))
+    found = heads["pickup_adcode"].astype(np.int64)
+    found[lacking] = rows["adcode"][ends[lacking] - 1]
+    found[scanned] = rows["adcode"][last]
+    onward = scanned[np.isin(rows["kind"][last], _LEAVES) & (heads["dest_adcode"][scanned] != 0)]
+    found[onward] = heads["dest_adcode"][onward]
+    places: list[int] = found.tolist()
+    return places
 
 
-def sources_of(dossiers: Dossiers, i: int) -> tuple[Source, ...]:
-    """Where the events of a dossier were read."""
-    head = dossiers.heads[i]
-    read = [(SHIPMENTS.topic, int(head["offset"]))] if head["present"] else []
-    read += [
-        (MOVEMENTS[row["kind"] // layout.KINDS_EACH].topic, int(row["offset"]))
-        for row in np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
-    ]
-    places = [(topic, *layout.read_at(offset, dossiers.partitions[i])) for topic, offset in read]
-    return tuple(Source(topic=topic, partition=partition, offset=offset) for topic, partition, offset in places)
+def _last_at(movements: bytes) -> int:
+    """Time of the last of a parcel's movements, the first field of its row; 0 if there is none."""
+    size = MOVEMENT.itemsize
+    return int.from_bytes(movements[-size : 8 - size], "little")
+
+
+def sources_of(dossiers: Dossiers, rows: Ints) -> list[tuple[Source, ...]]:
+    """Where the events of each of these dossiers were read."""
+    heads, numbers = dossiers.heads, rows.tolist()
+    out = []
+    for i, present, offset in zip(
+        numbers, heads["present"][rows].tolist(), heads["offset"][rows].tolist(), strict=True
+    ):
+        moved = np.frombuffer(dossiers.movements[i], dtype=MOVEMENT)
+        read = [(SHIPMENTS.topic, offset)] if present else []
+        read += zip(map(_TOPICS.__getitem__, moved["kind"].tolist()), moved["offset"].tolist(), strict=True)
+        places = [(topic, *layout.read_at(at, dossiers.partitions[i])) for topic, at in read]
+        out.append(tuple(Source(topic=topic, partition=partition, offset=at) for topic, partition, at in places))
+    return out

@@ -18,15 +18,13 @@ a minute. A new catalogue releases it only if the rule or its budget has changed
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from rules import SCORE_MAX, THRESHOLDS, TIERS, Catalogue, Rule
+from rules import SCORE_MAX, THRESHOLDS, TIERS, YES, Catalogue, Rule
 from schemas import topics
 from schemas.apart import Notice
 from schemas.rulesets import Held
@@ -43,6 +41,7 @@ _CALM_WINDOWS = 2  # calm windows in a row before a release
 _CALM_MS = 60_000  # and how long it must have been calm
 _AGAIN_MS = 60_000  # between two notices about a rule that is still held back
 
+Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -63,15 +62,20 @@ class Gate:
         """A gate that lets everything go out as judged."""
         return cls(np.zeros(len(verdicts.rows), dtype=np.bool_), verdicts.score, verdicts.tier)
 
-    def counted(self, row: int, yes: Iterable[Rule]) -> dict[str, int]:
-        """Points that each held rule among `yes` contributes to the score of a row."""
+    def points(self, at: Ints, yes: Mask, full: Mask, catalogue: Catalogue) -> Ints:
+        """What each rule counts for in these rows: its points; one that is held, what it adds to the score of the row.
+
+        yes: the live rules that say yes. full: where the score has all points. Both are row by row with `at`.
+        """
+        points = np.tile(catalogue.points.astype(np.int64), (len(at), 1))
         if self.without is None:
-            return {}
-        left, points = int(self.score[row] - self.without[row]), {}
-        for rule in yes:
+            return points
+        left = (self.score[at] - self.without[at]).astype(np.int64)
+        for number, rule in enumerate(catalogue.rules):
             if rule.id in self.held:
-                points[rule.id] = min(rule.points, left)
-                left -= points[rule.id]
+                some = yes[:, number] & ~full
+                points[some, number] = np.minimum(rule.points, left[some])
+                left[some] -= points[some, number]
         return points
 
 
@@ -150,7 +154,7 @@ class Flood:
         opening = (verdicts.tier >= self._emit_from) & (heads["emitted"][verdicts.rows] != OPEN)
         rows = self._once(dossiers, verdicts, np.flatnonzero(opening))
         if len(rows):
-            yes = _yes(verdicts.answers[rows])
+            yes = verdicts.said[rows] == YES
             waited = heads["shadowed"][verdicts.rows[rows]] == HELD
             # An alert that waits already is not counted again; it opens when its rule is released.
             self._openings = np.concatenate([self._openings, yes])
@@ -177,10 +181,10 @@ class Flood:
         """The gate while rules are held back."""
         score, without = verdicts.score.copy(), verdicts.score.copy()
         held = self.held
-        lifted = verdicts.answers.select(pl.any_horizontal(sorted(held)).fill_null(False)).to_series().to_numpy()
-        rows = np.flatnonzero(lifted)
+        yes = verdicts.said == YES
+        rows = np.flatnonzero(yes[:, list(self._holds)].any(axis=1))
         heads = dossiers.heads[verdicts.rows[rows]]
-        without[rows] = np.minimum(_yes(verdicts.answers[rows]) @ self._counting(), SCORE_MAX)
+        without[rows] = np.minimum(yes[rows] @ self._counting(), SCORE_MAX)
         sent = np.where(heads["emitted"] == OPEN, heads["sent"], 0)
         score[rows] = np.maximum(without[rows], np.minimum(score[rows], sent))
         tier = np.searchsorted(THRESHOLDS, score, side="right").astype(np.uint8)
@@ -305,11 +309,6 @@ class Flood:
                 catalogue=self._catalogue.fingerprint,
             )
         )
-
-
-def _yes(answers: pl.DataFrame) -> Mask:
-    """A mask of rows by rules."""
-    return answers.fill_null(False).to_numpy().astype(np.bool_)
 
 
 def _same(before: Rule, after: Rule) -> bool:

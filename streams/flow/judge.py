@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rules import Catalogue, evaluate, score
+from rules import UNKNOWN, YES, Catalogue, coded, evaluate, score
 from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams.flow import layout
 from streams.flow.batches import untail
@@ -29,8 +29,10 @@ Mask = NDArray[np.bool_]
 class Verdicts:
     """Answers, score and tier of the judged dossiers; `rows` are their positions among the dossiers."""
 
+    catalogue: Catalogue
     rows: NDArray[np.int64]
     answers: pl.DataFrame
+    said: NDArray[np.uint8]  # the answers, coded
     score: NDArray[np.int32]
     tier: NDArray[np.uint8]
     absent: NDArray[np.int64]  # how many absences are decided
@@ -39,12 +41,14 @@ class Verdicts:
     journeys: Journeys
     joined: Joined  # columns of reference data
     read: pl.DataFrame  # the columns that rules read
-    show: Callable[[NDArray[np.int64]], pl.DataFrame]  # only evidence; few rows need it
+    show: Callable[[NDArray[np.int64], frozenset[str]], pl.DataFrame]  # only evidence; few rows need it
 
-    def evidence(self, at: NDArray[np.int64]) -> list[dict[str, object]]:
-        """The columns that rules read or show, for the verdicts at these positions."""
-        read, shown = self.read[at], self.show(at)
-        return read.hstack([column for column in shown if column.name not in read.columns]).to_dicts()
+    def evidence(self, at: NDArray[np.int64], names: frozenset[str]) -> pl.DataFrame:
+        """These of the columns that rules read or show, for the verdicts at these positions."""
+        read = [name for name in self.read.columns if name in names]
+        found = self.read.select(read)[at].get_columns() if read else []
+        shown = names - set(read)
+        return pl.DataFrame(found + (self.show(at, shown).get_columns() if shown else []))
 
 
 def judge(
@@ -76,33 +80,42 @@ def judge(
     joined = reference.columns(judged) if followed or catalogue.reads & _JOINED else {}
     read = columns(judged, tails, journeys, catalogue.reads, joined)
 
-    def show(at: NDArray[np.int64]) -> pl.DataFrame:
-        few = at.tolist()
-        part_of = judged.take(at)
+    def show(at: NDArray[np.int64], wanted: frozenset[str]) -> pl.DataFrame:
+        few, part_of = at.tolist(), judged.take(at)
         part = Journeys(part_of, [movements[i] for i in few], now[at], home=home, wanted=catalogue.columns)
-        wanted = catalogue.columns - catalogue.reads
         again = reference.columns(part_of) if wanted & _JOINED else {}
         return columns(part_of, [tails[i] for i in few], part, wanted, again)
 
     answers = evaluate(read, catalogue)
-    points, tier = score(answers, catalogue)
+    said = coded(answers)
+    points, tier = score(said, catalogue)
     dossiers.decided(rows, journeys.decided_at)
     # An earlier rule set may have counted reference data, and the revision must not fall.
     counts = rule_set or joins(catalogue)
     touched = changes(dossiers, rows, reference if counts else EMPTY, rule_set)
     return Verdicts(
-        rows, answers, points, tier, journeys.absent, journeys.due_at, touched, journeys, joined, read, show
+        catalogue,
+        rows,
+        answers,
+        said,
+        points,
+        tier,
+        journeys.absent,
+        journeys.due_at,
+        touched,
+        journeys,
+        joined,
+        read,
+        show,
     )
 
 
-def count_answers(answers: pl.DataFrame, catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
+def count_answers(said: NDArray[np.uint8], catalogue: Catalogue) -> Counter[tuple[str, str, str]]:
     """How often each rule said yes, no and unknown, by rule, mode and answer; without zeros."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    if answers.is_empty():
-        return counts
-    for rule, said in zip(catalogue.rules, answers.get_columns(), strict=True):
-        yes, unknown = int(said.sum()), said.null_count()
-        for answer, n in (("yes", yes), ("no", answers.height - yes - unknown), ("unknown", unknown)):
+    all_yes, all_unknown = ((said == code).sum(axis=0).tolist() for code in (YES, UNKNOWN))
+    for rule, yes, unknown in zip(catalogue.rules, all_yes, all_unknown, strict=True):
+        for answer, n in (("yes", yes), ("no", len(said) - yes - unknown), ("unknown", unknown)):
             if n:
                 counts[rule.id, rule.mode, answer] = n
     return counts

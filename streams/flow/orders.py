@@ -31,11 +31,11 @@ from schemas.desk import Order
 from schemas.records import encode
 from streams.flow.batches import untail
 from streams.flow.describe.tokens import one_key
-from streams.flow.emit import alert_id, jurisdiction, sources_of
+from streams.flow.emit import alert_id, jurisdictions, sources_of
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import Journeys, starts
 from streams.flow.judge import Verdicts
-from streams.flow.layout import DAY_MS, HOUR_MS, MOVEMENT, PARTLY_KNOWN, SCAN_TYPES
+from streams.flow.layout import DAY_MS, HOUR_MS, PARTLY_KNOWN, SCAN_TYPES
 from streams.flow.revision import revisions
 from streams.settings import Settings
 
@@ -144,9 +144,9 @@ class Orders:
 def _order(dossiers: Dossiers, verdicts: Verdicts, at: int, p: float, scan: np.void) -> Order:
     """The order for the parcel of the verdict at this position, which was chosen by a scan."""
     row, here = int(verdicts.rows[at]), slice(at, at + 1)
-    head = dossiers.heads[row]
     _, carrier_code, waybill_no, outlet_id, _ = untail(dossiers.tails[row])
-    movements = np.frombuffer(dossiers.movements[row], dtype=MOVEMENT)
+    (place,) = jurisdictions(dossiers.heads[row : row + 1], [dossiers.movements[row]])
+    (sources,) = sources_of(dossiers, verdicts.rows[here])
     return Order(
         order_id=alert_id(f"{carrier_code}:{waybill_no}"),  # who gets the clue must not tell an order from an alert
         revision=revisions(dossiers, verdicts.rows[here], verdicts.absent[here], verdicts.touched[here], _FULL)[0],
@@ -155,8 +155,8 @@ def _order(dossiers: Dossiers, verdicts: Verdicts, at: int, p: float, scan: np.v
         day=day_of(int(scan["at"])).isoformat(),
         carrier_code=carrier_code,
         waybill_no=waybill_no,
-        adcode=str(jurisdiction(head, movements)),
+        adcode=str(place),
         outlet_id=outlet_id or None,
         at=int(scan["at"]),
-        sources=sources_of(dossiers, row),
+        sources=sources,
     )

@@ -278,7 +278,7 @@ class Parcels:
         """
         out.touched = touched
         out.verdicts = verdicts = self.judge(touched, event_time)
-        out.answers = count_answers(verdicts.answers, self.catalogue)
+        out.answers = count_answers(verdicts.said, self.catalogue)
         gate = Gate.open(verdicts)
         if self._flood is not None:
             gate = self._flood.gate(touched, verdicts, self.catalogue, now_ms)
@@ -286,13 +286,12 @@ class Parcels:
         out.alerts = emit(
             touched,
             verdicts,
-            self.catalogue,
             gate=gate,
             emit_from=self._emit_from,
             published=self._describer.tokens.published,
             now_ms=now_ms,
         )
-        out.shadows = shadow(touched, verdicts, self.catalogue, gate=gate, emit_from=self._emit_from, now_ms=now_ms)
+        out.shadows = shadow(touched, verdicts, gate=gate, emit_from=self._emit_from, now_ms=now_ms)
         return verdicts
 
     def judge(self, touched: dossiers.Dossiers, event_time: NDArray[np.int64]) -> Verdicts:

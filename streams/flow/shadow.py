@@ -6,27 +6,28 @@ dossier, the catalogue and the settings. `detected_at` does not count when a mes
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import Any
 
 import msgspec
 import numpy as np
-import polars as pl
+from numpy.typing import NDArray
 
-from rules import SCORE_MAX, TIERS, Catalogue, tier_of
+from rules import SCORE_MAX, TIERS, YES, tier_of
 from schemas.apart import Shadow
 from streams.flow.batches import untail
-from streams.flow.emit import alert_id, reason
+from streams.flow.emit import alert_id
 from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.layout import HELD, OPEN, WITHDRAWN
-from streams.flow.upsert import Upsert, Verdict, news
+from streams.flow.reasons import encode, reasons
+from streams.flow.revision import revisions
+from streams.flow.upsert import Upsert, news
 
 
 def shadow(
     dossiers: Dossiers,
     verdicts: Verdicts,
-    catalogue: Catalogue,
     *,
     gate: Gate,
     emit_from: int,
@@ -36,54 +37,70 @@ def shadow(
 
     gate: which alerts wait, and for which rules. emit_from: index into TIERS. now_ms: wall clock.
     """
-    heads = dossiers.heads
-    holds = gate.deferred.copy()
-    if catalogue.shadow:
-        holds |= verdicts.answers.select(pl.any_horizontal(catalogue.shadow).fill_null(False)).to_series().to_numpy()
-    due = np.flatnonzero(holds | np.isin(heads["shadowed"][verdicts.rows], (OPEN, HELD)))
-    full = ~gate.deferred  # releasing a rule changes both messages without a new fact
-
-    def message(verdict: Verdict) -> Shadow:
-        held = gate.held if gate.deferred[verdict.row] else ()
-        return _said(dossiers.tails[verdict.i], catalogue, verdict, held=held, emit_from=emit_from)
-
+    sent, live = dossiers.heads["shadowed"], verdicts.catalogue.live
+    holds = gate.deferred | (verdicts.said[:, ~live] == YES).any(axis=1)
+    due = np.flatnonzero(holds | np.isin(sent[verdicts.rows], (OPEN, HELD)))
+    if len(due) == 0:
+        return []
+    rows = verdicts.rows[due]
+    messages = _messages(dossiers, verdicts, due, gate=gate, emit_from=emit_from)
     out = []
-    for verdict, said in news(dossiers, verdicts, due, message, content="shadow_content", full=full):
-        waits, apart = gate.deferred[verdict.row], holds[verdict.row]
-        heads["shadowed"][verdict.i] = HELD if waits else OPEN if apart else WITHDRAWN
-        said = msgspec.structs.replace(said, detected_at=now_ms)
-        out.append(Upsert.of(dossiers.partitions[verdict.i], said))
+    texts = [encode(Shadow(**fields, detected_at=0)) for fields in messages]
+    for position in news(dossiers, rows, texts, "shadow_content"):
+        row, i, fields = due[position], rows[position], messages[position]
+        sent[i] = HELD if gate.deferred[row] else OPEN if holds[row] else WITHDRAWN
+        out.append(Upsert.of(dossiers.partitions[i], Shadow(**fields, detected_at=now_ms)))
     return out
 
 
-def _said(
-    tail: bytes,
-    catalogue: Catalogue,
-    verdict: Verdict,
+def _messages(
+    dossiers: Dossiers,
+    verdicts: Verdicts,
+    due: NDArray[np.int64],
     *,
-    held: Collection[str],
+    gate: Gate,
     emit_from: int,
-) -> Shadow:
-    _, carrier_code, waybill_no, *_ = untail(tail)
-    yes = [rule for rule, answer in zip(catalogue.rules, verdict.answers, strict=True) if answer]
-    apart = [rule for rule in yes if rule.mode == "shadow" or rule.id in held]
-    total = sum(rule.points for rule in yes)
-    score_with, score = (min(points, SCORE_MAX) for points in (total, total - sum(rule.points for rule in apart)))
-    before, after = tier_of(score), tier_of(score_with)
-    return Shadow(
-        alert_id=alert_id(f"{carrier_code}:{waybill_no}"),
-        revision=verdict.revision,
-        status="open" if apart else "withdrawn",
-        opens=before < emit_from <= after,
-        rises=before < after,
-        tier=TIERS[before],
-        score=score,
-        tier_with=TIERS[after],
-        score_with=score_with,
-        reasons=tuple(reason(rule, verdict.columns, rule.points) for rule in apart),
-        held=tuple(rule.id for rule in apart if rule.id in held),
-        carrier_code=carrier_code,
-        waybill_no=waybill_no,
-        detected_at=0,
-        catalogue=catalogue.fingerprint,
+) -> list[dict[str, Any]]:
+    """The fields of the messages about the verdicts at `due`, but for `detected_at`."""
+    catalogue = verdicts.catalogue
+    ids = [rule.id for rule in catalogue.rules]
+    points = np.array([rule.points for rule in catalogue.rules], dtype=np.int64)
+    waits, rows = gate.deferred[due, None], verdicts.rows[due]
+    yes = verdicts.said[due] == YES
+    held = yes & waits & np.isin(ids, sorted(gate.held))
+    apart = held.copy()
+    apart[:, ~catalogue.live] |= yes[:, ~catalogue.live]
+    total = yes @ points
+    of = zip(
+        [untail(dossiers.tails[i]) for i in rows.tolist()],
+        # Releasing a rule changes both messages without a new fact.
+        revisions(dossiers, rows, verdicts.absent[due], verdicts.touched[due], ~gate.deferred[due]),
+        np.minimum(total - apart @ points, SCORE_MAX).tolist(),
+        np.minimum(total, SCORE_MAX).tolist(),
+        reasons(verdicts, due, apart, np.broadcast_to(points, apart.shape)),
+        [tuple(ids[number] for number in np.flatnonzero(each).tolist()) for each in held],
+        apart.any(axis=1).tolist(),
+        strict=True,
     )
+    out = []
+    for (_, carrier_code, waybill_no, *_), revision, score, score_with, why, back, open_ in of:
+        before, after = tier_of(score), tier_of(score_with)
+        out.append(
+            {
+                "alert_id": alert_id(f"{carrier_code}:{waybill_no}"),
+                "revision": revision,
+                "status": "open" if open_ else "withdrawn",
+                "opens": before < emit_from <= after,
+                "rises": before < after,
+                "tier": TIERS[before],
+                "score": score,
+                "tier_with": TIERS[after],
+                "score_with": score_with,
+                "reasons": msgspec.Raw(why),
+                "held": back,
+                "carrier_code": carrier_code,
+                "waybill_no": waybill_no,
+                "catalogue": catalogue.fingerprint,
+            }
+        )
+    return out

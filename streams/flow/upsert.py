@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from collections.abc import Sequence
+from typing import Generic, Self, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -14,75 +13,42 @@ from numpy.typing import NDArray
 from schemas.apart import Shadow
 from schemas.records import Alert
 from streams.flow.fold.dossiers import Dossiers
-from streams.flow.judge import Verdicts
-from streams.flow.revision import revisions
+from streams.flow.reasons import encode, read
 
 T = TypeVar("T", Alert, Shadow)
 
-_encode = msgspec.json.Encoder().encode
 
+class Upsert(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """One message to publish: the parcel's partition and key, the message as bytes, and the message itself.
 
-@dataclass(frozen=True, slots=True)
-class Upsert(Generic[T]):
-    """One message to publish: the parcel's partition and key, the message as bytes, and the message itself."""
+    said: its reasons are still bytes, see `streams.flow.reasons`.
+    """
 
     partition: int
     key: bytes
     value: bytes
-    record: T
+    said: T
 
     @classmethod
-    def of(cls, partition: int, record: T) -> Self:
-        """The message that holds this record."""
-        key = f"{record.carrier_code}:{record.waybill_no}".encode()
-        return cls(partition, key, _encode(record), record)
+    def of(cls, partition: int, said: T) -> Self:
+        """The message that says this."""
+        return cls(partition, f"{said.carrier_code}:{said.waybill_no}".encode(), encode(said), said)
+
+    @property
+    def record(self) -> T:
+        """The message, with its reasons read."""
+        return msgspec.structs.replace(self.said, reasons=read(cast("bytes", self.said.reasons)))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One verdict that a message may be about.
+def news(dossiers: Dossiers, rows: NDArray[np.int64], texts: Sequence[bytes], content: str) -> list[int]:
+    """Positions of the texts that differ from the last message about their dossier.
 
-    row: its position among the verdicts. i: the position of its dossier. answers: by rule. columns: what rules read or
-    show.
+    rows: the dossier of each. texts: messages without what does not count as a change, such as `detected_at`. content:
+    the column of the dossiers that keeps a hash of the last message; it is set here.
     """
-
-    row: int
-    i: int
-    answers: tuple[bool | None, ...]
-    columns: dict[str, object]
-    revision: int
-
-
-def news(
-    dossiers: Dossiers,
-    verdicts: Verdicts,
-    due: NDArray[np.int64],
-    make: Callable[[Verdict], T],
-    *,
-    content: str,
-    full: NDArray[np.bool_],
-) -> Iterator[tuple[Verdict, T]]:
-    """The messages about the verdicts at `due` that differ from the last message about their parcel.
-
-    make: the message about one verdict, without fields that do not count as a change (`detected_at`). content: the
-    column of the dossiers that keeps a hash of the last message; it is set here. full: row by row with the verdicts,
-    see `streams.flow.revision`.
-    """
-    if len(due) == 0:
-        return
-    rows, noted = verdicts.rows[due], dossiers.heads[content]
-    of = zip(
-        due.tolist(),
-        rows.tolist(),
-        verdicts.answers[due].rows(),
-        verdicts.evidence(due),
-        revisions(dossiers, rows, verdicts.absent[due], verdicts.touched[due], full[due]),
-        strict=True,
-    )
-    for verdict in (Verdict(*each) for each in of):
-        message = make(verdict)
-        said = xxhash.xxh3_64_intdigest(_encode(message))
-        if said != int(noted[verdict.i]):
-            noted[verdict.i] = said
-            dossiers.changed[verdict.i] = True
-            yield verdict, message
+    said = np.fromiter(map(xxhash.xxh3_64_intdigest, texts), dtype=np.uint64, count=len(texts))
+    new = np.flatnonzero(said != dossiers.heads[content][rows])
+    dossiers.heads[content][rows[new]] = said[new]
+    dossiers.changed[rows[new]] = True
+    positions: list[int] = new.tolist()
+    return positions

@@ -125,9 +125,9 @@ def _count(metrics: Metrics, judged: Judged) -> None:
     metrics.strange.inc(judged.strange)
     for (topic, reason), n in Counter((reject.topic, reject.reason) for reject in judged.rejects).items():
         metrics.rejects.labels(topic, reason).inc(n)
-    for (tier, status), n in Counter((each.record.tier, each.record.status) for each in judged.alerts).items():
+    for (tier, status), n in Counter((each.said.tier, each.said.status) for each in judged.alerts).items():
         metrics.verdicts.labels(tier, status).inc(n)
-    for status, n in Counter(each.record.status for each in judged.shadows).items():
+    for status, n in Counter(each.said.status for each in judged.shadows).items():
         metrics.shadows.labels(status).inc(n)
     for notice in judged.notices:
         metrics.rule_held.labels(notice.rule).set(notice.held)

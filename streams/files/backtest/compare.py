@@ -13,15 +13,15 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from rules import TIERS, Catalogue
+from rules import TIERS, YES, Catalogue
 from streams.files.backtest.difference import CHANGES, Cause, Change, Counts, Parcel, Shift, Verdict
 from streams.files.bulk import Steps, ended
 from streams.files.shuffle import Cut, parcel_buckets
 from streams.flow import layout
 from streams.flow.batches import untail
-from streams.flow.emit import explained
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
+from streams.flow.reasons import read, reasons
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -120,9 +120,9 @@ class _Judged:
         return out
 
     def verdict(self, row: int) -> Verdict:
-        answers = self.verdicts.answers.row(row)
-        reasons, _ = explained(self.catalogue, answers, self.verdicts.evidence(np.array([row]))[0])
-        return Verdict(TIERS[self.verdicts.tier[row]], int(self.verdicts.score[row]), tuple(reasons))
+        yes = (self.verdicts.said[row : row + 1] == YES) & self.catalogue.live
+        (why,) = reasons(self.verdicts, np.array([row]), yes, self.catalogue.points[None])
+        return Verdict(TIERS[self.verdicts.tier[row]], int(self.verdicts.score[row]), read(why))
 
     def _answer(self, rule: str) -> pl.Series:
         return self.verdicts.answers[rule]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
-from rules import ACTIONS, THRESHOLDS, TIERS, actions, load_catalogue, score
+from rules import ACTIONS, THRESHOLDS, TIERS, Catalogue, actions, coded, load_catalogue, score
 from schemas.rulefile import Action
 from tests.rules.rulefile import Load
 
@@ -18,8 +19,12 @@ def answers(*rows: dict[str, bool | None]) -> pl.DataFrame:
     return pl.DataFrame([{**dict.fromkeys(IDS, False), **row} for row in rows], schema=dict.fromkeys(IDS, pl.Boolean))
 
 
+def scored(said: pl.DataFrame, catalogue: Catalogue) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    return score(coded(said), catalogue)
+
+
 def test_only_a_yes_earns_points() -> None:
-    points, tier = score(
+    points, tier = scored(
         answers(
             {},
             {"sender.first_seen": True, "goods.controlled_term": None},
@@ -35,7 +40,7 @@ def test_only_a_yes_earns_points() -> None:
 
 
 def test_the_sum_ends_at_100() -> None:
-    points, tier = score(answers(dict.fromkeys(IDS, True)), SHIPPED)
+    points, tier = scored(answers(dict.fromkeys(IDS, True)), SHIPPED)
     assert (points.tolist(), tier.tolist()) == ([100], [4])
 
 
@@ -54,7 +59,7 @@ def test_the_sum_ends_at_100() -> None:
 )
 def test_tiers_begin_at_their_threshold(load: Load, points: int, name: str) -> None:
     catalogue = load(points=points)
-    total, tier = score(pl.DataFrame({"identity.one": [True]}), catalogue)
+    total, tier = scored(pl.DataFrame({"identity.one": [True]}), catalogue)
     assert total.tolist() == [points]
     assert TIERS[tier[0]] == name
 
@@ -65,12 +70,12 @@ def test_thresholds_are_those_of_the_contract() -> None:
 
 
 def test_a_shadow_rule_earns_nothing(load: Load) -> None:
-    total, tier = score(pl.DataFrame({"identity.one": [True, None]}), load(mode="shadow"))
+    total, tier = scored(pl.DataFrame({"identity.one": [True, None]}), load(mode="shadow"))
     assert (total.tolist(), tier.tolist()) == ([0, 0], [0, 0])
 
 
 def test_no_rows() -> None:
-    total, tier = score(answers().clear(), SHIPPED)
+    total, tier = scored(answers().clear(), SHIPPED)
     assert (total.shape, tier.shape) == ((0,), (0,))
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import msgspec
+import numpy as np
 import pytest
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
@@ -170,8 +171,8 @@ def test_a_dossier_goes_on_naming_where_its_events_were_read() -> None:
     for number in range(7):
         for rows in whole(second.stores[0], number, 1_000):
             kept = dossiers.stored(number, rows)
-            for i in range(len(rows)):
-                for source in sources_of(kept, i):
+            for i, sources in enumerate(sources_of(kept, np.arange(len(rows)))):
+                for source in sources:
                     seen += 1
                     named = key_of[source.topic, source.partition, source.offset]
                     assert named == untail(kept.tails[i])[2]
