@@ -31,7 +31,6 @@ class Batch:
     generation: int = 0  # of the assignment under which it was read
     keys: Sequence[bytes | None] = ()  # only of reference records
     plain: Plain | None = None  # what the native front end read of it ahead
-    sampled: Sequence[Sampled] = ()  # of its events
 
 
 class Sampled(NamedTuple):
@@ -48,6 +47,13 @@ class Sampled(NamedTuple):
     recorded: int
     fetched: int
     read: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampledBatch(Batch):
+    """A batch with those of its events that are traced for OpenTelemetry."""
+
+    sampled: Sequence[Sampled] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 from numpy.typing import NDArray
 
 from schemas.inputs import INPUT_TOPICS
-from streams.flow.batches import Batch, Movements, Uploads
+from streams.flow.batches import Batch, Movements, SampledBatch, Uploads
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.judged import Judged
@@ -34,10 +34,12 @@ class TimedParcels(Parcels):
             return super().read_ahead(batch)
         fetched = time.time_ns()
         batch = super().read_ahead(batch)
-        return replace(batch, sampled=tuple(self._sampler.of(batch, fetched, time.time_ns())))
+        sampled = tuple(self._sampler.of(batch, fetched, time.time_ns()))
+        given: dict[str, Any] = {each.name: getattr(batch, each.name) for each in fields(batch)}
+        return SampledBatch(**given, sampled=sampled)
 
     def step(self, batches: Sequence[Batch], now_ms: int) -> Judged:
-        events = [each for batch in batches for each in batch.sampled]
+        events = [each for batch in batches if isinstance(batch, SampledBatch) for each in batch.sampled]
         if not events:
             return super().step(batches, now_ms)
         begun = time.time_ns()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from desk.dispatcher import Dispatcher
+from desk.log import ClueLog
 from desk.spans import ClueSpans
 from desk.verbs import Accept, Answer
 from schemas import topics
@@ -42,13 +43,18 @@ def test_from_an_event_to_the_answer(fresh_kafka: str, tmp_path: Path, monkeypat
         done = waybill("tracer", "--once", env=env)
         assert done.returncode == 0, done.stderr
         told = ClueSpans(Sampler(1), Exporter("dispatcher", "0", lambda *_: None).send, now_ms())
-        with Dispatcher(fresh_kafka, {}, 30, spans=told) as dispatcher:
+        with Dispatcher(fresh_kafka, {}, 30, spans=told) as dispatcher, ClueLog(fresh_kafka, {}) as station:
             dispatcher.start()
             (clue_id,) = dispatcher.log.open
+            station.catch_up()
             for verb in (Accept(), Answer(outcome="no_finding")):
-                do(dispatcher.log, clue_id, verb)
-            dispatcher.step()
-        until(lambda: all({"commit", "clue answered"} <= {*names(receiver, each)} for each in ("shipped", "scanned")))
+                do(station, clue_id, verb)
+            while dispatcher.log.book.clues[clue_id].answer is None:
+                dispatcher.step()
+        until(
+            lambda: all({"commit", "clue answered"} <= {*names(receiver, each)} for each in ("shipped", "scanned")),
+            lambda: str([names(receiver, each) for each in ("shipped", "scanned")]),
+        )
     for event_id, alert in (("shipped", ["alert"]), ("scanned", [])):  # the scan came before or after
         milestones = [each for each in names(receiver, event_id) if each.split()[0] in ("alert", "traced", "clue")]
         assert [each for each in dict.fromkeys(milestones) if alert or each != "alert"] == [
