@@ -143,7 +143,9 @@ class Parcels:
         out = Judged()
         if due := self.timers.due(DUE_MAX):
             out.due, out.behind = len(due), self.timers.behind
-            touched = parcels.fold(self.store, Uploads.none(), Movements.none(), Answers.none(), due)
+            touched = parcels.fold(
+                self.store, Uploads.none(), Movements.none(), Answers.none(), due, self.front.library
+            )
             self._finish(touched, out, now_ms, event_time=self.timers.event_time(touched.numbers))
         return out
 
@@ -169,13 +171,13 @@ class Parcels:
         if self._histories is not None and self.co_located:
             held = np.array(sorted(self.co_located))
             co_located = np.isin(partitions, held)
-            facts = self._histories.answer(observed[co_located], partitions[co_located])
+            facts = self._histories.answer(observed.compress(co_located), partitions[co_located])
             here = np.isin(facts.partitions, held)
-            out.facts = pack(facts.rows[~here], facts.partitions[~here])
+            out.facts = pack(facts.rows.compress(~here), facts.partitions[~here])
             mine = np.flatnonzero(here)
             mine = mine[np.argsort(facts.partitions[mine], kind="stable")]  # parcels are looked up by partition
-            parcels.answer(touched, self.store, Answers(facts.partitions[mine].tolist(), facts.rows[mine]))
-            observed, partitions = observed[~co_located], partitions[~co_located]
+            parcels.answer(touched, self.store, Answers(facts.partitions[mine].tolist(), facts.rows.take(mine)))
+            observed, partitions = observed.compress(~co_located), partitions[~co_located]
         out.observations = pack(observed, partitions)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,16 +70,18 @@ class Dossiers:
     fresh: Mask  # nothing was stored
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
     places: Places = field(default_factory=Places)  # by which more events are folded into them
+    library: Any | None = None  # the native one, which cuts and joins stored values, with the same bytes
 
     def extend(self, more: Dossiers) -> None:
         """Add dossiers that no event has touched yet."""
         for name in ("partitions", "parcels", "versions", "movements", "tails"):
             getattr(self, name).extend(getattr(more, name))
-        for name in ("heads", "numbers", "judge", "moved", "uploaded", "changed", "fresh"):
+        self.heads = layout.joined((self.heads, more.heads), HEAD)
+        for name in ("numbers", "judge", "moved", "uploaded", "changed", "fresh"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
     def observations(self) -> Rows:
-        return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
+        return layout.joined(self.observed, OBSERVATION)
 
     def decided(self, rows: Ints, at: Ints) -> None:
         """Note the event time by which absences of these dossiers are decided; it never falls."""
@@ -90,7 +93,7 @@ class Dossiers:
         """The newest reference record that affects each dossier by any of its uploads; see `Reference.touched`."""
         if not reference.changed:
             return np.zeros(len(rows), dtype=np.int64)
-        heads = self.heads[rows]
+        heads = self.heads.take(rows)
         found = reference.touched(heads, heads["entity"][:, layout.PHONE])
         for position in np.flatnonzero(heads["versions"]).tolist():
             past = np.frombuffer(self.versions[rows[position]], dtype=VERSION)
@@ -99,19 +102,25 @@ class Dossiers:
 
     def save(self, store: Store) -> None:
         rows = np.flatnonzero(self.changed).tolist()
+        store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], self._joined(rows))
+
+    def _joined(self, rows: list[int]) -> list[bytes]:
+        """The values to store."""
         raw = self.heads.tobytes()
+        if self.library is not None:
+            joined: list[bytes] = self.library.join_dossiers(rows, raw, self.versions, self.movements, self.tails)
+            return joined
         size = HEAD.itemsize
-        values = [
+        return [
             b"".join((raw[row * size : row * size + size], self.versions[row], self.movements[row], self.tails[row]))
             for row in rows
         ]
-        store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], values)
 
 
-def load(store: Store, partitions: Sequence[int], parcels: Sequence[bytes]) -> Dossiers:
-    """These dossiers from the store; empty ones for parcels that it does not have."""
+def load(store: Store, partitions: Sequence[int], parcels: Sequence[bytes], library: Any | None = None) -> Dossiers:
+    """These dossiers from the store; empty ones for parcels that it does not have. library: the native one."""
     values = store.get(partitions, parcels)
-    found = read(partitions, parcels, [value or _EMPTY_BYTES for value in values])
+    found = read(partitions, parcels, values, library)
     found.fresh[:] = [value is None for value in values]
     return found
 
@@ -122,24 +131,40 @@ def stored(partition: int, kept: Iterable[tuple[bytes, bytes]]) -> Dossiers:
     return read([partition] * len(pairs), [parcel for parcel, _ in pairs], [value for _, value in pairs])
 
 
-def read(partitions: Sequence[int], parcels: Sequence[bytes], values: Sequence[bytes]) -> Dossiers:
-    """Dossiers from stored values, one each. None is marked to be judged."""
-    size = HEAD.itemsize
-    heads = np.frombuffer(bytearray(b"".join([value[:size] for value in values])), dtype=HEAD)
-    first = (size + heads["versions"].astype(np.int64) * VERSION.itemsize).tolist()
-    second = (np.array(first, dtype=np.int64) + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
+def read(
+    partitions: Sequence[int], parcels: Sequence[bytes], values: Sequence[bytes | None], library: Any | None = None
+) -> Dossiers:
+    """Dossiers from stored values, one each; empty ones for None. None is marked to be judged."""
+    heads, versions, movements, tails = _cut(values) if library is None else library.cut_dossiers(values, _EMPTY_BYTES)
     n = len(values)
     return Dossiers(
         partitions=list(partitions),
         parcels=list(parcels),
-        heads=heads,
-        versions=[value[size:a] for value, a in zip(values, first, strict=True)],
-        movements=[value[a:b] for value, a, b in zip(values, first, second, strict=True)],
-        tails=[value[b:] for value, b in zip(values, second, strict=True)],
+        heads=np.frombuffer(heads, dtype=HEAD),
+        versions=versions,
+        movements=movements,
+        tails=tails,
         numbers=np.array(partitions, dtype=np.uint16),
         judge=np.zeros(n, dtype=np.bool_),
         moved=np.zeros(n, dtype=np.bool_),
         uploaded=np.zeros(n, dtype=np.bool_),
         changed=np.zeros(n, dtype=np.bool_),
         fresh=np.zeros(n, dtype=np.bool_),
+        library=library,
+    )
+
+
+def _cut(values: Sequence[bytes | None]) -> tuple[bytearray, list[bytes], list[bytes], list[bytes]]:
+    """The parts of stored values: heads, past uploads, movements, tails."""
+    size, there = HEAD.itemsize, [value or _EMPTY_BYTES for value in values]
+    raw = bytearray(b"".join([value[:size] for value in there]))
+    heads = np.frombuffer(raw, dtype=HEAD)
+    first = size + heads["versions"].astype(np.int64) * VERSION.itemsize
+    second = (first + heads["movements"].astype(np.int64) * MOVEMENT.itemsize).tolist()
+    cuts = list(zip(there, first.tolist(), second, strict=True))
+    return (
+        raw,
+        [value[size:a] for value, a, _ in cuts],
+        [value[a:b] for value, a, b in cuts],
+        [value[b:] for value, _, b in cuts],
     )

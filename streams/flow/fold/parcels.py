@@ -40,9 +40,9 @@ def fold(
     of_movement = places.find(movements.partitions, movements.parcels)
     of_answer = places.find(answers.partitions, answers.rows["parcel"].tolist())
     of_due = places.find([partition for partition, _ in due], [parcel for _, parcel in due])
-    dossiers = load(store, places.partitions, places.parcels)
+    dossiers = load(store, places.partitions, places.parcels, library)
     dossiers.places = places
-    fold_movements(dossiers, of_movement, movements.rows, library)
+    fold_movements(dossiers, of_movement, movements.rows)
     fold_uploads(dossiers, of_upload, uploads)
     _fold_answers(dossiers, of_answer, answers.rows)
     dossiers.judge[of_due] = True
@@ -55,7 +55,7 @@ def answer(dossiers: Dossiers, store: Store, answers: Answers) -> None:
     places, here = dossiers.places, len(dossiers.parcels)
     of_answer = places.find(answers.partitions, answers.rows["parcel"].tolist())
     if len(places.parcels) > here:
-        dossiers.extend(load(store, places.partitions[here:], places.parcels[here:]))
+        dossiers.extend(load(store, places.partitions[here:], places.parcels[here:], dossiers.library))
     _fold_answers(dossiers, of_answer, answers.rows)
 
 
@@ -73,7 +73,7 @@ def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
         return
     heads = dossiers.heads
     by = np.argsort(rows["known"], kind="stable")
-    rows, owner = rows[by], owner[by]
+    rows, owner = rows.take(by), owner[by]
     current = (heads["present"][owner] == 1) & (heads["event"][owner] == rows["event"])
     for kind, columns in FACT_COLUMNS.items():
         news = np.flatnonzero(current & (rows["kind"] == kind) & (rows["known"] > heads["known"][owner, kind]))

@@ -28,6 +28,7 @@ from streams.state.format import FORMAT
 RECORDS: Final[tuple[type[Record], ...]] = (*(each.record for each in INPUTS), Enterprise, Outlet, Courier)
 ROWS: Final = {"shipment": layout.SHIPMENT, "movement": layout.MOVEMENT, **DTYPES, "observation": layout.OBSERVATION,
                "fact": layout.FACT}  # fmt: skip
+STORED: Final = {"head": layout.HEAD, "version": layout.VERSION}  # of which the library reads what it needs
 
 _FORMS: Final = {
     None: "Any",
@@ -87,6 +88,8 @@ def _layouts() -> Iterator[str]:
     yield from _module("first_kinds", first, sparing=True)
     for name, dtype in ROWS.items():
         yield from _module(f"{name}_row", _columns(dtype))
+    for name, dtype in STORED.items():
+        yield from _module(f"{name}_row", _columns(dtype), sparing=True)
 
 
 def _fields() -> Iterator[str]:

@@ -4,11 +4,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList};
 
+use crate::dossiers::Parts;
 use crate::figures::{Attribute, Field, Figure, Measure};
 use crate::histories::Histories;
 use crate::paths::{in_order, merged};
 use crate::python::list;
-use crate::tables::movement_row;
+use crate::tables::{head_row, movement_row};
 
 /// Figure, window, what it is over, what must be the same (field and divisor), whether earlier ones alone, and the place
 /// among the counts of a fact, if it has one.
@@ -60,6 +61,57 @@ impl PyHistories {
         let facts = (PyByteArray::new(py, &folded.facts), PyBytes::new(py, &folded.partitions));
         Ok((facts, stored, far.into()))
     }
+}
+
+/// Heads (packed), past uploads, movements and tails.
+type Cut<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyList>, Bound<'py, PyList>, Bound<'py, PyList>);
+
+/// Cut stored dossiers into their parts. empty: what stands for one that is not stored.
+#[pyfunction]
+pub fn cut_dossiers<'py>(
+    py: Python<'py>,
+    values: Vec<Option<Bound<'py, PyBytes>>>,
+    empty: &[u8],
+) -> PyResult<Cut<'py>> {
+    let parts = values.iter().map(|value| Parts::of(value.as_ref().map_or(empty, |value| value.as_bytes())));
+    let parts: Vec<_> = parts.collect::<Option<_>>().ok_or_else(|| PyValueError::new_err("a dossier is cut off"))?;
+    let heads = PyByteArray::new_with(py, parts.len() * head_row::SIZE, |into| {
+        into.chunks_exact_mut(head_row::SIZE).zip(&parts).for_each(|(into, parts)| into.copy_from_slice(parts.head));
+        Ok(())
+    })?;
+    let column = |bytes: Vec<Bound<'py, PyBytes>>| PyList::new(py, bytes);
+    Ok((
+        heads,
+        column(parts.iter().map(|each| PyBytes::new(py, each.versions)).collect())?,
+        column(parts.iter().map(|each| PyBytes::new(py, each.movements)).collect())?,
+        column(parts.iter().map(|each| PyBytes::new(py, each.tail)).collect())?,
+    ))
+}
+
+/// The values to store of these rows among dossiers. heads: packed.
+#[pyfunction]
+pub fn join_dossiers<'py>(
+    py: Python<'py>,
+    rows: Vec<usize>,
+    heads: &[u8],
+    versions: &Bound<'py, PyList>,
+    movements: &Bound<'py, PyList>,
+    tails: &Bound<'py, PyList>,
+) -> PyResult<Bound<'py, PyList>> {
+    let part = |of: &Bound<'py, PyList>, row| -> PyResult<_> { Ok(of.get_item(row)?.cast_into::<PyBytes>()?) };
+    let mut values = Vec::with_capacity(rows.len());
+    for row in rows {
+        let head = heads.get(row * head_row::SIZE..(row + 1) * head_row::SIZE);
+        let head = head.ok_or_else(|| PyValueError::new_err("rows: there is no such dossier"))?;
+        let held = (part(versions, row)?, part(movements, row)?, part(tails, row)?);
+        let (versions, movements, tail) = (held.0.as_bytes(), held.1.as_bytes(), held.2.as_bytes());
+        let parts = Parts { head, versions, movements, tail };
+        values.push(PyBytes::new_with(py, parts.len(), |into| {
+            parts.join(into);
+            Ok(())
+        })?);
+    }
+    PyList::new(py, values)
 }
 
 /// Fold packed MOVEMENT rows into the movements that dossiers keep, at most `rows_max` each. owners: the dossier of each

@@ -4,6 +4,7 @@
 //! it gives; what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
 mod batch;
+mod dossiers;
 #[rustfmt::skip]
 mod fields;
 mod figures;

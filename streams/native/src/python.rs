@@ -7,7 +7,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
 use crate::clients::{PyFetcher, PyProducer, PyValues};
-use crate::folding::{fold_movements, PyHistories};
+use crate::folding::{cut_dossiers, fold_movements, join_dossiers, PyHistories};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
 use crate::people;
@@ -33,7 +33,10 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 #[pymodule]
 mod _front {
     #[pymodule_export]
-    use super::{fold_movements, inspections, scans, PyDescriber, PyFetcher, PyHistories, PyProducer, PyValues};
+    use super::{
+        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyDescriber, PyFetcher, PyHistories,
+        PyProducer, PyValues,
+    };
 
     use super::*;
 

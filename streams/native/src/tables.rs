@@ -149,4 +149,83 @@ pub mod fact_row {
     pub const SATURATED: super::Column<u8> = super::Column::at(81);
 }
 
-pub const FINGERPRINT: &str = "87fbc3adfc2b69d2";
+#[allow(dead_code)]
+pub mod head_row {
+    pub const SIZE: usize = 333;
+    pub const FORMAT: super::Column<u8> = super::Column::at(0);
+    pub const PRESENT: super::Column<u8> = super::Column::at(1);
+    pub const EMITTED: super::Column<u8> = super::Column::at(2);
+    pub const SENT: super::Column<u8> = super::Column::at(3);
+    pub const SATURATED: super::Column<u8> = super::Column::at(4);
+    pub const VERSIONS: super::Column<u16> = super::Column::at(5);
+    pub const MOVEMENTS: super::Column<u16> = super::Column::at(7);
+    pub const TAIL: super::Column<u16> = super::Column::at(9);
+    pub const CONTENT: super::Column<u64> = super::Column::at(11);
+    pub const SHADOWED: super::Column<u8> = super::Column::at(19);
+    pub const SHADOW_CONTENT: super::Column<u64> = super::Column::at(20);
+    pub const DECIDED_AT: super::Column<i64> = super::Column::at(28);
+    pub const TALLIED: super::Column<u32> = super::Column::at(36);
+    pub const TALLIED_DAY: super::Column<u32> = super::Column::at(40);
+    pub const TALLIED_OUTLET: super::Column<u64> = super::Column::at(44);
+    pub const DRAWN: super::Column<u64> = super::Column::at(52);
+    pub const ORDER_P: super::Column<f64> = super::Column::at(60);
+    pub const KNOWN: super::Column<[u32; 5]> = super::Column::at(68);
+    pub const SENDER_PARCELS_24H: super::Column<u32> = super::Column::at(88);
+    pub const SENDER_EARLIER_90D: super::Column<u32> = super::Column::at(92);
+    pub const SENDER_NAMES_90D: super::Column<u32> = super::Column::at(96);
+    pub const SENDER_OUTLETS_90D: super::Column<u32> = super::Column::at(100);
+    pub const SENDER_PROVINCES_24H: super::Column<u32> = super::Column::at(104);
+    pub const PHONE_IDS_30D: super::Column<u32> = super::Column::at(108);
+    pub const PHONE_PARCELS_24H: super::Column<u32> = super::Column::at(112);
+    pub const RECIPIENT_SENDERS_14D: super::Column<u32> = super::Column::at(116);
+    pub const COURIER_IDS_60S: super::Column<u32> = super::Column::at(120);
+    pub const COURIER_CLONES_1H: super::Column<u32> = super::Column::at(124);
+    pub const COURIER_CLONE_IDS_1H: super::Column<u32> = super::Column::at(128);
+    pub const OUTLET_PREFIX_IDS_24H: super::Column<u32> = super::Column::at(132);
+    pub const PREVIOUS_KM: super::Column<f64> = super::Column::at(136);
+    pub const PREVIOUS_MS: super::Column<i64> = super::Column::at(144);
+    pub const EVENT: super::Column<u64> = super::Column::at(152);
+    pub const VERSION_AT: super::Column<i64> = super::Column::at(160);
+    pub const PICKED_UP_AT: super::Column<i64> = super::Column::at(168);
+    pub const DECLARED_VALUE_FEN: super::Column<i64> = super::Column::at(184);
+    pub const FREIGHT_FEN: super::Column<i64> = super::Column::at(192);
+    pub const SENDER: super::Column<u64> = super::Column::at(200);
+    pub const RECIPIENT: super::Column<u64> = super::Column::at(208);
+    pub const PERSON: super::Column<u64> = super::Column::at(216);
+    pub const NAME: super::Column<u64> = super::Column::at(224);
+    pub const OUTLET: super::Column<u64> = super::Column::at(232);
+    pub const COURIER: super::Column<u64> = super::Column::at(240);
+    pub const CLONE: super::Column<u64> = super::Column::at(248);
+    pub const ENTITY: super::Column<[u64; 5]> = super::Column::at(256);
+    pub const CARRIER: super::Column<u32> = super::Column::at(296);
+    pub const PICKUP_ADCODE: super::Column<i32> = super::Column::at(300);
+    pub const DEST_ADCODE: super::Column<i32> = super::Column::at(304);
+    pub const WEIGHT_G: super::Column<i32> = super::Column::at(308);
+    pub const PIECES: super::Column<i32> = super::Column::at(312);
+    pub const FLAGS: super::Column<u16> = super::Column::at(316);
+    pub const CUSTOMER_TYPE: super::Column<u8> = super::Column::at(318);
+    pub const PICKUP_PLACE: super::Column<u8> = super::Column::at(319);
+    pub const DIRECTION: super::Column<u8> = super::Column::at(320);
+    pub const REALNAME_METHOD: super::Column<u8> = super::Column::at(321);
+    pub const REALNAME_CHECK: super::Column<u8> = super::Column::at(322);
+    pub const SENDER_ID_TYPE: super::Column<u8> = super::Column::at(323);
+    pub const SENDER_ID_FAULT: super::Column<u8> = super::Column::at(324);
+    pub const GOODS_CLASS: super::Column<u8> = super::Column::at(325);
+    pub const GOODS_TERM: super::Column<u32> = super::Column::at(326);
+    pub const GOODS_TRICK: super::Column<u8> = super::Column::at(330);
+    pub const DEST_COUNTRY: super::Column<[u8; 2]> = super::Column::at(331);
+}
+
+#[allow(dead_code)]
+pub mod version_row {
+    pub const SIZE: usize = 64;
+    pub const EVENT: super::Column<u64> = super::Column::at(0);
+    pub const KNOWN: super::Column<[u32; 5]> = super::Column::at(8);
+    pub const OUTLET: super::Column<u64> = super::Column::at(28);
+    pub const COURIER: super::Column<u64> = super::Column::at(36);
+    pub const PERSON: super::Column<u64> = super::Column::at(44);
+    pub const PHONE: super::Column<u64> = super::Column::at(52);
+    pub const CARRIER: super::Column<u32> = super::Column::at(60);
+}
+
+pub const FINGERPRINT: &str = "37d03d75a5f6a2b6";

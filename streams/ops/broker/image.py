@@ -151,6 +151,8 @@ def _make(image: Image, train: Callable[[Image, Path], None]) -> None:
             train(made, Path(scratch) / "training")
         except BrokerError as error:
             _log.warning("Kafka will start without an ahead-of-time cache: %s", error)
+            for left in made.root.glob(f"{made.aot_cache.name}*"):  # what it would have been made of
+                left.unlink()
         os.replace(made.root, image.root)
 
 

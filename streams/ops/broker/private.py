@@ -33,6 +33,7 @@ _PORTS = range(20_000, 32_000)
 _PORT_TRIES = 5
 _LOG_TAIL_BYTES = 4_000
 _STOP_S = 15.0  # asked to stop in its first second, Kafka now and then does not
+_TRAINING_S = 180.0  # its start, and what it writes as it stops: a minute on a busy machine
 
 
 @contextmanager
@@ -59,6 +60,7 @@ class PrivateKafka:
                   took no longer than with both compilers; runs of many minutes may do better with False.
     heap_mb       Java heap, MiB.
     timeout_s     how long `start()` waits for an answer.
+    stop_s        how long a stop waits for its end, before it is killed.
     image         what to start from; None: the one in the cache.
 
     The process ends when this object's process does, by whatever death, and takes a temporary directory with it.
@@ -74,6 +76,7 @@ class PrivateKafka:
         fast_start: bool = True,
         heap_mb: int = 512,
         timeout_s: float = 60.0,
+        stop_s: float = _STOP_S,
         image: Image | None = None,
     ) -> None:
         self._kept_dir = data_dir.absolute() if data_dir else None  # Kafka runs in a folder of its own
@@ -85,6 +88,7 @@ class PrivateKafka:
         self._fast_start = fast_start
         self._heap_mb = heap_mb
         self._timeout_s = timeout_s
+        self._stop_s = stop_s
         self._image = image
         self._keeper: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
@@ -240,7 +244,7 @@ class PrivateKafka:
         elif keeper.poll() is None:
             keeper.kill()
         try:
-            keeper.wait(_STOP_S)
+            keeper.wait(self._stop_s)
         except subprocess.TimeoutExpired:
             keeper.kill()
             keeper.wait()
@@ -267,13 +271,18 @@ def prepare() -> Image:
 
 
 def _train(image: Image, scratch: Path) -> None:
-    """Record a start, a little work and an orderly stop in the ahead-of-time cache."""
-    record = f"-XX:AOTCacheOutput={image.aot_cache}"
-    with PrivateKafka(scratch, jvm_options=[record], fast_start=False, timeout_s=180, image=image) as kafka:
+    """Record a start, a little work and an orderly stop in the ahead-of-time cache, which is written as it stops."""
+    kafka = PrivateKafka(
+        scratch, jvm_options=[f"-XX:AOTCacheOutput={image.aot_cache}"], fast_start=False,
+        timeout_s=_TRAINING_S, stop_s=_TRAINING_S, image=image,
+    )  # fmt: skip
+    with kafka:
         try:
             training.work(kafka.bootstrap_servers)
         except ClientError as error:
             raise BrokerError(f"the training run failed: {error}") from error
+    if not image.aot_cache.exists():
+        raise BrokerError(f"the training run wrote no cache. The end of its log:\n{_tail(kafka.log_path, 0)}")
 
 
 def _free_port(but: int = 0) -> int:

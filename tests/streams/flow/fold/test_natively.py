@@ -12,17 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from schemas.inputs import MOVEMENTS
 from schemas.measures import Measure
+from schemas.records import Shipment
 from streams import native
-from streams.flow.fold import histories, natively
+from streams.flow.batches import Answers, Movements, Uploads
+from streams.flow.describe.movements import movements
+from streams.flow.fold import histories, natively, parcels
 from streams.flow.fold.dossiers import load
 from streams.flow.fold.movements import MOVEMENTS_MAX, fold_movements
 from streams.flow.front.tables import fingerprint
-from streams.flow.layout import FACT_COLUMNS, KINDS, MOVEMENT, OBSERVATION
+from streams.flow.layout import FACT, FACT_COLUMNS, KINDS, MOVEMENT, OBSERVATION
 from streams.state.store import MemoryStore
 from tests.repetition import examples
+from tests.streams.flow.fold.test_dossiers import DESCRIBER, upload
 from tests.streams.flow.fold.test_figures import measures
 from tests.streams.flow.fold.test_histories import Observation, observations, rows
+from tests.worlds import START, Crowd
 
 pytestmark = pytest.mark.native
 Batches = Sequence[tuple[NDArray[np.void], NDArray[np.int64]]]
@@ -109,14 +115,14 @@ crowd = st.integers(1, MOVEMENTS_MAX + 9).map(lambda n: [(0, 5 + at, 100 + at, 0
 
 def moves(steps: Sequence[Moved], library: Any | None) -> list[object]:
     """What dossiers hold after each of these steps."""
-    dossiers = load(MemoryStore(), [0] * 3, [b"a", b"b", b"c"])
+    dossiers = load(MemoryStore(), [0] * 3, [b"a", b"b", b"c"], library)
     out: list[object] = []
     for step in steps:
         dossiers.changed[:] = dossiers.moved[:] = False
         rows = np.zeros(len(step), dtype=MOVEMENT)
         for name, values in zip(("at", "id", "value"), list(zip(*step, strict=True))[1:], strict=False):
             rows[name] = values
-        fold_movements(dossiers, np.array([each[0] for each in step], dtype=np.int64), rows, library)
+        fold_movements(dossiers, np.array([each[0] for each in step], dtype=np.int64), rows)
         held = [dossiers.heads.tobytes(), dossiers.changed.tolist(), dossiers.moved.tolist()]
         out.append((list(dossiers.movements), held))
     return out
@@ -126,3 +132,53 @@ def moves(steps: Sequence[Moved], library: Any | None) -> list[object]:
 @examples(150)
 def test_movements_are_the_same(steps: list[Moved]) -> None:
     assert moves(steps, native.library("1", fingerprint())) == moves(steps, None)
+
+
+def _uploads(crowd: Crowd) -> list[Shipment]:
+    """Of two parcels; some newer than others, some alike but for what they say."""
+    first = [
+        upload(crowd, name, START + at, weight_g=100 + at) for name, at in (("a", 0), ("b", 1), ("b", 2), ("c", 1))
+    ]
+    return [*first, *(crowd.shipment(2, version, START + version) for version in range(3))]
+
+
+CROWD = Crowd(Random(3))
+UPLOADS = DESCRIBER.uploads(_uploads(CROWD), [0] * 7, range(7))
+SCANS = movements(MOVEMENTS[0], [CROWD.scan(n, i, START + i) for n in (1, 2, 3) for i in (0, 1)], [0] * 6, range(6))
+Told = tuple[int, int, int, int, int]  # upload, kind, known, count, whether it is saturated
+
+told_of = st.tuples(
+    st.integers(0, 6), st.integers(0, len(KINDS) - 1), st.integers(0, 4), st.integers(0, 9), st.integers(0, 1)
+)
+a_step = st.tuples(*(st.lists(each, max_size=6) for each in (st.integers(0, 6), st.integers(0, 5), told_of)))
+
+
+def answers_of(told: Sequence[Told]) -> Answers:
+    rows = np.zeros(len(told), dtype=FACT)
+    for row, (i, *values) in zip(rows, told, strict=True):
+        row["parcel"], row["event"] = UPLOADS.parcels[i], UPLOADS.rows["event"][i]
+        row["kind"], row["known"], row["counts"], row["saturated"] = values
+        row["previous_km"] = row["previous_ms"] = values[1]
+    return Answers([0] * len(rows), rows)
+
+
+def folded(steps: Sequence[tuple[list[int], list[int], list[Told]]], library: Any | None) -> list[object]:
+    """What is stored and told after each of these steps."""
+    store, out = MemoryStore(), list[object]()
+    for sent, seen, told in steps:
+        parcels_of, tails = [UPLOADS.parcels[i] for i in sent], [UPLOADS.tails[i] for i in sent]
+        uploads = Uploads([0] * len(sent), parcels_of, UPLOADS.rows[sent], tails)
+        moved = Movements([0] * len(seen), [SCANS.parcels[i] for i in seen], SCANS.rows[seen], SCANS.names)
+        touched = parcels.fold(store, uploads, moved, answers_of(told), library=library)
+        parcels.answer(touched, store, answers_of(told[::-1]))
+        touched.save(store)
+        marks = (touched.judge, touched.moved, touched.uploaded, touched.changed, touched.fresh)
+        out.append((touched.parcels, [mark.tolist() for mark in marks], touched.heads.tobytes(), list(touched.tails)))
+        out.append((list(touched.versions), touched.observations().tobytes(), dict(store._values[0])))
+    return out
+
+
+@given(st.lists(a_step, min_size=1, max_size=4))
+@examples(60)
+def test_dossiers_are_the_same(steps: list[tuple[list[int], list[int], list[Told]]]) -> None:
+    assert folded(steps, native.library("1", fingerprint())) == folded(steps, None)
