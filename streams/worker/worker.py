@@ -30,7 +30,7 @@ from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.state.store import whole
 from streams.worker.backoff import Backoff
-from streams.worker.commit import AbortedError, CommitError, Committer
+from streams.worker.commit import WRITTEN_S, AbortedError, CommitError, Committer
 from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
@@ -159,7 +159,12 @@ class Worker:
     async def commit_loop(self) -> None:
         """Commit one epoch after the other; under load every `epoch_ms_max` at most."""
         while True:
-            await self._filled.wait()
+            try:
+                await asyncio.wait_for(self._filled.wait(), WRITTEN_S)
+            except TimeoutError:  # a folder that lags behind for days would miss deletions: Kafka forgets those
+                async with self._committing:
+                    await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.write)
+                continue
             self._filled.clear()
             wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
             if wait > 0 and not self._consumer().idle:
