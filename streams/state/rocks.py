@@ -51,7 +51,7 @@ class RocksStore:
         self._hot_bytes_max = hot_bytes_max
         self._open: Delta = defaultdict(dict)
         self._closing: list[Delta] = []
-        self._committed: Delta = defaultdict(dict)
+        self._committed: Delta = {}
         self._offsets: dict[int, int] = {}  # that what is committed stands for
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
@@ -107,7 +107,10 @@ class RocksStore:
     def committed(self, delta: Delta, offsets: Mapping[int, int]) -> None:
         """Take over a committed delta together with its changelog offsets (next to read), for the next `write`."""
         for number, values in delta.items():
-            self._committed[number].update(values)
+            if number in self._committed:
+                self._committed[number].update(values)
+            else:
+                self._committed[number] = values
         self._offsets.update(offsets)
         self._closing.remove(delta)
 

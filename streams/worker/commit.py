@@ -30,7 +30,7 @@ from streams.worker.epoch import Epoch
 
 WRITTEN_S: Final = 5.0
 """How far RocksDB may lag behind the last commit."""
-_WAITING_MAX: Final = 100_000  # keys of one store, which are in memory until they are written
+_WAITING_MAX: Final = 30_000  # keys of one store: more would be out of the processor's caches when they are written
 
 
 class CommitError(WaybillError):
