@@ -30,7 +30,7 @@ from streams.worker.epoch import Epoch
 
 WRITTEN_S: Final = 5.0
 """How far RocksDB may lag behind the last commit."""
-_WAITING_MAX: Final = 30_000  # keys of one store: more would be out of the processor's caches when they are written
+_WAITING_MAX: Final = 10_000  # keys of one store: where so many change in one epoch, merging costs more than it saves
 
 
 class CommitError(WaybillError):
