@@ -55,7 +55,7 @@ class Uploads:
         return Uploads(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
-            np.concatenate([part.rows for part in parts]),
+            layout.joined([part.rows for part in parts], SHIPMENT),
             [tail for part in parts for tail in part.tails],
         )
 
@@ -91,7 +91,7 @@ class Movements:
         return Movements(
             [partition for part in parts for partition in part.partitions],
             [parcel for part in parts for parcel in part.parcels],
-            np.concatenate([part.rows for part in parts]),
+            layout.joined([part.rows for part in parts], MOVEMENT),
             {reference: name for part in parts for reference, name in part.names.items()},
         )
 
@@ -154,7 +154,7 @@ def untail(raw: bytes) -> list[str]:
 def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]:
     """Rows as messages of up to `_MESSAGE_ROWS` rows of one partition."""
     by = np.argsort(partitions, kind="stable")
-    rows, partitions = rows[by], partitions[by]
+    rows, partitions = rows.take(by), partitions[by]
     head = bytes([MESSAGES])
     out = []
     for partition in np.unique(partitions).tolist():
@@ -179,7 +179,7 @@ def unpack(batches: Sequence[Batch], dtype: np.dtype[np.void]) -> tuple[Rows, li
             rows = np.frombuffer(value, dtype=dtype, offset=1)
             parts.append(rows)
             partitions += [batch.partition] * len(rows)
-    return (np.concatenate(parts) if parts else np.empty(0, dtype=dtype)), partitions
+    return layout.joined(parts, dtype), partitions
 
 
 class FormatError(WaybillError):

@@ -71,17 +71,18 @@ def judge(
     rows = np.flatnonzero(due & ((heads["present"] == 1) | (heads["movements"] > 0)))
     tails = [dossiers.tails[row] for row in rows.tolist()]
     movements = [dossiers.movements[row] for row in rows.tolist()]
-    judged, now = heads[rows], event_time[rows]
+    judged, now = heads.take(rows), event_time[rows]
     journeys = Journeys(judged, movements, now, home=home, wanted=catalogue.columns)
     joined = reference.columns(judged) if followed or catalogue.reads & _JOINED else {}
     read = columns(judged, tails, journeys, catalogue.reads, joined)
 
     def show(at: NDArray[np.int64]) -> pl.DataFrame:
         few = at.tolist()
-        part = Journeys(judged[at], [movements[i] for i in few], now[at], home=home, wanted=catalogue.columns)
+        part_of = judged.take(at)
+        part = Journeys(part_of, [movements[i] for i in few], now[at], home=home, wanted=catalogue.columns)
         wanted = catalogue.columns - catalogue.reads
-        again = reference.columns(judged[at]) if wanted & _JOINED else {}
-        return columns(judged[at], [tails[i] for i in few], part, wanted, again)
+        again = reference.columns(part_of) if wanted & _JOINED else {}
+        return columns(part_of, [tails[i] for i in few], part, wanted, again)
 
     answers = evaluate(read, catalogue)
     points, tier = score(answers, catalogue)

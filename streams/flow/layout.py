@@ -7,7 +7,8 @@ other format.
 
 from __future__ import annotations
 
-from typing import Literal, get_args, get_origin, get_type_hints
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import xxhash
@@ -263,6 +264,15 @@ def moved_from(offsets: NDArray[np.int64], partitions: NDArray[np.int64]) -> NDA
 def kinds_of(record: type, kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of these kinds of movements are of records of this class."""
     return np.asarray(kinds // KINDS_EACH == FIRST_KIND[record] // KINDS_EACH)
+
+
+def joined(parts: Iterable[Any], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Packed rows of one type, as arrays or bytes, one part after the other.
+
+    As bytes: NumPy's `concatenate` copies field by field, fifty times slower. So do `rows[at]`, which `take` is for,
+    and `rows[mask]`, which `compress` is for.
+    """
+    return np.frombuffer(bytearray().join(parts), dtype=dtype)
 
 
 def version_of(rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -171,13 +171,13 @@ class Parcels:
         if self._histories is not None and self.co_located:
             held = np.array(sorted(self.co_located))
             co_located = np.isin(partitions, held)
-            facts = self._histories.answer(observed[co_located], partitions[co_located])
+            facts = self._histories.answer(observed.compress(co_located), partitions[co_located])
             here = np.isin(facts.partitions, held)
-            out.facts = pack(facts.rows[~here], facts.partitions[~here])
+            out.facts = pack(facts.rows.compress(~here), facts.partitions[~here])
             mine = np.flatnonzero(here)
             mine = mine[np.argsort(facts.partitions[mine], kind="stable")]  # parcels are looked up by partition
-            parcels.answer(touched, self.store, Answers(facts.partitions[mine].tolist(), facts.rows[mine]))
-            observed, partitions = observed[~co_located], partitions[~co_located]
+            parcels.answer(touched, self.store, Answers(facts.partitions[mine].tolist(), facts.rows.take(mine)))
+            observed, partitions = observed.compress(~co_located), partitions[~co_located]
         out.observations = pack(observed, partitions)
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ def changes(dossiers: Dossiers, rows: Ints, reference: Reference, rule_set: int)
 
 def revisions(dossiers: Dossiers, rows: Ints, absences: Ints, changed: Ints, full: Mask) -> list[int]:
     """The revision of the verdict on each of the dossiers at `rows`. changed: as of `changes`."""
-    heads = dossiers.heads[rows]
+    heads = dossiers.heads.take(rows)
     facts = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
     for position, row in enumerate(rows.tolist()):
         if dossiers.versions[row]:

@@ -76,11 +76,12 @@ class Dossiers:
         """Add dossiers that no event has touched yet."""
         for name in ("partitions", "parcels", "versions", "movements", "tails"):
             getattr(self, name).extend(getattr(more, name))
-        for name in ("heads", "numbers", "judge", "moved", "uploaded", "changed", "fresh"):
+        self.heads = layout.joined((self.heads, more.heads), HEAD)
+        for name in ("numbers", "judge", "moved", "uploaded", "changed", "fresh"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
     def observations(self) -> Rows:
-        return np.concatenate([np.empty(0, dtype=OBSERVATION), *self.observed])
+        return layout.joined(self.observed, OBSERVATION)
 
     def decided(self, rows: Ints, at: Ints) -> None:
         """Note the event time by which absences of these dossiers are decided; it never falls."""
@@ -92,7 +93,7 @@ class Dossiers:
         """The newest reference record that affects each dossier by any of its uploads; see `Reference.touched`."""
         if not reference.changed:
             return np.zeros(len(rows), dtype=np.int64)
-        heads = self.heads[rows]
+        heads = self.heads.take(rows)
         found = reference.touched(heads, heads["entity"][:, layout.PHONE])
         for position in np.flatnonzero(heads["versions"]).tolist():
             past = np.frombuffer(self.versions[rows[position]], dtype=VERSION)

@@ -55,7 +55,7 @@ def fold(
     lengths = [(len(value) - 1) // OBSERVED.itemsize if value else 0 for value in values]
     old_bucket = np.repeat(np.arange(len(values)), lengths)
 
-    rows = np.concatenate([kept, observations[_FIELDS].astype(OBSERVED)])
+    rows = layout.joined([kept, observations[_FIELDS].astype(OBSERVED)], OBSERVED)
     group = np.concatenate([bucket.history[old_bucket], history])
     place = np.concatenate([old_bucket, bucket.of_rows])
     changed = np.zeros(len(rows), dtype=np.bool_)
@@ -138,7 +138,7 @@ def _merge(
 ) -> tuple[Rows, Ints, Ints, NDArray[np.bool_]]:
     """Sort by (history, time, parcel), one row per event. A superseded event stays superseded."""
     by = windows.order(group, rows["at"], rows["parcel"], rows["event"], rows["live"], changed)
-    rows, group, place, changed = rows[by], group[by], place[by], changed[by]
+    rows, group, place, changed = rows.take(by), group[by], place[by], changed[by]
     same = np.zeros(len(rows), dtype=np.bool_)
     same[1:] = (
         (rows["event"][1:] == rows["event"][:-1])

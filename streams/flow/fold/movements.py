@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.flow import layout
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.runs import SPAN, runs
 from streams.flow.layout import MOVEMENT
@@ -28,7 +29,7 @@ def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
         dossiers.changed[changed] = dossiers.moved[changed] = True
         return
     by = np.argsort(owner * SPAN + rows["at"], kind="stable")
-    rows, owner = rows[by], owner[by]
+    rows, owner = rows.take(by), owner[by]
     starts = runs(owner)[1]
     touched = owner[starts]
     careful = _doubtful(owner, rows)
@@ -77,7 +78,7 @@ def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[i
     kept = [dossiers.movements[i] for i in touched.tolist()]
     lengths = np.array([len(raw) for raw in kept], dtype=np.int64) // MOVEMENT.itemsize
     group = np.concatenate([np.repeat(np.arange(len(touched)), lengths), own])
-    everything = np.concatenate([np.frombuffer(b"".join(kept), dtype=MOVEMENT), rows[mine]])
+    everything = layout.joined([*kept, rows.compress(mine)], MOVEMENT)
     by = np.lexsort((everything["at"], everything["id"], group))
     first = np.ones(len(by), dtype=np.bool_)
     first[1:] = (group[by][1:] != group[by][:-1]) | (everything["id"][by][1:] != everything["id"][by][:-1])
@@ -88,7 +89,7 @@ def _merge_movements(dossiers: Dossiers, owner: Ints, rows: Rows, careful: set[i
         rank = np.arange(len(by)) - (np.cumsum(sizes) - sizes)[group[by]]
         by = by[rank < MOVEMENTS_MAX]
         sizes = np.minimum(sizes, MOVEMENTS_MAX)
-    raw = everything[by].tobytes()
+    raw = everything.take(by).tobytes()
     start = 0
     for i, before, end in zip(touched.tolist(), kept, (np.cumsum(sizes) * MOVEMENT.itemsize).tolist(), strict=True):
         dossiers.movements[i] = raw[start:end]

@@ -73,7 +73,7 @@ def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
         return
     heads = dossiers.heads
     by = np.lexsort((rows["known"], rows["kind"]))
-    rows, owner = rows[by], owner[by]
+    rows, owner = rows.take(by), owner[by]
     current = (heads["present"][owner] == 1) & (heads["event"][owner] == rows["event"])
     known, kinds = np.ascontiguousarray(rows["known"]), np.ascontiguousarray(rows["kind"])
     for kind, columns in FACT_COLUMNS.items():

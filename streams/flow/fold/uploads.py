@@ -50,7 +50,9 @@ def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None
     deque(map(dossiers.tails.__setitem__, into.tolist(), tails), maxlen=0)  # in C, since they are many
     heads["present"][into] = 1
     dossiers.changed[into] = dossiers.judge[into] = dossiers.uploaded[into] = True
-    dossiers.observed.append(observe(uploads.rows[rows], dossiers.numbers[into], _parcels(dossiers, into), live=True))
+    dossiers.observed.append(
+        observe(uploads.rows.take(rows), dossiers.numbers[into], _parcels(dossiers, into), live=True)
+    )
 
 
 def _raw(rows: Rows) -> NDArray[np.uint8]:
@@ -81,12 +83,12 @@ def _fold_again(dossiers: Dossiers, i: int, uploads: Uploads, candidates: list[i
         for name in ("known", "saturated", *_COUNT_NAMES):
             head[name] = 0
         head["previous_km"], head["previous_ms"] = np.nan, -1
-    versions = bounded(np.concatenate([versions, *past]))
+    versions = bounded(layout.joined((versions, *past), VERSION))
     dossiers.versions[i] = versions[np.argsort(versions["event"])].tobytes()
     head["versions"] = len(versions)
     dossiers.changed[i] = dossiers.judge[i] = True
     if gone:
-        lost = np.concatenate(gone)
+        lost = layout.joined(gone, SHIPMENT)
         here = np.full(len(lost), i)
         dossiers.observed.append(observe(lost, dossiers.numbers[here], _parcels(dossiers, here), live=False))
     if stands:
@@ -137,4 +139,4 @@ def observe(rows: Rows, partitions: NDArray[np.uint16], parcels: NDArray[np.byte
                 out["b"] = rows["clone"][has]
             out["place"] = rows["pickup_adcode"][has]
         found.append(out)
-    return np.concatenate(found)
+    return layout.joined(found, OBSERVATION)
