@@ -13,6 +13,7 @@ secured         another broker, which asks for a login and knows rights
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -34,6 +35,7 @@ from tests.secured import Secured
 MAY_DELETE_ENV = "WAYBILL_TESTS_MAY_DELETE"
 _GIVEN = bool(os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip())  # as this process found it: tests change it
 
+gc.disable()  # what is made until all tests are collected is kept: to look for garbage in it takes a third of that time
 repetition.use_profile()
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # processes of tests inherit that it is ignored, under nohup say
 
@@ -53,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             item.add_marker(pytest.mark.xdist_group(group))
     items[:] = _spread(items)
     yield
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage, but not among what was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:

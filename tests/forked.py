@@ -80,9 +80,14 @@ class Forked:
 
 def waybill(*arguments: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[bytes]:
     """`waybill` with these arguments, as a process that is over."""
+    return ended("streams.cli", *arguments, env=env, cwd=cwd)
+
+
+def ended(module: str, *arguments: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """`python -m module` with these arguments, as a process that is over."""
     with TemporaryDirectory() as folder:
         out, errors = Path(folder, "out"), Path(folder, "errors")
-        process = Forked((sys.executable, "-m", "streams.cli", *arguments), env=env, log=out, errors=errors, cwd=cwd)
+        process = Forked((sys.executable, "-m", module, *arguments), env=env, log=out, errors=errors, cwd=cwd)
         code = process.wait(PATIENCE_S)
         return subprocess.CompletedProcess(arguments, code, out.read_bytes(), errors.read_bytes())
 

@@ -23,7 +23,7 @@ from streams.kafka.producer import Transactions
 from streams.settings import load
 from streams.worker import grow, unread
 from streams.worker.erase import Erasure
-from tests.waiting import PATIENCE_S
+from tests.forked import ended
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,10 +36,8 @@ def growing(
     env |= {"KAFKA_BOOTSTRAP_SERVERS": servers, "WAYBILL_GROUP": group, "WAYBILL_STATE_DIR": str(state_dir),
             "WAYBILL_SESSION_TIMEOUT_MS": "2000",
             **{f"WAYBILL_{name.upper()}": str(value) for name, value in settings.items()}}  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "tests.growing", str(partitions), *moment],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S,
-    )  # fmt: skip
+    done = ended("tests.growing", str(partitions), *moment, env=env, cwd=ROOT)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class _Moments:

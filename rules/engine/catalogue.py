@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -49,6 +49,15 @@ class Catalogue:
     def points(self) -> NDArray[np.int32]:
         """What a yes adds, per rule: its points; 0 for rules in shadow."""
         return np.array([rule.points if rule.mode == "live" else 0 for rule in self.rules], dtype=np.int32)
+
+    @cached_property
+    def total(self) -> pl.Expr:
+        """What a row of answers earns, without a bound; where any rule has points. Equal ones count together."""
+        equal: dict[int, list[str]] = {}
+        for rule, points in zip(self.rules, self.points.tolist(), strict=True):
+            equal.setdefault(points, []).append(rule.id)
+        earned = [pl.sum_horizontal(ids).cast(pl.Int32) * points for points, ids in equal.items() if points]
+        return pl.sum_horizontal(earned).cast(pl.Int32)
 
     @cached_property
     def shadow(self) -> tuple[str, ...]:
@@ -118,6 +127,17 @@ def load_rule(
     rule_id: str, data: bytes, file: str, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[Rule, pl.Expr]:
     """One rule from its file's bytes, with its expression named after it. Raises RuleError."""
+    rule, expression = _as_written(rule_id, data, file)  # an override must not hide a fault of the file
+    if overrides:
+        rule = _override(rule, overrides)
+        expression = compile_when(rule.when, rule.limits, f"{_OVERRIDES} of {file}")
+        _check_unknown(rule, expression, file)
+    return rule, expression.alias(rule_id)
+
+
+@lru_cache(512)  # a push, a comparison and lint load the same files again and again
+def _as_written(rule_id: str, data: bytes, file: str) -> tuple[Rule, pl.Expr]:
+    """The rule of a file and its expression, without overrides."""
     fields = read_yaml(data, file)
     if "id" in fields:
         raise RuleError(file, "id", "not written in a rule: its place is its id")
@@ -128,13 +148,14 @@ def load_rule(
         raise RuleError(file, field, problem) from None
     _check_languages(rule, file)
     check_rule(rule, file)
-    expression = compile_when(rule.when, rule.limits, file)  # as written: an override must not hide a fault of the file
-    if overrides:
-        rule = _override(rule, overrides)
-        expression = compile_when(rule.when, rule.limits, f"{_OVERRIDES} of {file}")
+    expression = compile_when(rule.when, rule.limits, file)
+    _check_unknown(rule, expression, file)
+    return rule, expression
+
+
+def _check_unknown(rule: Rule, expression: pl.Expr, file: str) -> None:
     if rule.never_unknown and reach(rule, expression).unknown:
         raise RuleError(file, "never_unknown", _why_unknown(expression))
-    return rule, expression.alias(rule_id)
 
 
 def _why_unknown(expression: pl.Expr) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import polars as pl
 
 from rules.engine.catalogue import Catalogue
@@ -21,9 +23,12 @@ def evaluate(frame: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
         raise ValueError(f"the frame lacks the column(s) {', '.join(missing)}")
     schema = frame.schema
     converted = [c for name in catalogue.reads if (c := _as_documented(name, schema[name])) is not None]
+    if frame.is_empty():
+        return pl.DataFrame(schema={rule.id: pl.Boolean for rule in catalogue.rules})
     return frame.with_columns(converted).select(catalogue.expressions)
 
 
+@lru_cache(1_024)  # a step asks the same each time, and few of them have many rows
 def _as_documented(name: str, dtype: pl.DataType) -> pl.Expr | None:
     """The column converted to its documented type, so that a rule means the same over any frame; None: it has it.
 

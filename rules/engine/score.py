@@ -30,15 +30,10 @@ def score(answers: pl.DataFrame, catalogue: Catalogue) -> tuple[NDArray[np.int32
 
     Only a yes of a live rule earns points; unknown earns none.
     """
-    earned = [
-        pl.col(rule.id).cast(pl.Int32) * int(points)
-        for rule, points in zip(catalogue.rules, catalogue.points, strict=True)
-        if points
-    ]
-    if not earned or answers.is_empty():
+    if answers.is_empty() or not catalogue.points.any():
         total = np.zeros(answers.height, dtype=np.int32)
     else:
-        total = answers.select(pl.sum_horizontal(earned)).to_series().cast(pl.Int32).to_numpy()
+        total = answers.select(catalogue.total).to_series().to_numpy()
     total = np.minimum(total, SCORE_MAX).astype(np.int32)
     return total, np.searchsorted(THRESHOLDS, total, side="right").astype(np.uint8)
 

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules import Catalogue, evaluate, score
+from rules.engine.sql import DTYPES
 from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams.flow import layout
 from streams.flow.batches import untail
@@ -117,6 +118,8 @@ def columns(
     heads: Rows, tails: Sequence[bytes], journeys: Journeys, wanted: frozenset[str], joined: Joined
 ) -> pl.DataFrame:
     """The documented columns named in `wanted`, from HEAD rows, tails, journeys and reference data."""
+    if len(heads) == 0:
+        return pl.DataFrame(schema={name: DTYPES[COLUMNS[name].type] for name in COLUMNS if name in wanted})
     strings = [untail(tail) for tail in tails] if wanted & _TAIL.keys() else []
     lacking = None if journeys.present.all() else pl.Series(~journeys.present)
     out = []
@@ -151,7 +154,8 @@ def _column(values: NDArray[np.generic], valid: Mask | None = None) -> pl.Series
 
 def _label(labels: tuple[str, ...], field: str) -> Callable[[Rows], pl.Series]:
     table = pl.Series([*labels, None], dtype=pl.String)
-    return lambda heads: table[np.minimum(heads[field], len(labels))]  # `gather` would plan a query each time
+    # `gather` would plan a query each time, and a numpy index is converted at a cost.
+    return lambda heads: table[pl.Series(np.minimum(heads[field], len(labels)).astype(np.uint32))]
 
 
 def _texts(texts: Iterable[str | None]) -> pl.Series:

@@ -38,7 +38,7 @@ def shadow(
     """
     heads = dossiers.heads
     holds = gate.deferred.copy()
-    if catalogue.shadow:
+    if any(verdicts.answers[rule].any() for rule in catalogue.shadow):
         holds |= verdicts.answers.select(pl.any_horizontal(catalogue.shadow).fill_null(False)).to_series().to_numpy()
     due = np.flatnonzero(holds | np.isin(heads["shadowed"][verdicts.rows], (OPEN, HELD)))
     full = ~gate.deferred  # releasing a rule changes both messages without a new fact

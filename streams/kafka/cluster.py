@@ -104,7 +104,7 @@ class Cluster:
         return facts
 
     def _answer(self, future: Future[Any]) -> Any:
-        """What it gives; a TimeoutError sooner where the listener refuses this client, or the client it."""
+        """What it gives, or no answer in time; sooner where the listener refuses this client, or the client it."""
         deadline = time.monotonic() + self._timeout_s + 5
         while True:
             try:
@@ -113,13 +113,13 @@ class Cluster:
                 self._client.poll(0)
                 refused = self._troubles.refused_at
                 if time.monotonic() > (deadline if refused is None else min(deadline, refused + REFUSED_S)):
-                    raise
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer in time")) from None
 
     def _facts(self, name: str, future: Future[Any]) -> TopicFacts:
         try:
             found = self._answer(future)
-        except (*FAILURES, TimeoutError) as error:
-            code = None if isinstance(error, TimeoutError) else cause(error).code()
+        except FAILURES as error:
+            code = cause(error).code()
             if code in MISSING:
                 return TopicFacts(name)
             if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -165,7 +165,7 @@ class Cluster:
                                             request_timeout=self._timeout_s)  # fmt: skip
         for partition, future in asked.items():
             try:
-                future.result(self._timeout_s + 5)
+                self._answer(future)
             except FAILURES as error:
                 where = f"{partition.topic}[{partition.partition}]: "
                 raise self._failure(error, where, topic=partition.topic, operation="DELETE") from error
@@ -195,7 +195,7 @@ class Cluster:
             waiting = []
             for partition, future in asked.items():
                 try:
-                    found[partition.topic, partition.partition] = future.result().offset
+                    found[partition.topic, partition.partition] = self._answer(future).offset
                 except FAILURES as error:
                     if cause(error).code() not in LEADERLESS | MISSING or time.monotonic() > deadline:
                         where = f"{partition.topic}[{partition.partition}]: "
@@ -210,7 +210,7 @@ class Cluster:
         found: dict[str, dict[str, str]] = {}
         for resource, future in self._client.describe_configs(resources, request_timeout=self._timeout_s).items():
             try:
-                found[resource.name] = {key: str(entry.value) for key, entry in future.result(self._timeout_s).items()}
+                found[resource.name] = {key: str(entry.value) for key, entry in self._answer(future).items()}
             except FAILURES as error:
                 raise self._failure(error, topic=resource.name, operation="DESCRIBE_CONFIGS") from error
         return found
@@ -223,7 +223,7 @@ class Cluster:
                 [name], include_authorized_operations=True, request_timeout=self._timeout_s
             )
             try:
-                found = asked[name].result(self._timeout_s)
+                found = self._answer(asked[name])
             except FAILURES as error:
                 code = cause(error).code()
                 if code == KafkaError.GROUP_ID_NOT_FOUND:
@@ -266,7 +266,7 @@ class Cluster:
         places = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
         asked = self._client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
         try:
-            for each in asked[group].result(self._timeout_s).topic_partitions:
+            for each in self._answer(asked[group]).topic_partitions:
                 if each.error is not None:
                     raise ClientError(f"group {group}: {each.topic}[{each.partition}]: {each.error.str()}")
         except FAILURES as error:
@@ -284,7 +284,7 @@ class Cluster:
         missing: list[Right] = []
         for name, future in futures.items():
             try:
-                future.result(self._timeout_s + 5)
+                self._answer(future)
             except FAILURES as error:
                 told = cause(error)
                 if right := right_of(told, topic=name, operation=operation):
@@ -299,22 +299,19 @@ class Cluster:
 
     def _failure(self, error: BaseException, where: str = "", *, topic: str = "", group: str = "",
                  operation: str = "READ") -> ClientError:  # fmt: skip
-        if not isinstance(error, TimeoutError):
-            right = right_of(cause(error), topic=topic, group=group, operation=cast(Operation, operation))
-            if right is not None:
-                return denied(self.config, right)
+        right = right_of(cause(error), topic=topic, group=group, operation=cast(Operation, operation))
+        if right is not None:
+            return denied(self.config, right)
         return ClientError(f"{where}{self._why(error)}")
 
     def _why(self, error: BaseException) -> str:
         """What a call failed of; where no broker answers why that is, or the last trouble with a connection."""
         self._client.poll(0)
-        timed_out = isinstance(error, TimeoutError)
-        if not (timed_out or cause(error).code() in _SILENCES):
+        if cause(error).code() not in _SILENCES:
             return said(error)
         if why := reason(self.config, self._troubles.last):
             return self._troubles.beside(f"{self.config.get('bootstrap.servers')}: {why}")
-        text = self._troubles.beside("no answer in time" if timed_out else said(error))
-        return f"the broker does not answer: {text}"
+        return f"the broker does not answer: {self._troubles.beside(said(error))}"
 
 
 _UNSTABLE = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}

@@ -243,6 +243,7 @@ def test_follow_shows_an_alert_when_it_comes(fresh_kafka: str, tmp_path: Path) -
             table.send_signal(signal.SIGINT)
             table.communicate(timeout=PATIENCE_S)
         assert table.returncode == 130
+        assert worker.ended(signal.SIGINT) == 0, worker.said()
 
 
 MOMENTS: dict[str, Callable[[Worker], bool]] = {
@@ -250,7 +251,6 @@ MOMENTS: dict[str, Callable[[Worker], bool]] = {
     "importing": lambda worker: worker.has_loaded("rocksdict"),
     "starting": lambda worker: "starting" in worker.said(),
     "joining the group": lambda worker: "pages at" in worker.said(),
-    "ready": lambda worker: worker.get("/ready")[0] == 200,
 }
 
 
@@ -273,16 +273,17 @@ def test_a_signal_at_any_moment_of_the_start_is_a_clean_end(
         assert gone(family)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_each_signal_that_asks_it_to_end_is_a_clean_end(
-    fresh_kafka: str, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_hangup_is_a_clean_end(fresh_kafka: str, tmp_path: Path) -> None:
+    """As SIGTERM and SIGINT are, with which tests above end a worker that is ready."""
     with running(fresh_kafka, tmp_path) as worker:
         worker.until_ready()
-        assert worker.ended(number) == 0, worker.said()
+        assert worker.ended(signal.SIGHUP) == 0, worker.said()
 
 
-def test_two_processes_share_the_partitions_and_one_that_dies_comes_back(fresh_kafka: str, tmp_path: Path) -> None:
+def test_two_processes_share_the_partitions_one_that_dies_comes_back_and_both_die_with_their_supervisor(
+    fresh_kafka: str, tmp_path: Path
+) -> None:
+    """Its end in order is in tests/broker/test_broker_away.py."""
     with running(fresh_kafka, tmp_path, "--processes", "2", "--set", "session_timeout_ms=2000") as worker:
         worker.until_ready(0)
         worker.until_ready(1)
@@ -296,22 +297,13 @@ def test_two_processes_share_the_partitions_and_one_that_dies_comes_back(fresh_k
         worker.until(lambda: worker.get("/ready", 1)[0] == 200)
         family = worker.family()
         assert len(family) == 3
-        assert worker.ended(signal.SIGINT) == 0, worker.said()
+        worker.process.kill()
         assert gone(family)
 
 
 def _option(process: psutil.Process, name: str) -> str:
     command = process.cmdline()
     return command[command.index(name) + 1] if name in command else ""
-
-
-def test_workers_die_with_a_supervisor_that_is_killed(fresh_kafka: str, tmp_path: Path) -> None:
-    with running(fresh_kafka, tmp_path, "--processes", "2") as worker:
-        worker.until(lambda: worker.get("/live", 1)[0] == 200)
-        family = worker.family()
-        assert len(family) == 3
-        worker.process.kill()
-        assert gone(family)
 
 
 def test_what_keeps_it_from_starting_is_one_line(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:

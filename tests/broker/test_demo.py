@@ -85,7 +85,7 @@ def demos() -> Iterator[list[Demo]]:
 
 
 def test_it_runs_for_its_seconds_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--seconds", "4", "--rate", "200")
+    demo = Demo(tmp_path, "--seconds", "4", "--rate", "50")
     demos.append(demo)
     assert demo.process.stdout is not None
     said = []
@@ -114,7 +114,7 @@ def test_a_signal_ends_it_and_all_that_belongs_to_it(
 
 
 def test_its_desk_answers_clues_and_ends_with_it(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--rate", "200", desk=True)
+    demo = Demo(tmp_path, "--rate", "100", desk=True)
     demos.append(demo)
     assert demo.process.stdout is not None
     said = next(found for line in demo.process.stdout if (found := DESK.search(line)))
@@ -122,8 +122,9 @@ def test_its_desk_answers_clues_and_ends_with_it(demos: list[Demo], tmp_path: Pa
     with httpx2.Client(follow_redirects=True, timeout=PATIENCE_S, headers={"Sec-Fetch-Site": "same-origin"}) as client:
         login = {"user": "analyst", "password": said["password"]}
         assert client.post(f"{said['desk']}/login", data=login).status_code == 200
-        until(lambda: "/desk/clues/" in client.get(said["desk"]).text)
-        until(lambda: "<td>demo</td>" in client.get(f"{said['desk']}/rules").text)  # the worker, by its group
+        until(lambda: "/desk/clues/" in client.get(said["desk"]).text, every_s=0.5)
+        rules = f"{said['desk']}/rules"
+        until(lambda: "<td>demo</td>" in client.get(rules).text, every_s=0.5)  # the worker, by its group
     demo.process.send_signal(signal.SIGINT)
     assert demo.ended()[0] == 0
     assert len(demo.family) >= 6
@@ -144,7 +145,7 @@ def test_on_a_kafka_that_is_there_it_ends_when_all_is_judged(
     demos: list[Demo], fresh_kafka: str, tmp_path: Path
 ) -> None:
     admin.delete(fresh_kafka)
-    wanted = ("--parcels", "400", "--rate", "400", "--screenshot", "demo.svg")
+    wanted = ("--parcels", "200", "--rate", "200", "--screenshot", "demo.svg")
     demo = Demo(tmp_path, *wanted, KAFKA_BOOTSTRAP_SERVERS=fresh_kafka)
     demos.append(demo)
     code, out, err = demo.ended()

@@ -12,6 +12,7 @@ import pytest
 
 from desk.web.directory import Directory, Group, Oidc, Proxy
 from tests.desk_site import Site, served
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
@@ -62,7 +63,7 @@ def known(provider: Any, name: str, group: str) -> Any:
 
 def test_who_logs_in_at_the_provider_has_the_roles_of_the_groups_there(site: Site, provider: Any) -> None:
     known(provider, "a1", "analysts")
-    with httpx2.Client(base_url=site, timeout=30) as browser:
+    with httpx2.Client(base_url=site, timeout=PATIENCE_S) as browser:
         assert 'href="/desk/login/oidc"' in browser.get("/desk/login").text
         by_tls = browser.get("/desk/login/oidc", headers=TLS)
         back_by_tls = httpx2.URL(by_tls.headers["location"]).params["redirect_uri"]
@@ -87,7 +88,10 @@ def test_who_logs_in_at_the_provider_has_the_roles_of_the_groups_there(site: Sit
 
 def test_an_answer_for_another_login_or_without_a_role_logs_nobody_in(site: Site, provider: Any) -> None:
     known(provider, "x1", "strangers")
-    with httpx2.Client(base_url=site, timeout=30) as browser, httpx2.Client(base_url=site, timeout=30) as other:
+    with (
+        httpx2.Client(base_url=site, timeout=PATIENCE_S) as browser,
+        httpx2.Client(base_url=site, timeout=PATIENCE_S) as other,
+    ):
         back = browser.get(browser.get("/desk/login/oidc").headers["location"]).headers["location"]
         assert other.get(back).status_code == 401  # another browser, which began none
         other.get("/desk/login/oidc")

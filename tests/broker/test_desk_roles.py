@@ -14,6 +14,7 @@ from desk.web.bulk import ACTS as SEVERAL
 from desk.web.roles import MAY
 from tests.broker.test_desk import alert_on, now_ms
 from tests.desk_site import TOKENS, Site, served
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
@@ -160,6 +161,6 @@ def test_both_ends_of_a_transfer_see_the_clue_and_only_the_place_where_it_is_act
 def browser(address: str, name: str) -> Iterator[httpx2.Client]:
     """A client that is logged in, and has the token at hand."""
     bearer = {"Authorization": f"Bearer {TOKENS[name]}"}
-    with httpx2.Client(base_url=address, headers=bearer, timeout=30) as client:
+    with httpx2.Client(base_url=address, headers=bearer, timeout=PATIENCE_S) as client:
         assert client.post("/desk/login", data={"token": TOKENS[name]}, headers=OWN).status_code == 303
         yield client

@@ -132,6 +132,7 @@ def erase(settings: Settings, who: Path, *more: str) -> Done:
 _RUNS = count()
 
 
+@pytest.mark.chaos
 def test_a_person_is_gone_and_another_goes_on(
     fresh_kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -164,7 +165,10 @@ def check(servers: str, folder: Path, records: list[Record], behind: Sequence[li
     rejects.close()
 
 
-def test_a_run_that_is_killed_at_any_phase_goes_on(fresh_kafka: str, tmp_path: Path) -> None:
+@pytest.mark.chaos
+def test_a_run_that_is_killed_at_any_phase_goes_on(
+    fresh_kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the end some producers do not know of the new partitions yet."""
     records = world(3, 120)
     parts = pieces(records, 5)
@@ -180,14 +184,21 @@ def test_a_run_that_is_killed_at_any_phase_goes_on(fresh_kafka: str, tmp_path: P
         if phase.startswith("moving"):
             with Worker(fresh_kafka, tmp_path / "state", group=GROUP) as worker:
                 assert "`waybill topics grow --partitions 6`, which goes on where it stopped" in ends(worker)
-    late = iter([parts[3]])
+    late, passed = iter([parts[3]]), 0.0
 
     def say(text: str) -> None:
+        nonlocal passed
         if "producers may not know" in text:
             publish_to(fresh_kafka, 4, next(late, []))
+            passed = PATIENCE_S  # now they do
 
-    with Growth(settings, 6, say=say, advance=lambda *_: None) as growth:
-        growth.run(growth.look(), 3)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed, sleep=time.sleep)
+    with (
+        monkeypatch.context() as patched,
+        Growth(settings, 6, say=say, advance=lambda *_: None) as growth,
+    ):
+        patched.setattr("streams.worker.grow.time", clock)
+        growth.run(growth.look(), PATIENCE_S)
     assert not [*late]
     check(fresh_kafka, tmp_path, records, parts[4:])
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +22,11 @@ from schemas.desk import Trace
 from schemas.records import encode
 from streams.kafka.log_reader import LogReader
 from streams.kafka.reader import Reader
+from tests import forked
 from tests.broker.test_desk import STATIONS
 from tests.desk_accounts import account
 from tests.desk_site import desk_of
+from tests.forked import Forked
 from tests.persons import AGENT_ID, PERSONS, RECIPIENT, SENDER, SENDER_ID, SENDER_PHONE, bad, found_in, good
 from tests.schemas.samples import SCAN, SHIPMENT, wire
 from tests.waiting import PATIENCE_S, until
@@ -65,27 +65,22 @@ class Machine:
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "DESK_"))}
         self._env = {
             **plain, "KAFKA_BOOTSTRAP_SERVERS": servers, "WAYBILL_LOG_LEVEL": "debug", "DESK_USER": "u1",
-            "DESK_STATION": "ST-1", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
+            "DESK_STATION": "ST-1", "LANG": "C.UTF-8",
         }  # fmt: skip
         self._folder = folder
         self.said: list[tuple[str, bytes]] = []
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> Forked:
         """A process that stays."""
-        with (self._folder / f"{arguments[0]}.log").open("wb") as log:
-            return subprocess.Popen(self._command(arguments), env=self._env, cwd=ROOT, stdout=log, stderr=log)
+        command = (sys.executable, "-m", "streams.cli", *arguments)
+        return Forked(command, env=self._env, cwd=ROOT, log=self._folder / f"{arguments[0]}.log")
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            self._command(arguments), env=self._env, cwd=ROOT, capture_output=True, timeout=PATIENCE_S
-        )
+        done = forked.waybill(*arguments, env=self._env, cwd=ROOT)
         said = done.stdout + done.stderr
         assert done.returncode == code, said.decode()
         self.said.append((" ".join(arguments[:2]), said))
         return done.stdout.decode()
-
-    def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "streams.cli", *arguments]
 
 
 def answer_one(waybill: Machine, page: Path) -> None:
@@ -176,7 +171,7 @@ def test_persons_of_the_input_are_on_no_other_topic_in_no_log_and_on_no_page(
             shown = pages_of(servers, door)
         finally:
             for process in beside:
-                process.send_signal(signal.SIGTERM)
+                process.terminate()
                 process.wait(PATIENCE_S)
         worker.stop()
     assert not found_in(shown), "pages"

@@ -89,7 +89,11 @@ def test_it_outlives_the_thread_that_started_it_and_leaves_no_process_and_no_dir
     thread.start()
     thread.join()
     time.sleep(0.5)
-    assert AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0}).list_topics(timeout=5).brokers
+    assert (
+        AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
+        .list_topics(timeout=PATIENCE_S)
+        .brokers
+    )
     pid, directory = kafka.pid, kafka.data_dir
     listeners = {at.laddr.ip for at in psutil.Process(pid).net_connections() if at.status == psutil.CONN_LISTEN}
     assert {address.removeprefix("::ffff:") for address in listeners} == {"127.0.0.1"}

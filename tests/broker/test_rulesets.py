@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 import threading
 from contextlib import ExitStack
 from functools import partial
@@ -25,6 +24,7 @@ from streams.kafka import admin
 from streams.kafka.errors import MissingError
 from streams.rulesets.board import Board
 from streams.settings import Settings
+from tests import forked
 from tests.runs import Alerts, Recorded, comparable
 from tests.waiting import PATIENCE_S, until
 from tests.workers import ROOT, Publisher, Reader, Worker, expect
@@ -85,12 +85,9 @@ def wanted(records: list[Record], rules: Path | None, number: int) -> Alerts:
 
 def waybill(servers: str, group: str, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
     """`waybill rules …`: exit code, what it said as JSON, and its errors."""
-    done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", "rules", *arguments, "--json", "--set", f"group={group}",
-         "--bootstrap-servers", servers],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+    given = ("--json", "--set", f"group={group}", "--bootstrap-servers", servers)
+    done = forked.waybill("rules", *arguments, *given, env=os.environ, cwd=ROOT)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
 
 
 def states(lines: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:

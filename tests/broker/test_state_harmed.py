@@ -26,7 +26,7 @@ ALERT = msgspec.json.Decoder(Alert)
 FILE_BYTES_MAX = 30_000  # above that of RocksDB's own notes
 
 
-def halves(seed: int, parcels: int = 500) -> tuple[list[Record], list[Record], Alerts]:
+def halves(seed: int, parcels: int = 300) -> tuple[list[Record], list[Record], Alerts]:
     """A world in two parts, and its open alerts."""
     records = world(seed, parcels)
     return records[: len(records) // 2], records[len(records) // 2 :], open_alerts(run(records))

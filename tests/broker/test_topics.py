@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 
@@ -22,11 +23,14 @@ from schemas.topics import (
     REJECTS,
     RULE_ACKS,
     RULES,
+    SCANS,
     SHADOW,
     SHIPMENTS,
     TOPICS,
 )  # fmt: skip
 from streams.kafka import admin as topics
+from streams.kafka import handshake
+from streams.kafka.cluster import Cluster
 from streams.kafka.errors import ClientError
 from tests.waiting import PATIENCE_S
 
@@ -111,3 +115,21 @@ def test_silent_broker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "_TIMEOUT_S", 0.2)
     with pytest.raises(ClientError, match="does not answer"):
         topics.create("127.0.0.1:1", client={"log_level": 0})
+
+
+def test_whatever_is_asked_of_a_listener_that_says_nothing_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not an empty one, as the time-out of a future is."""
+    monkeypatch.setattr(handshake, "_CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cluster = Cluster({"bootstrap.servers": f"127.0.0.1:{silent.getsockname()[1]}"}, timeout_s=0.2)
+        asked: tuple[Callable[[], object], ...] = (
+            cluster.brokers,
+            lambda: cluster.group("g"),
+            lambda: cluster.configs([SCANS]),
+            lambda: cluster.set_committed("g", {(SCANS, 0): 1}),
+            lambda: cluster.delete_before({(SCANS, 0): 1}),
+            lambda: cluster.bounds([(SCANS, 0)]),
+        )
+        for ask in asked:
+            with pytest.raises(ClientError, match="does not answer"):
+                ask()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,14 +25,17 @@ from streams.flow.describe.tokens import Tokeniser
 from streams.flow.emit import alert_id
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, TransactionalWriter
+from tests import forked
 from tests.desk.logs import ALERTED, T0
+from tests.forked import Forked
+from tests.repetition import LONG
 from tests.schemas.samples import SCAN, SHIPMENT, wire
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
-PARCELS, KILLS = 1_500, 6
+PARCELS, KILLS = 1_500, 10 if LONG else 4
 
 
 def published(servers: str) -> list[Alert]:
@@ -66,19 +68,22 @@ def traces(servers: str) -> list[tuple[Trace, bytes]]:
         return [(msgspec.json.decode(e.value or b"", type=Trace), e.value or b"") for e in reader.to_end()]
 
 
-def tracer(servers: str, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "streams.cli", "tracer", "--bootstrap-servers", servers, *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+def trace_once(servers: str, *options: str) -> str:
+    """`waybill tracer` until all is traced; what it said."""
+    done = forked.waybill("tracer", "--bootstrap-servers", servers, "--once", *options, env=os.environ, cwd=ROOT)
+    return done.stderr.decode()
 
 
-def test_every_alert_is_traced_once_whenever_a_tracer_is_killed(fresh_kafka: str) -> None:
+@pytest.mark.chaos
+def test_every_alert_is_traced_once_whenever_a_tracer_is_killed(fresh_kafka: str, tmp_path: Path) -> None:
     alerts, chance = published(fresh_kafka), random.Random(3)
+    command = (sys.executable, "-m", "streams.cli", "tracer", "--bootstrap-servers", fresh_kafka)
     for _ in range(KILLS):
-        process = tracer(fresh_kafka)
-        time.sleep(2.5 + chance.random() * 3)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    said, _ = tracer(fresh_kafka, "--once").communicate(timeout=120)
+        process = Forked(command, env=os.environ, cwd=ROOT, log=tmp_path / "log")
+        time.sleep(0.5 + chance.random() * 3)
+        process.kill()
+        process.wait(PATIENCE_S)
+    said = trace_once(fresh_kafka)
     found = traces(fresh_kafka)
     assert Counter(trace.alert_id for trace, _ in found) == Counter(alert.alert_id for alert in alerts), said
     for trace, raw in found:
@@ -94,7 +99,7 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
     place = TopicPartition(topics.SCANS, 0, 3)
     client = AdminClient({"bootstrap.servers": servers})  # which must outlive its answer
     client.delete_records([place])[place].result(30)
-    said, _ = tracer(servers, "--once").communicate(timeout=120)
+    said = trace_once(servers)
     found = {trace.alert_id: trace for trace, _ in traces(servers)}
     assert len(found) == PARCELS, said
     of_first = found[alerts[0].alert_id]
@@ -102,7 +107,7 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
     assert of_first.pickup_adcode == "440111"
     assert [gap.offset for gap in found[alerts[1].alert_id].gaps] == [2]
     before = {trace.alert_id: raw for trace, raw in traces(servers)}
-    tracer(servers, "--once", "--group", "waybill-sentinel.tracer-again").communicate(timeout=120)
+    trace_once(servers, "--group", "waybill-sentinel.tracer-again")
     again = traces(servers)
     assert len(again) == 2 * PARCELS
     assert {trace.alert_id: raw for trace, raw in again} == before

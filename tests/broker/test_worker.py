@@ -26,10 +26,10 @@ from tests.worlds import Record, events_of, register, world
 
 pytestmark = pytest.mark.broker
 
-STREAM_S = 5.0
+STREAM_S = 4.0
 
 
-def played(seed: int, parcels: int = 400) -> tuple[list[Record], Alerts]:
+def played(seed: int, parcels: int = 240) -> tuple[list[Record], Alerts]:
     """A world and its open alerts."""
     records = world(seed, parcels)
     wanted = open_alerts(run(records))
@@ -46,12 +46,12 @@ def test_a_worker_gives_the_alerts_of_judge(fresh_kafka: str, tmp_path: Path) ->
     publish = Publisher(fresh_kafka)
     rejected = []
     for i, value in enumerate(GARBAGE):
-        publish(records[100 * i : 100 * (i + 1)])
+        publish(records[60 * i : 60 * (i + 1)])
         for topic in (topics.SHIPMENTS, topics.SCANS, topics.INSPECTIONS):
             publish.raw(topic, b"k%d" % i if i % 2 else None, value)
             publish.flush()
             rejected.append(publish.last)
-    publish(records[100 * len(GARBAGE) :])
+    publish(records[60 * len(GARBAGE) :])
     publish.raw(topics.SCANS, b"tombstone", None)
     publish.flush()
     rejected.append(publish.last)
@@ -180,7 +180,7 @@ def test_two_workers_share_and_take_over(fresh_kafka: str, tmp_path: Path, proto
 @pytest.mark.chaos
 def test_partitions_handed_over_while_batches_wait(fresh_kafka: str, tmp_path: Path) -> None:
     """Small batches of a large backlog: at each rebalance some are on their way to the agents, and read again."""
-    records, wanted = played(11, 500)
+    records, wanted = played(11, 250)
     Publisher(fresh_kafka)(records)
     first = Worker(fresh_kafka, tmp_path / "a", instance="a", batch_rows_max=20)
     second = Worker(fresh_kafka, tmp_path / "b", instance="b", batch_rows_max=20)

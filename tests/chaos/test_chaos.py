@@ -16,11 +16,13 @@ from streams.flow.describe.describer import Describer
 from streams.flow.front.reader import Front
 from streams.flow.reference.reading import Reader
 from streams.settings import Settings
+from tests.chaos.run import EVENTS_PER_S as EVENTS_PER_S_LONG
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import KINDS, schedule
 from tests.chaos.traffic import lines, write
-from tests.repetition import seeds
+from tests.repetition import LONG, seeds
 
+EVENTS_PER_S = EVENTS_PER_S_LONG if LONG else 300
 SEEDS = {"classic": 2812, "consumer": 1634}  # of those with six kinds in six faults, two that are over soon
 
 
@@ -29,7 +31,9 @@ SEEDS = {"classic": 2812, "consumer": 1634}  # of those with six kinds in six fa
 @pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=pytest.mark.long)])
 def test_nothing_is_lost_or_doubled(tmp_path: Path, protocol: str) -> None:
     said: list[str] = []
-    held, line = run(Plan(SEEDS[protocol], faults=6, protocol=protocol), tmp_path, said.append)
+    held, line = run(
+        Plan(SEEDS[protocol], faults=6, protocol=protocol, events_per_s=EVENTS_PER_S), tmp_path, said.append
+    )
     assert held, "\n".join([*said, line, f"logs: {tmp_path}"])
 
 

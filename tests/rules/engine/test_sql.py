@@ -22,9 +22,9 @@ def answer(when: str, row: dict[str, Any], **limits: Any) -> bool | None:
     return result.to_list()[0]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("name", COLUMNS)
-def test_every_documented_column_can_be_read_bare(name: str) -> None:
-    assert compile_when(f"{name} IS NOT NULL", {}, "rule.yaml").meta.root_names() == [name]
+def test_every_documented_column_can_be_read_bare() -> None:
+    for name in COLUMNS:
+        assert compile_when(f"{name} IS NOT NULL", {}, "rule.yaml").meta.root_names() == [name]
 
 
 THREE_VALUED = [

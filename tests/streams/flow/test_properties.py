@@ -86,7 +86,7 @@ def test_reading_it_all_again_publishes_nothing() -> None:
 @pytest.fixture(scope="module", params=seeds(1, first=30))
 def ways(request: pytest.FixtureRequest) -> list[Recorded]:
     """One world in several orders and sizes of batches."""
-    records = world(request.param, 45)
+    records = world(request.param, 25)
     return [
         run(records, size=size, order=order, partitions=4) for order, size in ((1, 1), (2, 7), (3, 200), (None, None))
     ]

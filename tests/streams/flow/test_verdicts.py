@@ -104,7 +104,7 @@ def test_alerts_say_what_follows_from_the_answers(seed: int, parcels: int) -> No
         if score < 40:
             assert parcel not in alerts
             continue
-        alert = alerts.pop(parcel)
+        alert, evidence = alerts.pop(parcel), recorded.evidence(parcel)
         assert [reason.rule for reason in alert.reasons] == yes
         assert list(alert.unknown) == sorted(rule for rule, answer in said.items() if answer is None)
         assert (alert.score, alert.tier) == (score, ["medium", "high", "extreme"][min(score // 20 - 2, 2)])
@@ -114,7 +114,7 @@ def test_alerts_say_what_follows_from_the_answers(seed: int, parcels: int) -> No
         assert (alert.outlet_id, alert.courier_id) == accepted
         assert shipment or (alert.sender_token, alert.recipient_token) == (None, None)
         assert (alert.direction, alert.pickup_adcode, alert.dest_adcode, alert.dest_country) == _way(shipment)
-        assert alert.goods_class == (recorded.evidence(parcel)["goods_class"] if shipment else None)
+        assert alert.goods_class == (evidence["goods_class"] if shipment else None)
         assert alert.happened_at == max(_times(parcel, shipment, records))
         assert alert.jurisdiction_adcode in _next_stops(parcel, shipment, records)
         assert alert.catalogue == catalogue().fingerprint
@@ -122,7 +122,7 @@ def test_alerts_say_what_follows_from_the_answers(seed: int, parcels: int) -> No
             rule = RULES[reason.rule]
             assert (reason.version, reason.category, reason.points) == (rule.version, rule.category, rule.points)
             assert reason.evidence.keys() == set(rule.evidence)
-            assert reason.evidence == {name: _shown(recorded.evidence(parcel)[name]) for name in rule.evidence}
+            assert reason.evidence == {name: _shown(evidence[name]) for name in rule.evidence}
     assert not alerts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tomllib
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 
 import polars as pl
@@ -36,10 +37,9 @@ TERMS = ["大麻", "冰毒", "海洛因", "k粉", "氯胺酮", "罂粟", "丙酮
 OTHERS = ["袜子", "T恤", "图书", "宣传册", "玩具", "衣服", "麻烦", "花", "色粉"]
 
 
-@pytest.mark.parametrize("term", TERMS)
 @pytest.mark.parametrize("separator", ["、", "，", ",", "; ", "；", "/", " | ", "+", "&", "。", "\n", "·", "——"])
-def test_a_term_that_is_an_entry_of_a_list_counts_whatever_comes_after_it(term: str, separator: str) -> None:
-    for other in OTHERS:
+def test_a_term_that_is_an_entry_of_a_list_counts_whatever_comes_after_it(separator: str) -> None:
+    for term, other in product(TERMS, OTHERS):
         for entries in ([term, other], [other, term, other], [f"{term} 5克", other]):
             assert read(separator.join(entries)).controlled, entries
 
@@ -87,25 +87,19 @@ def test_a_name_of_many_terms_is_weighed_in_bounded_time(monkeypatch: pytest.Mon
             assert calls <= 3 * 128
 
 
-@pytest.mark.parametrize("word", NAMES["ordinary"])
-def test_everyday_goods_are_left_alone(word: str) -> None:
-    goods = read(word)
-    assert (goods.by_words, goods.controlled, goods.hinted, goods.vague) == ("unknown", False, False, False)
+def test_everyday_goods_are_left_alone() -> None:
+    said = {word: read(word) for word in NAMES["ordinary"]}
+    assert [word for word, goods in said.items() if goods.by_words != "unknown"] == []
+    assert [word for word, goods in said.items() if goods.controlled or goods.hinted or goods.vague] == []
 
 
-@pytest.mark.parametrize("word", NAMES["powders"])
-def test_powders(word: str) -> None:
-    assert read(word).by_words == "powder"
+def test_powders_and_liquids() -> None:
+    assert [word for word in NAMES["powders"] if read(word).by_words != "powder"] == []
+    assert [word for word in NAMES["liquids"] if read(word).by_words != "liquid"] == []
 
 
-@pytest.mark.parametrize("word", NAMES["liquids"])
-def test_liquids(word: str) -> None:
-    assert read(word).by_words == "liquid"
-
-
-@pytest.mark.parametrize("word", NAMES["controlled"])
-def test_controlled_terms(word: str) -> None:
-    assert read(word).controlled
+def test_controlled_terms() -> None:
+    assert [word for word in NAMES["controlled"] if not read(word).controlled] == []
 
 
 @pytest.mark.parametrize(
@@ -293,12 +287,10 @@ def test_what_is_shown_of_a_term(name: str, term: str, kind: str, trick: str) ->
     assert (found.name, found.kind, GOODS_TRICKS[goods.trick]) == (term, kind, trick)
 
 
-@pytest.mark.parametrize("name", NAMES["not_meant"])
-def test_a_term_within_an_ordinary_name_is_not_meant(name: str) -> None:
-    goods = read(name)
-    assert (goods.controlled, goods.hinted, goods.term) == (False, False, 0)
+def test_a_term_within_an_ordinary_name_is_not_meant() -> None:
+    said = {name: read(name) for name in NAMES["not_meant"]}
+    assert [name for name, goods in said.items() if goods.controlled or goods.hinted or goods.term] == []
 
 
-@pytest.mark.parametrize("name", NAMES["meant"])
-def test_a_term_that_stands_for_itself_is_meant(name: str) -> None:
-    assert read(name).controlled
+def test_a_term_that_stands_for_itself_is_meant() -> None:
+    assert [name for name in NAMES["meant"] if not read(name).controlled] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import permutations
 from random import Random
 from typing import Any
@@ -30,13 +31,19 @@ from tests.worlds import HOUR, START, Crowd, Record, parcel_of
 DESCRIBER = Describer.of(Settings(), COLUMNS)
 
 
+@cache
+def described(shipments: tuple[Shipment, ...]) -> Uploads:
+    """They come again and again, in many orders."""
+    return DESCRIBER.uploads(shipments, [0] * len(shipments), range(len(shipments)))
+
+
 def step(store: MemoryStore, records: Sequence[Record], answers: Answers | None = None) -> Dossiers:
     """Fold records, all on partition 0."""
-    shipments = [record for record in records if isinstance(record, Shipment)]
+    shipments = tuple(record for record in records if isinstance(record, Shipment))
     moves = [(each, [record for record in records if isinstance(record, each.record)]) for each in MOVEMENTS]
     touched = parcels.fold(
         store,
-        DESCRIBER.uploads(shipments, [0] * len(shipments), range(len(shipments))),
+        described(shipments),
         Movements.joined([movements(each, some, [0] * len(some), range(len(some))) for each, some in moves]),
         answers or Answers.none(),
     )
@@ -62,8 +69,8 @@ def facts(*rows: tuple[Shipment, int, int, int]) -> Answers:
     """Answers (upload, kind, known, first count)."""
     out = np.zeros(len(rows), dtype=FACT)
     for row, (shipment, kind, known, count) in zip(out, rows, strict=True):
-        described = DESCRIBER.uploads([shipment], [0], [0])
-        row["parcel"], row["event"] = described.parcels[0], described.rows["event"][0]
+        uploads = described((shipment,))
+        row["parcel"], row["event"] = uploads.parcels[0], uploads.rows["event"][0]
         row["kind"], row["known"], row["counts"][0] = kind, known, count
         row["previous_ms"] = -1
     return Answers([0] * len(rows), out)
