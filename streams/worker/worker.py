@@ -27,6 +27,7 @@ from streams.kafka.transport.broker import Broker
 from streams.kafka.transport.consumer import Consumer, Link
 from streams.kafka.transport.grouping import Partition
 from streams.metrics import Metrics
+from streams.otel import Exporter
 from streams.settings import Settings
 from streams.state.store import whole
 from streams.worker.backoff import Backoff
@@ -35,6 +36,7 @@ from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
 from streams.worker.phase import Life, Phase
+from streams.worker.spans import tell
 from streams.worker.tallies import publish_rest
 from streams.worker.warmup import warm
 
@@ -58,6 +60,7 @@ class Worker:
         self.stores = stores_of(settings)
         self.metrics = Metrics(states=[*Phase], stores=[store.name for store in self.stores.values()])
         self.parcels, self.histories = agents_of(settings, catalogue, self.stores)
+        self._otel = Exporter("worker", settings.instance, self.metrics.spans) if settings.otel_share else None
         self.inputs = Inputs(self, client(settings))
         self.metrics.native.set(self.parcels.front.native)
         self.broker = Broker(client(settings), WORKER_TOPICS, settings.partitions)
@@ -215,11 +218,9 @@ class Worker:
             self.commits += 1
             self._backoff.renew()
             self.committed.update(epoch.offsets)
-            self.metrics.commit_seconds.observe(time.monotonic() - started)
-            for since in epoch.alerted_since:
-                if since > 0:  # the broker gave the record a time
-                    self.metrics.alert_latency.observe(max(time.time() - since / 1000, 0.0))
-            self.metrics.epoch_seconds.observe(time.monotonic() - epoch.opened_at)
+            epoch.committed(self.metrics, time.monotonic() - started)
+            if self._otel is not None:
+                tell(epoch.told, time.monotonic() - started, self._otel.send)
 
     # Rebalances
 
