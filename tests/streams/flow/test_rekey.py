@@ -134,7 +134,7 @@ def move(run: Parted, homes: Homes) -> None:
                 pass
 
 
-SEEDS = seeds(2)
+SEEDS = seeds(1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
