@@ -17,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 # Some images set it: each of hundreds of processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka library demo check lint crate browser prometheus helm apiserver test test-long wheel test-containers day chaos simulate bench sbom audit lock clean
+.PHONY: help setup kafka library demo check lint crate browser prometheus helm apiserver collector test test-long wheel test-containers day chaos simulate bench sbom audit lock clean
 
 help:
 	@echo 'make demo    watch it work: a private Kafka, a worker, synthetic parcels, alerts live, the desk (Ctrl-C ends it)'
@@ -26,6 +26,7 @@ help:
 	@echo 'make test-long   the tests with much repetition: more seeds, examples and faults (before a release)'
 	@echo 'make test-containers   tests of image and Compose; as root on Debian with an engine of its own if none answers'
 	@echo 'make helm    Helm, once, where Go is: then the other targets test the chart too'
+	@echo 'make collector  the Collector of OpenTelemetry, once, where Go is: then the other targets test traces with it too'
 	@echo 'make day     the day of an operator: install with TLS and rights, load, upgrade under kills, alerts, a comparison'
 	@echo 'make chaos   kill workers and broker while events flow, and compare the alerts (SEED=n FAULTS=n MINUTES=m PROTOCOL=p)'
 	@echo 'make simulate  the same in memory, at every step of an epoch (SEED=n SEEDS=n)'
@@ -90,6 +91,10 @@ helm: $(VENV)/.installed
 apiserver: helm
 	@nice -n 19 $(BIN)/python -m tests.deploy apiserver
 
+# OpenTelemetry's Collector, for the tests of traces. Built from Go's modules: half an hour on a busy machine, and kept.
+collector: $(VENV)/.installed
+	@nice -n 19 $(BIN)/python -m tests.deploy collector
+
 # The same, with all repetition: more seeds, examples and faults. An hour and more; before a release, and after a change
 # of transactions, restoring or rebalancing.
 test-long: setup
@@ -135,7 +140,7 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --build-deps-for wheel --generat
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 lock: setup
-	$(COMPILE) --extra broker,parquet,postgres --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra broker,otel,parquet,postgres --output-file requirements.txt pyproject.toml
 	$(COMPILE) --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/python -m streams.ops.broker --lock
 	$(BIN)/python -m benchmarks lock

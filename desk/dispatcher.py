@@ -24,6 +24,7 @@ from desk.clues.register import Register
 from desk.keeping import copies
 from desk.log import Client, ClueLog
 from desk.queue import OPEN, late
+from desk.spans import ClueSpans
 from desk.standing import Standing
 from schemas import clues as events
 from schemas import topics
@@ -61,9 +62,12 @@ class Dispatcher:
 
     limit   points from which workers send alerts, to find out which rules were decisive.
     group   of the workers: dispatchers of one group take each other's place.
+    spans   tells OpenTelemetry what becomes of clues.
     """
 
-    def __init__(self, servers: str, client: Client, limit: int, group: str = naming.GROUP) -> None:
+    def __init__(
+        self, servers: str, client: Client, limit: int, group: str = naming.GROUP, spans: ClueSpans | None = None
+    ) -> None:
         self.register = Register()
         self.seen: dict[str, Seen] = {}  # by parcel
         self.log = ClueLog(servers, client, naming.of(group, "dispatcher"))
@@ -74,6 +78,7 @@ class Dispatcher:
             client=client,
         )
         self._servers, self._client, self._limit = servers, client, limit
+        self._spans = spans
         self._dirty: set[str] = set()
         self._scanned = 0.0
         self._kept: float | None = None
@@ -159,6 +164,8 @@ class Dispatcher:
         elif entry.value and entry.topic == topics.TRACES:
             trace = _trace(entry.value)
             self.seen[trace.key] = Seen.of(trace)
+            if self._spans is not None:
+                self._spans.traced(trace)
             self._dirty.add(trace.alert_id)
         elif entry.value:
             alert = _alert(entry.value)
@@ -199,6 +206,8 @@ class Dispatcher:
     def _heard(self, taken: Iterable[Taken]) -> None:
         for each in taken:
             self._dirty.add(each.event.clue_id)
+            if self._spans is not None and each.clue is not None and each.why is None and not each.repeat:
+                self._spans.acted(each.clue, each.event)
             if each.why is None and isinstance(each.event, events.Dispatched):
                 log.info("clue %s goes to station %s", each.event.clue_id, each.event.to)
 

@@ -68,6 +68,7 @@ class Trace(Record, frozen=True, kw_only=True):
     revision: Annotated[Annotated[int, Meta(ge=0)], _about("Revision of the alert or order whose sources were read.")]
     carrier_code: Annotated[CarrierCode, _about("Carrier.")]
     waybill_no: Annotated[Id, _about("Waybill number.")]
+    event_id: Annotated[EventId | None, _about("The shipment record.")] = None
     pickup_adcode: Annotated[Adcode | None, _about("Place of acceptance, GB/T 2260.")] = None
     dest_adcode: Annotated[Adcode | None, _about("Place of destination, GB/T 2260.")] = None
     pickup_place: Annotated[PickupPlace | None, _about("Kind of place of acceptance.")] = None

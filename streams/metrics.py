@@ -74,11 +74,25 @@ class Page:
         """What Prometheus is told of the process and of the product."""
         ProcessCollector(registry=self.registry)
         self._gauge("build_info", "1, by the version of the product and of Python.", "version", "python").labels(
-            _version(), platform.python_version()
+            product_version(), platform.python_version()
         ).set(1)
 
 
-class Metrics(Page):
+class _Traced(Page):
+    """What has been told of sampled events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spans = self._counter("otel_spans", "Spans for OpenTelemetry, sent or dropped.", "outcome")
+        for outcome in ("sent", "dropped"):
+            self._spans.labels(outcome)
+
+    def spans(self, outcome: str, count: int) -> None:
+        """So many spans were sent, or dropped."""
+        self._spans.labels(outcome).inc(count)
+
+
+class Metrics(_Traced):
     """The metrics of one worker. `render()` gives the page that Prometheus reads."""
 
     def __init__(self, *, states: Sequence[str], stores: Sequence[str] = ()) -> None:
@@ -187,7 +201,7 @@ class Metrics(Page):
             self.rule_held.labels(rule)
 
 
-class _Stepping(Page):
+class _Stepping(_Traced):
     """What dispatcher and tracer have in common: both go step by step, and read topics."""
 
     def __init__(self) -> None:
@@ -273,7 +287,8 @@ def _of(counts: Callable[[], Mapping[str, int]], name: str) -> float:
     return counts().get(name, 0)
 
 
-def _version() -> str:
+def product_version() -> str:
+    """That of the package."""
     try:
         return version("waybill-sentinel")
     except PackageNotFoundError:

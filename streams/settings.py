@@ -201,10 +201,7 @@ class Settings(BaseSettings):
 
     # Random arm
     order_share: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Share of parcels that come to home places to be checked by chance; 0: none.",
+        0.0, ge=0, le=1, description="Share of parcels that come to home places to be checked by chance; 0: none."
     )
     order_key_file: HomePath | None = Field(None, description="File with the key of that draw, as for state tokens.")
     order_key: SecretStr | None = Field(None, description="Key of that draw, instead of order_key_file.")
@@ -227,6 +224,8 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(word)] = Field(
         "info", description="Least severity that is logged: debug, info, warning or error."
     )
+
+    otel_share: float = Field(0.0, ge=0, le=1, description="Share of events traced for OpenTelemetry; 0: none.")
 
     @property
     def stop_s(self) -> float:

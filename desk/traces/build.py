@@ -92,6 +92,7 @@ def _movement(event: Scan | Inspection) -> Movement:
 def _plain(shipment: Shipment) -> dict[str, Any]:
     """The fields of a shipment record that say nothing about persons."""
     return {
+        "event_id": shipment.event_id,
         "pickup_adcode": shipment.pickup_adcode,
         "dest_adcode": shipment.dest_adcode or None,
         "pickup_place": shipment.pickup_place,

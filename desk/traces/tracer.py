@@ -12,6 +12,8 @@ an order before it meets it: it follows all orders beside the group.
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -51,8 +53,10 @@ class Tracer:
         limits: Limits,
         group: str = naming.of(naming.GROUP, "tracer"),
         instance: str = "0",
+        told: Callable[[Iterable[str], float], None] | None = None,
     ) -> None:
-        self._tokens, self._limits = tokens, limits
+        """told: takes the ids of the events whose traces were just written, and the seconds that it took."""
+        self._tokens, self._limits, self._told = tokens, limits, told
         self._writer = TransactionalWriter(servers, f"{group}-{instance}", client)
         self._inputs = GroupReader(servers, [topics.ALERTS, topics.ORDERS], group, client)
         self._orders = LogReader(servers, [topics.ORDERS], client=client)
@@ -91,6 +95,7 @@ class Tracer:
         entries = self._inputs.poll(_ROWS, timeout_s)
         if not entries:
             return 0
+        begun = time.monotonic()
         for entry in self._orders.to_now():
             (self._ordered.add if entry.value else self._ordered.discard)(entry.key)
         newest = {entry.key: read for entry in entries if (read := self._read(entry)) is not None}
@@ -101,6 +106,8 @@ class Tracer:
         events = events_of({place: entry.value for place, entry in found.items()}, self._limits)
         traces = traces_of(list(newest.values()), events, self._tokens)
         self._writer.write([Outgoing(topics.TRACES, trace.key, encode(trace)) for trace in traces], self._inputs)
+        if self._told is not None:
+            self._told((each.event_id for each in events.values()), time.monotonic() - begun)
         return len(traces)
 
     def _read(self, entry: Entry) -> Alert | Order | None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 from streams.cli.watched import MetricsPortOption, served
+
+if TYPE_CHECKING:
+    from desk.spans import ClueSpans
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +53,7 @@ def dispatcher(
 
     limit = THRESHOLDS[TIERS.index(settings.emit_from) - 1]
     servers, client = preflight.permitted(settings, "dispatcher"), preflight.client(settings)
-    with Dispatcher(servers, client, limit, settings.group) as running:
+    with Dispatcher(servers, client, limit, settings.group, _spans(settings, metrics.spans)) as running:
         stepped = served(metrics, settings.web_host, metrics_port, look)
         running.start()
         count = len(running.log.open)
@@ -55,3 +61,16 @@ def dispatcher(
         while not once:
             stepped()
             running.step()
+
+
+def _spans(settings: Settings, counted: Callable[[str, int], None]) -> ClueSpans | None:
+    """What tells OpenTelemetry of clues, from now on, where events are traced."""
+    if not settings.otel_share:
+        return None
+
+    from desk.spans import ClueSpans
+    from streams.flow.sampling import Sampler
+    from streams.otel import Exporter
+
+    send = Exporter("dispatcher", "0", counted).send
+    return ClueSpans(Sampler(settings.otel_share), send, int(time.time() * 1_000))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,7 +63,8 @@ def tracer(
     metrics = TracerMetrics()
     servers, client = preflight.permitted(settings, "tracer"), preflight.client(settings)
     own = group or naming.of(settings.group, "tracer")
-    with Tracer(servers, client, tokens, limits, own, instance) as running, _door(door, settings) as tidy:
+    told = _told(settings, instance, metrics.spans)
+    with Tracer(servers, client, tokens, limits, own, instance, told) as running, _door(door, settings) as tidy:
         stepped = served(metrics, settings.web_host, metrics_port, lambda: metrics.stepped(running.unread()))
         while not (once and (joining > JOIN_TURNS or (running.exhausted and (shared > SHARED_TURNS or running.alone)))):
             traced += (count := running.step())
@@ -73,6 +74,26 @@ def tracer(
             joining += not running.assigned
             shared += running.exhausted
     print(f"{traced:,} {'trace' if traced == 1 else 'traces'} published", file=sys.stderr)
+
+
+def _told(
+    settings: Settings, instance: str, counted: Callable[[str, int], None]
+) -> Callable[[Iterable[str], float], None] | None:
+    """What tells OpenTelemetry which events are in traces that were just written, where events are traced."""
+    if not settings.otel_share:
+        return None
+
+    from streams.flow.sampling import Sampler, Span
+    from streams.otel import Exporter
+
+    sampler, send = Sampler(settings.otel_share), Exporter("tracer", instance, counted).send
+
+    def told(event_ids: Iterable[str], took_s: float) -> None:
+        now = time.time_ns()
+        for digest in sampler.digests(event_ids):
+            send(1, [Span(digest, "traced", now - int(took_s * 1e9), now)])
+
+    return told
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,29 @@ class Batch:
     generation: int = 0  # of the assignment under which it was read
     keys: Sequence[bytes | None] = ()  # only of reference records
     plain: Plain | None = None  # what the native front end read of it ahead
+
+
+class Sampled(NamedTuple):
+    """An event that is traced for OpenTelemetry: its digest (see `streams.flow.sampling`), parcel and place.
+
+    Times: Unix, nanoseconds; `recorded` by its message.
+    """
+
+    digest: bytes
+    parcel: bytes
+    topic: str
+    partition: int
+    offset: int
+    recorded: int
+    fetched: int
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampledBatch(Batch):
+    """A batch with those of its events that are traced for OpenTelemetry."""
+
+    sampled: Sequence[Sampled] = ()
 
 
 @dataclass(frozen=True, slots=True)

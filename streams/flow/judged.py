@@ -11,6 +11,7 @@ from streams.flow.batches import untail
 from streams.flow.fold import dossiers
 from streams.flow.judge import Verdicts
 from streams.flow.orders import Ordered
+from streams.flow.sampling import Told
 from streams.flow.upsert import Upsert
 
 
@@ -32,6 +33,7 @@ class Judged:
     strange: int = 0  # events that the native front end left to Python
     due: int = 0  # parcels that were judged because their timers fired
     behind: bool = False  # there are more of them
+    told: Told | None = None  # for OpenTelemetry
 
     def named_answers(self) -> dict[str, dict[str, bool | None]]:
         """The answers of this step by parcel, for callers that need the answers of rules."""

@@ -13,6 +13,7 @@ from schemas.records import encode
 from streams.flow.batches import Batch
 from streams.flow.fold.tallies import Published
 from streams.flow.judged import Judged
+from streams.flow.sampling import Told
 from streams.kafka.producer import Record
 from streams.metrics import Metrics
 
@@ -28,6 +29,7 @@ class Epoch:
     rows: int = 0
     opened_at: float = 0.0
     timed: bool = False  # something came from timers or a sweep, and not from records
+    told: list[Told] = field(default_factory=list)  # for OpenTelemetry, once it is committed
 
     def read(self, batches: Sequence[Batch]) -> None:
         """Note that these batches have been processed."""
@@ -63,6 +65,14 @@ class Epoch:
         for reject in judged.rejects:
             self.messages[topics.REJECTS, reject.partition].append({"value": encode(reject)})
 
+    def committed(self, metrics: Metrics, took_s: float) -> None:
+        """Measure it: its commit has just ended, and took so long."""
+        metrics.commit_seconds.observe(took_s)
+        metrics.epoch_seconds.observe(time.monotonic() - self.opened_at)
+        for since in self.alerted_since:
+            if since > 0:  # the broker gave the record a time
+                metrics.alert_latency.observe(max(time.time() - since / 1000, 0.0))
+
     def send(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
         """Add messages for partitions of an internal topic."""
         for partition, value in messages:
@@ -88,6 +98,8 @@ class EpochStep:
         if judged.due:
             self._epoch.passed(judged.due)
             self._metrics.overdue.inc(judged.due)
+        if judged.told is not None:
+            self._epoch.told.append(judged.told)
         _count(self._metrics, judged)
 
     def passed(self, judged: Judged, rows: int) -> None:

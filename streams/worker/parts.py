@@ -12,6 +12,7 @@ from streams.flow.describe.describer import Describer
 from streams.flow.flood import Flood
 from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels
+from streams.flow.sampling import Sampler
 from streams.flow.time.expiry import Retention
 from streams.flow.upgrade import upgrade
 from streams.kafka.cluster import topic_ids
@@ -22,6 +23,7 @@ from streams.settings import Settings
 from streams.state.rocks import RocksStore
 from streams.state.tuning import Shared
 from streams.worker.commit import Committer
+from streams.worker.spans import TimedParcels
 
 Stores = Mapping[str, RocksStore]
 """By changelog topic."""
@@ -43,7 +45,8 @@ def agents_of(settings: Settings, catalogue: Catalogue, stores: Stores) -> tuple
     """The flow of both agents, on these stores."""
     rows_max = settings.observations_per_bucket_max
     histories = Histories(stores[topics.HISTORIES_CHANGELOG], bucket_rows_max=rows_max, native=settings.native)
-    parcels = Parcels(
+    sampled = partial(TimedParcels, Sampler(settings.otel_share)) if settings.otel_share else Parcels
+    parcels = sampled(
         stores[topics.PARCELS_CHANGELOG],
         catalogue,
         Describer.of(settings, catalogue.columns),

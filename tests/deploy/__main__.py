@@ -1,4 +1,4 @@
-"""`make helm`, `make apiserver`: get what the chart is tested with."""
+"""`make helm`, `make apiserver`, `make collector`: get what the chart, and traces, are tested with."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ def main() -> int:
     make, what = modules.make, "Helm"
     if sys.argv[1:] == ["apiserver"]:
         make, what = modules.make_apiserver, "the API server"
+    if sys.argv[1:] == ["collector"]:
+        make, what = modules.make_collector, "OpenTelemetry's Collector"
     try:
         make()
     except modules.ModulesError as error:

@@ -3,7 +3,7 @@
 Helm itself; the schemas of resources that are not Kubernetes' own; and `accept`, which is the part of Kubernetes' API
 server that says whether it would create an object. `modules.sum` is the lock of the first two, in the form of `go.sum`:
 a hash of all that is in a module, of its own lock too. `accept` has a lock of its own, as has `apiserver`, the whole
-server, which only `make apiserver` builds.
+server, which only `make apiserver` builds. `collector` is OpenTelemetry's Collector, for the tests of traces.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from streams.ops.broker import jars
 LOCK = Path(__file__).with_name("modules.sum")
 ACCEPT = Path(__file__).with_name("accept")
 APISERVER = Path(__file__).with_name("apiserver")
+COLLECTOR = Path(__file__).with_name("collector")
 HELM = "helm.sh/helm/v3"
 SCHEMAS = {
     "github.com/kedacore/keda/v2": ("config/crd/bases/keda.sh_scaledobjects.yaml",),
@@ -55,6 +56,11 @@ def apiserver() -> Path:
     return folder() / f"apiserver-{_digest(*(APISERVER / name for name in ('main.go', 'go.mod', 'go.sum')))}"
 
 
+def collector() -> Path:
+    """Where OpenTelemetry's Collector is, if it was built."""
+    return jars.cache_dir() / f"collector-{_digest(*(COLLECTOR / name for name in ('main.go', 'go.mod', 'go.sum')))}"
+
+
 def _digest(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
@@ -88,6 +94,14 @@ def make_apiserver() -> None:
         # Without a version it says 0, and Helm takes it for one that is too old.
         version = f"-X k8s.io/component-base/version.gitVersion={_version(APISERVER, _KUBERNETES)}"
         _program(APISERVER, apiserver(), "-p", "1", flags=version)
+
+
+def make_collector() -> None:
+    """Build OpenTelemetry's Collector, by one process at a time. Raises ModulesError."""
+    if shutil.which("go") is None:
+        raise ModulesError("no Go here")
+    with jars.exclusive("collector"):
+        _program(COLLECTOR, collector())
 
 
 def _version(source: Path, module: str) -> str:

@@ -28,6 +28,7 @@ DOORS = {
     "rocksdict": ("streams/state/",),
     "prometheus_client": ("streams/metrics.py",),
     "sqlalchemy": ("desk/store/",),
+    "opentelemetry": ("streams/otel/",),
 }
 
 MODULES = {str(path.relative_to(ROOT)): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}

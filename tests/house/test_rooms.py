@@ -23,7 +23,7 @@ ORDER = (
     {"streams.state"},
     {"streams.flow"},
     {"streams.files", "streams.generate"},
-    {"streams.kafka"},
+    {"streams.kafka", "streams.otel"},
     {"streams.rulesets", "streams.explain", "streams.settings_shown", "streams.values"},
     {"streams.worker", "streams.ops", "desk"},
     {"streams.app", "streams.demo"},

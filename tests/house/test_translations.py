@@ -13,7 +13,18 @@ from schemas.rulefile import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 # What analysts and stations need, and those who upgrade, plan, or are on duty.
-PAGES = ("desk", "rules", "clues", "reports", "security", "upgrading", "runbooks", "sizing", "lifecycle")
+PAGES = (
+    "desk",
+    "rules",
+    "clues",
+    "reports",
+    "security",
+    "upgrading",
+    "runbooks",
+    "sizing",
+    "lifecycle",
+    "opentelemetry",
+)
 PAIRS = {"README.md": "README.zh.md", **{f"docs/{page}.md": f"docs/zh/{page}.md" for page in PAGES}}
 
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
