@@ -2,6 +2,7 @@
 
 outdated    every fourth commit names a generation of the group that has passed, so the broker refuses it
 early       state is written to disk early
+late        the first commit is written to disk early, and no other
 stuck       leaving the group never ends, and nothing else of the interpreter goes on meanwhile
 clock       the wall clock jumps by years, ahead and back again, at every look
 """
@@ -22,6 +23,7 @@ from streams import cli
 from streams.kafka.transport.poller import Poller
 from streams.state import partition, tuning
 from streams.state.rocks import Delta
+from streams.worker import commit as commits
 from streams.worker.commit import Committer
 from streams.worker.epoch import Epoch
 
@@ -51,6 +53,7 @@ def _outdated() -> None:
 
 
 def _early() -> None:
+    commits.WRITTEN_S = 0.0  # type: ignore[misc]
     options = tuning.options
 
     def small(shared: tuning.Shared) -> Options:
@@ -59,6 +62,19 @@ def _early() -> None:
         return made
 
     partition.options = small  # type: ignore[attr-defined]
+
+
+def _late() -> None:
+    _early()
+    write, written = Committer.write, False
+
+    def once(self: Committer) -> None:
+        nonlocal written
+        if not written:
+            write(self)
+        written = True
+
+    Committer.write = once  # type: ignore[method-assign]
 
 
 def _clock() -> None:
@@ -87,7 +103,7 @@ def damage(state: Path, rng: random.Random) -> int:
 
 JUMP_S = 6e8
 BUFFER_BYTES = 64 * 1024  # the least that RocksDB takes
-HOW = {"outdated": _outdated, "early": _early, "stuck": _stuck, "clock": _clock}
+HOW = {"outdated": _outdated, "early": _early, "late": _late, "stuck": _stuck, "clock": _clock}
 
 if __name__ == "__main__":
     HOW[sys.argv[1]]()

@@ -56,7 +56,7 @@ from joserfc.jwk import ECKey
 from streams.kafka.rights import Kind, Operation, Right
 from streams.kafka.roles import ROLES, role
 from streams.ops.broker import PrivateKafka
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 AUDIENCE = "kafka"
 USERS = (*(each.name for each in ROLES), "nobody")
@@ -163,7 +163,7 @@ class Secured:
             for name in USERS
         ]
         for done in self._admin.alter_user_scram_credentials(added).values():
-            done.result(10)
+            done.result(PATIENCE_S)
 
     def as_user(self, name: str, **more: Any) -> dict[str, Any]:
         """Settings of a client that logs in under this name."""
@@ -222,12 +222,12 @@ class Secured:
     def _add(self, entries: Iterable[AclBinding]) -> None:
         added = [*entries]
         for created in self._admin.create_acls(added).values():
-            created.result(10)
+            created.result(PATIENCE_S)
         until(lambda: set(added) <= self._entries())
 
     def _entries(self) -> set[AclBinding]:
         """What the broker goes by: it hears of a change some milliseconds after the controller has answered."""
-        return set(self._admin.describe_acls(_EVERY).result(10))
+        return set(self._admin.describe_acls(_EVERY).result(PATIENCE_S))
 
     def allow_role(self, name: str, group: str, *, but: Iterable[Right] = (), user: str = "") -> None:
         """Exactly what a role needs, except some of it; the user is called like the role."""
@@ -240,7 +240,7 @@ class Secured:
     def deny_all(self) -> None:
         """Remove every entry."""
         for removed in self._admin.delete_acls([_EVERY]).values():
-            removed.result(10)
+            removed.result(PATIENCE_S)
         until(lambda: not self._entries())
 
 

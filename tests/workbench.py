@@ -50,7 +50,8 @@ class Effects:
         for topic, delta in deltas.items():
             for partition, values in delta.items():
                 self.changelogs[topic, partition] += values.items()
-            self._stores[topic].write(delta, dict.fromkeys(delta, len(self.epochs)))
+            self._stores[topic].committed(delta, dict.fromkeys(delta, len(self.epochs)))
+            self._stores[topic].write()
 
     @property
     def changelog(self) -> list[tuple[bytes, bytes | None]]:

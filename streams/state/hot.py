@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 class Hot:
@@ -36,8 +36,7 @@ class Hot:
     def put(self, values: Mapping[bytes, bytes]) -> bool:
         """Set values; True if older ones had to be dropped."""
         again = self._new.keys() & values.keys()
-        self._size += sum(map(len, values)) + sum(map(len, values.values())) + _OBJECTS_BYTES * len(values)
-        self._size -= sum(_size(key, self._new[key]) for key in again)
+        self._size += _size(values, values.values()) - _size(again, map(self._new.__getitem__, again))
         self._new.update(values)
         if self._size < self._half:
             return False
@@ -51,11 +50,11 @@ class Hot:
             self._old.pop(key, None)
             value = self._new.pop(key, None)
             if value is not None:
-                self._size -= _size(key, value)
+                self._size -= _size((key,), (value,))
 
 
-def _size(key: bytes, value: bytes) -> int:
-    return len(key) + len(value) + _OBJECTS_BYTES
+def _size(keys: Collection[bytes], values: Iterable[bytes]) -> int:
+    return sum(map(len, keys)) + sum(map(len, values)) + _OBJECTS_BYTES * len(keys)
 
 
 _OBJECTS_BYTES = 150  # two bytes objects and a dict entry

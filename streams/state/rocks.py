@@ -1,7 +1,8 @@
 """The durable store: one RocksDB per partition, a hot set in memory before it, and the deltas of open epochs.
 
 A value is written to RocksDB only after the transaction that published it on the changelog has committed, together with
-its changelog offset. So the folder is never ahead of Kafka. Until then the value is in a delta.
+its changelog offset. So the folder is never ahead of Kafka. It may lag behind: what was committed waits in memory,
+merged over epochs, until somebody calls `write`. Until then the value is in a delta.
 
 RocksDB's own write-ahead log is off, because the changelog is one. If a kill loses values of the memtables, it also
 loses their offset, since both were written in one batch; the changelog is then read again from the older offset.
@@ -50,6 +51,8 @@ class RocksStore:
         self._hot_bytes_max = hot_bytes_max
         self._open: Delta = defaultdict(dict)
         self._closing: list[Delta] = []
+        self._committed: Delta = {}
+        self._offsets: dict[int, int] = {}  # that what is committed stands for
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         """The newest value of each key: from the hot set, an open epoch, or RocksDB. keep: put it into the hot set."""
@@ -82,31 +85,49 @@ class RocksStore:
     def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
         """Keys between `after` and `before` with their newest values, in order; fewer than `rows_max` if there are no
         more."""
-        deltas = (*self._closing, self._open)  # taken first, as in `_cold`
+        deltas = [delta.copy() for delta in self._deltas(partition)]  # others may change them meanwhile
         out: list[tuple[bytes, bytes]] = []
         while True:
             stored = self._partitions[partition].scan(after, rows_max, before)
             found: dict[bytes, bytes | None] = dict(stored)
             last = stored[-1][0] if len(stored) == rows_max else before
             for delta in deltas:
-                waiting = delta.get(partition, {}).items()
-                found |= {key: value for key, value in waiting if after < key <= last and key < before}
+                found |= {key: value for key, value in delta.items() if after < key <= last and key < before}
             out += [(key, value) for key, value in sorted(found.items()) if value is not None and key not in OWN]
             if last == before or len(out) >= rows_max:
                 return out[:rows_max]
             after = last
 
     def close_epoch(self) -> Delta:
-        """Close the open epoch. Returns its delta, which stays readable until `write` or `close`."""
+        """Close the open epoch. Returns its delta, which stays readable until `close`."""
         delta, self._open = self._open, defaultdict(dict)
         self._closing.append(delta)
         return delta
 
-    def write(self, delta: Delta, offsets: Mapping[int, int]) -> None:
-        """Write a committed delta together with its changelog offsets (next to read)."""
+    def committed(self, delta: Delta, offsets: Mapping[int, int]) -> None:
+        """Take over a committed delta together with its changelog offsets (next to read), for the next `write`."""
         for number, values in delta.items():
-            self._partitions[number].write(values, offsets.get(number))
+            if number in self._committed:
+                self._committed[number].update(values)
+            else:
+                self._committed[number] = values
+        self._offsets.update(offsets)
         self._closing.remove(delta)
+
+    @property
+    def waiting(self) -> int:
+        """Keys that are committed and not written yet."""
+        return sum(map(len, self._committed.values()))
+
+    def write(self) -> None:
+        """Write to the folders what is committed. For the thread that calls `committed`."""
+        for number in list(self._committed):
+            self._write(number)
+
+    def _write(self, number: int) -> None:
+        if values := self._committed.get(number):
+            self._partitions[number].write(values, self._offsets.get(number))
+            del self._committed[number]  # whoever reads meanwhile has it still
 
     def open(self, number: int) -> int:
         """Open a partition. Returns its changelog offset (next to read), or 0.
@@ -161,7 +182,7 @@ class RocksStore:
         """
         for number, partition in self._partitions.items():
             if partition.older and not partition.upgraded:
-                newer = [delta.get(number, {}) for delta in (*self._closing, self._open)]  # taken first, as in `_cold`
+                newer = self._deltas(number)
                 rows, found = partition.next_older(rows_max)
                 news = {key: value for key, value in found if not any(key in values for values in newer)}
                 self._open[number].update(news)  # and not into the hot set, which keeps what events need
@@ -176,12 +197,15 @@ class RocksStore:
             self._partitions[number].bulk(begins)
 
     def close(self, number: int) -> None:
-        """Close a partition and drop what was not written; the changelog has it."""
-        partition = self._partitions.pop(number, None)
-        if partition is not None:
-            partition.close()
+        """Close a partition, write what is committed, and drop the rest; the changelog has it."""
+        if number in self._partitions:
+            try:
+                self._write(number)
+            except StateError as error:
+                log.warning("%s", error)
+            self._partitions.pop(number).close()
             self._share()
-        for delta in (self._open, *self._closing):
+        for delta in (self._open, *self._closing, self._committed):
             delta.pop(number, None)
 
     def close_all(self) -> None:
@@ -215,13 +239,20 @@ class RocksStore:
     def partitions(self) -> frozenset[int]:
         return frozenset(self._partitions)
 
+    def _deltas(self, number: int) -> list[dict[bytes, bytes | None]]:
+        """What RocksDB does not have of a partition, the newest last.
+
+        Call it before RocksDB is read: what moves on meanwhile is then found twice, and never missed. So the newest is
+        also taken first.
+        """
+        newest = (self._open.get(number), *(delta.get(number) for delta in reversed(tuple(self._closing))))
+        return [delta for delta in reversed((*newest, self._committed.get(number))) if delta]
+
     def _cold(self, number: int, keys: list[bytes], keep: bool) -> list[bytes | None]:
-        deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not missed
+        deltas = self._deltas(number)
         found: list[bytes | None] = self._partitions[number].read(keys)
         for delta in deltas:
-            waiting = delta.get(number)
-            if waiting:
-                found = [waiting.get(key, value) for key, value in zip(keys, found, strict=True)]
+            found = [delta.get(key, value) for key, value in zip(keys, found, strict=True)]
         if keep:
             self._partitions[number].put(
                 {key: value for key, value in zip(keys, found, strict=True) if value is not None}

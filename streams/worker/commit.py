@@ -8,23 +8,29 @@ All that a worker does to the outside world for a stretch of input is one *epoch
 4. send the source offsets to the transaction, with the group's metadata, so that a worker that has lost its
    partitions is refused
 5. commit the transaction
-6. write the deltas to RocksDB, with their changelog offsets
+6. take the deltas over as committed, with their changelog offsets
+7. every few seconds, or when much is waiting: write to RocksDB what was committed since, merged, with the offsets
 
 If a worker dies before 5, nothing has happened: the next one aborts the open transaction and reads the input again. If
-it dies between 5 and 6, everything has happened: the next start reads the changelog from the offset in RocksDB.
+it dies between 5 and 7, everything has happened: the next start reads the changelog from the offset in RocksDB.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from schemas.errors import WaybillError
 from streams.kafka.producer import TransactionError, Transactions
 from streams.native import Switch
 from streams.state.rocks import Delta, RocksStore
 from streams.worker.epoch import Epoch
+
+WRITTEN_S: Final = 5.0
+"""How far RocksDB may lag behind the last commit."""
+_WAITING_MAX: Final = 10_000  # keys of one store: where so many change in one epoch, merging costs more than it saves
 
 
 class CommitError(WaybillError):
@@ -49,6 +55,7 @@ class Committer:
         self._stores = stores  # by changelog topic
         self._kafka = Transactions(config, transactional_id, native=native)
         self._unfinished = False
+        self._written_at = -WRITTEN_S
 
     def start(self) -> None:
         """Fence any earlier holder of the transactional id, and abort its open transaction."""
@@ -61,7 +68,7 @@ class Committer:
         group_metadata: object,
         topic_ids: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Steps 1 to 6 for one epoch.
+        """All steps for one epoch.
 
         Raises AbortedError if the transaction failed and was aborted. The state then holds changes that did not happen,
         and must be opened anew. With any other CommitError the outcome is not known, or another worker has taken this
@@ -87,8 +94,17 @@ class Committer:
         except TransactionError as error:
             self._take_back(epoch, error)
         for topic, delta in deltas.items():  # 6
-            self._stores[topic].write(delta, {number: ends[topic, number] for number in delta})
+            self._stores[topic].committed(delta, {number: ends[topic, number] for number in delta})
+        waiting = max((store.waiting for store in self._stores.values()), default=0)
+        if waiting >= _WAITING_MAX or time.monotonic() >= self._written_at + WRITTEN_S:  # 7
+            self.write()
         self._unfinished = False
+
+    def write(self) -> None:
+        """Step 7 alone, for when no more epochs come."""
+        for store in self._stores.values():
+            store.write()
+        self._written_at = time.monotonic()
 
     def _take_back(self, epoch: Epoch, error: TransactionError) -> NoReturn:
         what = f"transaction of {epoch.rows} records failed: {error}"

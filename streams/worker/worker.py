@@ -31,7 +31,7 @@ from streams.otel import Exporter
 from streams.settings import Settings
 from streams.state.store import whole
 from streams.worker.backoff import Backoff
-from streams.worker.commit import AbortedError, CommitError, Committer
+from streams.worker.commit import WRITTEN_S, AbortedError, CommitError, Committer
 from streams.worker.epoch import Epoch, EpochStep
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
@@ -68,10 +68,8 @@ class Worker:
         self._committer = committer(self.stores)
         self._life = Life(self._entered)
         self._epoch = Epoch()
-        self._filled = asyncio.Event()
-        self._prepared, self._started = asyncio.Event(), asyncio.Event()
-        self._stepping = asyncio.Lock()
-        self._committing = asyncio.Lock()
+        self._filled, self._prepared, self._started = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._stepping, self._committing = asyncio.Lock(), asyncio.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._effects = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._generation = 0  # of the present assignment
@@ -162,7 +160,11 @@ class Worker:
     async def commit_loop(self) -> None:
         """Commit one epoch after the other; under load every `epoch_ms_max` at most."""
         while True:
-            await self._filled.wait()
+            try:
+                await asyncio.wait_for(self._filled.wait(), WRITTEN_S)
+            except TimeoutError:  # a folder that lags behind for days would miss deletions: Kafka forgets those
+                async with self._committing:
+                    await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.write)
             self._filled.clear()
             wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
             if wait > 0 and not self._consumer().idle:
@@ -294,9 +296,8 @@ class Worker:
     async def _restore(self, numbers: set[int], generation: int) -> None:
         """Restore the state of these partitions, then resume reading."""
         await self._started.wait()
-        started = time.monotonic()
+        started, loop = time.monotonic(), asyncio.get_running_loop()
         timeout_s = _BROKER_AWAY_S + 2 * self.settings.transaction_timeout_ms / 1000
-        loop = asyncio.get_running_loop()
         following = loop.run_in_executor(None, self.inputs.catch_up, self._cancelled, timeout_s)
         resumed = {} if self.settings.accept_lost_state else self._consumer().resumed
         reading = partial(

@@ -109,7 +109,7 @@ def test_a_producer_whose_place_is_taken_in_mid_transaction_says_so(fresh_kafka:
 def test_a_worker_whose_commits_are_refused_now_and_then_loses_and_doubles_nothing(
     fresh_kafka: str, tmp_path: Path, protocol: str
 ) -> None:
-    records = world(21, 400)
+    records = world(21, 240)
     stream = Stream(fresh_kafka, records, 2.5)
     command = (sys.executable, "-m", "tests.hurt", "outdated")
     state = tmp_path / "state"
@@ -150,7 +150,7 @@ def test_an_abort_with_more_waiting_than_is_taken_at_once(fresh_kafka: str, tmp_
 
 @pytest.mark.chaos
 def test_a_worker_stopped_beyond_its_session_goes_on_in_the_same_process(fresh_kafka: str, tmp_path: Path) -> None:
-    records = world(22, 400)
+    records = world(22, 240)
     times = 3 if LONG else 1
     stream = Stream(fresh_kafka, records, 4.0 * times)
     with Worker(fresh_kafka, tmp_path / "state", epoch_ms_max=50, transaction_timeout_ms=20_000) as worker:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from streams.kafka import admin
+from streams.kafka.cluster import Cluster
+from streams.kafka.errors import ClientError
 from streams.ops.broker.private import PrivateKafka
 from tests.runs import open_alerts, run
 from tests.waiting import PATIENCE_S, until
@@ -28,10 +30,19 @@ AWAY_S = float(os.environ.get("WAYBILL_TESTS_AWAY_S", "8"))
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[PrivateKafka]:
-    """A broker for the test alone, with topics."""
+    """A broker for the test alone, with topics, that coordinates groups: on a busy machine its first may wait long."""
     with PrivateKafka(tmp_path / "kafka", heap_mb=300) as kafka:
         admin.create(kafka.bootstrap_servers)
+        until(lambda: coordinates(kafka.bootstrap_servers))
         yield kafka
+
+
+def coordinates(servers: str) -> bool:
+    try:
+        Cluster({"bootstrap.servers": servers}).group("any")
+    except ClientError:
+        return False
+    return True
 
 
 def page(port: int, path: str) -> tuple[int, str]:

@@ -35,6 +35,7 @@ from streams.flow.emit import alert_id
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, ReplacedError, TransactionalWriter
 from tests.desk.logs import ALERTED
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
@@ -164,7 +165,7 @@ def test_a_parcel_that_moves_on_takes_its_clue_along_until_a_station_has_accepte
 
 
 def settle(dispatcher: Dispatcher, done: Any) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while not done() and time.monotonic() < deadline:
         dispatcher.step(0.2)
     assert done()

@@ -29,6 +29,7 @@ from tests.broker.test_nobody_named import records_of
 from tests.desk_site import served
 from tests.persons import PERSONS, SENDER_ID, found_in
 from tests.schemas.samples import SHIPMENT, wire
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
@@ -77,7 +78,7 @@ def forget(servers: str) -> None:
     client = AdminClient({"bootstrap.servers": servers})
     there = client.list_topics(topics.SHIPMENTS).topics[topics.SHIPMENTS].partitions
     for deleted in client.delete_records([TopicPartition(topics.SHIPMENTS, number, -1) for number in there]).values():
-        deleted.result(30)
+        deleted.result(PATIENCE_S)
 
 
 def steps(servers: str) -> list[tuple[str, str, bool]]:

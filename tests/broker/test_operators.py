@@ -215,10 +215,10 @@ def test_a_broker_in_the_background_obeys_ctrl_c_as_a_worker_does(tmp_path: Path
             cwd=ROOT, stdout=output, stderr=output, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while "Ctrl-C ends it" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
         broker.send_signal(signal.SIGINT)
-        assert broker.wait(30) == 130
+        assert broker.wait(PATIENCE_S) == 130
     finally:
         broker.kill()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 import time
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from schemas import topics
 from schemas.apart import Notice, Shadow
 from schemas.records import Shipment
 from streams.kafka.alerts import AlertReader, NewestShadows
+from tests import forked
 from tests.runs import open_alerts, run
 from tests.schemas.samples import SHIPMENT
 from tests.waiting import PATIENCE_S
-from tests.workers import Publisher, Reader, Worker, expect
+from tests.workers import ROOT, Publisher, Reader, Worker, expect
 from tests.worlds import START, world
 
 pytestmark = pytest.mark.broker
@@ -38,8 +38,10 @@ def in_shadow(servers: str) -> dict[str, Shadow]:
 
 def shown(servers: str, *options: str) -> str:
     """What `waybill alerts --shadow` prints."""
-    command = [sys.executable, "-m", "streams.cli", "alerts", "--shadow", "--bootstrap-servers", servers, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
+    given = ("alerts", "--shadow", "--bootstrap-servers", servers, *options)
+    done = forked.waybill(*given, env=os.environ, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
 
 
 def test_a_worker_sends_what_shadow_rules_say(fresh_kafka: str, tmp_path: Path) -> None:

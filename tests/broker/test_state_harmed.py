@@ -1,4 +1,4 @@
-"""State that is damaged, deleted under a worker, or cannot be written: the same alerts, and a line that says what."""
+"""State that is damaged, deleted, behind, or cannot be written: the same alerts, and a line that says what."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from schemas.records import Alert
 from tests.hurt import damage
 from tests.runs import Alerts, open_alerts, run
 from tests.waiting import PATIENCE_S
@@ -19,7 +21,8 @@ from tests.workers import Publisher, Worker, expect
 from tests.worlds import Record, events_of, world
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
-EARLY = (sys.executable, "-m", "tests.hurt", "early")
+EARLY, LATE = ((sys.executable, "-m", "tests.hurt", how) for how in ("early", "late"))
+ALERT = msgspec.json.Decoder(Alert)
 FILE_BYTES_MAX = 30_000  # above that of RocksDB's own notes
 
 
@@ -58,6 +61,26 @@ def test_damaged_files_are_built_from_the_changelog(fresh_topics: Callable[[int]
         expect(servers, wanted, worker)
         assert worker.says("removed, to be built from the changelog") == 2
         assert worker.stop() == 0
+
+
+def test_killed_before_its_folder_has_what_was_committed(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:
+    """The folder has the first commit alone. The rest is read from the changelog, and nothing is said twice."""
+    servers = fresh_topics(1)
+    first, second, wanted = halves(44)
+    publish = Publisher(servers)
+    with hurt(servers, tmp_path / "state", LATE) as worker:
+        publish(first[:20])
+        expect(servers, open_alerts(run(first[:20])), worker)
+        publish(first[20:])
+        expect(servers, open_alerts(run(first)), worker)
+        worker.kill()
+        worker.start()
+        publish([*events_of(first), *second])  # all that is known is asked for again
+        said = expect(servers, wanted, worker).values
+        assert worker.says("is there: 0 records") == 1, "the second start has read the changelog"
+        assert worker.stop() == 0
+    sent = [(alert.alert_id, alert.revision) for alert in map(ALERT.decode, said)]
+    assert len(set(sent)) == len(sent)
 
 
 def test_a_folder_deleted_under_a_worker(fresh_topics: Callable[[int], str], tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_what_has_expired_is_named_and_a_new_group_traces_all_again(fresh_topics
     alerts = published(servers)[:3]
     place = TopicPartition(topics.SCANS, 0, 3)
     client = AdminClient({"bootstrap.servers": servers})  # which must outlive its answer
-    client.delete_records([place])[place].result(30)
+    client.delete_records([place])[place].result(PATIENCE_S)
     said = trace_once(servers)
     found = {trace.alert_id: trace for trace, _ in traces(servers)}
     assert len(found) == PARCELS, said

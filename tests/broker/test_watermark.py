@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,17 +13,16 @@ from schemas import topics
 from schemas.inputs import INPUT_TOPICS
 from schemas.records import Alert
 from streams.kafka.transport.broker import Broker
+from tests import forked
 from tests.waiting import until
-from tests.workers import Publisher, Reader, Worker
+from tests.workers import ROOT, Publisher, Reader, Worker
 
 pytestmark = pytest.mark.broker
 
-WAYBILL = (sys.executable, "-m", "streams.cli")
-
 
 def waybill(servers: str, *arguments: str | Path) -> None:
-    command = [*WAYBILL, *map(str, arguments)]
-    subprocess.run(command, check=True, env={"KAFKA_BOOTSTRAP_SERVERS": servers}, capture_output=True, timeout=300)
+    done = forked.waybill(*map(str, arguments), env={"KAFKA_BOOTSTRAP_SERVERS": servers}, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def withdrawn_absences(reader: Reader) -> tuple[int, list[str]]:
@@ -68,7 +64,7 @@ def test_a_replay_at_full_speed_opens_nothing_that_it_withdraws(fresh_kafka: str
         if first == "replay":
             worker.start()
         reader = Reader(fresh_kafka)
-        assert reader.until(lambda: len(reader.values) > 20, 90, quiet_s=6), worker.told()
+        assert reader.until(lambda: len(reader.values) > 20, quiet_s=6), worker.told()
         ever, lost = withdrawn_absences(reader)
         assert worker.stop() == 0
     assert ever > 20
@@ -88,6 +84,4 @@ def test_the_broker_tells_where_topics_end(fresh_kafka: str) -> None:
 
 
 def test_a_broker_that_is_away_tells_no_ends() -> None:
-    began = time.monotonic()
     assert asyncio.run(Broker({"bootstrap.servers": "127.0.0.1:1"}).ends([(topics.SCANS, 0)])) == {}
-    assert time.monotonic() - began < 30

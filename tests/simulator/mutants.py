@@ -40,8 +40,8 @@ _TALLIES, _ORDERS = tallies.Tallies, orders.Orders
 
 MUTANTS = (
     Mutant("state is written before the commit (6 before 5)", commit, _COMMIT, "commit",
-           "kafka.commit()  # 5", "[self._stores[t].write(d, {n: ends[t, n] for n in d}) for t, d in deltas.items()];"
-           " kafka.commit(); deltas = {}", 20),
+           "kafka.commit()  # 5", "[self._stores[t].committed(d, {n: ends[t, n] for n in d})"
+           " for t, d in deltas.items()]; self.write(); kafka.commit(); deltas = {}", 20),
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
            "epoch.offsets, group_metadata", "epoch.offsets, None", 82),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
@@ -88,9 +88,8 @@ MUTANTS = (
            "        batch.put(OFFSET, offset.to_bytes(8, 'big'))\n"
            "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
-           "deltas = (*self._closing, self._open)  # taken first, so that a delta that is written meanwhile is not"
-           " missed\n    found: list[bytes | None] = self._partitions[number].read(keys)",
-           "found = self._partitions[number].read(keys)\n    deltas = (*self._closing, self._open)", 75),
+           "deltas = self._deltas(number)\n    found: list[bytes | None] = self._partitions[number].read(keys)",
+           "found = self._partitions[number].read(keys)\n    deltas = self._deltas(number)", 75),
     Mutant("a parcel counts again for what it counted for already", tallies, _TALLIES, "count",
            "bits & ~before), np.where", "bits), np.where", judging=True),
     Mutant("a parcel does not remember what it counts for", tallies, _TALLIES, "count",

@@ -22,7 +22,7 @@ from streams.kafka import global_table, producer, reader, restore
 from streams.kafka.transport import committed, poller
 from streams.kafka.transport.consumer import Consumer, RebalanceError
 from streams.state import partition
-from streams.worker import backoff, epoch, expire, idle, inputs, parts, tallies, worker
+from streams.worker import backoff, commit, epoch, expire, idle, inputs, parts, tallies, worker
 from streams.worker import rules as rule_task
 from streams.worker.worker import Worker
 from tests.simulator import clients, disk
@@ -232,8 +232,8 @@ def doors(world: World, disks: disk.Disks) -> Iterator[None]:
     disk.Disks.disks = disks
     clock = Clock()
     timed: tuple[types.ModuleType, ...] = (
-        app, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, committed, poller, inputs,
-        rule_task, tallies,
+        app, commit, epoch, global_table, expire, idle, backoff, producer, reader, restore, worker, committed, poller,
+        inputs, rule_task, tallies,
     )  # fmt: skip
     stands: list[tuple[types.ModuleType, str, Any]] = [(module, "time", clock) for module in timed]
     stands += [

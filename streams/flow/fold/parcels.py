@@ -72,15 +72,18 @@ def _fold_answers(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
     if len(rows) == 0:
         return
     heads = dossiers.heads
-    by = np.argsort(rows["known"], kind="stable")
+    by = np.lexsort((rows["known"], rows["kind"]))
     rows, owner = rows.take(by), owner[by]
     current = (heads["present"][owner] == 1) & (heads["event"][owner] == rows["event"])
+    known, kinds = np.ascontiguousarray(rows["known"]), np.ascontiguousarray(rows["kind"])
     for kind, columns in FACT_COLUMNS.items():
-        news = np.flatnonzero(current & (rows["kind"] == kind) & (rows["known"] > heads["known"][owner, kind]))
+        start, end = np.searchsorted(kinds, [kind, kind + 1])
+        here = owner[start:end]
+        news = start + np.flatnonzero(current[start:end] & (known[start:end] > heads["known"][here, kind]))
         if len(news) == 0:
             continue
         into = owner[news]
-        heads["known"][into, kind] = rows["known"][news]
+        heads["known"][into, kind] = known[news]
         heads["saturated"][into] |= rows["saturated"][news]
         for position, column in enumerate(columns):
             heads[column][into] = rows["counts"][news, position]

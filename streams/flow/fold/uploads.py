@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None
     """Make the uploads of `rows` the valid ones of the dossiers `into`, and observe them for the histories."""
     heads = dossiers.heads
     _raw(heads)[into, _SHIPMENT_AT:] = _raw(uploads.rows)[rows]
-    for i, row in zip(into.tolist(), rows.tolist(), strict=True):
-        dossiers.tails[i] = uploads.tails[row]
+    tails = map(uploads.tails.__getitem__, rows.tolist())
+    deque(map(dossiers.tails.__setitem__, into.tolist(), tails), maxlen=0)  # in C, since they are many
     heads["present"][into] = 1
     dossiers.changed[into] = dossiers.judge[into] = dossiers.uploaded[into] = True
     dossiers.observed.append(

@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 KEYS_MAX: Final = 2_000
 """Keys of one record: some 40 kB."""
 _RECORDS = 64  # looked at together
+_LENGTHS: Final = [bytes((length,)) for length in range(256)]
 
 
 class ExpiryIndex:
@@ -46,8 +47,10 @@ class ExpiryIndex:
         numbers, buckets = numbers[by], buckets[by]
         cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (buckets[1:] != buckets[:-1])) + 1
         ends = sorted({0, *cuts.tolist(), *range(0, len(by), KEYS_MAX), len(by)})
-        listed = [bytes((len(keys[i]),)) + keys[i] for i in by.tolist()]
-        values = [bytes((FORMAT,)) + b"".join(listed[start:end]) for start, end in pairwise(ends)]
+        listed: list[bytes] = [b""] * (2 * len(by))  # each key behind its length
+        listed[1::2] = map(keys.__getitem__, by.tolist())
+        listed[::2] = map(_LENGTHS.__getitem__, map(len, listed[1::2]))
+        values = [bytes((FORMAT,)) + b"".join(listed[2 * start : 2 * end]) for start, end in pairwise(ends)]
         firsts = ends[:-1]
         self._store.put(
             numbers[firsts].tolist(),

@@ -9,7 +9,6 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import sys
 import termios
 import time
@@ -20,31 +19,13 @@ import pyte
 import pytest
 from rich.cells import cell_len
 
+from tests.forked import Forked
 from tests.waiting import PATIENCE_S
 
-ROOT = Path(__file__).parents[3]
 WIDE, NARROW = (160, 40), (70, 30)  # columns, rows
 NEWEST = "QN:1000000000011"
 ELAPSED = re.compile(r"─ \d+:\d\d ─")
 OTHER_SCREEN = 1049 << 5  # as pyte numbers private modes
-
-SHOW = """
-import signal, sys, threading, time
-from streams.cli.views.demo import View
-from tests.streams.cli.test_alert_view import alert, change
-
-stop = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: stop.set())
-view = View("en", time.monotonic())
-for number in range(int(sys.argv[1])):
-    view.change(change(alert(f"10000000{number:05}")))
-view.first_alert_s = 1.5 if view.first_alert_s else None
-with view:
-    view.say("worker")
-    while not stop.wait(0.05):  # nothing more comes: the display keeps up with the window by itself
-        pass
-view.summary()
-"""
 
 
 class Terminal(pyte.Screen):
@@ -106,11 +87,12 @@ class Shown:
         self._stream = pyte.ByteStream(self.screen)
         self._size(size)
         kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SHOW, str(alerts)], stdin=device, stdout=device, stderr=device, cwd=ROOT,
-            env={**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "LANG": "C.UTF-8", **env},
-        )  # fmt: skip
-        os.close(device)
+        self._device = os.fdopen(device, "wb", buffering=0)  # a terminal that nobody holds open is at its end
+        self.process = Forked(
+            (sys.executable, "-m", "tests.streams.demo.shown", str(alerts)),
+            env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **env},
+            log=Path(os.ttyname(device)),
+        )
 
     def shrink(self, size: tuple[int, int]) -> None:
         self.screen.shrink(*size)
@@ -130,6 +112,7 @@ class Shown:
     def end(self) -> list[str]:
         """Let it end by itself; what then stays on the screen."""
         self.process.send_signal(signal.SIGTERM)
+        self._device.close()
         while self._read(PATIENCE_S):
             pass
         assert self.process.wait(PATIENCE_S) == 0
@@ -138,7 +121,8 @@ class Shown:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(PATIENCE_S)
+        self._device.close()
         os.close(self.master)
 
     def _size(self, size: tuple[int, int]) -> None:

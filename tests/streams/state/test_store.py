@@ -61,7 +61,8 @@ def get(store: RocksStore, *keys: str) -> list[str | None]:
 
 def commit(store: RocksStore, offset: int) -> None:
     delta = store.close_epoch()
-    store.write(delta, dict.fromkeys(delta, offset))
+    store.committed(delta, dict.fromkeys(delta, offset))
+    store.write()
 
 
 def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
@@ -75,7 +76,9 @@ def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
     store._partitions[0].hot = type(store._partitions[0].hot)(HOT)  # as if all of it had been forgotten
     store._partitions[0].complete = False
     assert get(store, "committed", "closing", "open", "never") == wanted
-    store.write(delta, {0: 11})
+    store.committed(delta, {0: 11})
+    assert get(store, "committed", "closing", "open", "never") == wanted
+    store.write()
     assert get(store, "committed", "closing", "open", "never") == wanted
 
 
@@ -216,7 +219,9 @@ from tests.streams.state.test_store import commit, opened
 store = opened(Path(sys.argv[1]))
 for number in range(100_000):
     store.put([0], [b"%d" % (number % 7)], [b"%d " % number + b"x" * 200_000])
-    commit(store, number + 1)
+    store.committed(store.close_epoch(), {0: number + 1})
+    if number % 3 == 2:
+        store.write()
     print(number, flush=True)
 """
 
@@ -360,7 +365,7 @@ def test_values_are_written_anew_once_whenever_that_is_cut_off(tmp_path: Path, k
             if (run, number) != (0, (killed_after or 0) - 1):
                 delta = store.close_epoch()
                 changelog |= delta[0]
-                store.write(delta, {0: offset + 1})
+                store.committed(delta, {0: offset + 1})
         store.close_all()
     store.open(0)
     assert store.older == []
@@ -565,7 +570,9 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.sampled_from(KEYS), st.integers(0, 99).map(str)),
         st.tuples(st.just("delete"), st.sampled_from(KEYS), st.just("")),
-        st.sampled_from(["get", "scan", "close_epoch", "write", "crash", "forget"]).map(lambda name: (name, "", "")),
+        st.sampled_from(["get", "scan", "close_epoch", "committed", "write", "crash", "forget"]).map(
+            lambda name: (name, "", "")
+        ),
     ),
     max_size=30,
 )
@@ -595,10 +602,12 @@ def test_it_is_a_dict_that_forgets_what_was_not_written(
             assert get(store, *KEYS) == [now.get(each) for each in KEYS]
         elif name == "close_epoch":
             closing.append((store.close_epoch(), dict(now)))
-        elif name == "write" and closing:
+        elif name == "committed" and closing:
             delta, written = closing.pop(0)
             offset += 1
-            store.write(delta, dict.fromkeys(delta, offset))
+            store.committed(delta, dict.fromkeys(delta, offset))
+        elif name == "write":
+            store.write()
         elif name == "crash":
             store.close_all()
             store.open(0)
@@ -626,7 +635,9 @@ def test_no_stale_value_while_an_epoch_is_being_written(tmp_path: Path) -> None:
             with turn:
                 delta = store.close_epoch()
             offset += 1
-            store.write(delta, dict.fromkeys(delta, offset))
+            store.committed(delta, dict.fromkeys(delta, offset))
+            if offset % 3 == 0:
+                store.write()
 
     committer = threading.Thread(target=commits)
     committer.start()
