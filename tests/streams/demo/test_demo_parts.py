@@ -59,7 +59,7 @@ def test_traffic_is_of_the_last_days_keyed_by_parcel_and_partly_broken() -> None
     assert source.published // BROKEN_EVERY <= broken <= source.published // BROKEN_EVERY + 1
     assert set(counts) == set(KINDS)
     assert now - DAYS * 86_400_000 <= min(times) <= max(times) <= now
-    assert sum(b < a - 3_600_000 for a, b in itertools.pairwise(times)) < len(times) / 50  # nearly in order
+    assert sum(b < a - 3_600_000 for a, b in itertools.pairwise(times)) < len(times) / 25  # nearly, at any hour
 
 
 @pytest.mark.parametrize("hour", [1, 7, 13, 19])
