@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -58,10 +59,11 @@ def more(metrics: Metrics, dropped: float) -> bool:
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Receiver:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     receiver = Receiver()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-    return receiver
+    yield receiver
+    receiver.close()
 
 
 def test_the_way_of_an_event_is_found_by_its_id(receiver: Receiver, tmp_path: Path) -> None:
