@@ -37,7 +37,7 @@ def test_requests_are_counted_by_the_template_of_their_route() -> None:
     ):  # fmt: skip
         assert f"waybill_desk_requests_total{{{labels}}} {count}.0" in page
     assert 'waybill_desk_request_seconds_count{route="/clues/{clue}"} 4.0' in page
-    assert not any(secret in page for secret in ("wa-1", "wa-2", "4400", "SNEEZE"))
+    assert not any(secret in page for secret in ("wa-1", "wa-2", "440000198001010015", "SNEEZE"))
 
 
 def test_a_write_that_fails_is_counted() -> None:
