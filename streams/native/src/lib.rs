@@ -1,9 +1,11 @@
-//! The native front end: bytes to packed rows, for the records that are plain. And histories and movements, folded.
+//! The native front end: bytes to packed rows, for the records that are plain. And histories and movements, folded;
+//! and deadlines.
 //!
 //! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that
 //! it gives; what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
 mod batch;
+mod deadlines;
 mod dossiers;
 #[rustfmt::skip]
 mod fields;
@@ -36,3 +38,5 @@ mod librdkafka;
 mod produce;
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod timing;

@@ -14,6 +14,7 @@ use crate::people;
 use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
 use crate::tables;
+use crate::timing::PyDeadlines;
 use crate::tokens::Tokens;
 
 /// Values as they were fetched here, or as Python has them.
@@ -34,8 +35,8 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 mod _front {
     #[pymodule_export]
     use super::{
-        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyDescriber, PyFetcher, PyHistories,
-        PyProducer, PyValues,
+        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyDeadlines, PyDescriber, PyFetcher,
+        PyHistories, PyProducer, PyValues,
     };
 
     use super::*;
