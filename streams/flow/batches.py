@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -87,7 +87,7 @@ class Uploads:
         return Uploads(
             _woven(self.partitions, more.partitions, at),
             _woven(self.parcels, more.parcels, at),
-            np.insert(self.rows, at, more.rows),
+            layout.joined(_woven_rows(self.rows, more.rows, at), SHIPMENT),
             _woven(self.tails, more.tails, at),
         )
 
@@ -123,7 +123,7 @@ class Movements:
         return Movements(
             _woven(self.partitions, more.partitions, at),
             _woven(self.parcels, more.parcels, at),
-            np.insert(self.rows, at, more.rows),
+            layout.joined(_woven_rows(self.rows, more.rows, at), MOVEMENT),
             self.names | more.names,
         )
 
@@ -137,6 +137,16 @@ def _woven(values: list[T], more: list[T], at: Ints) -> list[T]:
         out.append(each)
         start = place
     return out + values[start:]
+
+
+def _woven_rows(rows: Rows, more: Rows, at: Ints) -> Iterator[Rows]:
+    """The same of packed rows, in pieces."""
+    start = 0
+    for number, place in enumerate(at.tolist()):
+        yield rows[start:place]
+        yield more[number : number + 1]
+        start = place
+    yield rows[start:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 //! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that
 //! it gives; what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
+mod answers;
 mod batch;
 mod deadlines;
 mod dossiers;
@@ -25,6 +26,7 @@ mod shipments;
 #[rustfmt::skip]
 mod tables;
 mod tokens;
+mod uploads;
 
 #[cfg(feature = "python")]
 mod clients;
@@ -34,6 +36,8 @@ mod fetch;
 mod folding;
 #[cfg(feature = "python")]
 mod librdkafka;
+#[cfg(feature = "python")]
+mod parcels;
 #[cfg(feature = "python")]
 mod produce;
 #[cfg(feature = "python")]

@@ -7,9 +7,10 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
 use crate::clients::{PyFetcher, PyProducer, PyValues};
-use crate::folding::{cut_dossiers, fold_movements, join_dossiers, PyHistories};
+use crate::folding::{cut_dossiers, join_dossiers, PyHistories};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
+use crate::parcels::{fold_answers, fold_movements, fold_uploads, PyPlaces};
 use crate::people;
 use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
@@ -35,8 +36,8 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 mod _front {
     #[pymodule_export]
     use super::{
-        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyDeadlines, PyDescriber, PyFetcher,
-        PyHistories, PyProducer, PyValues,
+        cut_dossiers, fold_answers, fold_movements, fold_uploads, inspections, join_dossiers, scans, PyDeadlines,
+        PyDescriber, PyFetcher, PyHistories, PyPlaces, PyProducer, PyValues,
     };
 
     use super::*;

@@ -69,7 +69,7 @@ impl PyDeadlines {
     }
 }
 
-fn parcel(reference: &Bound<'_, PyAny>) -> PyResult<Parcel> {
+pub fn parcel(reference: &Bound<'_, PyAny>) -> PyResult<Parcel> {
     let found = Parcel::of(reference.cast::<PyBytes>()?.as_bytes());
     found.ok_or_else(|| PyValueError::new_err("the reference of a parcel is too long"))
 }
