@@ -36,7 +36,7 @@ def test_a_client_that_is_closed_has_no_lag_and_no_error() -> None:
 
 
 def test_partitions_are_released_though_their_leaders_do_not_answer() -> None:
-    """The question that wakes librdkafka's connections is only that: whether to read on is not decided by its answer."""
+    """The question that wakes connections is only that; whether to read on does not hang on its answer."""
     config = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "log_level": 0}
     poller = Poller(config, on_revoked=lambda places, lost: None, on_assigned=lambda places: None)
     poller.assigned = {("t", 0)}
