@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
-from confluent_kafka import Consumer as Client
 from confluent_kafka import OFFSET_END, KafkaError, TopicPartition
+from confluent_kafka import Consumer as Client
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
