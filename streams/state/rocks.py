@@ -185,7 +185,8 @@ class RocksStore:
                 newer = self._deltas(number)
                 rows, found = partition.next_older(rows_max)
                 news = {key: value for key, value in found if not any(key in values for values in newer)}
-                self._open[number].update(news)  # and not into the hot set, which keeps what events need
+                if news:  # an epoch has no partition of which nothing changed
+                    self._open[number].update(news)  # and not into the hot set, which keeps what events need
                 if partition.upgraded:
                     self.begin_upgraded(number)
                 return max(rows, 1), len(news)
