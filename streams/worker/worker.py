@@ -159,6 +159,10 @@ class Worker:
 
     async def commit_loop(self) -> None:
         """Commit one epoch after the other: each once no input waits, under load every `epoch_ms_max`."""
+
+        def busy() -> bool:
+            return self._stepping.locked() or not self._consumer().idle
+
         while True:
             try:
                 await asyncio.wait_for(self._filled.wait(), WRITTEN_S)
@@ -166,8 +170,7 @@ class Worker:
                 async with self._committing:
                     await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.write)
             self._filled.clear()
-            busy, longest_s = self._stepping.locked, self.settings.epoch_ms_max / 1000
-            await grown(lambda: self._epoch, self._filled, lambda: busy() or not self._consumer().idle, longest_s)
+            await grown(lambda: self._epoch, self._filled, busy, self.settings.epoch_ms_max / 1000)
             try:
                 await self._commit()
             except AbortedError as error:
