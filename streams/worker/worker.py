@@ -159,10 +159,6 @@ class Worker:
 
     async def commit_loop(self) -> None:
         """Commit one epoch after the other: each once no input waits, under load every `epoch_ms_max`."""
-
-        def busy() -> bool:
-            return self._stepping.locked() or not self._consumer().idle
-
         while True:
             try:
                 await asyncio.wait_for(self._filled.wait(), WRITTEN_S)
@@ -170,11 +166,14 @@ class Worker:
                 async with self._committing:
                     await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.write)
             self._filled.clear()
-            await grown(lambda: self._epoch, self._filled, busy, self.settings.epoch_ms_max / 1000)
+            await grown(lambda: self._epoch, self._filled, self._busy, self.settings.epoch_ms_max / 1000)
             try:
                 await self._commit()
             except AbortedError as error:
                 await self._read_again(error)
+
+    def _busy(self) -> bool:
+        return self._stepping.locked() or not self._consumer().idle
 
     async def keep_up(self) -> None:
         """Commit the end offsets of idle partitions. Only while the worker is ready."""
@@ -247,8 +246,7 @@ class Worker:
 
     async def _before_revoke(self, lost: bool) -> None:
         stepped = self.ready  # else state and counts may be there in part
-        aborted = self._life.phase is Phase.ABORTED  # nothing may be committed
-        if not aborted:
+        if self._life.phase is not Phase.ABORTED:  # in which nothing may be committed
             self._life.to(Phase.REVOKING)
         for task in self._restoring:
             if not self._started.is_set():  # and never will be if the worker is stopped while it starts
