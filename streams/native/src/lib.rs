@@ -12,6 +12,7 @@ mod goods;
 mod histories;
 mod identity;
 mod json;
+mod memory;
 mod movements;
 mod paths;
 mod people;
@@ -36,3 +37,5 @@ mod librdkafka;
 mod produce;
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod storing;

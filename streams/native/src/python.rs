@@ -13,6 +13,7 @@ use crate::movements::{self, Movements};
 use crate::people;
 use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
+use crate::storing::{PyChanges, PyHeld, PyHot};
 use crate::tables;
 use crate::tokens::Tokens;
 
@@ -34,8 +35,8 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 mod _front {
     #[pymodule_export]
     use super::{
-        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyDescriber, PyFetcher, PyHistories,
-        PyProducer, PyValues,
+        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyChanges, PyDescriber, PyFetcher, PyHeld,
+        PyHistories, PyHot, PyProducer, PyValues,
     };
 
     use super::*;
