@@ -74,6 +74,10 @@ class Reader:
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         self._paused -= {(each.topic, each.partition) for each in partitions}
 
+    def offsets_for_times(self, places: Sequence[TopicPartition], timeout: float = 0) -> list[TopicPartition]:
+        """Asked only to wake connections; none sleeps here."""
+        return list(places)
+
     def get_watermark_offsets(self, place: TopicPartition, timeout: float = 0, cached: bool = False) -> tuple[int, int]:
         at = (place.topic, place.partition)
         if cached:

@@ -42,7 +42,7 @@ def distance_km(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.fl
 @cache
 def assigned_regions() -> NDArray[np.int32]:
     """Every six-digit code ever assigned, in force or abolished, sorted. Read-only."""
-    codes = np.sort(_table()["adcode"].to_numpy()).astype(np.int32)
+    codes = np.sort(np.array([int(line.partition(b",")[0]) for line in _written().splitlines()[1:]], dtype=np.int32))
     codes.flags.writeable = False
     return codes
 
@@ -79,5 +79,8 @@ def _centroids() -> _Centroids:
 @cache
 def _table() -> pl.DataFrame:
     """adcode, name, lon, lat (degrees), since, until (years)."""
-    raw = (files("streams.flow.describe") / "data" / "adcodes.csv").read_bytes()
-    return pl.read_csv(raw, schema_overrides={"adcode": pl.Int32, "lon": pl.Float64, "lat": pl.Float64})
+    return pl.read_csv(_written(), schema_overrides={"adcode": pl.Int32, "lon": pl.Float64, "lat": pl.Float64})
+
+
+def _written() -> bytes:
+    return (files("streams.flow.describe") / "data" / "adcodes.csv").read_bytes()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
+from confluent_kafka import OFFSET_END, KafkaError, TopicPartition
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, TopicPartition
 
 from schemas.errors import WaybillError
 from streams.flow.batches import Batch
@@ -134,6 +135,16 @@ class Poller:
         if self.assigned:
             self._forward()
             self._client.resume([TopicPartition(*each) for each in self.assigned])
+            self._wake()
+
+    def _wake(self) -> None:
+        """Have librdkafka look what there is to fetch.
+
+        Its connection to a leader from which nothing was to be fetched sleeps for up to a second, and `resume` does not
+        wake it. A question does; the answer is of no use, so neither is an error.
+        """
+        with suppress(*FAILURES):
+            self._client.offsets_for_times([TopicPartition(*each, OFFSET_END) for each in self.assigned], _WAKE_S)
 
     def read_again(self) -> None:
         """Put all partitions back to their committed offsets, as if they had been lost and assigned again."""
@@ -320,4 +331,5 @@ class Poller:
 
 _FORWARD_S = 0.5
 _EVENTS_MAX = 100  # taken at once of what concerns the whole client
+_WAKE_S = 1.0  # it would have looked by then
 _WATERMARKS_S = 10.0

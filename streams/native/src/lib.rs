@@ -15,6 +15,7 @@ mod goods;
 mod histories;
 mod identity;
 mod json;
+mod memory;
 mod movements;
 mod paths;
 mod people;
@@ -42,5 +43,7 @@ mod parcels;
 mod produce;
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod storing;
 #[cfg(feature = "python")]
 mod timing;

@@ -132,6 +132,27 @@ pub fn fold_answers<'py>(
     Ok((PyBytes::new(py, &changed), found.superseded))
 }
 
+/// Add `sign` to the columns of the bits that are set, each in its row. numbers: rows of as many as a number has bits.
+/// rows, bits: packed.
+#[pyfunction]
+pub fn add_bits(py: Python<'_>, numbers: PyBuffer<i32>, rows: &[u8], bits: &[u8], sign: i32) -> PyResult<()> {
+    let cells = numbers.as_mut_slice(py).ok_or_else(|| PyValueError::new_err("numbers: cannot be written"))?;
+    for (row, bits) in self::numbers(rows).into_iter().zip(bits.chunks_exact(4)) {
+        let mut bits = bits.try_into().map_or(0, u32::from_le_bytes);
+        let row = cells
+            .get(row as usize * BITS..(row as usize + 1) * BITS)
+            .ok_or_else(|| PyValueError::new_err("rows: there is no such row"))?;
+        while bits != 0 {
+            let cell = &row[bits.trailing_zeros() as usize];
+            cell.set(cell.get().wrapping_add(sign));
+            bits &= bits - 1;
+        }
+    }
+    Ok(())
+}
+
+const BITS: usize = u32::BITS as usize;
+
 fn cells<'a>(py: Python<'a>, heads: &'a PyBuffer<u8>) -> PyResult<Cells<'a>> {
     heads.as_mut_slice(py).ok_or_else(|| PyValueError::new_err("heads: cannot be written"))
 }

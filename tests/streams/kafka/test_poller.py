@@ -33,3 +33,14 @@ def test_a_client_that_is_closed_has_no_lag_and_no_error() -> None:
     poller.close()
     assert poller.lag({}) == {}
     assert poller.passed({}) == {}
+
+
+def test_partitions_are_released_though_their_leaders_do_not_answer() -> None:
+    """The question that wakes connections is only that; whether to read on does not hang on its answer."""
+    config = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "log_level": 0}
+    poller = Poller(config, on_revoked=lambda places, lost: None, on_assigned=lambda places: None)
+    poller.assigned = {("t", 0)}
+    poller._client.assign([TopicPartition("t", 0, 0)])
+    poller._hold(poller._client)
+    poller.release()
+    poller.close()
