@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from schemas.errors import WaybillError
 from streams.flow import layout
 from streams.flow.layout import MOVEMENT, SHIPMENT
+from streams.flow.partitions import present
 from streams.state.format import MESSAGES, MESSAGES_READ
 
 Rows = NDArray[np.void]
@@ -190,7 +191,7 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     rows, partitions = rows.take(by), partitions[by]
     head = bytes([MESSAGES])
     out = []
-    for partition in np.unique(partitions).tolist():
+    for partition in present(partitions):
         start, end = np.searchsorted(partitions, [partition, partition + 1])
         cuts = range(int(start), int(end), _MESSAGE_ROWS)
         out += [(partition, head + rows[cut : min(cut + _MESSAGE_ROWS, int(end))].tobytes()) for cut in cuts]

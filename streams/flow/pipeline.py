@@ -66,7 +66,9 @@ class Parcels:
         """
         self.store = store
         self.catalogue = catalogue
-        self.tallies = Tallies(store, every_ms=tally_ms) if tally_ms else None
+        self._limits = Limits(bytes_max=event_bytes_max)
+        self.front = Front(describer, self._limits)
+        self.tallies = Tallies(store, every_ms=tally_ms, library=self.front.library) if tally_ms else None
         self._orders = orders
         self._describer = self._counting(describer)
         self._histories = histories
@@ -77,8 +79,6 @@ class Parcels:
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self._flood = flood
-        self._limits = Limits(bytes_max=event_bytes_max)
-        self.front = Front(describer, self._limits)
         self.timers = TimerService(settle_ms, self.front.library)
         self.expiry: Expiry | None = None
         if retention is not None and histories is not None:

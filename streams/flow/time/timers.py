@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from streams.flow.fold.journey import ABSENCES, DEADLINE_MS_MIN, NEVER, Journeys
 from streams.flow.layout import HEAD, MINUTE_MS, MOVEMENT, VERSION
+from streams.flow.partitions import present
 from streams.flow.time.deadlines import Deadlines, Waiting, deadlines
 from streams.state.store import runs
 
@@ -129,7 +130,7 @@ class TimerService:
         """
         late = np.zeros(len(at), dtype=np.bool_)
         numbers = np.asarray(partitions)
-        for number in np.unique(numbers).tolist():
+        for number in present(numbers):
             rows = np.flatnonzero(numbers == number)
             late[rows] = self._of(number).read(topic, at[rows])
         return late
