@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ class Both(RuleBasedStateMachine):
         for store in self._stores:
             found = store.load([number] * len(KEYS), KEYS)
             there = next((i for i, value in enumerate(found) if value is None), len(KEYS))
-            store.put([number] * there, KEYS[:there], found[:there])
+            store.put([number] * there, KEYS[:there], cast(Sequence[bytes], found[:there]))
 
     @rule(asked=asked)
     def delete(self, asked: Asked) -> None:
