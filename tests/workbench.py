@@ -48,8 +48,8 @@ class Effects:
             for message in messages:
                 self.published.append((topic, partition, _bytes(message.get("key")), _bytes(message["value"]) or b""))
         for topic, delta in deltas.items():
-            for partition, values in delta.items():
-                self.changelogs[topic, partition] += values.items()
+            for partition, changes in delta.items():
+                self.changelogs[topic, partition] += changes.behind(0)
             self._stores[topic].committed(delta, dict.fromkeys(delta, len(self.epochs)))
             self._stores[topic].write()
 

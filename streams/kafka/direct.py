@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer
 
 from streams import native
 from streams.flow.front.tables import fingerprint
+from streams.state.memory import Changes
 
 KNOWN = "2.16."  # releases of confluent-kafka in whose objects the client's pointer comes first
 
@@ -23,8 +24,9 @@ KNOWN = "2.16."  # releases of confluent-kafka in whose objects the client's poi
 class Writing(Protocol):
     """A producer, directly."""
 
-    def produce(self, topic: str, partition: int, changes: Mapping[bytes, bytes | None]) -> int:
-        """Queue keys with their values for a partition, in their order; how many were taken."""
+    def produce(self, topic: str, partition: int, changes: Changes, first: int, rows_max: int) -> int:
+        """Queue keys of native changes with their values for a partition, in their order: from `first` on, at most so
+        many. Returns how many were taken."""
 
 
 Fetched = tuple[str, int, bytes, bytes, Sequence[bytes | None]]

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -18,6 +17,7 @@ from streams.kafka.errors import DENIED, FAILURES, ClientError, Troubles, cause,
 from streams.kafka.handshake import check
 from streams.kafka.rights import denied, right_of
 from streams.native import Switch
+from streams.state.memory import Changes
 
 Place = tuple[str, int]
 Record = dict[str, object]  # as `produce_batch` takes it; the partition is given with the batch, or is not heeded
@@ -90,9 +90,7 @@ class Transactions:
                         self._producer.poll(0.1)
                 self._producer.poll(0)
 
-    def produce_changes(
-        self, topic: str, partition: int, changes: Mapping[bytes, bytes | None], ends: dict[Place, int]
-    ) -> None:
+    def produce_changes(self, topic: str, partition: int, changes: Changes, ends: dict[Place, int]) -> None:
         """Queue keys with their values for a partition, in their order, and note in `ends` what is next behind the
         last, once that has arrived."""
 
@@ -100,16 +98,16 @@ class Transactions:
             if error is None:
                 ends[topic, partition] = (message.offset() or 0) + 1
 
-        rest, left = iter(changes.items()), len(changes) - 1
-        while self._direct is not None and left > 0:  # all but the last, of which we want to hear
-            part = dict(islice(rest, min(left, _PRODUCE_ROWS)))
+        done, last = 0, len(changes) - 1  # of which we want to hear
+        while self._direct is not None and done < last and not isinstance(changes, dict):  # it is the native library's
+            rows_max = min(last - done, _PRODUCE_ROWS)
             self._topic = topic
-            if (queued := self._direct.produce(topic, partition, part)) < len(part):
-                raise TransactionError(f"{topic}: {len(part) - queued} of {len(part)} records not queued", fatal=True)
+            if (queued := self._direct.produce(topic, partition, changes, done, rows_max)) < rows_max:
+                raise TransactionError(f"{topic}: {rows_max - queued} of {rows_max} records not queued", fatal=True)
             with self._telling():
                 self._producer.poll(0)
-            left -= len(part)
-        records: list[Record] = [{"key": key, "value": value} for key, value in rest]
+            done += rows_max
+        records: list[Record] = [{"key": key, "value": value} for key, value in changes.behind(done)]
         records[-1]["callback"] = delivered
         self.produce(topic, partition, records)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from rocksdict import AccessType, Options, Rdict, WriteBatch, WriteOptions
 
 from streams.state.damage import MISSING, DamagedError, StateError, note_of, why_of
 from streams.state.format import FORMAT, OLDEST, UPGRADED, refused
-from streams.state.hot import Hot
+from streams.state.memory import Changes
 from streams.state.store import END
 from streams.state.tuning import BULK, NOT_BULK, Shared, options
 
@@ -56,12 +57,13 @@ def _of(stored: bytes | None, offset: bytes | None) -> int:
 class Partition:
     """One RocksDB folder with its part of the hot set.
 
-    complete: the hot set holds all keys. older: it may hold values of an earlier format; upgraded: all of them are in
-    an epoch.
+    hot: see `streams.state.memory`. complete: the hot set holds all keys. older: it may hold values of an earlier
+    format; upgraded: all of them are in an epoch.
     """
 
-    def __init__(self, path: Path, cache: Shared, upgrade: Upgrade) -> None:
+    def __init__(self, path: Path, cache: Shared, upgrade: Upgrade, hot: Any) -> None:
         self.path = path
+        self.hot = hot
         self.older, self.upgraded = True, False
         self._upgrade, self._upgraded_to = upgrade, b""
         try:
@@ -79,7 +81,6 @@ class Partition:
             raise
         self.offset = int.from_bytes(offset, "big") if offset else 0
         self.complete = offset is None
-        self.hot = Hot()
 
     def _begin(self) -> bytes | None:
         """Check the format, and set that of this version, which no earlier one opens. Returns the stored offset."""
@@ -101,11 +102,17 @@ class Partition:
     def origin(self, changelog: bytes) -> bool:
         (stored,) = self._raw([_ORIGIN])
         if stored is None:
-            self.write({_ORIGIN: changelog}, None)
+            self.write([(_ORIGIN, changelog)], None)
         return stored in (None, changelog)
 
-    def put(self, values: Mapping[bytes, bytes]) -> None:
-        if self.hot.put(values):
+    def put(self, keys: Sequence[bytes], values: Sequence[bytes], changes: Changes) -> None:
+        """Set values in the hot set and in `changes`."""
+        if self.hot.put(keys, values, changes):
+            self.complete = False
+
+    def warm(self, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Set values in the hot set alone, of the keys that have one."""
+        if self.hot.warm(keys, values):
             self.complete = False
 
     def read(self, keys: list[bytes]) -> list[bytes | None]:
@@ -167,14 +174,17 @@ class Partition:
             raise self._failed(Exception("Corruption: a block cannot be read"))
         return rows
 
-    def write(self, values: Mapping[bytes, bytes | None], offset: int | None) -> None:
-        batch = WriteBatch(raw_mode=True)
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
+        """Write keys and values (None: deleted) with the changelog offset that they stand for."""
+        batch, upgraded = WriteBatch(raw_mode=True), None
         put, delete = batch.put, batch.delete
-        for key, value in values.items():
+        for key, value in rows:
             if value is None:
                 delete(key)
             else:
                 put(key, value)
+            if key == UPGRADED:
+                upgraded = value
         if offset is not None:
             put(OFFSET, offset.to_bytes(8, "big"))
             self.offset = offset
@@ -182,8 +192,8 @@ class Partition:
             self._db.write(batch, self._write_options)
         except Exception as error:
             raise self._failed(error) from error
-        if UPGRADED in values:
-            self.older = values[UPGRADED] != THIS
+        if upgraded is not None:
+            self.older = upgraded != THIS
 
     def _unusable(self, error: Exception) -> Exception:
         """The error for a folder that cannot be opened."""

@@ -21,19 +21,22 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from streams.state import memory
 from streams.state.damage import DamagedError, StateError, note_of
 from streams.state.format import UPGRADED
+from streams.state.memory import Changes
 from streams.state.partition import OWN, THIS, Partition, Upgrade, no_upgrade
 from streams.state.store import END, runs
 from streams.state.tuning import Shared
 
-Delta = dict[int, dict[bytes, bytes | None]]
-"""By partition and key; None: deleted."""
+Delta = dict[int, Changes]
+"""What an epoch changes, by partition."""
 log = logging.getLogger(__name__)
 
 
@@ -41,58 +44,68 @@ class RocksStore:
     """One agent's state: open partitions, the hot set, and deltas not yet written."""
 
     def __init__(
-        self, name: str, folder: Path, cache: Shared, *, hot_bytes_max: int, upgrade: Upgrade = no_upgrade
+        self,
+        name: str,
+        folder: Path,
+        cache: Shared,
+        *,
+        hot_bytes_max: int,
+        upgrade: Upgrade = no_upgrade,
+        library: Any | None = None,
     ) -> None:
+        """library: the native one, which then has what is in memory."""
         self.name = name
         self.folder = folder / name
         self._cache = cache
         self._upgrade = upgrade
+        self._memory: Any = library or memory
         self._partitions: dict[int, Partition] = {}
         self._hot_bytes_max = hot_bytes_max
-        self._open: Delta = defaultdict(dict)
+        self._open: Delta = {}
         self._closing: list[Delta] = []
         self._committed: Delta = {}
         self._offsets: dict[int, int] = {}  # that what is committed stands for
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         """The newest value of each key: from the hot set, an open epoch, or RocksDB. keep: put it into the hot set."""
-        values: list[bytes | None] = []
-        cold: defaultdict[int, list[int]] = defaultdict(list)
+        return list(self.load(partitions, keys, keep=keep))
+
+    def load(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> Sequence[bytes | None]:
+        """The same, as the native library takes it."""
+        values: Sequence[bytes | None] = self._memory.Held()
         for number, at in runs(partitions):
             partition = self._partitions[number]
-            found = partition.hot.get(keys[at])
-            if not partition.complete and None in found:
-                cold[number] += [i for i, value in enumerate(found, at.start) if value is None]
-            values += found
-        for number, rows in cold.items():
-            for i, value in zip(rows, self._cold(number, [keys[i] for i in rows], keep), strict=True):
-                values[i] = value
+            partition.hot.get(keys[at], values, None if partition.complete else partial(self._cold, number, keep))
         return values
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Set values in the open epoch."""
+        """Set values in the open epoch. values: a list, or what `load` gives."""
         for number, at in runs(partitions):
-            news = dict(zip(keys[at], values[at], strict=True))
-            self._partitions[number].put(news)
-            self._open[number].update(news)
+            self._partitions[number].put(keys[at], values[at], self._changes(number))
 
     def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
         """Delete keys in the open epoch; they are deleted on the changelog, too."""
         for number, at in runs(partitions):
             self._partitions[number].hot.drop(keys[at])
-            self._open[number].update(dict.fromkeys(keys[at]))
+            self._changes(number).delete(keys[at])
+
+    def _changes(self, number: int) -> Changes:
+        """What the open epoch changes in a partition."""
+        if number not in self._open:
+            self._open[number] = self._memory.Changes()
+        return self._open[number]
 
     def scan(self, partition: int, after: bytes, rows_max: int, before: bytes = END) -> list[tuple[bytes, bytes]]:
         """Keys between `after` and `before` with their newest values, in order; fewer than `rows_max` if there are no
         more."""
-        deltas = [delta.copy() for delta in self._deltas(partition)]  # others may change them meanwhile
+        deltas = self._deltas(partition)
         out: list[tuple[bytes, bytes]] = []
         while True:
             stored = self._partitions[partition].scan(after, rows_max, before)
             found: dict[bytes, bytes | None] = dict(stored)
             last = stored[-1][0] if len(stored) == rows_max else before
             for delta in deltas:
-                found |= {key: value for key, value in delta.items() if after < key <= last and key < before}
+                found.update(delta.between(after, last, before))
             out += [(key, value) for key, value in sorted(found.items()) if value is not None and key not in OWN]
             if last == before or len(out) >= rows_max:
                 return out[:rows_max]
@@ -100,17 +113,17 @@ class RocksStore:
 
     def close_epoch(self) -> Delta:
         """Close the open epoch. Returns its delta, which stays readable until `close`."""
-        delta, self._open = self._open, defaultdict(dict)
+        delta, self._open = self._open, {}
         self._closing.append(delta)
         return delta
 
     def committed(self, delta: Delta, offsets: Mapping[int, int]) -> None:
         """Take over a committed delta together with its changelog offsets (next to read), for the next `write`."""
-        for number, values in delta.items():
+        for number, changes in delta.items():
             if number in self._committed:
-                self._committed[number].update(values)
+                self._committed[number].merge(changes)
             else:
-                self._committed[number] = values
+                self._committed[number] = changes
         self._offsets.update(offsets)
         self._closing.remove(delta)
 
@@ -125,8 +138,8 @@ class RocksStore:
             self._write(number)
 
     def _write(self, number: int) -> None:
-        if values := self._committed.get(number):
-            self._partitions[number].write(values, self._offsets.get(number))
+        if changes := self._committed.get(number):
+            self._partitions[number].write(changes.behind(0), self._offsets.get(number))
             del self._committed[number]  # whoever reads meanwhile has it still
 
     def open(self, number: int) -> int:
@@ -139,12 +152,12 @@ class RocksStore:
         try:
             if note.exists():
                 raise DamagedError(note.read_text(encoding="utf-8"))
-            partition = Partition(path, self._cache, self._upgrade)
+            partition = Partition(path, self._cache, self._upgrade, self._memory.Hot())
         except DamagedError as error:
             log.warning("state folder %s cannot be used (%s): removed, to be built from the changelog", path, error)
             self.rebuild(number)
             try:
-                partition = Partition(path, self._cache, self._upgrade)
+                partition = Partition(path, self._cache, self._upgrade, self._memory.Hot())
             except DamagedError as again:
                 raise StateError(f"state folder {path} cannot be used ({again}), nor removed; remove it") from again
         self._partitions[number] = partition
@@ -162,7 +175,7 @@ class RocksStore:
 
     def restore(self, number: int, values: Mapping[bytes, bytes | None], offset: int) -> None:
         """Apply changelog records up to `offset` (next to read)."""
-        self._partitions[number].write(values, offset)
+        self._partitions[number].write(values.items(), offset)
         self._partitions[number].complete = False
 
     @property
@@ -184,8 +197,9 @@ class RocksStore:
             if partition.older and not partition.upgraded:
                 newer = self._deltas(number)
                 rows, found = partition.next_older(rows_max)
-                news = {key: value for key, value in found if not any(key in values for values in newer)}
-                self._open[number].update(news)  # and not into the hot set, which keeps what events need
+                news = {key: value for key, value in found if not any(key in changes for changes in newer)}
+                if news:  # and not into the hot set, which keeps what events need
+                    self._changes(number).put(list(news), list(news.values()))
                 if partition.upgraded:
                     self.begin_upgraded(number)
                 return max(rows, 1), len(news)
@@ -212,7 +226,7 @@ class RocksStore:
         """Close every partition."""
         for number in list(self._partitions):
             self.close(number)
-        self._open = defaultdict(dict)
+        self._open = {}
         self._closing.clear()
 
     def rebuild(self, number: int) -> None:
@@ -239,7 +253,7 @@ class RocksStore:
     def partitions(self) -> frozenset[int]:
         return frozenset(self._partitions)
 
-    def _deltas(self, number: int) -> list[dict[bytes, bytes | None]]:
+    def _deltas(self, number: int) -> list[Changes]:
         """What RocksDB does not have of a partition, the newest last.
 
         Call it before RocksDB is read: what moves on meanwhile is then found twice, and never missed. So the newest is
@@ -248,13 +262,11 @@ class RocksStore:
         newest = (self._open.get(number), *(delta.get(number) for delta in reversed(tuple(self._closing))))
         return [delta for delta in reversed((*newest, self._committed.get(number))) if delta]
 
-    def _cold(self, number: int, keys: list[bytes], keep: bool) -> list[bytes | None]:
+    def _cold(self, number: int, keep: bool, keys: list[bytes]) -> Sequence[bytes | None]:
         deltas = self._deltas(number)
-        found: list[bytes | None] = self._partitions[number].read(keys)
+        found: Sequence[bytes | None] = self._partitions[number].read(keys)
         for delta in deltas:
-            found = [delta.get(key, value) for key, value in zip(keys, found, strict=True)]
+            found = delta.over(keys, found)
         if keep:
-            self._partitions[number].put(
-                {key: value for key, value in zip(keys, found, strict=True) if value is not None}
-            )
+            self._partitions[number].warm(keys, found)
         return found

@@ -1,10 +1,12 @@
-"""An epoch: everything to commit together, and the part of one step in it."""
+"""An epoch: everything to commit together, when it is closed, and the part of one step in it."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import topics
@@ -30,6 +32,11 @@ class Epoch:
     opened_at: float = 0.0
     timed: bool = False  # something came from timers or a sweep, and not from records
     told: list[Told] = field(default_factory=list)  # for OpenTelemetry, once it is committed
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything to commit."""
+        return self.timed or bool(self.offsets)
 
     def read(self, batches: Sequence[Batch]) -> None:
         """Note that these batches have been processed."""
@@ -77,6 +84,19 @@ class Epoch:
         """Add messages for partitions of an internal topic."""
         for partition, value in messages:
             self.messages[topic, partition].append({"value": value})
+
+
+async def grown(epoch: Callable[[], Epoch], stepped: asyncio.Event, busy: Callable[[], bool], longest_s: float) -> None:
+    """Return when the open epoch is to be closed: once a step leaves nothing to do, or when it has been open so long.
+
+    So an alert waits for other events only while these come faster than they are judged.
+
+    epoch: the open one, another after a rebalance. stepped: set after each step. busy: a step runs, or input waits.
+    """
+    while busy() and (left_s := epoch().opened_at + longest_s - time.monotonic()) > 0:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stepped.wait(), left_s)
+        stepped.clear()
 
 
 class EpochStep:

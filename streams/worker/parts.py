@@ -7,9 +7,11 @@ from functools import partial
 
 from rules import Catalogue
 from schemas import topics
+from streams import native
 from streams.flow.batches import Batch
 from streams.flow.describe.describer import Describer
 from streams.flow.flood import Flood
+from streams.flow.front.tables import fingerprint
 from streams.flow.orders import Orders
 from streams.flow.pipeline import Histories, Parcels
 from streams.flow.sampling import Sampler
@@ -35,8 +37,9 @@ def stores_of(settings: Settings) -> Stores:
     cache = Shared.of(settings.state_cache_mb, settings.state_buffers_mb)
     names = {topics.PARCELS_CHANGELOG: "parcels", topics.HISTORIES_CHANGELOG: "histories"}
     hot = settings.hot_bytes_max // len(names)
+    library = native.library(settings.native, fingerprint())
     return {
-        topic: RocksStore(name, folder, cache, hot_bytes_max=hot, upgrade=partial(upgrade, topic))
+        topic: RocksStore(name, folder, cache, hot_bytes_max=hot, upgrade=partial(upgrade, topic), library=library)
         for topic, name in names.items()
     }
 

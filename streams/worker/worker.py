@@ -32,7 +32,7 @@ from streams.settings import Settings
 from streams.state.store import whole
 from streams.worker.backoff import Backoff
 from streams.worker.commit import WRITTEN_S, AbortedError, CommitError, Committer
-from streams.worker.epoch import Epoch, EpochStep
+from streams.worker.epoch import Epoch, EpochStep, grown
 from streams.worker.inputs import Inputs
 from streams.worker.parts import Stores, agents_of, link_of, stores_of
 from streams.worker.phase import Life, Phase
@@ -147,7 +147,7 @@ class Worker:
                 self.metrics.batch_rows.observe(sum(len(batch.values) for batch in step.fresh))
             self.metrics.waiting.set(len(self.parcels.timers))
             self.inputs.rules.tell_held()
-            if step.fresh or self._epoch.timed:
+            if self._epoch.filled:
                 self._filled.set()
 
     async def _room(self) -> None:
@@ -158,7 +158,7 @@ class Worker:
     # Commits
 
     async def commit_loop(self) -> None:
-        """Commit one epoch after the other; under load every `epoch_ms_max` at most."""
+        """Commit one epoch after the other: each once no input waits, under load every `epoch_ms_max`."""
         while True:
             try:
                 await asyncio.wait_for(self._filled.wait(), WRITTEN_S)
@@ -166,20 +166,21 @@ class Worker:
                 async with self._committing:
                     await asyncio.get_running_loop().run_in_executor(self._effects, self._committer.write)
             self._filled.clear()
-            wait = self._epoch.opened_at + self.settings.epoch_ms_max / 1000 - time.monotonic()
-            if wait > 0 and not self._consumer().idle:
-                await asyncio.sleep(wait)
+            await grown(lambda: self._epoch, self._filled, self._busy, self.settings.epoch_ms_max / 1000)
             try:
                 await self._commit()
             except AbortedError as error:
                 await self._read_again(error)
+
+    def _busy(self) -> bool:
+        return self._stepping.locked() or not self._consumer().idle
 
     async def keep_up(self) -> None:
         """Commit the end offsets of idle partitions. Only while the worker is ready."""
         generation, known = self._generation, dict(self.committed)
         ends = await self._consumer().passed(known)
         async with self._committing, self._stepping:
-            if not self.ready or self._generation != generation or self._epoch.offsets or self._epoch.timed:
+            if not self.ready or self._generation != generation or self._epoch.filled:
                 return
             if ends := {place: end for place, end in ends.items() if self.committed.get(place) == known.get(place)}:
                 self._epoch.stand_at(ends)
@@ -196,7 +197,7 @@ class Worker:
     async def _commit(self) -> None:
         async with self._committing:
             async with self._stepping:
-                if not self._life.may_commit or not (self._epoch.offsets or self._epoch.timed):
+                if not self._life.may_commit or not self._epoch.filled:
                     return
                 epoch, self._epoch = self._epoch, Epoch()
                 if not epoch.offsets:  # without any offset the broker would not check the owner
@@ -245,8 +246,7 @@ class Worker:
 
     async def _before_revoke(self, lost: bool) -> None:
         stepped = self.ready  # else state and counts may be there in part
-        aborted = self._life.phase is Phase.ABORTED  # nothing may be committed
-        if not aborted:
+        if self._life.phase is not Phase.ABORTED:  # in which nothing may be committed
             self._life.to(Phase.REVOKING)
         for task in self._restoring:
             if not self._started.is_set():  # and never will be if the worker is stopped while it starts

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas import topics
 from schemas.records import Alert
+from streams.state.memory import Changes
 from streams.state.rocks import Delta
 from streams.worker.commit import AbortedError, CommitError, Committer
 from streams.worker.epoch import Epoch
@@ -91,7 +92,7 @@ def test_a_producer_whose_place_is_taken_in_mid_transaction_says_so(fresh_kafka:
     name = uuid.uuid4().hex
     old = Committer(config, name, {})
     old.start()
-    facts: Delta = {partition: {b"%d" % key: b"value" for key in range(200)} for partition in range(4)}
+    facts: Delta = {partition: Changes({b"%d" % key: b"value" for key in range(200)}) for partition in range(4)}
 
     class TakenBetween(dict[str, Delta]):
         def items(self) -> Iterator[tuple[str, Delta]]:  # type: ignore[override]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -12,24 +13,40 @@ from streams import native
 from streams.flow.front.tables import fingerprint
 from streams.kafka import direct
 from streams.kafka.producer import TransactionError, Transactions
+from streams.state.memory import Changes
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.skipif(bool(native.missing(fingerprint())), reason="the native front end is not built"),
 ]
-Changes = dict[bytes, bytes | None]
-CHANGES: Changes = {f"parcel-{i}".encode(): None if i % 7 == 3 else bytes([i % 256]) * (i % 400) for i in range(3_000)}
+Records = dict[bytes, bytes | None]
+CHANGES: Records = {f"parcel-{i}".encode(): None if i % 7 == 3 else bytes([i % 256]) * (i % 400) for i in range(3_000)}
 
 
-def written(servers: str, switch: native.Switch, changes: Changes) -> tuple[list[tuple[bytes, bytes | None]], int]:
+def changed(records: Records, switch: native.Switch) -> Changes:
+    """As a store's epoch has it."""
+    made: Changes = Changes() if switch == "0" else _library().Changes()
+    for key, value in records.items():
+        if value is None:
+            made.delete([key])
+        else:
+            made.put([key], [value])
+    return made
+
+
+def _library() -> Any:
+    return native.library("1", fingerprint())
+
+
+def written(servers: str, switch: native.Switch, changes: Records) -> tuple[list[tuple[bytes, bytes | None]], int]:
     """Records of one transaction as they stand on the topic, and the end that is noted."""
     kafka = Transactions({"bootstrap.servers": servers, "log_level": 0}, uuid.uuid4().hex, native=switch)
     assert (kafka._direct is not None) == (switch == "1")
     kafka.start()
     kafka.begin()
     ends: dict[tuple[str, int], int] = {}
-    kafka.produce_changes(topics.PARCELS_CHANGELOG, 2, changes, ends)
+    kafka.produce_changes(topics.PARCELS_CHANGELOG, 2, changed(changes, switch), ends)
     kafka.deliver()
     kafka.commit()
     reader = Consumer({"bootstrap.servers": servers, "group.id": "direct", "log_level": 0})
@@ -60,7 +77,7 @@ def test_what_is_not_taken_is_said(fresh_kafka: str) -> None:
     kafka = Transactions(config, uuid.uuid4().hex, native="1")
     kafka.start()
     kafka.begin()
-    large: Changes = {str(i).encode(): bytes(50_000) for i in range(100)}
+    large = changed({str(i).encode(): bytes(50_000) for i in range(100)}, "1")
     with pytest.raises(TransactionError, match=r"parcels-changelog: \d+ of 99 records not queued$") as refused:
         kafka.produce_changes(topics.PARCELS_CHANGELOG, 0, large, {})
     assert refused.value.fatal

@@ -50,7 +50,7 @@ MUTANTS = (
            "if not cause(error).retriable() or time.monotonic() > deadline:",
            "if True:\n                    return\n                if False:", 20),
     Mutant("what is committed while more waits for RocksDB is lost", rocks, rocks.RocksStore, "committed",
-           "self._committed[number].update(values)", "pass"),
+           "self._committed[number].merge(changes)", "pass"),
     Mutant("what waits for RocksDB is not read", rocks, rocks.RocksStore, "_deltas",
            "self._committed.get(number)", "None"),
     Mutant("damage that was found is forgotten", partition, partition.Partition, "_failed",
@@ -85,13 +85,13 @@ MUTANTS = (
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
            "self._on_revoked(set(self.assigned), True)", "pass", 5),
     Mutant("an offset is written before what it stands for", partition, partition.Partition, "write",
-           "batch = WriteBatch(raw_mode=True)",
-           "batch = WriteBatch(raw_mode=True)\n    if offset is not None:\n"
+           "batch, upgraded = WriteBatch(raw_mode=True), None",
+           "batch, upgraded = WriteBatch(raw_mode=True), None\n    if offset is not None:\n"
            "        batch.put(OFFSET, offset.to_bytes(8, 'big'))\n"
            "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
-           "deltas = self._deltas(number)\n    found: list[bytes | None] = self._partitions[number].read(keys)",
-           "found = self._partitions[number].read(keys)\n    deltas = self._deltas(number)", 91),
+           "deltas = self._deltas(number)\n    found: Sequence[bytes | None] = self._partitions[number].read(keys)",
+           "found = self._partitions[number].read(keys)\n    deltas = self._deltas(number)", 75),
     Mutant("a parcel counts again for what it counted for already", tallies, _TALLIES, "count",
            "bits & ~before), np.where", "bits), np.where", judging=True),
     Mutant("a parcel does not remember what it counts for", tallies, _TALLIES, "count",

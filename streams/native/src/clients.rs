@@ -2,11 +2,12 @@
 
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyBytes;
 
 use crate::fetch::{Batch, Event, Fetcher, Values};
 use crate::librdkafka::Client;
 use crate::produce::produce;
+use crate::storing::PyChanges;
 
 /// Topic, partition, offsets and times (both packed as 64-bit integers), and values.
 type PyBatch<'py> = (String, i32, Bound<'py, PyBytes>, Bound<'py, PyBytes>, PyValues);
@@ -28,14 +29,24 @@ impl PyProducer {
         Ok(PyProducer { client: found(library, &client, name)?, _object: client.unbind() })
     }
 
-    /// Queue keys with their values for a partition, in their order; how many were taken.
-    fn produce(&self, py: Python<'_>, topic: &str, partition: i32, changes: &Bound<'_, PyDict>) -> PyResult<usize> {
-        let held: Vec<(Bound<'_, PyBytes>, Option<Bound<'_, PyBytes>>)> =
-            changes.iter().map(|(key, value)| Ok((key.extract()?, value.extract()?))).collect::<PyResult<_>>()?;
-        let changes: Vec<_> =
-            held.iter().map(|(key, value)| (key.as_bytes(), value.as_ref().map(|value| value.as_bytes()))).collect();
-        py.detach(|| produce(&self.client, topic, partition, &changes))
-            .ok_or_else(|| PyValueError::new_err("topic: it cannot be written to"))
+    /// Queue the keys of `changes` from place `first` on, at most so many, with their values for a partition, in their
+    /// order; how many were taken.
+    fn produce(
+        &self,
+        py: Python<'_>,
+        topic: &str,
+        partition: i32,
+        changes: &Bound<'_, PyChanges>,
+        first: usize,
+        rows_max: usize,
+    ) -> PyResult<usize> {
+        let changes = changes.get();
+        py.detach(|| {
+            let changes = changes.reading();
+            let rows = changes.rows().get(first..).unwrap_or_default();
+            produce(&self.client, topic, partition, &rows[..rows.len().min(rows_max)])
+        })
+        .ok_or_else(|| PyValueError::new_err("topic: it cannot be written to"))
     }
 }
 

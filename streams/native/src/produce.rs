@@ -5,17 +5,15 @@ use std::ffi::{c_int, CString};
 use std::ptr::{null, null_mut};
 
 use crate::librdkafka::{Client, Message};
+use crate::memory::Change;
 
-const COPY: c_int = 0x2; // RD_KAFKA_MSG_F_COPY: the values are Python's
-
-/// A key and a value; no value deletes the key.
-pub type Change<'a> = (&'a [u8], Option<&'a [u8]>);
+const COPY: c_int = 0x2; // RD_KAFKA_MSG_F_COPY: the values are the store's
 
 /// Queue these for a partition, in their order; how many were taken, all unless the queue is full.
-pub fn produce(client: &Client, topic: &str, partition: i32, changes: &[Change<'_>]) -> Option<usize> {
+pub fn produce(client: &Client, topic: &str, partition: i32, changes: &[Change]) -> Option<usize> {
     let name = CString::new(topic).ok()?;
     let count = c_int::try_from(changes.len()).ok()?;
-    let mut messages: Vec<Message> = changes.iter().map(|(key, value)| message(key, *value)).collect();
+    let mut messages: Vec<Message> = changes.iter().map(message).collect();
     let calls = &client.calls;
     // SAFETY: the client lives, `messages` has `count` of them, and librdkafka copies what they point to.
     unsafe {
@@ -29,13 +27,13 @@ pub fn produce(client: &Client, topic: &str, partition: i32, changes: &[Change<'
     }
 }
 
-fn message(key: &[u8], value: Option<&[u8]>) -> Message {
+fn message((key, value): &Change) -> Message {
     Message {
         error: 0,
         topic: null_mut(),
         partition: 0,
-        payload: value.map_or(null(), |value| value.as_ptr().cast()),
-        len: value.map_or(0, <[u8]>::len),
+        payload: value.as_ref().map_or(null(), |value| value.as_ptr().cast()),
+        len: value.as_ref().map_or(0, |value| value.len()),
         key: key.as_ptr().cast(),
         key_len: key.len(),
         offset: 0,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from schemas.records import Alert
 from streams.files.driver import Offline
 from streams.settings import Settings
+from streams.worker import epoch
 from streams.worker.commit import AbortedError
+from streams.worker.epoch import Epoch, grown
 from tests.runs import catalogue, difference, open_alerts, run
 from tests.waiting import PATIENCE_S
 from tests.workbench import Workbench, current, newest_open, workbench
@@ -26,6 +30,13 @@ def batches_of(records: list[Record], partitions: int = 4) -> Offline:
 def published(bench: Workbench) -> dict[str, Alert]:
     """Those that a bench has published."""
     return newest_open(bench.effects.published)
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """Wait for what other tasks do."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not seen():
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("size", [13, 10_000])
@@ -75,6 +86,64 @@ def test_batches_of_an_earlier_assignment_are_left_out(tmp_path: Path) -> None:
 
         asyncio.run(scenario())
         assert bench.effects.epochs == []
+
+
+def test_an_epoch_is_closed_when_a_step_leaves_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it might be open. It waits for input that waits already, and for the step that runs."""
+    records = world(2, 30)
+    with workbench(tmp_path, epoch_ms_max=10_000) as bench:
+        first, second, third, last = (batches_of(records).batches(records[n::4]) for n in range(4))
+        consumer, epochs, step = bench.worker._consumer(), bench.effects.epochs, bench.worker.parcels.step
+        begun, go_on = threading.Event(), threading.Event()
+        monkeypatch.setattr(bench.worker, "_consumer", lambda: consumer)
+
+        def held(*args: object) -> object:
+            begun.set()
+            go_on.wait(PATIENCE_S)
+            return step(*args)  # type: ignore[arg-type]
+
+        async def scenario() -> None:
+            commits = asyncio.create_task(bench.worker.commit_loop())
+            await bench.parcels(first)
+            await until(lambda: len(epochs) == 1)
+            monkeypatch.setattr(consumer, "idle", False)
+            await bench.parcels(second)
+            monkeypatch.setattr(bench.worker.parcels, "step", held)
+            running = asyncio.create_task(bench.parcels(third))
+            await asyncio.to_thread(begun.wait, PATIENCE_S)
+            monkeypatch.setattr(consumer, "idle", True)
+            assert len(epochs) == 1
+            go_on.set()
+            await running
+            await until(lambda: len(epochs) == 2)
+            assert epochs[1].rows == sum(len(batch.values) for batch in (*second, *third))
+            async with bench.worker.step([]):  # one that adds nothing
+                pass
+            await bench.parcels(last)
+            await until(lambda: len(epochs) == 3)
+            commits.cancel()
+
+        asyncio.run(scenario())
+
+
+def test_an_epoch_under_load_is_closed_when_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 7.0
+    monkeypatch.setattr(epoch, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def scenario() -> None:
+        nonlocal now
+        opened, stepped = Epoch(opened_at=now), asyncio.Event()
+        closes = asyncio.create_task(grown(lambda: opened, stepped, lambda: True, 100.0))
+        for later in (8.0, 106.0):
+            now = later
+            stepped.set()
+            await until(lambda: not stepped.is_set())
+            assert not closes.done()
+        now = 107.0
+        stepped.set()
+        await asyncio.wait_for(closes, PATIENCE_S)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("how", ["fails", "cancelled"])
