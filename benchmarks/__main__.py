@@ -15,6 +15,7 @@ from benchmarks import (
     guard,
     hot,
     live,
+    live_keys,
     native,
     projection,
     report,
@@ -111,6 +112,7 @@ if __name__ == "__main__":
     app.command("hot")(hot.main)
     app.command("clues")(clues.main)
     app.command("live")(live.main)
+    app.command("live-keys")(live_keys.main)
     app.command("projection")(projection.main)
     app.command("native")(native.main)
     app.command("tallies")(tallies.main)

@@ -56,7 +56,7 @@ def main(
     with PrivateKafka(fast_start=False, heap_mb=1_024) as kafka, tempfile.TemporaryDirectory() as folder:
         create(kafka.bootstrap_servers, PARTITIONS)
         with console.status("writing the changelogs"):
-            size = fill(kafka.bootstrap_servers, keys)
+            size, _ = fill(kafka.bootstrap_servers, keys)
         console.print(f"{keys:,} records of {size / keys:.0f} bytes on the changelogs", highlight=False)
         load = os.getloadavg()[0]
         command = [sys.executable, "-m", "benchmarks.restore", kafka.bootstrap_servers, folder]
@@ -76,8 +76,8 @@ def main(
     )
 
 
-def fill(servers: str, keys: int) -> int:
-    """Write the changelogs; bytes of the values."""
+def fill(servers: str, keys: int) -> tuple[int, int]:
+    """Write the changelogs; bytes of the values, and how many parcels there are, see `parcel`."""
     parcels, histories = samples()
     producer = Producer(
         {
@@ -95,16 +95,16 @@ def fill(servers: str, keys: int) -> int:
     share = round(keys / (1 + several))
     for topic, some, count in ((PARCELS_CHANGELOG, parcels, share), (HISTORIES_CHANGELOG, histories, keys - share)):
         made = many(topic, some, count)
-        for number, first in enumerate(range(0, count, EPOCH)):
+        for first in range(0, count, EPOCH):
             records: list[Any] = [
                 {"key": key, "value": value} for key, value in islice(made, min(EPOCH, count - first))
             ]
             size += sum(len(each["value"]) for each in records)
             producer.begin_transaction()
-            if producer.produce_batch(topic, records, number % PARTITIONS) < len(records):
+            if producer.produce_batch(topic, records, partition_of(first)) < len(records):
                 raise BenchmarkError("records were not taken")
             producer.commit_transaction(60)
-    return size
+    return size, share
 
 
 def samples() -> tuple[list[Pair], list[Pair]]:
@@ -126,11 +126,22 @@ def lines(chunk: Chunk, kind: str) -> list[bytes]:
 def many(topic: str, some: list[Pair], count: int) -> Iterator[Pair]:
     """So many keys in no order, each with one of these values."""
     for number, (key, value) in enumerate(islice(cycle(some), count)):
-        mixed = number * 0x9E3779B97F4A7C15 % 2**64  # one to one
-        yield (
-            (b"SF:%020d" % mixed if topic == PARCELS_CHANGELOG else key[:1] + mixed.to_bytes(8, "big") + key[9:]),
-            value,
-        )
+        entity = _mixed(number).to_bytes(8, "big")
+        yield parcel(number) if topic == PARCELS_CHANGELOG else key[:1] + entity + key[9:], value
+
+
+def parcel(number: int) -> bytes:
+    """The key of a parcel that `fill` writes."""
+    return b"SF:%020d" % _mixed(number)
+
+
+def partition_of(number: int) -> int:
+    """Where it writes it."""
+    return number // EPOCH % PARTITIONS
+
+
+def _mixed(number: int) -> int:
+    return number * 0x9E3779B97F4A7C15 % 2**64  # one to one
 
 
 def timed(servers: str, folder: Path) -> dict[str, float]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.contract import Context, Gives, Kind, Result
+from benchmarks.contract import Context, Gives, Kind, Measured, Result
 from benchmarks.peers.environments import Own
 from benchmarks.traffic import PARTITIONS
 from benchmarks.watch import newest, python, watch
@@ -36,8 +36,14 @@ def run(context: Context) -> Result:
 
 def worker(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Result:
     """Run workers with empty state and empty outputs over what lies on the input topics."""
+    _empty_outputs(context.loaded.servers)
+    measured = resumed(context, settings, processes=processes)
+    return Result(context.loaded.events, measured, None if context.pace else _open_alerts(context.loaded.servers))
+
+
+def resumed(context: Context, settings: Mapping[str, str], *, processes: int = 1) -> Measured:
+    """Run workers over what lies on the input topics, with the state that the changelogs hold."""
     loaded = context.loaded
-    _empty_outputs(loaded.servers)
     env = {name: "" for name in os.environ if name.startswith("WAYBILL_")} | {
         "KAFKA_BOOTSTRAP_SERVERS": loaded.servers,
         "WAYBILL_GROUP": context.run,
@@ -48,10 +54,9 @@ def worker(context: Context, settings: Mapping[str, str], *, processes: int = 1)
     command = python(
         "streams.cli", "worker", "--processes", str(processes), "--web-port", "0", "--log-level", "warning"
     )
-    measured = watch(
+    return watch(
         context, command, env=env, internal=READ_BACK, announces=False, settles_s=SETTLES_S, alerts=topics.ALERTS
     )
-    return Result(loaded.events, measured, None if context.pace else _open_alerts(loaded.servers))
 
 
 def _open_alerts(servers: str) -> frozenset[str]:

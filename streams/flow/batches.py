@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from schemas.errors import WaybillError
 from streams.flow import layout
 from streams.flow.layout import MOVEMENT, SHIPMENT
+from streams.flow.partitions import present
 from streams.state.format import MESSAGES, MESSAGES_READ
 
 Rows = NDArray[np.void]
@@ -87,7 +88,7 @@ class Uploads:
         return Uploads(
             _woven(self.partitions, more.partitions, at),
             _woven(self.parcels, more.parcels, at),
-            np.insert(self.rows, at, more.rows),
+            layout.joined(_woven_rows(self.rows, more.rows, at), SHIPMENT),
             _woven(self.tails, more.tails, at),
         )
 
@@ -123,7 +124,7 @@ class Movements:
         return Movements(
             _woven(self.partitions, more.partitions, at),
             _woven(self.parcels, more.parcels, at),
-            np.insert(self.rows, at, more.rows),
+            layout.joined(_woven_rows(self.rows, more.rows, at), MOVEMENT),
             self.names | more.names,
         )
 
@@ -137,6 +138,16 @@ def _woven(values: list[T], more: list[T], at: Ints) -> list[T]:
         out.append(each)
         start = place
     return out + values[start:]
+
+
+def _woven_rows(rows: Rows, more: Rows, at: Ints) -> Iterator[Rows]:
+    """The same of packed rows, in pieces."""
+    start = 0
+    for number, place in enumerate(at.tolist()):
+        yield rows[start:place]
+        yield more[number : number + 1]
+        start = place
+    yield rows[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +191,7 @@ def pack(rows: Rows, partitions: NDArray[np.integer]) -> list[tuple[int, bytes]]
     rows, partitions = rows.take(by), partitions[by]
     head = bytes([MESSAGES])
     out = []
-    for partition in np.unique(partitions).tolist():
+    for partition in present(partitions):
         start, end = np.searchsorted(partitions, [partition, partition + 1])
         cuts = range(int(start), int(end), _MESSAGE_ROWS)
         out += [(partition, head + rows[cut : min(cut + _MESSAGE_ROWS, int(end))].tobytes()) for cut in cuts]

@@ -183,7 +183,7 @@ class Flood:
         held = self.held
         yes = verdicts.said == YES
         rows = np.flatnonzero(yes[:, list(self._holds)].any(axis=1))
-        heads = dossiers.heads[verdicts.rows[rows]]
+        heads = dossiers.heads.take(verdicts.rows[rows])
         without[rows] = np.minimum(yes[rows] @ self._counting(), SCORE_MAX)
         sent = np.where(heads["emitted"] == OPEN, heads["sent"], 0)
         score[rows] = np.maximum(without[rows], np.minimum(score[rows], sent))

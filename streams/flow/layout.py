@@ -275,6 +275,13 @@ def joined(parts: Iterable[Any], dtype: np.dtype[np.void]) -> NDArray[np.void]:
     return np.frombuffer(bytearray().join(parts), dtype=dtype)
 
 
+def place_in(dtype: np.dtype[np.void], name: str) -> int:
+    """Where a field begins in a row."""
+    fields = dtype.fields
+    assert fields is not None
+    return int(fields[name][1])
+
+
 def version_of(rows: NDArray[np.void]) -> NDArray[np.void]:
     """VERSION rows of SHIPMENT or HEAD rows, `known` left at 0."""
     past = np.zeros(len(rows), dtype=VERSION)

@@ -70,9 +70,9 @@ def seed_of(key: bytes, day: date) -> bytes:
     return hmac.digest(key, f"waybill-orders {day.isoformat()}".encode(), "sha256")[:SEED_BYTES]
 
 
-def chosen(seed: bytes, parcel: str, share: float) -> bool:
+def chosen(seed: bytes, parcel: bytes, share: float) -> bool:
     """Whether a parcel (`CARRIER:NUMBER`) is of the random arm of a day."""
-    return xxhash.xxh64_intdigest(seed + parcel.encode()) < share * 2**64
+    return xxhash.xxh64_intdigest(seed + parcel) < share * 2**64
 
 
 def day_of(at_ms: int) -> date:
@@ -107,23 +107,24 @@ class Orders:
         news = (scans["id"] != heads["drawn"][rows]) & (heads["decided_at"][rows] != PARTLY_KNOWN)
         moves = (heads["order_p"][rows] > 0) & (dossiers.moved[rows] | dossiers.uploaded[rows])
         out = []
-        for number in np.flatnonzero(news | moves).tolist():
-            row, scan = int(rows[number]), scans[number]
-            _, carrier_code, waybill_no, *_ = untail(dossiers.tails[row])
-            parcel, before = f"{carrier_code}:{waybill_no}", float(heads["order_p"][row])
-            p = before
-            if news[number]:
-                p = self._drawn(parcel, scan)
-                heads["drawn"][row], heads["order_p"][row] = scan["id"], p
-                dossiers.changed[row] = True
-            if p or before:
-                value = encode(_order(dossiers, verdicts, int(at[number]), p, scan)) if p else None
-                out.append(Ordered(dossiers.partitions[row], parcel.encode(), value))
+        before = heads["order_p"][rows]
+        self._draw(dossiers, rows[news], scans.compress(news))
+        after = heads["order_p"][rows]
+        for number in np.flatnonzero((news | moves) & ((before > 0) | (after > 0))).tolist():
+            row, p = int(rows[number]), float(after[number])
+            value = encode(_order(dossiers, verdicts, int(at[number]), p, scans[number])) if p else None
+            out.append(Ordered(dossiers.partitions[row], _parcel(dossiers.tails[row]), value))
         return out
 
-    def _drawn(self, parcel: str, scan: np.void) -> float:
-        """The probability with which a parcel is chosen by its first scan; 0: it is not."""
-        return self._share if chosen(self._seed(day_of(int(scan["at"]))), parcel, self._share) else 0.0
+    def _draw(self, dossiers: Dossiers, rows: Ints, scans: Rows) -> None:
+        """Draw the parcels of these dossiers by their first scans."""
+        days = (scans["at"] + _CHINA_MS) // DAY_MS
+        seeds = {day: self._seed(_EPOCH + timedelta(days=day)) for day in np.unique(days).tolist()}
+        parcels = [_parcel(dossiers.tails[row]) for row in rows.tolist()]
+        hits = [chosen(seeds[day], parcel, self._share) for day, parcel in zip(days.tolist(), parcels, strict=True)]
+        dossiers.heads["drawn"][rows] = scans["id"]
+        dossiers.heads["order_p"][rows] = np.where(hits, self._share, 0.0)
+        dossiers.changed[rows] = True
 
     def _first(self, journeys: Journeys) -> tuple[Ints, Rows]:
         """The first scan in a home place that does not end the way, and whose it is."""
@@ -131,7 +132,7 @@ class Orders:
         here = np.flatnonzero(starts(movements["adcode"], self._home))
         here = here[_STOPS[movements["kind"][here]]]
         of, first = np.unique(journeys.owners[here], return_index=True)  # movements are in order of time
-        return of, movements[here[first]]
+        return of, movements.take(here[first])
 
     def _seed(self, day: date) -> bytes:
         if day not in self._seeds:
@@ -139,6 +140,11 @@ class Orders:
                 self._seeds.clear()
             self._seeds[day] = seed_of(self._key, day)
         return self._seeds[day]
+
+
+def _parcel(raw_tail: bytes) -> bytes:
+    """`CARRIER:NUMBER`, from the tail of a dossier."""
+    return b":".join(raw_tail.split(b"\x1f", 3)[1:3])
 
 
 def _order(dossiers: Dossiers, verdicts: Verdicts, at: int, p: float, scan: np.void) -> Order:

@@ -31,3 +31,9 @@ def partition_of(keys: Sequence[bytes], partitions: int) -> Ints:
     found = (found ^ (found >> np.uint32(13))) * _M
     found ^= found >> np.uint32(15)
     return (found & np.uint32(0x7FFF_FFFF)).astype(np.int64) % partitions
+
+
+def present(numbers: NDArray[np.integer]) -> list[int]:
+    """The partitions among these numbers, in order. They are small, so that counting is faster than sorting."""
+    found: list[int] = np.flatnonzero(np.bincount(numbers)).tolist()
+    return found

@@ -24,7 +24,6 @@ from streams.flow.emit import emit
 from streams.flow.flood import Flood, Gate
 from streams.flow.fold import dossiers, histories, natively, parcels
 from streams.flow.fold.duties import counted
-from streams.flow.fold.journey import ABSENCES
 from streams.flow.fold.tallies import Tallies
 from streams.flow.front.reader import Front
 from streams.flow.judge import Verdicts, count_answers, judge
@@ -67,7 +66,9 @@ class Parcels:
         """
         self.store = store
         self.catalogue = catalogue
-        self.tallies = Tallies(store, every_ms=tally_ms) if tally_ms else None
+        self._limits = Limits(bytes_max=event_bytes_max)
+        self.front = Front(describer, self._limits)
+        self.tallies = Tallies(store, every_ms=tally_ms, library=self.front.library) if tally_ms else None
         self._orders = orders
         self._describer = self._counting(describer)
         self._histories = histories
@@ -78,12 +79,10 @@ class Parcels:
         self._partitions = partitions
         self._emit_from = TIERS.index(emit_from)
         self._flood = flood
-        self.timers = TimerService(settle_ms)
+        self.timers = TimerService(settle_ms, self.front.library)
         self.expiry: Expiry | None = None
         if retention is not None and histories is not None:
             self.expiry = histories.expiry = Expiry(store, histories.store, retention, self.timers, self.tallies)
-        self._limits = Limits(bytes_max=event_bytes_max)
-        self.front = Front(describer, self._limits)
         self.reference = EMPTY  # outlets and couriers; replaced between two steps, then `rejudge`
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 
@@ -205,10 +204,8 @@ class Parcels:
         self, dossiers_of: Iterable[Sequence[tuple[bytes, bytes]]], cancelled: Callable[[], bool]
     ) -> PartitionTimers:
         """The timers of a partition, from its stored parcels, some thousands at a time."""
-        wanted = self.catalogue.columns
-        if not wanted & ABSENCES:
-            return PartitionTimers()
-        return restore_timers(dossiers_of, home=self._describer.home_adcodes, wanted=wanted, cancelled=cancelled)
+        home, library, wanted = self._describer.home_adcodes, self.front.library, self.catalogue.columns
+        return restore_timers(dossiers_of, home=home, wanted=wanted, cancelled=cancelled, library=library)
 
     def read(self, batches: Sequence[Batch], out: Judged) -> tuple[Uploads, Movements]:
         """Read and describe what these batches hold; rejects and counts go to `out`."""

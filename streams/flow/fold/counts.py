@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,9 @@ class Place:
 class Counts:
     """Rows by place: how many parcels have each bit, and whether that has changed since it was said."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: Any | None = None) -> None:
+        """library: the native one, or None."""
+        self._library = library
         self.numbers = np.zeros((0, BITS), dtype=np.int32)
         self.changed = np.zeros(0, dtype=np.bool_)
         self._rows: dict[int, int] = {}
@@ -65,13 +67,11 @@ class Counts:
             ^ (days.astype(np.uint64) * np.uint64(_DAY))
             ^ (partitions.astype(np.uint64) * np.uint64(_PARTITION))
         )
-        once, first, where = np.unique(keys, return_index=True, return_inverse=True)
-        rows = np.array([self._rows.get(key, -1) for key in once.tolist()], dtype=np.int64)
-        for position in np.flatnonzero(rows < 0).tolist():
-            i = int(first[position])
+        found = list(map(self._rows.get, keys.tolist()))
+        for i in [i for i, row in enumerate(found) if row is None]:
             outlet_id = code(untail(tail(i))[3])
-            rows[position] = self.begin(Place(int(partitions[i]), int(outlets[i]), int(days[i]), outlet_id))
-        return rows[where]
+            found[i] = self.begin(Place(int(partitions[i]), int(outlets[i]), int(days[i]), outlet_id))
+        return np.array(found, dtype=np.int64)
 
     def begin(self, place: Place) -> int:
         """The row of a place, which may be new."""
@@ -90,7 +90,10 @@ class Counts:
 
     def add(self, rows: Ints, bits: Bits, sign: int) -> None:
         """Count parcels in, or out."""
-        add_bits(self.numbers, rows, bits, sign)
+        if self._library is not None:
+            self._library.add_bits(self.numbers, rows.tobytes(), bits.astype("<u4").tobytes(), sign)
+        else:
+            add_bits(self.numbers, rows, bits, sign)
         self.changed[rows] = True
 
     def tidy(self, rows: Iterable[int]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,8 @@ class Places:
         self.parcels: list[bytes] = []
         self._of: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
 
-    def find(self, partitions: Sequence[int], parcels: Sequence[bytes]) -> Ints:
-        """The places of these parcels; a new one for each that has none."""
+    def find(self, partitions: Sequence[int], parcels: Sequence[bytes]) -> bytes:
+        """The places of these parcels, packed; a new one for each that has none."""
         found: list[int] = []
         for partition, at in runs(partitions):
             of, asked = self._of[partition], parcels[at]
@@ -49,7 +49,12 @@ class Places:
             self.partitions += [partition] * (len(self.parcels) - begun)
             of.update(zip(self.parcels[begun:], range(begun, len(self.parcels)), strict=True))
             found += map(of.__getitem__, asked)
-        return np.array(found, dtype=np.int64)
+        return np.array(found, dtype=np.int64).tobytes()
+
+
+def places_of(library: Any | None) -> Places:
+    """None yet. library: the native one, or None."""
+    return Places() if library is None else cast(Places, library.Places())
 
 
 @dataclass(slots=True)
@@ -70,7 +75,12 @@ class Dossiers:
     fresh: Mask  # nothing was stored
     observed: list[Rows] = field(default_factory=list)  # OBSERVATION rows to send
     places: Places = field(default_factory=Places)  # by which more events are folded into them
-    library: Any | None = None  # the native one, which cuts and joins stored values, with the same bytes
+    library: Any | None = None  # the native one, which does what it can, with the same bytes
+
+    @property
+    def raw(self) -> NDArray[np.uint8]:
+        """The bytes of the heads, which may be written."""
+        return self.heads.view(np.uint8)
 
     def extend(self, more: Dossiers) -> None:
         """Add dossiers that no event has touched yet."""

@@ -22,10 +22,9 @@ def fold_movements(dossiers: Dossiers, owner: Ints, rows: Rows) -> None:
     if len(rows) == 0:
         return
     if (library := dossiers.library) is not None:
-        changed, values = library.fold_movements(dossiers.movements, owner.tolist(), rows.tobytes(), MOVEMENTS_MAX)
-        for i, value in zip(changed, values, strict=True):
-            dossiers.movements[i] = value
-        dossiers.heads["movements"][changed] = [len(value) // MOVEMENT.itemsize for value in values]
+        found = library.fold_movements(dossiers.movements, owner.tobytes(), rows.tobytes(), MOVEMENTS_MAX)
+        changed, lengths = np.frombuffer(found[0], dtype=np.int64), np.frombuffer(found[1], dtype=np.uint16)
+        dossiers.heads["movements"][changed] = lengths
         dossiers.changed[changed] = dossiers.moved[changed] = True
         return
     by = np.argsort(owner * SPAN + rows["at"], kind="stable")

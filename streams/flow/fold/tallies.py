@@ -35,6 +35,7 @@ from streams.flow.fold.counts import Counts, Place, add_bits
 from streams.flow.fold.dossiers import Dossiers, stored
 from streams.flow.fold.duties import ALERTED, BITS, COUNTED, DUTIES, KINDS, MARKS, Bits
 from streams.flow.layout import DAY_MS, HOUR_MS, PARTLY_KNOWN
+from streams.flow.partitions import present
 from streams.state.format import FORMAT
 from streams.state.store import END, Store
 
@@ -72,17 +73,18 @@ class Published:
 class Tallies:
     """The tallies of the partitions in hand. One thread at a time."""
 
-    def __init__(self, store: Store, *, every_ms: int) -> None:
-        """every_ms: a tally that has changed is published so often at most."""
+    def __init__(self, store: Store, *, every_ms: int, library: Any | None = None) -> None:
+        """every_ms: a tally that has changed is published so often at most. library: the native one, or None."""
         self.begun: Callable[[Sequence[int], Sequence[bytes], Ints], None] = lambda partitions, keys, ends: None
         """Is told of new bases: partitions, keys, and when their days end, epoch ms."""
         self._store = store
         self._every_ms = every_ms
+        self._library = library
         self.close()
 
     def close(self) -> None:
         """Partitions are gone, or opened anew."""
-        self._counts = Counts()
+        self._counts = Counts(self._library)
         self._closed: dict[int, int] = {}
         self._owed: set[int] = set()
         self._due_at = 0
@@ -122,7 +124,7 @@ class Tallies:
         """Which of these stay as they are, whatever comes: their day is closed, or they may have counted before."""
         heads, numbers = dossiers.heads, dossiers.numbers[rows]
         closed = np.zeros(int(numbers.max(initial=0)) + 1, dtype=np.int64)
-        for number in np.unique(numbers).tolist():
+        for number in present(numbers):
             closed[number] = self.closed(number)
         until = closed[numbers]
         past = (heads["tallied"][rows] != 0) & (heads["tallied_day"][rows] <= until)
@@ -138,7 +140,7 @@ class Tallies:
         for piece in pieces:
             kept = stored(partition, piece)
             some = np.flatnonzero(kept.heads["tallied"])
-            heads = kept.heads[some]
+            heads = kept.heads.take(some)
             at = self._find(partition, heads, some, kept.tails)
             self._counts.add(at, heads["tallied"], 1)
             yield piece
@@ -176,7 +178,7 @@ class Tallies:
         some = np.flatnonzero(heads["tallied"])
         if len(some) == 0:
             return
-        heads, counts = heads[some], self._counts
+        heads, counts = heads.take(some), self._counts
         found, where = np.unique(self._find(partition, heads, some, tails), return_inverse=True)
         gone = np.zeros((len(found), BITS), dtype=np.int64)
         add_bits(gone, where, heads["tallied"], 1)

@@ -25,6 +25,16 @@ def fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
     """Fold first uploads of parcels in columns, drop repetitions, and fold all others one by one."""
     if len(owner) == 0:
         return
+    careful = _fold_first(dossiers, owner, uploads) if dossiers.library is None else _natively(dossiers, owner, uploads)
+    again: defaultdict[int, list[int]] = defaultdict(list)
+    for row in careful:
+        again[int(owner[row])].append(row)
+    for i, candidates in again.items():
+        _fold_again(dossiers, i, uploads, candidates)
+
+
+def _fold_first(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> list[int]:
+    """Fold first uploads of parcels; returns the rows that must be compared with others."""
     heads = dossiers.heads
     present = heads["present"][owner] == 1
     repeated = present & (heads["event"][owner] == uploads.rows["event"])
@@ -35,11 +45,21 @@ def fold_uploads(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> None:
     careful = fresh & (present | (np.bincount(owner[fresh], minlength=len(heads))[owner] > 1))
     plain = np.flatnonzero(fresh & ~careful)
     _stand(dossiers, owner[plain], uploads, plain)
-    again: defaultdict[int, list[int]] = defaultdict(list)
-    for row in np.flatnonzero(careful).tolist():
-        again[int(owner[row])].append(row)
-    for i, candidates in again.items():
-        _fold_again(dossiers, i, uploads, candidates)
+    return np.flatnonzero(careful).tolist()
+
+
+def _natively(dossiers: Dossiers, owner: Ints, uploads: Uploads) -> list[int]:
+    """The same."""
+    assert dossiers.library is not None
+    careful: list[int]
+    found, observed, careful = dossiers.library.fold_uploads(
+        dossiers.raw, dossiers.tails, partitions=dossiers.partitions, parcels=dossiers.parcels,
+        owners=owner.tobytes(), rows=uploads.rows.tobytes(), tails_of=uploads.tails,
+    )  # fmt: skip
+    into = np.frombuffer(found, dtype=np.int64)
+    dossiers.changed[into] = dossiers.judge[into] = dossiers.uploaded[into] = True
+    dossiers.observed.append(np.frombuffer(observed, dtype=OBSERVATION))
+    return careful
 
 
 def _stand(dossiers: Dossiers, into: Ints, uploads: Uploads, rows: Ints) -> None:

@@ -18,6 +18,7 @@ from streams.flow import layout
 from streams.flow.fold.dossiers import Dossiers, stored
 from streams.flow.fold.tallies import BASE, Tallies
 from streams.flow.layout import DAY_MS, MOVEMENT, SPAN_MS
+from streams.flow.partitions import present
 from streams.flow.time.expiry_index import ExpiryIndex
 from streams.flow.time.timers import AHEAD_MS_MAX, TimerService
 from streams.flow.time.watermarks import Watermarks
@@ -101,7 +102,7 @@ class Expiry:
             return
         newest = _newest(touched, rows, np.iinfo(np.int64).max)
         numbers = touched.numbers[rows]
-        for number in np.unique(numbers).tolist():
+        for number in present(numbers):
             until = self.expired_until(number)
             if until:
                 late = rows[(numbers == number) & (newest < until - self._retention.parcels)]

@@ -17,21 +17,23 @@ its dossiers are read once to restore them (`restore_timers`). Nothing here read
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.flow.fold.journey import DEADLINE_MS_MIN, NEVER, Journeys
+from streams.flow.fold.journey import ABSENCES, DEADLINE_MS_MIN, NEVER, Journeys
 from streams.flow.layout import HEAD, MINUTE_MS, MOVEMENT, VERSION
+from streams.flow.partitions import present
+from streams.flow.time.deadlines import Deadlines, Waiting, deadlines
+from streams.state.store import runs
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Waiting = list[tuple[int, bytes]]
+Due = list[tuple[int, bytes]]
 """Partition and parcel."""
 
 AHEAD_MS_MAX: Final = 5 * MINUTE_MS
@@ -63,14 +65,12 @@ class PartitionTimers:
     newest: int = 0  # event time read, or passed by the clock
     restored: int = 0  # event time read before the partition was opened
     newest_of: dict[str, int] = field(default_factory=dict)  # event time read, by topic
-    timers: dict[bytes, int] = field(default_factory=dict)
-    # An entry stays when its deadline moves or goes; it is skipped when it comes up.
-    queue: list[tuple[int, bytes]] = field(default_factory=list)
+    deadlines: Deadlines = field(default_factory=Deadlines)
     _settled: int = 0
     _fronts: deque[tuple[int, int]] = field(default_factory=deque)  # when it came to a front, and the front
     # Late deadlines, by the time of the `settle` that followed.
-    _late: deque[tuple[int, list[tuple[int, bytes]]]] = field(default_factory=deque)
-    _late_news: list[tuple[int, bytes]] = field(default_factory=list)
+    _late: deque[tuple[int, Waiting]] = field(default_factory=deque)
+    _late_news: Waiting = field(default_factory=list)
 
     def read(self, topic: str, at: Ints) -> Mask:
         """Note the times of events, in the order of arrival. Returns which of them are late."""
@@ -97,49 +97,31 @@ class PartitionTimers:
             self._late.append((clock_ms, self._late_news))
             self._late_news = []
         while self._late and self._late[0][0] <= progress.read_through - settle_ms:
-            for at, parcel in self._late.popleft()[1]:
-                if self.timers.get(parcel) == at:
-                    heapq.heappush(self.queue, (at, parcel))
+            self.deadlines.release(self._late.popleft()[1])
 
-    def set(self, parcel: bytes, at: int, *, late: bool = False) -> None:
-        """Note the next deadline of a parcel. late: it begins with a record that came late."""
-        if self.timers.get(parcel) == at:
-            return
-        self.timers[parcel] = at
-        if late or at <= max(self.front, self.restored):
-            self._late_news.append((at, parcel))
-            return
-        heapq.heappush(self.queue, (at, parcel))
-        if len(self.queue) > _SLACK * len(self.timers) + _SLACK_ROWS:
-            self.queue = [(at, parcel) for at, parcel in set(self.queue) if self.timers.get(parcel) == at]
-            heapq.heapify(self.queue)
+    def set(self, parcels: Sequence[bytes], due_at: Ints, late: Collection[bytes] = ()) -> None:
+        """Note the next deadline of each parcel. late: parcels whose deadlines begin with a record that came late."""
+        self._late_news += self.deadlines.set(parcels, due_at.tobytes(), max(self.front, self.restored), late)
 
     @property
     def behind(self) -> bool:
         """Whether a timer may fire now."""
-        return bool(self.queue) and self.queue[0][0] < self.event_time
-
-    def due(self, most: int) -> list[bytes]:
-        """Take out the parcels whose deadlines have passed, earliest first, `most` at most."""
-        out: list[bytes] = []
-        queue, timers = self.queue, self.timers
-        while self.behind and len(out) < most:
-            at, parcel = heapq.heappop(queue)
-            if timers.get(parcel) == at:
-                del timers[parcel]
-                out.append(parcel)
-        return out
-
-
-_SLACK, _SLACK_ROWS = 4, 10_000  # how much longer a queue may be than its parcels
+        return self.deadlines.behind(self.event_time)
 
 
 class TimerService:
     """The timers of all partitions that are held."""
 
-    def __init__(self, settle_ms: int = 0) -> None:
+    def __init__(self, settle_ms: int = 0, library: Any | None = None) -> None:
+        """library: the native one, or None."""
         self._settle_ms = settle_ms
-        self._timers: defaultdict[int, PartitionTimers] = defaultdict(PartitionTimers)
+        self._library = library
+        self._timers: dict[int, PartitionTimers] = {}
+
+    def _of(self, number: int) -> PartitionTimers:
+        if number not in self._timers:
+            self._timers[number] = PartitionTimers(deadlines=deadlines(self._library))
+        return self._timers[number]
 
     def read(self, topic: str, partitions: Sequence[int] | Ints, at: Ints) -> Mask:
         """Note the times of events of a topic, in the order of arrival. Returns which of them are late.
@@ -148,9 +130,9 @@ class TimerService:
         """
         late = np.zeros(len(at), dtype=np.bool_)
         numbers = np.asarray(partitions)
-        for number in np.unique(numbers).tolist():
+        for number in present(numbers):
             rows = np.flatnonzero(numbers == number)
-            late[rows] = self._timers[number].read(topic, at[rows])
+            late[rows] = self._of(number).read(topic, at[rows])
         return late
 
     def settle(self, progress: Mapping[int, ReadProgress], clock_ms: int, now_ms: int) -> None:
@@ -167,28 +149,24 @@ class TimerService:
                 at[number] = timers.event_time
         return at[partitions]
 
-    def due(self, most: int) -> Waiting:
+    def due(self, most: int) -> Due:
         """Take out the parcels whose deadlines have passed, `most` at most."""
-        out: Waiting = []
+        out: Due = []
         for number, timers in self._timers.items():
-            out += [(number, parcel) for parcel in timers.due(most - len(out))]
+            fired = timers.deadlines.due(timers.event_time, most - len(out))
+            out += [(number, parcel) for parcel in fired]
         return out
 
     def set(
         self, partitions: Sequence[int], parcels: Sequence[bytes], due_at: Ints, late: Collection[bytes] = ()
     ) -> None:
         """Note the next deadline of each parcel. late: parcels with events that came late."""
-        timers_of = self._timers
-        for number, parcel, at in zip(partitions, parcels, due_at.tolist(), strict=True):
-            if at == NEVER:
-                timers_of[number].timers.pop(parcel, None)
-            else:
-                timers_of[number].set(parcel, at, late=parcel in late)
+        for number, at in runs(partitions):
+            self._of(number).set(parcels[at], due_at[at], late)
 
     def waits(self, number: int, parcels: Sequence[bytes]) -> Mask:
         """Which of these parcels of a partition have a deadline that has not passed."""
-        timers = self._timers[number].timers
-        return np.array([parcel in timers for parcel in parcels], dtype=np.bool_)
+        return np.array(self._of(number).deadlines.waits(parcels), dtype=np.bool_)
 
     @property
     def behind(self) -> bool:
@@ -201,7 +179,7 @@ class TimerService:
         return list(self._timers)
 
     def __len__(self) -> int:
-        return sum(len(timers.timers) for timers in self._timers.values())
+        return sum(len(timers.deadlines) for timers in self._timers.values())
 
     def open(self, timers_of: dict[int, PartitionTimers]) -> None:
         """Take partitions over."""
@@ -218,14 +196,15 @@ def restore_timers(
     home: tuple[str, ...],
     wanted: frozenset[str],
     cancelled: Callable[[], bool] = lambda: False,
+    library: Any | None = None,
 ) -> PartitionTimers:
     """The timers of a partition from its dossiers, (parcel, value), some thousands at a time.
 
     The watermark is not known until the ends of the topics are: what a parcel lacks may be waiting there.
     """
-    timers = PartitionTimers()
-    waiting: list[tuple[bytes, int]] = []
-    for piece in pieces:
+    timers = PartitionTimers(deadlines=deadlines(library))
+    waiting: list[tuple[list[bytes], Ints]] = []
+    for piece in pieces if wanted & ABSENCES else ():
         if cancelled():
             break
         parcels, values = zip(*piece, strict=True)
@@ -237,7 +216,8 @@ def restore_timers(
         journeys = Journeys(heads, movements, np.zeros(len(heads), dtype=np.int64), home=home, wanted=wanted)
         timers.newest = timers.restored = max(timers.newest, journeys.newest)
         due_at = journeys.due_at
-        waiting += [(parcels[row], int(due_at[row])) for row in np.flatnonzero(due_at != NEVER).tolist()]
-    for parcel, at in waiting:
-        timers.set(parcel, at)
+        rows = np.flatnonzero(due_at != NEVER)
+        waiting.append(([parcels[row] for row in rows.tolist()], due_at[rows]))
+    for each in waiting:
+        timers.set(*each)
     return timers

@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.flow.partitions import present
+
 Ints = NDArray[np.int64]
 Source = tuple[str, int]
 """A topic and a partition."""
@@ -57,7 +59,7 @@ class Watermarks:
         if len(at) == 0:
             return
         numbers = np.asarray(partitions)
-        for number in np.unique(numbers).tolist():
+        for number in present(numbers):
             watermark = self._watermarks.setdefault((topic, number), _Watermark())
             watermark.hear(at[numbers == number])
             self.newest = max(self.newest, watermark.at)

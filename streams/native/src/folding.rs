@@ -1,4 +1,4 @@
-//! Histories and the movements of dossiers as Python sees them here.
+//! Histories, and dossiers as they are stored, as Python sees them here.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -7,9 +7,8 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 use crate::dossiers::Parts;
 use crate::figures::{Attribute, Field, Figure, Measure};
 use crate::histories::Histories;
-use crate::paths::{in_order, merged};
 use crate::python::list;
-use crate::tables::{head_row, movement_row};
+use crate::tables::head_row;
 
 /// Figure, window, what it is over, what must be the same (field and divisor), whether earlier ones alone, and the place
 /// among the counts of a fact, if it has one.
@@ -112,33 +111,6 @@ pub fn join_dossiers<'py>(
         })?);
     }
     PyList::new(py, values)
-}
-
-/// Fold packed MOVEMENT rows into the movements that dossiers keep, at most `rows_max` each. owners: the dossier of each
-/// row. Returns the dossiers that have others now, and these.
-#[pyfunction]
-pub fn fold_movements<'py>(
-    py: Python<'py>,
-    kept: &Bound<'py, PyList>,
-    owners: Vec<i64>,
-    rows: &[u8],
-    rows_max: usize,
-) -> PyResult<(Vec<i64>, Bound<'py, PyList>)> {
-    let order = py.detach(|| in_order(&owners, rows));
-    let (mut changed, mut values) = (Vec::new(), Vec::new());
-    let mut rest = &order[..];
-    while let Some(&(owner, ..)) = rest.first() {
-        let (mine, behind) = rest.split_at(rest.partition_point(|each| each.0 <= owner));
-        rest = behind;
-        let held = kept.get_item(owner as usize)?.cast_into::<PyBytes>()?;
-        let size = movement_row::SIZE;
-        let more = mine.iter().map(|&(.., row)| &rows[row * size..(row + 1) * size]);
-        if let Some(found) = merged(held.as_bytes(), more, rows_max) {
-            changed.push(owner);
-            values.push(PyBytes::new(py, &found));
-        }
-    }
-    Ok((changed, PyList::new(py, values)?))
 }
 
 fn measure((figure, window_ms, over, same, earlier, place): PyMeasure) -> Option<(Measure, Option<usize>)> {

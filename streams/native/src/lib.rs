@@ -1,9 +1,12 @@
-//! The native front end: bytes to packed rows, for the records that are plain. And histories and movements, folded.
+//! The native front end: bytes to packed rows, for the records that are plain. And histories and movements, folded;
+//! and deadlines.
 //!
 //! Python is the reference (`streams.flow.decode`, `streams.flow.describe`). What is read here gives the very rows that
 //! it gives; what is not plain is handed back, and Python alone says whether it is right, and if not, why.
 
+mod answers;
 mod batch;
+mod deadlines;
 mod dossiers;
 #[rustfmt::skip]
 mod fields;
@@ -24,6 +27,7 @@ mod shipments;
 #[rustfmt::skip]
 mod tables;
 mod tokens;
+mod uploads;
 
 #[cfg(feature = "python")]
 mod clients;
@@ -34,8 +38,12 @@ mod folding;
 #[cfg(feature = "python")]
 mod librdkafka;
 #[cfg(feature = "python")]
+mod parcels;
+#[cfg(feature = "python")]
 mod produce;
 #[cfg(feature = "python")]
 mod python;
 #[cfg(feature = "python")]
 mod storing;
+#[cfg(feature = "python")]
+mod timing;

@@ -7,14 +7,16 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::batch::{numbered, Texts};
 use crate::clients::{PyFetcher, PyProducer, PyValues};
-use crate::folding::{cut_dossiers, fold_movements, join_dossiers, PyHistories};
+use crate::folding::{cut_dossiers, join_dossiers, PyHistories};
 use crate::goods::{Goods, Names, Said};
 use crate::movements::{self, Movements};
+use crate::parcels::{add_bits, fold_answers, fold_movements, fold_uploads, PyPlaces};
 use crate::people;
 use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
 use crate::storing::{PyChanges, PyHeld, PyHot};
 use crate::tables;
+use crate::timing::PyDeadlines;
 use crate::tokens::Tokens;
 
 /// Values as they were fetched here, or as Python has them.
@@ -35,8 +37,8 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 mod _front {
     #[pymodule_export]
     use super::{
-        cut_dossiers, fold_movements, inspections, join_dossiers, scans, PyChanges, PyDescriber, PyFetcher, PyHeld,
-        PyHistories, PyHot, PyProducer, PyValues,
+        add_bits, cut_dossiers, fold_answers, fold_movements, fold_uploads, inspections, join_dossiers, scans,
+        PyChanges, PyDeadlines, PyDescriber, PyFetcher, PyHeld, PyHistories, PyHot, PyPlaces, PyProducer, PyValues,
     };
 
     use super::*;

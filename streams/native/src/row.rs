@@ -1,5 +1,6 @@
 //! Packed rows: numbers written where the layout has their column, little-endian.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// A column of a packed row: where it begins, and the type that it holds.
@@ -20,7 +21,23 @@ impl<T: Packed> Column<T> {
     pub fn get(&self, row: &[u8]) -> T {
         T::take(&row[self.at..])
     }
+
+    /// As `get`, of a row that may be written.
+    pub fn load(&self, row: &[Cell<u8>]) -> T {
+        let mut bytes = [0; BYTES_MAX];
+        bytes[..size_of::<T>()].iter_mut().zip(&row[self.at..]).for_each(|(byte, cell)| *byte = cell.get());
+        T::take(&bytes)
+    }
+
+    /// As `set`.
+    pub fn save(&self, row: &[Cell<u8>], value: T) {
+        let mut bytes = [0; BYTES_MAX];
+        value.put(&mut bytes);
+        bytes[..size_of::<T>()].iter().zip(&row[self.at..]).for_each(|(&byte, cell)| cell.set(byte));
+    }
 }
+
+const BYTES_MAX: usize = 40; // of a column that is loaded or saved
 
 pub trait Packed {
     fn put(self, into: &mut [u8]);

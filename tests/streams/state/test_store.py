@@ -405,6 +405,19 @@ def test_values_are_written_anew_once_whenever_that_is_cut_off(tmp_path: Path, k
     store.close_all()
 
 
+def test_a_look_that_finds_no_earlier_value_leaves_nothing_in_the_epoch(tmp_path: Path) -> None:
+    """As after a kill amid an upgrade: the next worker looks through what is written anew already."""
+    store = opened(tmp_path, 0)
+    store.restore(0, {b"k%d" % number: new(b"v") for number in range(6)}, 3)
+    epochs = []
+    while store.upgrade_some(2)[0]:
+        epochs.append({number: changes.behind(0) for number, changes in store.close_epoch().items()})
+    assert len(epochs) > 3
+    assert epochs[:-1] == [{}] * (len(epochs) - 1)
+    assert epochs[-1] == {0: [(UPGRADED, bytes([FORMAT]))]}
+    store.close_all()
+
+
 def test_what_events_change_meanwhile_is_not_written_over(tmp_path: Path) -> None:
     store = Older(tmp_path, [b"closing", b"deleted", b"open", b"other"]).store()
     store.open(0)

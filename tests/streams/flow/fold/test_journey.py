@@ -251,7 +251,7 @@ def test_a_queue_stays_as_short_as_its_parcels() -> None:
     for at in range(1_000):
         timers.set([0] * len(parcels), parcels, np.full(len(parcels), at))
     assert len(timers) == 100
-    assert len(timers._timers[0].queue) < 12_000
+    assert len(timers._timers[0].deadlines._queue) < 12_000
     timers.settle({0: ReadProgress(idle=True)}, 0, END)
     assert sorted(timers.due(10**6)) == sorted((0, parcel) for parcel in parcels)
     timers.set([0], parcels[:1], np.array([NEVER]))

@@ -19,7 +19,9 @@ from streams import native
 from streams.flow.batches import Answers, Movements, Uploads
 from streams.flow.describe.movements import movements
 from streams.flow.fold import histories, natively, parcels
+from streams.flow.fold.counts import add_bits
 from streams.flow.fold.dossiers import load
+from streams.flow.fold.duties import BITS
 from streams.flow.fold.movements import MOVEMENTS_MAX, fold_movements
 from streams.flow.front.tables import fingerprint
 from streams.flow.layout import FACT, FACT_COLUMNS, KINDS, MOVEMENT, OBSERVATION
@@ -182,3 +184,15 @@ def folded(steps: Sequence[tuple[list[int], list[int], list[Told]]], library: An
 @examples(60)
 def test_dossiers_are_the_same(steps: list[tuple[list[int], list[int], list[Told]]]) -> None:
     assert folded(steps, native.library("1", fingerprint())) == folded(steps, None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**32 - 1))), st.sampled_from([1, -1]))
+@examples(60)
+def test_counts_are_the_same(told: list[tuple[int, int]], sign: int) -> None:
+    rows, bits = np.array([row for row, _ in told], dtype=np.int64), np.array([bits for _, bits in told], dtype="<u4")
+    both = np.zeros((2, 4, BITS), dtype=np.int32)
+    add_bits(both[0], rows, bits, sign)
+    library = native.library("1", fingerprint())
+    assert library is not None
+    library.add_bits(both[1], rows.tobytes(), bits.tobytes(), sign)
+    assert both[0].tolist() == both[1].tolist()

@@ -1,0 +1,75 @@
+//! Deadlines as Python sees them.
+
+use std::collections::HashSet;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::deadlines::{Deadlines, Parcel};
+
+type PyWaiting<'py> = Vec<(i64, Bound<'py, PyBytes>)>;
+
+#[pyclass(name = "Deadlines")]
+#[derive(Default)]
+pub struct PyDeadlines(Deadlines);
+
+#[pymethods]
+impl PyDeadlines {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[pyo3(signature = (parcels, due_at, passed, late = None))]
+    fn set<'py>(
+        &mut self,
+        py: Python<'py>,
+        parcels: &Bound<'py, PyList>,
+        due_at: &[u8],
+        passed: i64,
+        late: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<PyWaiting<'py>> {
+        let times = due_at.chunks_exact(8).map(|at| at.try_into().map_or(0, i64::from_le_bytes));
+        if times.len() != parcels.len() {
+            return Err(PyValueError::new_err("due_at: not a time for each parcel"));
+        }
+        let mut given = Vec::with_capacity(parcels.len());
+        for (parcel, at) in parcels.iter().zip(times) {
+            given.push((at, self::parcel(&parcel)?));
+        }
+        let mut delayed = HashSet::new();
+        for each in late.map(|late| late.try_iter()).transpose()?.into_iter().flatten() {
+            delayed.insert(parcel(&each?)?);
+        }
+        let held = self.0.set(given.into_iter(), passed, &delayed);
+        Ok(held.iter().map(|(at, parcel)| (*at, PyBytes::new(py, parcel.reference()))).collect())
+    }
+
+    fn release(&mut self, held: Vec<(i64, Bound<'_, PyAny>)>) -> PyResult<()> {
+        let held: Vec<_> = held.iter().map(|(at, each)| Ok((*at, parcel(each)?))).collect::<PyResult<_>>()?;
+        self.0.release(held.into_iter());
+        Ok(())
+    }
+
+    fn behind(&self, event_time: i64) -> bool {
+        self.0.behind(event_time)
+    }
+
+    fn due<'py>(&mut self, py: Python<'py>, event_time: i64, most: usize) -> Vec<Bound<'py, PyBytes>> {
+        self.0.due(event_time, most).iter().map(|parcel| PyBytes::new(py, parcel.reference())).collect()
+    }
+
+    fn waits(&self, parcels: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<bool>> {
+        parcels.iter().map(|each| Ok(self.0.has(&parcel(each)?))).collect()
+    }
+}
+
+pub fn parcel(reference: &Bound<'_, PyAny>) -> PyResult<Parcel> {
+    let found = Parcel::of(reference.cast::<PyBytes>()?.as_bytes());
+    found.ok_or_else(|| PyValueError::new_err("the reference of a parcel is too long"))
+}
