@@ -33,7 +33,7 @@ from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
 from streams.files.shuffle import Cut, Piece, Shuffled, bucketed, hash_buckets, parcel_buckets, spans
 from streams.flow import layout
-from streams.flow.batches import Answers, Batch, Movements, Uploads
+from streams.flow.batches import Answers, Movements, Uploads
 from streams.flow.describe.describer import Describer
 from streams.flow.fold import histories
 from streams.flow.fold.dossiers import Dossiers
@@ -239,11 +239,11 @@ class Steps:
         self._bucket_rows_max = settings.observations_per_bucket_max
         self._spill = spill
 
-    def read(self, parts: Sequence[Lines | Batch]) -> Read:
+    def read(self, parts: Sequence[Lines]) -> Read:
         """Decode and describe lines."""
         out = Judged()
         front = self.agents[0].front
-        batches = [part.batch(front) if isinstance(part, Lines) else part for part in parts]
+        batches = [part.batch(front) for part in parts]
         uploads, movements = zip(*(self.agents[0].read([batch], out) for batch in batches), strict=True)
         parcels = _parcels(uploads)
         tails = np.array([tail for part in uploads for tail in part.tails], dtype=np.bytes_)

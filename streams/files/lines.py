@@ -34,19 +34,18 @@ class Lines:
 
 def lines(
     paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
-) -> Iterator[tuple[list[Lines | Batch]]]:
+) -> Iterator[tuple[list[Lines]]]:
     """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
     total = max(sum(path.stat().st_size for path in paths.values()), 1)
     before = gathered = 0
-    parts: list[Lines | Batch] = []
+    parts: list[Lines] = []
     for topic, path in paths.items():
-        for part, size, read_bytes in _parts(topic, path, bytes_max):
-            if isinstance(part, Lines):
-                lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
+        for part in _parts(topic, path, bytes_max):
+            lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
             parts.append(part)
-            gathered += size
+            gathered += len(part.block.text)
             if gathered >= SHARE_BYTES:
-                shares.append((before + read_bytes) / total)
+                shares.append((before + part.block.read_bytes) / total)
                 yield (parts,)
                 parts, gathered = [], 0
         before += path.stat().st_size
@@ -55,13 +54,14 @@ def lines(
         yield (parts,)
 
 
-def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[tuple[Lines | Batch, int, int]]:
-    """A file in parts, with the bytes of each, and those of the file up to its end."""
-    if form_of(path) == PARQUET:
-        for piece in reading.read(path, rows_max=PIECE_ROWS, line_bytes_max=bytes_max):
-            yield raw(topic, PARTITION, piece.values, piece.first), sum(map(len, piece.values)), piece.read_bytes
-        return
+def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[Lines]:
+    """A file in parts."""
     number = 0
+    if form_of(path) == PARQUET:
+        for block, rows in reading.row_blocks(path, PIECE_ROWS):
+            yield Lines(topic, number, block)
+            number += rows
+        return
     for block in reading.blocks(path, bytes_max):
-        yield Lines(topic, number, block), len(block.text), block.read_bytes
+        yield Lines(topic, number, block)
         number += block.text.count(b"\n") + 1

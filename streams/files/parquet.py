@@ -29,8 +29,10 @@ _WANTED = {
 }
 
 
-def lines(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> Iterator[tuple[list[bytes], float]]:
-    """Lines, at most `rows_max` at a time, and the share of the file up to there. `kinds`: what the rows may be.
+def lines(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> Iterator[tuple[bytes, int, float]]:
+    """Lines as one text, at most `rows_max` at a time, their number, and the share of the file up to there.
+
+    kinds: what the rows may be. The last line has no newline.
 
     Columns of bytes that are no field are left out. Raises FilesError, and names the column and its type where a column
     cannot be what its field is.
@@ -48,9 +50,8 @@ def lines(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> I
                 if batch.schema != schema:
                     # Unsafe: text that is not UTF-8 is left to decoding, which refuses that row alone.
                     batch = batch.cast(schema, safe=False)
-                values = ndjson(_fit(batch, wants, path)).split(b"\n")[:-1]
-                number += len(values)
-                yield values, number / rows
+                number += batch.num_rows
+                yield ndjson(_fit(batch, wants, path))[:-1], batch.num_rows, number / rows
     except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
         raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
 

@@ -55,7 +55,7 @@ class Block:
     On its way to another process it leaves its text behind if a file has it, and reads it there once more.
     """
 
-    start: int  # byte offset of the first line
+    start: int  # byte offset of the first line; nothing where it was a row of Parquet
     text: bytes
     cut: Mapping[int, int]
     unclean: bool  # there may be carriage returns at their ends, or marks at their starts
@@ -138,8 +138,7 @@ def _topic(path: Path) -> str:
 def read(path: Path, *, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
     """The lines of a file, at most `rows_max` at a time. Raises FilesError for one that cannot be read."""
     if form_of(path) == PARQUET:
-        with _telling(path):
-            yield from _rows(path, rows_max)
+        yield from _rows(path, rows_max)
     else:
         yield from _lines(path, rows_max, line_bytes_max)
 
@@ -152,6 +151,17 @@ def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
     with _telling(path), opened(path) as (file, read_bytes):
         for block in _blocks(file, read_bytes, line_bytes_max):
             yield block if packed(path) or block.cut else replace(block, path=path)
+
+
+def row_blocks(path: Path, rows_max: int) -> Iterator[tuple[Block, int]]:
+    """The rows of a Parquet file as lines, at most `rows_max` at a time, with their number.
+
+    Raises FilesError where it cannot be read.
+    """
+    with _telling(path):
+        size = path.stat().st_size
+        for text, rows, share in parquet.lines(path, rows_max, RECORDS[_topic(path)]):
+            yield Block(0, text, {}, False, int(size * share)), rows
 
 
 @contextmanager
@@ -206,7 +216,7 @@ def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
 
 
 def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
-    size, number = path.stat().st_size, 0
-    for values, share in parquet.lines(path, rows_max, RECORDS[_topic(path)]):
-        yield Piece(number, values, int(size * share))
-        number += len(values)
+    number = 0
+    for block, rows in row_blocks(path, rows_max):
+        yield Piece(number, block.lines, block.read_bytes)
+        number += rows

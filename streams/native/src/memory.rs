@@ -156,11 +156,12 @@ mod tests {
         let mut hot = Hot::default();
         hot.bound(2 * (2 * OBJECTS_BYTES + 4));
         assert!(!hot.put([(shared("a"), shared("1"))].into_iter()));
-        assert!(!hot.put([(shared("b"), shared("1"))].into_iter()));
-        assert!(!hot.put([(shared("c"), shared("1")), (shared("a"), shared("2"))].into_iter()) || hot.old.is_empty());
-        hot.remove(b"b");
-        assert_eq!(hot.get(b"a"), Some(&shared("2")));
-        assert_eq!(hot.get(b"b"), None);
+        assert!(!hot.put([(shared("b"), shared("1"))].into_iter()), "full, but there is no older half");
+        assert_eq!(hot.get(b"a"), Some(&shared("1")));
+        assert!(hot.put([(shared("c"), shared("1")), (shared("a"), shared("2"))].into_iter()));
+        assert_eq!((hot.len(), hot.get(b"b")), (2, None));
+        hot.remove(b"c");
+        assert_eq!((hot.get(b"a"), hot.get(b"c")), (Some(&shared("2")), None));
     }
 
     #[test]
