@@ -85,8 +85,8 @@ MUTANTS = (
     Mutant("lost partitions are not taken away", poller, poller.Poller, "_lose",
            "self._on_revoked(set(self.assigned), True)", "pass", 5),
     Mutant("an offset is written before what it stands for", partition, partition.Partition, "write",
-           "batch, upgraded = WriteBatch(raw_mode=True), None",
-           "batch, upgraded = WriteBatch(raw_mode=True), None\n    if offset is not None:\n"
+           "batch = WriteBatch(raw_mode=True)",
+           "batch = WriteBatch(raw_mode=True)\n    if offset is not None:\n"
            "        batch.put(OFFSET, offset.to_bytes(8, 'big'))\n"
            "        self._db.write(batch, self._write_options)\n        batch = WriteBatch(raw_mode=True)"),
     Mutant("a delta that is written meanwhile is missed", rocks, rocks.RocksStore, "_cold",
