@@ -38,13 +38,14 @@ help:
 	@echo 'make lock    resolve the versions anew (requirements.txt, requirements-dev.txt, Kafka jars)'
 	@echo 'make clean   remove what was made here'
 
-setup: $(VENV)/.installed
+# Cargo needs nothing of what pip installs: both work at once.
+setup: $(VENV)/bin/python
 	@$(TOGETHER) kafka library
 
-kafka:
+kafka: $(VENV)/.installed
 	@$(BIN)/python -m streams.ops.broker
 
-library:
+library: $(VENV)/bin/python
 	@$(BIN)/python -m streams.native build
 
 demo: setup
@@ -164,7 +165,8 @@ $(VENV)/bin/python:
 	@rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 
+# Not compiled: of eleven thousand modules most are never imported, and the others are compiled then.
 $(VENV)/.installed: requirements-dev.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement requirements-dev.txt
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@

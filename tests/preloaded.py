@@ -20,12 +20,21 @@ from faust.tables import sets as sets
 from faust.transport import drivers
 from faust.transport import utils as utils
 from numpy import ma as ma
+from rich import live as live
+from rich import progress as progress
+from rich import table as table
 from typer import _adapters as _adapters
 
+from desk import dispatcher as dispatcher
+from desk.traces import tracer as tracer
 from streams import app as app
 from streams.cli import worker as worker
+from streams.files import bulk as bulk
+from streams.files.backtest import page as page
+from streams.files.backtest import run as run
 from streams.flow.describe import documents, goods, people
 from streams.flow.front import tables
+from streams.kafka import replay as replay
 from streams.worker import instance as instance
 from tests import hurt as hurt
 

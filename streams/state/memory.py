@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
+from rocksdict import WriteBatch
+
 Held = list
 """Values, None for keys that have none."""
 Cold = Callable[[list[bytes]], Sequence[bytes | None]]
@@ -37,6 +39,15 @@ class Changes(dict[bytes, bytes | None]):
     def behind(self, first: int) -> list[tuple[bytes, bytes | None]]:
         """All but the first ones; keys are in the order in which they were changed first."""
         return list(islice(self.items(), first, None))
+
+    def fill(self, batch: WriteBatch) -> None:
+        """Put all into a batch of RocksDB, in order: it takes neighbours several times faster."""
+        put, delete = batch.put, batch.delete
+        for key, value in sorted(self.items()):
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
 
     def merge(self, newer: Changes) -> None:
         """Take over newer changes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
@@ -102,7 +102,7 @@ class Partition:
     def origin(self, changelog: bytes) -> bool:
         (stored,) = self._raw([_ORIGIN])
         if stored is None:
-            self.write([(_ORIGIN, changelog)], None)
+            self.write(Changes({_ORIGIN: changelog}), None)
         return stored in (None, changelog)
 
     def put(self, keys: Sequence[bytes], values: Sequence[bytes], changes: Changes) -> None:
@@ -174,26 +174,19 @@ class Partition:
             raise self._failed(Exception("Corruption: a block cannot be read"))
         return rows
 
-    def write(self, rows: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> None:
-        """Write keys and values (None: deleted) with the changelog offset that they stand for."""
-        batch, upgraded = WriteBatch(raw_mode=True), None
-        put, delete = batch.put, batch.delete
-        for key, value in rows:
-            if value is None:
-                delete(key)
-            else:
-                put(key, value)
-            if key == UPGRADED:
-                upgraded = value
+    def write(self, changes: Changes, offset: int | None) -> None:
+        """Write changes with the changelog offset that they stand for."""
+        batch = WriteBatch(raw_mode=True)
+        changes.fill(batch)
         if offset is not None:
-            put(OFFSET, offset.to_bytes(8, "big"))
+            batch.put(OFFSET, offset.to_bytes(8, "big"))
             self.offset = offset
         try:
             self._db.write(batch, self._write_options)
         except Exception as error:
             raise self._failed(error) from error
-        if upgraded is not None:
-            self.older = upgraded != THIS
+        if UPGRADED in changes:
+            self.older = list(changes.over([UPGRADED], [None])) != [THIS]
 
     def _unusable(self, error: Exception) -> Exception:
         """The error for a folder that cannot be opened."""

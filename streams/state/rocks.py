@@ -68,10 +68,13 @@ class RocksStore:
 
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         """The newest value of each key: from the hot set, an open epoch, or RocksDB. keep: put it into the hot set."""
-        return list(self.load(partitions, keys, keep=keep))
+        return list(self._load(partitions, keys, keep))
 
-    def load(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> Sequence[bytes | None]:
+    def load(self, partitions: Sequence[int], keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """The same, as the native library takes it."""
+        return self._load(partitions, keys, True)
+
+    def _load(self, partitions: Sequence[int], keys: Sequence[bytes], keep: bool) -> Sequence[bytes | None]:
         values: Sequence[bytes | None] = self._memory.Held()
         for number, at in runs(partitions):
             partition = self._partitions[number]
@@ -139,7 +142,7 @@ class RocksStore:
 
     def _write(self, number: int) -> None:
         if changes := self._committed.get(number):
-            self._partitions[number].write(changes.behind(0), self._offsets.get(number))
+            self._partitions[number].write(changes, self._offsets.get(number))
             del self._committed[number]  # whoever reads meanwhile has it still
 
     def open(self, number: int) -> int:
@@ -175,7 +178,7 @@ class RocksStore:
 
     def restore(self, number: int, values: Mapping[bytes, bytes | None], offset: int) -> None:
         """Apply changelog records up to `offset` (next to read)."""
-        self._partitions[number].write(values.items(), offset)
+        self._partitions[number].write(Changes(values), offset)
         self._partitions[number].complete = False
 
     @property

@@ -17,8 +17,11 @@ class Store(Protocol):
     def get(self, partitions: Sequence[int], keys: Sequence[bytes], *, keep: bool = True) -> list[bytes | None]:
         """The value of each key, or None. keep: it will be needed again soon."""
 
+    def load(self, partitions: Sequence[int], keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """The same, to be kept, in the form that the native library takes; others find objects in it."""
+
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Set the value of each key."""
+        """Set the value of each key. values: a list, or as the native library makes them."""
 
     def delete(self, partitions: Sequence[int], keys: Sequence[bytes]) -> None:
         """Delete keys."""
@@ -59,6 +62,9 @@ class MemoryStore:
         for number, at in runs(partitions):
             values += map(self._values[number].get, keys[at])
         return values
+
+    def load(self, partitions: Sequence[int], keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        return self.get(partitions, keys)
 
     def put(self, partitions: Sequence[int], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         for number, at in runs(partitions):

@@ -114,11 +114,11 @@ class Dossiers:
         rows = np.flatnonzero(self.changed).tolist()
         store.put([self.partitions[row] for row in rows], [self.parcels[row] for row in rows], self._joined(rows))
 
-    def _joined(self, rows: list[int]) -> list[bytes]:
+    def _joined(self, rows: list[int]) -> Sequence[bytes]:
         """The values to store."""
         raw = self.heads.tobytes()
         if self.library is not None:
-            joined: list[bytes] = self.library.join_dossiers(rows, raw, self.versions, self.movements, self.tails)
+            joined: Sequence[bytes] = self.library.join_dossiers(rows, raw, self.versions, self.movements, self.tails)
             return joined
         size = HEAD.itemsize
         return [
@@ -129,10 +129,7 @@ class Dossiers:
 
 def load(store: Store, partitions: Sequence[int], parcels: Sequence[bytes], library: Any | None = None) -> Dossiers:
     """These dossiers from the store; empty ones for parcels that it does not have. library: the native one."""
-    values = store.get(partitions, parcels)
-    found = read(partitions, parcels, values, library)
-    found.fresh[:] = [value is None for value in values]
-    return found
+    return read(partitions, parcels, store.load(partitions, parcels), library)
 
 
 def stored(partition: int, kept: Iterable[tuple[bytes, bytes]]) -> Dossiers:
@@ -145,7 +142,8 @@ def read(
     partitions: Sequence[int], parcels: Sequence[bytes], values: Sequence[bytes | None], library: Any | None = None
 ) -> Dossiers:
     """Dossiers from stored values, one each; empty ones for None. None is marked to be judged."""
-    heads, versions, movements, tails = _cut(values) if library is None else library.cut_dossiers(values, _EMPTY_BYTES)
+    cut = _cut(values) if library is None else library.cut_dossiers(values, _EMPTY_BYTES)
+    heads, versions, movements, tails, fresh = cut
     n = len(values)
     return Dossiers(
         partitions=list(partitions),
@@ -159,13 +157,13 @@ def read(
         moved=np.zeros(n, dtype=np.bool_),
         uploaded=np.zeros(n, dtype=np.bool_),
         changed=np.zeros(n, dtype=np.bool_),
-        fresh=np.zeros(n, dtype=np.bool_),
+        fresh=np.frombuffer(fresh, dtype=np.bool_),
         library=library,
     )
 
 
-def _cut(values: Sequence[bytes | None]) -> tuple[bytearray, list[bytes], list[bytes], list[bytes]]:
-    """The parts of stored values: heads, past uploads, movements, tails."""
+def _cut(values: Sequence[bytes | None]) -> tuple[bytearray, list[bytes], list[bytes], list[bytes], bytearray]:
+    """The parts of stored values: heads, past uploads, movements, tails; and whether each is not stored."""
     size, there = HEAD.itemsize, [value or _EMPTY_BYTES for value in values]
     raw = bytearray(b"".join([value[:size] for value in there]))
     heads = np.frombuffer(raw, dtype=HEAD)
@@ -177,4 +175,5 @@ def _cut(values: Sequence[bytes | None]) -> tuple[bytearray, list[bytes], list[b
         [value[size:a] for value, a, _ in cuts],
         [value[a:b] for value, a, b in cuts],
         [value[b:] for value, _, b in cuts],
+        bytearray(value is None for value in values),
     )

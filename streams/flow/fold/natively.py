@@ -31,17 +31,10 @@ def library_of(switch: native.Switch, bucket_rows_max: int, measures: Sequence[M
 
 def fold(library: Any, store: Store, observations: Rows, partitions: Ints, *, begun: Begun | None = None) -> Facts:
     """As `histories.fold`. library: see `library_of`."""
-    before: list[bytes | None] = []
-
-    def get(numbers: list[int], keys: list[bytes]) -> list[bytes | None]:
-        before[:] = store.get(numbers, keys)
-        return before
-
-    found, stored, far = library.fold(observations.tobytes(), partitions.tolist(), get)
-    at, numbers, keys, values = stored
+    found, stored, far = library.fold(observations.tobytes(), partitions.tolist(), store.load)
+    numbers, keys, values, new = stored
     store.put(numbers, keys, values)
     if begun is not None:
-        new = [i for i, bucket in enumerate(at) if before[bucket] is None]
         named = np.array([keys[i] for i in new], dtype=f"V{KEY.itemsize}").view(KEY)
         kinds = named["kind"].astype(np.int64)
         begun([numbers[i] for i in new], [keys[i] for i in new], kinds, ends(named))

@@ -20,19 +20,6 @@ impl<'a> Parts<'a> {
         let (versions, movements) = (value.get(head_row::SIZE..first)?, value.get(first..second)?);
         Some(Parts { head, versions, movements, tail: &value[second..] })
     }
-
-    pub fn len(&self) -> usize {
-        self.head.len() + self.versions.len() + self.movements.len() + self.tail.len()
-    }
-
-    /// Write the value, into so many bytes as `len` says.
-    pub fn join(&self, into: &mut [u8]) {
-        let mut start = 0;
-        for part in [self.head, self.versions, self.movements, self.tail] {
-            into[start..start + part.len()].copy_from_slice(part);
-            start += part.len();
-        }
-    }
 }
 
 #[cfg(test)]
@@ -40,15 +27,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_joins_again() {
+    fn a_value_is_cut_where_its_head_says() {
         let mut value = vec![7; head_row::SIZE + 2 * version_row::SIZE + movement_row::SIZE + 5];
         head_row::VERSIONS.set(&mut value, 2);
         head_row::MOVEMENTS.set(&mut value, 1);
         let parts = Parts::of(&value).unwrap();
         assert_eq!((parts.versions.len(), parts.tail.len()), (2 * version_row::SIZE, 5));
-        let mut joined = vec![0; parts.len()];
-        parts.join(&mut joined);
-        assert_eq!(joined, value);
+        assert_eq!([parts.head, parts.versions, parts.movements, parts.tail].concat(), value);
         assert!(Parts::of(&value[..value.len() - 6]).is_none());
     }
 }

@@ -80,6 +80,13 @@ impl Changes {
         &self.rows
     }
 
+    /// All of it, by key.
+    pub fn in_order(&self) -> Vec<Change> {
+        let mut rows = self.rows.clone();
+        rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        rows
+    }
+
     /// What it says of a key; None: nothing.
     pub fn get(&self, key: &[u8]) -> Option<&Option<Shared>> {
         self.places.get(key).map(|&place| &self.rows[place].1)
@@ -156,11 +163,12 @@ mod tests {
         let mut hot = Hot::default();
         hot.bound(2 * (2 * OBJECTS_BYTES + 4));
         assert!(!hot.put([(shared("a"), shared("1"))].into_iter()));
-        assert!(!hot.put([(shared("b"), shared("1"))].into_iter()));
-        assert!(!hot.put([(shared("c"), shared("1")), (shared("a"), shared("2"))].into_iter()) || hot.old.is_empty());
-        hot.remove(b"b");
-        assert_eq!(hot.get(b"a"), Some(&shared("2")));
-        assert_eq!(hot.get(b"b"), None);
+        assert!(!hot.put([(shared("b"), shared("1"))].into_iter()), "full, but there is no older half");
+        assert_eq!(hot.get(b"a"), Some(&shared("1")));
+        assert!(hot.put([(shared("c"), shared("1")), (shared("a"), shared("2"))].into_iter()));
+        assert_eq!((hot.len(), hot.get(b"b")), (2, None));
+        hot.remove(b"c");
+        assert_eq!((hot.get(b"a"), hot.get(b"c")), (Some(&shared("2")), None));
     }
 
     #[test]
@@ -174,6 +182,7 @@ mod tests {
         merged.merge(&changes);
         assert_eq!(changes.rows(), [(shared("b"), Some(shared("2"))), (shared("a"), None)]);
         assert_eq!(merged.rows(), [(shared("a"), None), (shared("b"), Some(shared("2")))]);
+        assert_eq!(changes.in_order(), [(shared("a"), None), (shared("b"), Some(shared("2")))]);
         assert_eq!(merged.between(b"a", b"z", b"c").count(), 1);
     }
 }

@@ -166,7 +166,7 @@ fn moved(py: Python<'_>, found: Movements) -> PyResult<Moved<'_>> {
     Ok((rows, list(py, &found.parcels)?, found.names, found.strange))
 }
 
-pub fn list<'py>(py: Python<'py>, texts: &Texts) -> PyResult<Bound<'py, PyList>> {
+fn list<'py>(py: Python<'py>, texts: &Texts) -> PyResult<Bound<'py, PyList>> {
     let objects: Vec<_> = texts.iter().map(|text| PyBytes::new(py, text)).collect();
     PyList::new(py, objects)
 }
