@@ -12,8 +12,8 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -47,7 +47,23 @@ class Reach:
 
 def reach(rule: Rule, expression: pl.Expr) -> Reach:
     """The answers that `expression`, the compiled `when` of the rule, can give."""
-    texts, numbers, certain = _constants(rule)
+    return _tried(_Asked(rule.when, msgspec.json.encode(rule.limits), rule, expression))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What decides the answers, and what has it."""
+
+    when: str
+    limits: bytes
+    rule: Rule = field(compare=False)
+    expression: pl.Expr = field(compare=False)
+
+
+@lru_cache(512)  # a push, a comparison and lint ask the same again and again
+def _tried(asked: _Asked) -> Reach:
+    expression = asked.expression
+    texts, numbers, certain = _constants(asked.rule)
     names = sorted(set(expression.meta.root_names()))
     values = {name: _values(COLUMNS[name], texts, numbers) for name in names}
     certain = certain and math.prod(map(len, values.values())) <= ROWS_MAX

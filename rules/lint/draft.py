@@ -124,8 +124,10 @@ class Draft:
         except RuleError as error:
             self.findings.append(Finding(OVERRIDES, self.id, error.field, "error", error.problem))
             return
+        if changed.limits == rule.limits:
+            return
         can = reach(changed, expression)
-        if changed.limits != rule.limits and not can.yes and can.certain and reach(rule, written).yes:
+        if not can.yes and can.certain and reach(rule, written).yes:
             message = "with these limits the rule never says yes"
             self.findings.append(Finding(OVERRIDES, self.id, self.id, "warning", message))
 

@@ -93,8 +93,8 @@ def _said(
     points = gate.points(due, yes, full, catalogue)
     movements = [dossiers.movements[i] for i in rows.tolist()]
     tiers = [_SHOWN_TIERS[max(tier - 1, 0)] for tier in gate.tier[due].tolist()]
-    named = cache(partial(_named, [rule.id for rule in catalogue.rules]))
-    asked = cache(lambda tier, which: actions(tier, named(which), catalogue))
+    names_of = cache(partial(named, [rule.id for rule in catalogue.rules]))
+    asked = cache(lambda tier, which: actions(tier, names_of(which), catalogue))
     of = zip(
         shown,
         [untail(dossiers.tails[i]) for i in rows.tolist()],
@@ -103,7 +103,7 @@ def _said(
         tiers,
         gate.score[due].tolist(),
         reasons(verdicts, due, yes, points),
-        [named(which.tobytes()) for which in unknown],
+        [names_of(which.tobytes()) for which in unknown],
         [asked(tier, which.tobytes()) for tier, which in zip(tiers, yes & (points > 0), strict=True)],
         jurisdictions(dossiers.heads.take(rows), movements),
         movements,
@@ -135,7 +135,7 @@ def _said(
     return out
 
 
-def _named(names: Sequence[str], which: bytes) -> tuple[str, ...]:
+def named(names: Sequence[str], which: bytes) -> tuple[str, ...]:
     """Those that are marked with a byte other than 0."""
     return tuple(name for name, marked in zip(names, which, strict=True) if marked)
 

@@ -82,7 +82,9 @@ class Parcels:
         self.timers = TimerService(settle_ms, self.front.library)
         self.expiry: Expiry | None = None
         if retention is not None and histories is not None:
-            self.expiry = histories.expiry = Expiry(store, histories.store, retention, self.timers, self.tallies)
+            self.expiry = histories.expiry = Expiry(
+                store, histories.store, retention, self.timers, self.tallies, self.front.library
+            )
         self.reference = EMPTY  # outlets and couriers; replaced between two steps, then `rejudge`
         self.rule_set = 0  # number of the newest one known, a part of the revision; 0: rules of files
 

@@ -29,7 +29,7 @@ def reasons(
 
     yes: the rules that are reasons. points: what each counts for. Both are row by row with `at`, and by rule.
     """
-    parts: list[list[bytes]] = [[] for _ in range(len(at))]
+    parts = [b""] * len(at)  # no lists: so many would set Python's collector to work
     found = [(number, verdicts.catalogue.rules[number]) for number in np.flatnonzero(yes.any(axis=0)).tolist()]
     shown = verdicts.evidence(at, frozenset(name for _, rule in found for name in rule.evidence))
     columns = {column.name: _values(column) for column in shown}
@@ -39,8 +39,8 @@ def reasons(
         for row, counted in zip(rows.tolist(), points[rows, number].tolist(), strict=True):
             evidence = encode(dict(zip(rule.evidence, [column[row] for column in own], strict=True)))
             begun = opening if counted == rule.points else _opening(rule, counted)
-            parts[row].append(b"%b%b}" % (begun, evidence))
-    return [b"[%b]" % b",".join(part) for part in parts]
+            parts[row] += b",%b%b}" % (begun, evidence)
+    return [b"[%b]" % part[1:] for part in parts]
 
 
 def read(whole: bytes) -> tuple[Reason, ...]:

@@ -37,7 +37,7 @@ def revisions(dossiers: Dossiers, rows: Ints, absences: Ints, changed: Ints, ful
     """The revision of the verdict on each of the dossiers at `rows`. changed: as of `changes`."""
     heads = dossiers.heads.take(rows)
     facts = heads["known"].sum(axis=1, dtype=np.int64) + heads["present"] + heads["versions"] + heads["movements"]
-    for position, row in enumerate(rows.tolist()):
-        if dossiers.versions[row]:
-            facts[position] += int(np.frombuffer(dossiers.versions[row], dtype=VERSION)["known"].sum())
-    return [int(count) for count in 2 * (facts * BETWEEN_FACTS + changed + absences) + full]
+    for position in np.flatnonzero(heads["versions"]).tolist():
+        facts[position] += int(np.frombuffer(dossiers.versions[rows[position]], dtype=VERSION)["known"].sum())
+    found: list[int] = (2 * (facts * BETWEEN_FACTS + changed + absences) + full).tolist()
+    return found

@@ -6,6 +6,7 @@ dossier, the catalogue and the settings. `detected_at` does not count when a mes
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from rules import SCORE_MAX, TIERS, YES, tier_of
 from schemas.apart import Shadow
 from streams.flow.batches import untail
-from streams.flow.emit import alert_id
+from streams.flow.emit import alert_id, named
 from streams.flow.flood import Gate
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.judge import Verdicts
@@ -64,6 +65,7 @@ def _messages(
     """The fields of the messages about the verdicts at `due`, but for `detected_at`."""
     catalogue = verdicts.catalogue
     ids = [rule.id for rule in catalogue.rules]
+    names_of = cache(partial(named, ids))
     points = np.array([rule.points for rule in catalogue.rules], dtype=np.int64)
     waits, rows = gate.deferred[due, None], verdicts.rows[due]
     yes = verdicts.said[due] == YES
@@ -78,7 +80,7 @@ def _messages(
         np.minimum(total - apart @ points, SCORE_MAX).tolist(),
         np.minimum(total, SCORE_MAX).tolist(),
         reasons(verdicts, due, apart, np.broadcast_to(points, apart.shape)),
-        [tuple(ids[number] for number in np.flatnonzero(each).tolist()) for each in held],
+        [names_of(which.tobytes()) for which in held],
         apart.any(axis=1).tolist(),
         strict=True,
     )

@@ -5,8 +5,8 @@ Plain are records that hold each known field at most once, of the right type, fo
 the limits. All others are *strange*: the library hands them back, and `streams.flow.decode` says what is wrong with
 them, if anything. So what the library accepts is a part of what Python accepts; that both make the same rows is tested.
 
-It also fetches, produces the changelog, folds histories and movements, and has what stores keep in memory: there it
-does all that Python does, with the same bytes.
+It also fetches, produces the changelog, folds histories and dossiers, keeps timers, and has what stores keep in memory:
+there it does all that Python does, with the same bytes.
 
 The library is built by `make setup` where there is a Rust toolchain (`build.py`). It carries a fingerprint of the
 definitions and a digest of the sources that it was built with, and is not used with others.

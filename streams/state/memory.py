@@ -41,9 +41,9 @@ class Changes(dict[bytes, bytes | None]):
         return list(islice(self.items(), first, None))
 
     def fill(self, batch: WriteBatch) -> None:
-        """Put all into a batch of RocksDB."""
+        """Put all into a batch of RocksDB, in order: it takes neighbours several times faster."""
         put, delete = batch.put, batch.delete
-        for key, value in self.items():
+        for key, value in sorted(self.items()):
             if value is None:
                 delete(key)
             else:

@@ -30,7 +30,7 @@ from streams.worker.epoch import Epoch
 
 WRITTEN_S: Final = 5.0
 """How far RocksDB may lag behind the last commit."""
-_WAITING_MAX: Final = 10_000  # keys of one store: where so many change in one epoch, merging costs more than it saves
+_WAITING_MAX: Final = 50_000  # keys of one store: RocksDB takes many neighbours faster, and what waits takes memory
 
 
 class CommitError(WaybillError):

@@ -35,12 +35,13 @@ from streams.flow.emit import alert_id
 from streams.kafka.log_reader import LogReader
 from streams.kafka.transactions import Outgoing, ReplacedError, TransactionalWriter
 from tests.desk.logs import ALERTED
+from tests.repetition import LONG
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("WAYBILL_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("WAYBILL_TEST_KILLS", "10" if LONG else "3"))
 
 
 def now_ms() -> int:

@@ -29,6 +29,7 @@ from tests.broker.test_desk import now_ms
 from tests.desk.logs import random_log
 from tests.desk_site import three_clues
 from tests.postgres import Postgres
+from tests.repetition import LONG
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("postgres")]  # one server
@@ -99,7 +100,7 @@ def rows(database: Database, tables: Tables) -> dict[str, list[tuple[object, ...
 
 def test_killed_while_it_is_built_it_goes_on_to_the_same_rows(fresh_kafka: str, url: str, tmp_path: Path) -> None:
     publish(fresh_kafka, 5, 600)
-    for kills in range(3):
+    for kills in range(6 if LONG else 2):
         command = [sys.executable, "-c", BUILDS, fresh_kafka, url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

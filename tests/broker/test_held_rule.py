@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def test_push_status_and_doctor_name_a_rule_that_is_held_back(
         (held,) = [each for record in records if "worker" in record for each in record["held"]]
         assert (held["rule"], held["budget"]) == (SLIP, 0.02)
         # A push for another rule's sake neither releases it nor keeps quiet about it.
-        code, shown = said(capsys, fresh_kafka, "rules", "push", str(SHIPPED), "--note", "as it was")
+        shutil.copytree(SHIPPED / "goods", tmp_path / "rules" / "goods")
+        code, shown = said(capsys, fresh_kafka, "rules", "push", str(tmp_path / "rules"), "--note", "fewer")
         assert code == 0, shown
         assert wanted in shown
         notices = Reader(fresh_kafka, topic=topics.NOTICES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,9 @@ class Expiry:
         retention: Retention,
         timers: TimerService,
         tallies: Tallies | None = None,
+        library: Any | None = None,
     ) -> None:
+        """library: the native one, or None."""
         self.watermarks = Watermarks()
         self._parcels, self._histories = parcels, histories
         self._retention = retention
@@ -79,8 +81,8 @@ class Expiry:
         self._tallies = tallies
         if tallies is not None:
             tallies.begun = self.tallied
-        self._parcel_index = ExpiryIndex(parcels)
-        self._bucket_index = ExpiryIndex(histories, DAY_MS)
+        self._parcel_index = ExpiryIndex(parcels, library=library)
+        self._bucket_index = ExpiryIndex(histories, DAY_MS, library)
         self._expired: dict[int, int] = {}
         self._now_ms = 0
 

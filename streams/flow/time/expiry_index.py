@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import xxhash
@@ -30,10 +30,11 @@ _LENGTHS: Final = [bytes((length,)) for length in range(256)]
 class ExpiryIndex:
     """The index of one store, all partitions."""
 
-    def __init__(self, store: Store, grain_ms: int = layout.HOUR_MS) -> None:
-        """grain_ms: keys that are due within so long are listed together."""
+    def __init__(self, store: Store, grain_ms: int = layout.HOUR_MS, library: Any | None = None) -> None:
+        """grain_ms: keys that are due within so long are listed together. library: the native one, or None."""
         self._store = store
         self._grain_ms = grain_ms
+        self._listed = list_keys if library is None else library.list_keys
         # Where the last look ended, by partition. The next look starts there and skips the tombstones before it.
         self._after: dict[int, bytes] = {}
         self._empty: dict[int, int] = {}
@@ -43,24 +44,7 @@ class ExpiryIndex:
         if not keys:
             return
         numbers, buckets = np.asarray(partitions, dtype=np.int64), due // self._grain_ms + 1
-        by = np.lexsort((buckets, numbers))
-        numbers, buckets = numbers[by], buckets[by]
-        cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (buckets[1:] != buckets[:-1])) + 1
-        ends = sorted({0, *cuts.tolist(), *range(0, len(by), KEYS_MAX), len(by)})
-        listed: list[bytes] = [b""] * (2 * len(by))  # each key behind its length
-        listed[1::2] = map(keys.__getitem__, by.tolist())
-        listed[::2] = map(_LENGTHS.__getitem__, map(len, listed[1::2]))
-        values = [bytes((FORMAT,)) + b"".join(listed[2 * start : 2 * end]) for start, end in pairwise(ends)]
-        firsts = ends[:-1]
-        self._store.put(
-            numbers[firsts].tolist(),
-            # By content, so that it is the same record when the same input is read again.
-            [
-                _bucket(bucket) + xxhash.xxh3_64_digest(value)
-                for bucket, value in zip(buckets[firsts].tolist(), values, strict=True)
-            ],
-            values,
-        )
+        self._store.put(*self._listed(numbers.tobytes(), buckets.tobytes(), keys, KEYS_MAX))
 
     def take(self, partition: int, until: int, keys_max: int) -> list[bytes]:
         """Take out about `keys_max` keys of a partition that are due by `until`; an empty list: there are no more."""
@@ -82,6 +66,30 @@ class ExpiryIndex:
         """Partitions are gone, or opened anew."""
         self._after.clear()
         self._empty.clear()
+
+
+Records = tuple[list[int], list[bytes], list[bytes]]
+"""Their partitions, keys and values."""
+
+
+def list_keys(partitions: bytes, times: bytes, keys: Sequence[bytes], keys_max: int) -> Records:
+    """Records that list keys by partition and bucket (both packed), at most `keys_max` in each."""
+    numbers, buckets = np.frombuffer(partitions, dtype=np.int64), np.frombuffer(times, dtype=np.int64)
+    by = np.lexsort((buckets, numbers))
+    numbers, buckets = numbers[by], buckets[by]
+    cuts = np.flatnonzero((numbers[1:] != numbers[:-1]) | (buckets[1:] != buckets[:-1])) + 1
+    ends = sorted({0, *cuts.tolist(), *range(0, len(by), keys_max), len(by)})
+    listed: list[bytes] = [b""] * (2 * len(by))  # each key behind its length
+    listed[1::2] = map(keys.__getitem__, by.tolist())
+    listed[::2] = map(_LENGTHS.__getitem__, map(len, listed[1::2]))
+    values = [bytes((FORMAT,)) + b"".join(listed[2 * start : 2 * end]) for start, end in pairwise(ends)]
+    firsts = ends[:-1]
+    # By content, so that it is the same record when the same input is read again.
+    names = [
+        _bucket(bucket) + xxhash.xxh3_64_digest(value)
+        for bucket, value in zip(buckets[firsts].tolist(), values, strict=True)
+    ]
+    return numbers[firsts].tolist(), names, values
 
 
 _KEY_BYTES = 20

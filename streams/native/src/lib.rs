@@ -8,6 +8,7 @@ mod answers;
 mod batch;
 mod deadlines;
 mod dossiers;
+mod expiry;
 #[rustfmt::skip]
 mod fields;
 mod figures;

@@ -80,6 +80,13 @@ impl Changes {
         &self.rows
     }
 
+    /// All of it, by key.
+    pub fn in_order(&self) -> Vec<Change> {
+        let mut rows = self.rows.clone();
+        rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        rows
+    }
+
     /// What it says of a key; None: nothing.
     pub fn get(&self, key: &[u8]) -> Option<&Option<Shared>> {
         self.places.get(key).map(|&place| &self.rows[place].1)
@@ -175,6 +182,7 @@ mod tests {
         merged.merge(&changes);
         assert_eq!(changes.rows(), [(shared("b"), Some(shared("2"))), (shared("a"), None)]);
         assert_eq!(merged.rows(), [(shared("a"), None), (shared("b"), Some(shared("2")))]);
+        assert_eq!(changes.in_order(), [(shared("a"), None), (shared("b"), Some(shared("2")))]);
         assert_eq!(merged.between(b"a", b"z", b"c").count(), 1);
     }
 }

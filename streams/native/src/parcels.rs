@@ -9,7 +9,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyList};
 
 use crate::deadlines::Parcel;
 use crate::tables::{fact_row, head_row, movement_row, shipment_row};
-use crate::timing::parcel;
+use crate::timing::{numbers, parcel};
 use crate::uploads::{self, Cells, Observed};
 use crate::{answers, paths};
 
@@ -65,7 +65,7 @@ pub fn fold_movements<'py>(
     rows: &[u8],
     rows_max: usize,
 ) -> PyResult<[Bound<'py, PyBytes>; 2]> {
-    let owners = numbers(owners);
+    let owners: Vec<_> = numbers(owners).collect();
     let order = py.detach(|| paths::in_order(&owners, rows));
     let (mut changed, mut lengths) = (Vec::new(), Vec::new());
     let mut rest = &order[..];
@@ -100,7 +100,7 @@ pub fn fold_uploads<'py>(
     rows: &[u8],
     tails_of: &Bound<'py, PyList>,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyByteArray>, Vec<usize>)> {
-    let (heads, owners) = (cells(py, &heads)?, numbers(owners));
+    let (heads, owners): (_, Vec<_>) = (cells(py, &heads)?, numbers(owners).collect());
     checked(heads, &owners, rows.len() / shipment_row::SIZE)?;
     let found = uploads::sorted(heads, &owners, rows);
     let (mut into, mut observed) = (Vec::with_capacity(8 * found.first.len()), Observed::default());
@@ -125,7 +125,7 @@ pub fn fold_answers<'py>(
     rows: &[u8],
     counts: Vec<answers::Counts>,
 ) -> PyResult<(Bound<'py, PyBytes>, Vec<usize>)> {
-    let (heads, owners) = (cells(py, &heads)?, numbers(owners));
+    let (heads, owners): (_, Vec<_>) = (cells(py, &heads)?, numbers(owners).collect());
     checked(heads, &owners, rows.len() / fact_row::SIZE)?;
     let found = answers::fold(heads, &owners, rows, &counts);
     let changed: Vec<u8> = found.changed.iter().flat_map(|owner| owner.to_le_bytes()).collect();
@@ -137,7 +137,7 @@ pub fn fold_answers<'py>(
 #[pyfunction]
 pub fn add_bits(py: Python<'_>, numbers: PyBuffer<i32>, rows: &[u8], bits: &[u8], sign: i32) -> PyResult<()> {
     let cells = numbers.as_mut_slice(py).ok_or_else(|| PyValueError::new_err("numbers: cannot be written"))?;
-    for (row, bits) in self::numbers(rows).into_iter().zip(bits.chunks_exact(4)) {
+    for (row, bits) in self::numbers(rows).zip(bits.chunks_exact(4)) {
         let mut bits = bits.try_into().map_or(0, u32::from_le_bytes);
         let row = cells
             .get(row as usize * BITS..(row as usize + 1) * BITS)
@@ -164,8 +164,4 @@ fn checked(heads: Cells<'_>, owners: &[i64], rows: usize) -> PyResult<()> {
         return Ok(());
     }
     Err(PyValueError::new_err("owners: not a dossier for each row"))
-}
-
-fn numbers(packed: &[u8]) -> Vec<i64> {
-    packed.chunks_exact(8).map(|number| number.try_into().map_or(0, i64::from_le_bytes)).collect()
 }

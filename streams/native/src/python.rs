@@ -16,7 +16,7 @@ use crate::reference::Rows;
 use crate::shipments::{Describer, Read};
 use crate::storing::{PyChanges, PyHeld, PyHot};
 use crate::tables;
-use crate::timing::PyDeadlines;
+use crate::timing::{list_keys, PyDeadlines};
 use crate::tokens::Tokens;
 
 /// Values as they were fetched here, or as Python has them.
@@ -37,8 +37,9 @@ type Known<'py> = (Vec<u32>, Bound<'py, PyByteArray>);
 mod _front {
     #[pymodule_export]
     use super::{
-        add_bits, cut_dossiers, fold_answers, fold_movements, fold_uploads, inspections, join_dossiers, scans,
-        PyChanges, PyDeadlines, PyDescriber, PyFetcher, PyHeld, PyHistories, PyHot, PyPlaces, PyProducer, PyValues,
+        add_bits, cut_dossiers, fold_answers, fold_movements, fold_uploads, inspections, join_dossiers, list_keys,
+        scans, PyChanges, PyDeadlines, PyDescriber, PyFetcher, PyHeld, PyHistories, PyHot, PyPlaces, PyProducer,
+        PyValues,
     };
 
     use super::*;

@@ -182,25 +182,21 @@ impl PyChanges {
         self.reading().rows().iter().skip(first).map(|change| objects(py, change)).collect()
     }
 
-    /// Put all into a batch of RocksDB; others have the interpreter's lock between.
+    /// Put all into a batch of RocksDB, in order; others have the interpreter's lock between.
     fn fill(&self, py: Python<'_>, batch: &Bound<'_, PyAny>) -> PyResult<()> {
         let (put, delete) = (batch.getattr(intern!(py, "put"))?, batch.getattr(intern!(py, "delete"))?);
-        let mut first = 0;
-        loop {
-            let part: Vec<Change> = self.reading().rows().iter().skip(first).take(FILL_ROWS).cloned().collect();
-            for (key, value) in &part {
+        let rows = py.detach(|| self.reading().in_order());
+        for part in rows.chunks(FILL_ROWS) {
+            for (key, value) in part {
                 let key = PyBytes::new(py, key);
                 match value {
                     Some(value) => put.call1((key, PyBytes::new(py, value)))?,
                     None => delete.call1((key,))?,
                 };
             }
-            if part.len() < FILL_ROWS {
-                return Ok(());
-            }
-            first += FILL_ROWS;
-            py.detach(|| drop(part));
+            py.detach(|| ());
         }
+        Ok(())
     }
 
     fn merge(&self, py: Python<'_>, newer: &Bound<'_, PyChanges>) {

@@ -1,4 +1,4 @@
-//! Deadlines as Python sees them.
+//! Deadlines, and keys that may expire, as Python sees them.
 
 use std::collections::HashSet;
 
@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::deadlines::{Deadlines, Parcel, Waiting};
+use crate::expiry::{listed, Listed};
 
 /// Deadlines that must not fire yet.
 #[pyclass]
@@ -42,7 +43,7 @@ impl PyDeadlines {
         passed: i64,
         late: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Held> {
-        let times = due_at.chunks_exact(8).map(|at| at.try_into().map_or(0, i64::from_le_bytes));
+        let times = numbers(due_at);
         if times.len() != parcels.len() {
             return Err(PyValueError::new_err("due_at: not a time for each parcel"));
         }
@@ -76,6 +77,32 @@ impl PyDeadlines {
     fn waits(&self, parcels: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<bool>> {
         parcels.iter().map(|each| Ok(self.0.has(&parcel(each)?))).collect()
     }
+}
+
+/// Partitions, keys and values of records.
+type Records<'py> = (Vec<i64>, Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>);
+
+/// Records that list keys by partition and time (both packed), at most `keys_max` in each.
+#[pyfunction]
+pub fn list_keys<'py>(
+    py: Python<'py>,
+    partitions: &[u8],
+    times: &[u8],
+    keys: Vec<Bound<'py, PyBytes>>,
+    keys_max: usize,
+) -> Records<'py> {
+    let given: Vec<_> = numbers(partitions)
+        .zip(numbers(times))
+        .zip(&keys)
+        .map(|((partition, time), key)| (partition, time, key.as_bytes()))
+        .collect();
+    let found = listed(&given, keys_max);
+    let bytes = |of: fn(&Listed) -> &[u8]| found.iter().map(|record| PyBytes::new(py, of(record))).collect();
+    (found.iter().map(|record| record.partition).collect(), bytes(|record| &record.key), bytes(|record| &record.value))
+}
+
+pub fn numbers(packed: &[u8]) -> impl ExactSizeIterator<Item = i64> + '_ {
+    packed.chunks_exact(8).map(|number| number.try_into().map_or(0, i64::from_le_bytes))
 }
 
 pub fn parcel(reference: &Bound<'_, PyAny>) -> PyResult<Parcel> {

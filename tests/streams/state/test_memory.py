@@ -121,7 +121,6 @@ class Both(RuleBasedStateMachine):
         """To RocksDB."""
         for store in self._stores:
             store.write()
-        self._same(RocksStore.entries)
 
     @rule(rows_max=st.integers(1, 5))
     def upgrade(self, rows_max: int) -> None:

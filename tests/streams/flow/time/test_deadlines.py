@@ -1,4 +1,4 @@
-"""With the native library the same timers fire, in the same order, as without it."""
+"""With the native library the same timers fire in the same order as without it, and the same keys may expire."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from streams import native
 from streams.flow.fold.journey import NEVER
 from streams.flow.front.tables import fingerprint
 from streams.flow.time.deadlines import Deadlines, deadlines
+from streams.flow.time.expiry_index import list_keys
 from tests.repetition import examples
 
 pytestmark = pytest.mark.native
@@ -55,6 +56,19 @@ def told(taken: list[Any], mine: Deadlines) -> list[object]:
 @examples(200)
 def test_the_same_timers_fire(taken: list[Any]) -> None:
     assert told(taken, deadlines(native.library("1", fingerprint()))) == told(taken, Deadlines())
+
+
+noted = st.tuples(st.integers(0, 2), st.integers(0, 3) | st.just(2**40), parcels)
+
+
+@given(st.lists(noted, min_size=1), st.integers(1, 5))
+@examples(100)
+def test_the_same_keys_are_listed(given: list[tuple[int, int, bytes]], keys_max: int) -> None:
+    library = native.library("1", fingerprint())
+    assert library is not None
+    numbers, times = (np.array(column, dtype=np.int64).tobytes() for column in list(zip(*given, strict=True))[:2])
+    keys = [key for _, _, key in given]
+    assert library.list_keys(numbers, times, keys, keys_max) == list_keys(numbers, times, keys, keys_max)
 
 
 @pytest.mark.parametrize("library", [None, native.library("auto", fingerprint())])
