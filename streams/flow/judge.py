@@ -15,6 +15,7 @@ from rules.engine.sql import DTYPES
 from schemas.columns import COLUMNS, JOURNEY, REFERENCE
 from streams.flow import layout
 from streams.flow.batches import untail
+from streams.flow.columns import nullable, where
 from streams.flow.describe.terms import Term, term_of
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import Journeys
@@ -23,7 +24,6 @@ from streams.flow.reference import EMPTY, Joined, Reference
 from streams.flow.revision import changes
 
 Rows = NDArray[np.void]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def columns(
     if len(heads) == 0:
         return pl.DataFrame(schema={name: DTYPES[COLUMNS[name].type] for name in COLUMNS if name in wanted})
     strings = [untail(tail) for tail in tails] if wanted & _TAIL.keys() else []
-    lacking = None if journeys.present.all() else pl.Series(~journeys.present)
+    present = None if journeys.present.all() else pl.Series(journeys.present)
     out = []
     for name in COLUMNS:
         if name not in wanted:
@@ -146,23 +146,16 @@ def columns(
             position = _TAIL[name]
             series = pl.Series(name, [parts[position] for parts in strings], dtype=pl.String)
         elif name in joined:
-            series = _column(*joined[name]).alias(name)
+            series = nullable(*joined[name]).alias(name)
         else:
             series = _BUILD[name](heads).alias(name)
-        out.append(series if lacking is None else series.set(lacking, None))
+        out.append(series if present is None else where(series, present))
     return pl.DataFrame(out) if out else pl.DataFrame({"picked_up_at": heads["picked_up_at"].copy()})
 
 
 _JOURNEY = frozenset(column.name for column in JOURNEY)
 _JOINED = frozenset(column.name for column in REFERENCE)
 _TAIL = {"carrier_code": 1, "outlet_id": 3, "courier_id": 4}
-
-
-def _column(values: NDArray[np.generic], valid: Mask | None = None) -> pl.Series:
-    series = pl.Series(np.ascontiguousarray(values))
-    if valid is not None and not valid.all():
-        series = series.set(pl.Series(~valid), None)
-    return series
 
 
 def _label(labels: tuple[str, ...], field: str) -> Callable[[Rows], pl.Series]:
@@ -176,37 +169,37 @@ def _texts(texts: Iterable[str | None]) -> pl.Series:
 
 
 def _whole(field: str) -> Callable[[Rows], pl.Series]:
-    return lambda heads: _column(heads[field].astype(np.int64))
+    return lambda heads: nullable(heads[field].astype(np.int64))
 
 
 def _given(field: str) -> Callable[[Rows], pl.Series]:
-    return lambda heads: _column(heads[field].astype(np.int64), heads[field] >= 0)
+    return lambda heads: nullable(heads[field].astype(np.int64), heads[field] >= 0)
 
 
 def _flag(name: str, only: str | None = None) -> Callable[[Rows], pl.Series]:
     def build(heads: Rows) -> pl.Series:
         flags = heads["flags"]
-        return _column((flags & FLAGS[name]) != 0, None if only is None else (flags & FLAGS[only]) != 0)
+        return nullable((flags & FLAGS[name]) != 0, None if only is None else (flags & FLAGS[only]) != 0)
 
     return build
 
 
 def _adcode(field: str) -> Callable[[Rows], pl.Series]:
-    return lambda heads: _column(heads[field].astype(np.int64), heads[field] > 0).cast(pl.String)
+    return lambda heads: nullable(heads[field].astype(np.int64), heads[field] > 0).cast(pl.String)
 
 
 def _answered(kind: int, column: str) -> Callable[[Rows], pl.Series]:
-    return lambda heads: _column(heads[column].astype(np.int64), heads["known"][:, kind] > 0)
+    return lambda heads: nullable(heads[column].astype(np.int64), heads["known"][:, kind] > 0)
 
 
 def _previous_km(heads: Rows) -> pl.Series:
     km = heads["previous_km"].astype(np.float64)
-    return _column(km, (heads["known"][:, SENDER] > 0) & ~np.isnan(km))
+    return nullable(km, (heads["known"][:, SENDER] > 0) & ~np.isnan(km))
 
 
 def _previous_h(heads: Rows) -> pl.Series:
     gap = heads["previous_ms"]
-    return _column(gap / HOUR_MS, (heads["known"][:, SENDER] > 0) & (gap >= 0))
+    return nullable(gap / HOUR_MS, (heads["known"][:, SENDER] > 0) & (gap >= 0))
 
 
 def _goods_terms(heads: Rows) -> list[Term | None]:
@@ -214,7 +207,7 @@ def _goods_terms(heads: Rows) -> list[Term | None]:
 
 
 def _goods_trick(heads: Rows) -> pl.Series:
-    return _label(layout.GOODS_TRICKS, "goods_trick")(heads).set(pl.Series(heads["goods_term"] == 0), None)
+    return where(_label(layout.GOODS_TRICKS, "goods_trick")(heads), pl.Series(heads["goods_term"] != 0))
 
 
 _RETAIL = layout.CUSTOMERS.index("retail")
@@ -224,9 +217,9 @@ _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
     "pickup_adcode": _adcode("pickup_adcode"),
     "pickup_place": _label(layout.PLACES, "pickup_place"),
     "customer_type": _label(layout.CUSTOMERS, "customer_type"),
-    "retail": lambda heads: _column(heads["customer_type"] == _RETAIL),
+    "retail": lambda heads: nullable(heads["customer_type"] == _RETAIL),
     "direction": _label(layout.DIRECTIONS, "direction"),
-    "dest_country": lambda heads: _column(heads["dest_country"].astype("U2")).cast(pl.String),
+    "dest_country": lambda heads: nullable(heads["dest_country"].astype("U2")).cast(pl.String),
     "dest_adcode": _adcode("dest_adcode"),
     "realname_method": _label(layout.METHODS, "realname_method"),
     "realname_check": _label(layout.CHECKS, "realname_check"),
@@ -245,7 +238,7 @@ _BUILD: dict[str, Callable[[Rows], pl.Series]] = {
     "pieces": _whole("pieces"),
     "sender_previous_km": _previous_km,
     "sender_previous_h": _previous_h,
-    "saturated": lambda heads: _column(heads["saturated"] != 0, np.asarray((heads["known"] > 0).any(axis=1))),
+    "saturated": lambda heads: nullable(heads["saturated"] != 0, np.asarray((heads["known"] > 0).any(axis=1))),
     **{
         name: _flag(name)
         for name in (

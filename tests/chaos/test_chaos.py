@@ -22,7 +22,7 @@ from tests.chaos.schedule import KINDS, schedule
 from tests.chaos.traffic import lines, write
 from tests.repetition import LONG, seeds
 
-EVENTS_PER_S = EVENTS_PER_S_LONG if LONG else 150
+EVENTS_PER_S = EVENTS_PER_S_LONG if LONG else 300
 SEEDS = {"classic": 2812, "consumer": 1634}  # of those with six kinds in six faults, two that are over soon
 
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from schemas.records import Inspection, Scan
 from streams.flow import layout
+from streams.flow.columns import Mask, nullable
 from streams.flow.fold.runs import latest, runs
 from streams.flow.layout import HOUR_MS, MINUTE_MS, MOVEMENT
 
 Rows = NDArray[np.void]
 Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 NEVER: Final = np.iinfo(np.int64).max
 """A time that never comes."""
@@ -130,7 +130,7 @@ class Journeys:
         """The absence of this name: true after its deadline, null before it, false if there is no deadline."""
         missing = self._timers[name] != NEVER
         known = ~missing | self.decided(name)
-        return _column(missing, known if valid is None else known & valid)
+        return nullable(missing, known if valid is None else known & valid)
 
     # Times of what there is, by dossier; NEVER if there is none
 
@@ -215,7 +215,7 @@ class Journeys:
         """
         count = np.bincount(self.owners[self._doubted], minlength=len(self.heads)).astype(np.int64)
         known = (count == 0) | self.decided("doubtful_departures")
-        return _column(count, known)
+        return nullable(count, known)
 
     @cached_property
     def _doubted(self) -> NDArray[np.intp]:
@@ -240,13 +240,13 @@ class Journeys:
         of = self.owners[rows]
         change = np.abs(self.movements["value"][rows].astype(np.int64) - self.heads["weight_g"][of])
         _, out = self._reduced(np.maximum, of, change)
-        return _column(out, self.present)
+        return nullable(out, self.present)
 
     def open_box_s(self) -> pl.Series:
         """The shortest open_box inspection."""
         rows = np.flatnonzero(self._kind == _OPEN_BOX)
         found, out = self._reduced(np.minimum, self.owners[rows], self.movements["value"][rows].astype(np.int64))
-        return _column(out / 1_000, found)
+        return nullable(out / 1_000, found)
 
     def _reduced(self, by: np.ufunc, of: Ints, values: Ints) -> tuple[Mask, Ints]:
         """Which dossiers have values, and the values reduced by dossier."""
@@ -292,7 +292,7 @@ class Journeys:
         """Hours from acceptance to `delivered_elsewhere_at`."""
         there = self.delivered_elsewhere_at != NEVER
         hours = (np.where(there, self.delivered_elsewhere_at, 0) - self.heads["picked_up_at"]) / HOUR_MS
-        return _column(hours, there & self.present)
+        return nullable(hours, there & self.present)
 
 
 def _later(times: Ints, by_ms: int, *, unless: Mask) -> Ints:
@@ -311,13 +311,8 @@ def starts(adcodes: NDArray[np.int32], prefixes: tuple[str, ...]) -> Mask:
     return out
 
 
-def _column(values: NDArray[np.generic], valid: Mask) -> pl.Series:
-    series = pl.Series(values)
-    return series if valid.all() else series.set(pl.Series(~valid), None)
-
-
 def _time(times: Ints) -> pl.Series:
-    return _column(times, times != NEVER)
+    return nullable(times, times != NEVER)
 
 
 _DEADLINES: Final[dict[str, Callable[[Journeys], Ints]]] = {
@@ -342,7 +337,7 @@ _BUILD: Final[dict[str, Callable[[Journeys], pl.Series]]] = {
     "weight_change_g": Journeys.weight_change_g,
     "unregistered_24h": lambda journeys: journeys.answer("unregistered_24h"),
     "unmoved_48h": lambda journeys: journeys.answer("unmoved_48h", journeys.present),
-    "delivered_elsewhere": lambda journeys: _column(journeys.delivered_elsewhere_at != NEVER, journeys.present),
+    "delivered_elsewhere": lambda journeys: nullable(journeys.delivered_elsewhere_at != NEVER, journeys.present),
     "delivered_elsewhere_h": Journeys.delivered_elsewhere_h,
     "open_box_s": Journeys.open_box_s,
 }

@@ -26,6 +26,7 @@ CACHE = Shared.of(8, 64)
 PARTITIONS = (0, 1)
 KEYS = [b"\x00note", *(b"k%d" % number for number in range(6)), b"\xff1", b"\xff2"]
 HOT_BYTES = 1_800  # four or five values in each half of each partition
+OPENINGS_MAX = 2  # they take long
 Asked = list[tuple[int, bytes]]
 
 numbers = st.sampled_from(PARTITIONS)
@@ -60,6 +61,7 @@ class Both(RuleBasedStateMachine):
         self._stores = [opened(Path(self._folder.name) / switch, switch) for switch in switches]
         self._closing: deque[list[Delta]] = deque()
         self._offsets = count(10)
+        self._openings = 0
 
     def _same(self, ask: Callable[[RocksStore], object]) -> None:
         first, second = (ask(store) for store in self._stores)
@@ -131,22 +133,25 @@ class Both(RuleBasedStateMachine):
     @rule(number=numbers, asked=asked, value=st.none() | value)
     def restore(self, number: int, asked: Asked, value: bytes | None) -> None:
         """As another worker left it."""
-        self.close_all()
         offset = next(self._offsets)
         for store in self._stores:
             store.restore(number, {key: value for _, key in asked}, offset)
 
+    @precondition(lambda self: self._openings < OPENINGS_MAX)
     @rule()
     def close_all(self) -> None:
         """As at a rebalance: what is not committed is lost."""
+        self._openings += 1
         for store in self._stores:
             store.close_all()
         self._closing.clear()
         self._same(lambda store: [store.open(number) for number in PARTITIONS])
 
+    @precondition(lambda self: self._openings < OPENINGS_MAX)
     @rule(number=numbers)
     def rebuild(self, number: int) -> None:
         """A partition, from nothing."""
+        self._openings += 1
         for store in self._stores:
             store.rebuild(number)
         self._same(lambda store: store.open(number))
@@ -161,4 +166,4 @@ class Both(RuleBasedStateMachine):
 
 @pytest.mark.skipif(bool(native.missing(fingerprint())), reason="the native front end is not built")
 def test_both_say_the_same() -> None:
-    run_state_machine_as_test(Both, settings=examples(30))
+    run_state_machine_as_test(Both, settings=examples(15))
