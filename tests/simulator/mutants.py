@@ -110,15 +110,15 @@ MUTANTS = (
     Mutant("the random arm is drawn by a seed that each process makes up", orders, _ORDERS, "_seed",
            "seed_of(self._key, day)", "str(id(self)).encode()", judging=True),
     Mutant("the random arm is drawn without a key", orders, orders, "chosen",
-           "seed + parcel.encode()", "parcel.encode()", judging=True),
+           "seed + parcel", "parcel", judging=True),
     Mutant("a parcel is drawn again when it is read again", orders, _ORDERS, "draw",
            '(scans["id"] != heads["drawn"][rows]) & (', "(", judging=True),
     Mutant("the first draw stands, whatever comes late", orders, _ORDERS, "draw",
            'scans["id"] != heads["drawn"][rows]', 'heads["drawn"][rows] == 0', 2, judging=True),
     Mutant("an order is not taken back", orders, _ORDERS, "draw",
-           "if p or before:", "if p:", 2, judging=True),
+           "(before > 0) | (after > 0)", "(after > 0)", 2, judging=True),
     Mutant("an order does not follow its parcel", orders, _ORDERS, "draw",
-           "np.flatnonzero(news | moves)", "np.flatnonzero(news)", judging=True),
+           "(news | moves) &", "news &", judging=True),
 )  # fmt: skip
 
 

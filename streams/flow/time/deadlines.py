@@ -13,7 +13,7 @@ from streams.flow.fold.journey import NEVER
 
 Ints = NDArray[np.int64]
 Waiting = list[tuple[int, bytes]]
-"""Deadline, epoch ms, and parcel."""
+"""Deadline, epoch ms, and parcel. What is held is only for `release`: the native one is no list."""
 _SLACK: Final = 4
 _SLACK_ROWS: Final = 10_000
 """How much longer a queue may be than its parcels."""
@@ -49,6 +49,13 @@ class Deadlines:
         if len(self._queue) > _SLACK * len(self._at) + _SLACK_ROWS:
             self._queue = [(at, parcel) for at, parcel in set(self._queue) if self._at.get(parcel) == at]
             heapq.heapify(self._queue)
+        return held
+
+    def hold(self, passed: int) -> Waiting:
+        """Take out the deadlines up to `passed`, which must not fire yet; their parcels still have them."""
+        held: Waiting = []
+        while self._queue and self._queue[0][0] <= passed:
+            held.append(heapq.heappop(self._queue))
         return held
 
     def release(self, held: Waiting) -> None:

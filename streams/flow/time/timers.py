@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 
 import numpy as np
@@ -69,8 +70,8 @@ class PartitionTimers:
     _settled: int = 0
     _fronts: deque[tuple[int, int]] = field(default_factory=deque)  # when it came to a front, and the front
     # Late deadlines, by the time of the `settle` that followed.
-    _late: deque[tuple[int, Waiting]] = field(default_factory=deque)
-    _late_news: Waiting = field(default_factory=list)
+    _late: deque[tuple[int, list[Waiting]]] = field(default_factory=deque)
+    _late_news: list[Waiting] = field(default_factory=list)
 
     def read(self, topic: str, at: Ints) -> Mask:
         """Note the times of events, in the order of arrival. Returns which of them are late."""
@@ -97,11 +98,21 @@ class PartitionTimers:
             self._late.append((clock_ms, self._late_news))
             self._late_news = []
         while self._late and self._late[0][0] <= progress.read_through - settle_ms:
-            self.deadlines.release(self._late.popleft()[1])
+            for held in self._late.popleft()[1]:
+                self.deadlines.release(held)
 
     def set(self, parcels: Sequence[bytes], due_at: Ints, late: Collection[bytes] = ()) -> None:
         """Note the next deadline of each parcel. late: parcels whose deadlines begin with a record that came late."""
-        self._late_news += self.deadlines.set(parcels, due_at.tobytes(), max(self.front, self.restored), late)
+        if held := self.deadlines.set(parcels, due_at.tobytes(), max(self.front, self.restored), late):
+            self._late_news.append(held)
+
+    def restore(self, pieces: Iterable[tuple[Sequence[bytes], Ints, int]]) -> None:
+        """Take in stored parcels: those with a deadline, their deadlines, and the newest event time of all. How far
+        time has come is known only behind the last, so it is then that deadlines are held."""
+        for parcels, due_at, newest in pieces:
+            self.newest = self.restored = max(self.newest, newest)
+            self.deadlines.set(parcels, due_at.tobytes(), _BEFORE)
+        self._late_news.append(self.deadlines.hold(self.restored))
 
     @property
     def behind(self) -> bool:
@@ -203,21 +214,24 @@ def restore_timers(
     The watermark is not known until the ends of the topics are: what a parcel lacks may be waiting there.
     """
     timers = PartitionTimers(deadlines=deadlines(library))
-    waiting: list[tuple[list[bytes], Ints]] = []
-    for piece in pieces if wanted & ABSENCES else ():
-        if cancelled():
-            break
-        parcels, values = zip(*piece, strict=True)
-        size = HEAD.itemsize
-        heads = np.frombuffer(b"".join([value[:size] for value in values]), dtype=HEAD)
-        starts = size + heads["versions"].astype(np.int64) * VERSION.itemsize
-        ends = starts + heads["movements"].astype(np.int64) * MOVEMENT.itemsize
-        movements = [value[start:end] for value, start, end in zip(values, starts.tolist(), ends.tolist(), strict=True)]
-        journeys = Journeys(heads, movements, np.zeros(len(heads), dtype=np.int64), home=home, wanted=wanted)
-        timers.newest = timers.restored = max(timers.newest, journeys.newest)
-        due_at = journeys.due_at
-        rows = np.flatnonzero(due_at != NEVER)
-        waiting.append(([parcels[row] for row in rows.tolist()], due_at[rows]))
-    for each in waiting:
-        timers.set(*each)
+    if wanted & ABSENCES:
+        timers.restore(_deadlines_of(piece, home, wanted) for piece in takewhile(lambda _: not cancelled(), pieces))
     return timers
+
+
+def _deadlines_of(
+    piece: Sequence[tuple[bytes, bytes]], home: tuple[str, ...], wanted: frozenset[str]
+) -> tuple[list[bytes], Ints, int]:
+    """Of stored dossiers: the parcels with a deadline, it, and the newest event time of all."""
+    parcels, values = zip(*piece, strict=True)
+    size = HEAD.itemsize
+    heads = np.frombuffer(b"".join([value[:size] for value in values]), dtype=HEAD)
+    starts = size + heads["versions"].astype(np.int64) * VERSION.itemsize
+    ends = starts + heads["movements"].astype(np.int64) * MOVEMENT.itemsize
+    movements = [value[start:end] for value, start, end in zip(values, starts.tolist(), ends.tolist(), strict=True)]
+    journeys = Journeys(heads, movements, np.zeros(len(heads), dtype=np.int64), home=home, wanted=wanted)
+    rows = np.flatnonzero(journeys.due_at != NEVER)
+    return [parcels[row] for row in rows.tolist()], journeys.due_at[rows], journeys.newest
+
+
+_BEFORE: Final = -NEVER  # any event time

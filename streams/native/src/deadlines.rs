@@ -64,9 +64,18 @@ impl Deadlines {
         held
     }
 
+    /// Take out the deadlines up to `passed`, which must not fire yet; their parcels still have them.
+    pub fn hold(&mut self, passed: i64) -> Waiting {
+        let mut held = Vec::new();
+        while self.behind(passed.saturating_add(1)) {
+            held.extend(self.queue.pop().map(|Reverse(each)| each));
+        }
+        held
+    }
+
     /// Let these fire, where they are still the deadlines of their parcels.
-    pub fn release(&mut self, held: impl Iterator<Item = (i64, Parcel)>) {
-        self.queue.extend(held.filter(|(at, parcel)| self.at.get(parcel) == Some(at)).map(Reverse));
+    pub fn release(&mut self, held: Waiting) {
+        self.queue.extend(held.into_iter().filter(|(at, parcel)| self.at.get(parcel) == Some(at)).map(Reverse));
     }
 
     /// Whether one of them may have passed.
@@ -107,7 +116,10 @@ mod tests {
         assert_eq!(set(&mut deadlines, &[(9, a), (5, b), (7, c)], 5).len(), 2);
         assert!(!deadlines.behind(9) && deadlines.behind(10));
         assert!(set(&mut deadlines, &[(8, a), (5, b)], 0).is_empty());
-        deadlines.release([(5, b), (6, c)].into_iter());
+        deadlines.release(vec![(5, b), (6, c)]);
+        let held = deadlines.hold(7);
+        assert!(held == [(5, b)] && !deadlines.behind(8));
+        deadlines.release(held);
         assert!(deadlines.due(100, 1) == [b] && deadlines.due(100, 9) == [a]);
         set(&mut deadlines, &[(NEVER, c)], 0);
         assert_eq!((deadlines.len(), c.reference(), Parcel::of(&[1; 33]).is_none()), (0, &b"c"[..], true));

@@ -6,10 +6,19 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::deadlines::{Deadlines, Parcel};
+use crate::deadlines::{Deadlines, Parcel, Waiting};
 use crate::expiry::{listed, Listed};
 
-type PyWaiting<'py> = Vec<(i64, Bound<'py, PyBytes>)>;
+/// Deadlines that must not fire yet.
+#[pyclass]
+pub struct Held(Waiting);
+
+#[pymethods]
+impl Held {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
 
 #[pyclass(name = "Deadlines")]
 #[derive(Default)]
@@ -27,14 +36,13 @@ impl PyDeadlines {
     }
 
     #[pyo3(signature = (parcels, due_at, passed, late = None))]
-    fn set<'py>(
+    fn set(
         &mut self,
-        py: Python<'py>,
-        parcels: &Bound<'py, PyList>,
+        parcels: &Bound<'_, PyList>,
         due_at: &[u8],
         passed: i64,
-        late: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<PyWaiting<'py>> {
+        late: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Held> {
         let times = numbers(due_at);
         if times.len() != parcels.len() {
             return Err(PyValueError::new_err("due_at: not a time for each parcel"));
@@ -47,14 +55,15 @@ impl PyDeadlines {
         for each in late.map(|late| late.try_iter()).transpose()?.into_iter().flatten() {
             delayed.insert(parcel(&each?)?);
         }
-        let held = self.0.set(given.into_iter(), passed, &delayed);
-        Ok(held.iter().map(|(at, parcel)| (*at, PyBytes::new(py, parcel.reference()))).collect())
+        Ok(Held(self.0.set(given.into_iter(), passed, &delayed)))
     }
 
-    fn release(&mut self, held: Vec<(i64, Bound<'_, PyAny>)>) -> PyResult<()> {
-        let held: Vec<_> = held.iter().map(|(at, each)| Ok((*at, parcel(each)?))).collect::<PyResult<_>>()?;
-        self.0.release(held.into_iter());
-        Ok(())
+    fn hold(&mut self, passed: i64) -> Held {
+        Held(self.0.hold(passed))
+    }
+
+    fn release(&mut self, mut held: PyRefMut<'_, Held>) {
+        self.0.release(std::mem::take(&mut held.0));
     }
 
     fn behind(&self, event_time: i64) -> bool {

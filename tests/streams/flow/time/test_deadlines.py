@@ -23,6 +23,7 @@ times = st.integers(0, 9) | st.just(NEVER)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("set"), st.lists(st.tuples(parcels, times)), st.integers(0, 9), st.sets(parcels)),
+        st.tuples(st.just("hold"), st.integers(-1, 12)),
         st.tuples(st.just("release")),
         st.tuples(st.just("due"), st.integers(0, 12), st.integers(0, 4)),
     )
@@ -39,7 +40,10 @@ def told(taken: list[Any], mine: Deadlines) -> list[object]:
                 rows, passed, late = more
                 due_at = np.array([at for _, at in rows], dtype=np.int64).tobytes()
                 held.append(mine.set([parcel for parcel, _ in rows], due_at, passed, late))
-                out.append(held[-1])
+                out.append(len(held[-1]))
+            case "hold":
+                held.append(mine.hold(*more))
+                out.append(len(held[-1]))
             case "release" if held:
                 mine.release(held.pop(0))
             case "due":
