@@ -159,3 +159,16 @@ def test_a_topic_made_anew_is_read_from_its_beginning(fresh_kafka: str, tmp_path
     put_back(fresh_kafka, "waybill-anew", *offsets)
     with worker:
         expect(fresh_kafka, open_alerts(run([*before, *after])), worker)
+
+
+def test_a_topic_that_is_read_whole_and_made_anew_stops_the_worker(fresh_kafka: str, tmp_path: Path) -> None:
+    """Reference data and rules: to a reader that is behind the new ones, they would be missing in part."""
+    client = admin(fresh_kafka)
+    with Worker(fresh_kafka, tmp_path / "state", session_timeout_ms=SESSION_MS) as worker:
+        for topic in (topics.REFERENCE, topics.RULES):
+            worker.ready()
+            client.delete_topics([topic], operation_timeout=10)[topic].result(PATIENCE_S)
+            client.create_topics([NewTopic(topic, 1, 1)])[topic].result(PATIENCE_S)
+            assert f"{topic}: deleted and made anew" in ends(worker)
+            worker.ended()
+            worker.start()
