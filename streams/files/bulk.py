@@ -243,7 +243,7 @@ class Steps:
         """Decode and describe lines."""
         out = Judged()
         front = self.agents[0].front
-        uploads, movements = self.agents[0].read([part.batch(front) for part in parts], out)
+        uploads, movements = self.agents[0].read([batch for part in parts for batch in part.batches(front)], out)
         parcels, moved = (np.array(each.parcels, dtype=_PARCEL) for each in (uploads, movements))
         tails = np.array(uploads.tails, dtype=np.bytes_)
         return Read(
