@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import takewhile
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
 from schemas.errors import WaybillError
+from streams.cli import interrupts
 from streams.cli.output import make_readable
 from streams.explain import explain
 
@@ -82,9 +81,7 @@ def main() -> None:
 
     SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C, so that commands clean up after themselves.
     """
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
-        signal.signal(signal.SIGHUP, _terminate)
+    interrupts.install()
     if sys.stdout is None:  # closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     make_readable()  # what a terminal cannot show is no reason to fail
@@ -99,12 +96,6 @@ def main() -> None:
 def _forget_output() -> None:
     """What is still to be written goes nowhere: nobody reads it, as behind `| head`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    if signum == signal.SIGHUP:  # it may come twice, of the shell and of the terminal, and the second amid cleaning up
-        signal.signal(signum, signal.SIG_IGN)
-    raise SystemExit(128 + signum)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli import interrupts
 from streams.cli.options import add
 
 
@@ -34,7 +35,7 @@ def run(
     from streams.ops.broker import BrokerError, PrivateKafka
 
     # A shell without job control has its background processes ignore it; a worker does not, so neither does this.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupts.stop)
     print("starting Apache Kafka …", file=sys.stderr)
     with PrivateKafka(data_dir, port=port) as kafka:
         print(f"export KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers}", flush=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from streams.cli import interrupts
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _run(
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
             view.say("ending")
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupts.stop)
 
 
 def _play(

@@ -27,7 +27,7 @@ from rules import Catalogue
 from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading, writing
-from streams.files.lines import PARTITION, Lines, lines
+from streams.files.lines import PARTITION, Part, lines
 from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
@@ -35,12 +35,11 @@ from streams.files.shuffle import Cut, Piece, Shuffled, bucketed, hash_buckets, 
 from streams.flow import layout
 from streams.flow.batches import Answers, Movements, Uploads
 from streams.flow.describe.describer import Describer
-from streams.flow.fold import histories
 from streams.flow.fold.dossiers import Dossiers
 from streams.flow.fold.journey import END
 from streams.flow.fold.parcels import fold
 from streams.flow.judged import Judged
-from streams.flow.pipeline import Parcels
+from streams.flow.pipeline import Histories, Parcels
 from streams.flow.reference import EMPTY, Reference
 from streams.settings import Settings
 from streams.state.store import MemoryStore
@@ -236,10 +235,11 @@ class Steps:
         ]
         for agent in self.agents:
             agent.reference = reference
-        self._bucket_rows_max = settings.observations_per_bucket_max
+        self._library = self.agents[0].front.library
+        self._settings = settings
         self._spill = spill
 
-    def read(self, parts: Sequence[Lines]) -> Read:
+    def read(self, parts: Sequence[Part]) -> Read:
         """Decode and describe lines."""
         out = Judged()
         front = self.agents[0].front
@@ -259,7 +259,7 @@ class Steps:
 
     def observe(self, uploads: Cut) -> Piece:
         """What these uploads are observations of, by entity."""
-        folded = fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none())
+        folded = fold(MemoryStore(), _uploads(uploads), Movements.none(), Answers.none(), library=self._library)
         rows = folded.observations()
         return bucketed(hash_buckets(rows["entity"]), [rows], self._spill)
 
@@ -267,7 +267,9 @@ class Steps:
         """What the histories of these observations answer, by parcel."""
         (rows,) = observed.columns()
         partitions = np.full(len(rows), PARTITION, dtype=np.int64)
-        found = histories.fold(MemoryStore(), rows, partitions, bucket_rows_max=self._bucket_rows_max).rows
+        settings = self._settings
+        asked = Histories(MemoryStore(), bucket_rows_max=settings.observations_per_bucket_max, native=settings.native)
+        found = asked.answer(rows, partitions).rows
         return bucketed(parcel_buckets(found["parcel"]), [found], self._spill)
 
     def fold(self, uploads: Cut, movements: Cut, facts: Cut) -> Dossiers:
@@ -281,6 +283,7 @@ class Steps:
             _uploads(uploads),
             Movements([PARTITION] * len(rows), parcels, rows, {parcels[row]: names[row].decode() for row in cut}),
             Answers([PARTITION] * len(answers), answers),
+            library=self._library,
         )
 
 

@@ -21,6 +21,7 @@ from schemas import topics
 from schemas.apart import Shadow
 from schemas.inputs import INPUTS
 from schemas.records import Alert, Reject, encode
+from streams import native
 from streams.cli import run
 from streams.files import bulk, reading, shuffle
 from streams.files.bulk import judge_folder
@@ -28,6 +29,7 @@ from streams.files.driver import TOPIC_OF, Offline
 from streams.files.opening import FilesError
 from streams.files.reading import EVENTS, NAMES
 from streams.files.writing import beside
+from streams.flow.front.tables import fingerprint
 from streams.generate import generate, write
 from streams.settings import Settings
 from tests import reference, worlds
@@ -244,6 +246,11 @@ def test_a_parcel_without_a_shipment_keeps_its_whole_name(
     ]  # fmt: skip
     folder = put(tmp_path / "scans", {"scans": [json.dumps(scan).encode() for scan in scans]})
     assert list(judged(folder, **EVERY_YES)) == [f"YTO:{number}" for number in numbers]
+
+
+@pytest.mark.skipif(bool(native.missing(fingerprint())), reason="the native front end is not built")
+def test_python_alone_gives_the_same_alerts(folder: Path) -> None:
+    assert content(judged(folder, native="0", **EVERY_YES)) == content(judged(folder, native="1", **EVERY_YES))
 
 
 def test_parquet_gives_the_same_alerts(folder: Path, tmp_path: Path) -> None:
