@@ -26,6 +26,7 @@ from schemas.inputs import INPUT_TOPICS, INPUTS
 from streams.generate import generate
 from streams.generate.flow import START_AT
 from streams.generate.people import People, choose
+from streams.kafka import admin as broker_topics
 
 SEED = 20_251_103
 PARTITIONS = 4
@@ -161,9 +162,7 @@ def load_prefix(servers: str, events: int) -> Loaded:
 
 def load_nothing(servers: str) -> Loaded:
     """An empty `waybill.shipments`, whatever it held."""
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    if topics.SHIPMENTS in admin.list_topics(timeout=10).topics:
-        admin.delete_topics([topics.SHIPMENTS])[topics.SHIPMENTS].result(30)
+    broker_topics.delete(servers, but=[topic.name for topic in topics.TOPICS if topic.name != topics.SHIPMENTS])
     make_topic(servers, topics.SHIPMENTS)
     return Loaded(servers, (topics.SHIPMENTS,), 0, 0.0, None)
 

@@ -15,6 +15,8 @@ from schemas import topics
 from schemas.errors import WaybillError
 from schemas.inputs import INPUT_TOPICS
 from streams.explain import explain
+from streams.kafka.config import client
+from streams.kafka.silence import silent
 from streams.ops.preflight import cautions
 from streams.settings import Settings
 from streams.worker.expire import expire
@@ -117,6 +119,8 @@ def run(app: App) -> None:
     except Exception as error:
         log.debug("the worker crashed", exc_info=error)
         said = explain(error)
+        if away := silent(client(app.settings)):  # then most that goes wrong is for that
+            said += f"; {away}"
         if "fenced" in said.lower():
             said += "; another worker has taken its place: where that was not meant, give each an `instance` of its own"
         raise WorkerError(said) from error

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 
 import msgspec
-from confluent_kafka.admin import AdminClient
 
 from benchmarks.contract import Context, Gives, Kind, Measured, Result
 from benchmarks.peers.environments import Own
@@ -67,9 +66,5 @@ def _open_alerts(servers: str) -> frozenset[str]:
 
 def _empty_outputs(servers: str) -> None:
     """Delete what an earlier run wrote, and make the topics anew."""
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    there = admin.list_topics(timeout=10).topics
-    written = [name for name in WRITTEN if name in there]
-    for deleted in (admin.delete_topics(written) if written else {}).values():
-        deleted.result(30)
+    broker_topics.delete(servers, but=[topic.name for topic in topics.TOPICS if topic.name not in WRITTEN])
     broker_topics.create(servers, PARTITIONS)

@@ -27,7 +27,7 @@ from rules import Catalogue
 from schemas import topics
 from schemas.records import Reject, encode
 from streams.files import reading, writing
-from streams.files.lines import PARTITION, Lines, lines
+from streams.files.lines import PARTITION, Part, lines
 from streams.files.opening import text_bytes
 from streams.files.pool import Pool, pool
 from streams.files.reference import Known, known
@@ -239,7 +239,7 @@ class Steps:
         self._settings = settings
         self._spill = spill
 
-    def read(self, parts: Sequence[Lines]) -> Read:
+    def read(self, parts: Sequence[Part]) -> Read:
         """Decode and describe lines."""
         out = Judged()
         front = self.agents[0].front

@@ -1,4 +1,4 @@
-"""The lines of files in parts, for those who read them in several processes."""
+"""The lines and rows of files in parts, for those who read them in several processes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from streams.files import reading
+from streams.files import columns, reading
 from streams.files.driver import raw
 from streams.files.opening import PARQUET, form_of
 from streams.flow.batches import Batch
@@ -32,20 +33,38 @@ class Lines:
         return raw(self.topic, PARTITION, values, self.first)
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The same of rows of Parquet."""
+
+    topic: str
+    first: int
+    rows: Any  # an Arrow record batch
+    path: Path
+
+    def batch(self, front: Front) -> Batch:
+        """As values."""
+        return raw(self.topic, PARTITION, columns.values(self.rows, front, self.path), self.first)
+
+
+Part = Lines | Rows
+
+
 def lines(
     paths: dict[str, Path], bytes_max: int, shares: deque[float], lengths: dict[tuple[str, int], int]
-) -> Iterator[tuple[list[Lines]]]:
+) -> Iterator[tuple[list[Part]]]:
     """All lines, `SHARE_BYTES` at a time. `shares` gets the share read up to there, `lengths` those of lines cut."""
     total = max(sum(path.stat().st_size for path in paths.values()), 1)
     before = gathered = 0
-    parts: list[Lines] = []
+    parts: list[Part] = []
     for topic, path in paths.items():
-        for part in _parts(topic, path, bytes_max):
-            lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
+        for part, size, read_bytes in _parts(topic, path, bytes_max):
+            if isinstance(part, Lines):
+                lengths |= {(topic, part.first + at): length for at, length in part.block.cut.items()}
             parts.append(part)
-            gathered += len(part.block.text)
+            gathered += size
             if gathered >= SHARE_BYTES:
-                shares.append((before + part.block.read_bytes) / total)
+                shares.append((before + read_bytes) / total)
                 yield (parts,)
                 parts, gathered = [], 0
         before += path.stat().st_size
@@ -54,14 +73,22 @@ def lines(
         yield (parts,)
 
 
-def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[Lines]:
-    """A file in parts."""
+Sized = tuple[Part, int, int]  # with its own bytes, and those of the file read so far
+
+
+def _parts(topic: str, path: Path, bytes_max: int) -> Iterator[Sized]:
+    return _rows(topic, path) if form_of(path) == PARQUET else _lines(topic, path, bytes_max)
+
+
+def _lines(topic: str, path: Path, bytes_max: int) -> Iterator[Sized]:
     number = 0
-    if form_of(path) == PARQUET:
-        for block, rows in reading.row_blocks(path, PIECE_ROWS):
-            yield Lines(topic, number, block)
-            number += rows
-        return
     for block in reading.blocks(path, bytes_max):
-        yield Lines(topic, number, block)
+        yield Lines(topic, number, block), len(block.text), block.read_bytes
         number += block.text.count(b"\n") + 1
+
+
+def _rows(topic: str, path: Path) -> Iterator[Sized]:
+    number = 0
+    for batch, read_bytes in reading.row_batches(path, PIECE_ROWS):
+        yield Rows(topic, number, batch, path), batch.nbytes, read_bytes
+        number += batch.num_rows

@@ -17,7 +17,7 @@ PACKINGS = ("gz", "zst")
 PARQUET = "parquet"
 FORMS = (*TEXTS, *(f"{text}.{packing}" for text in TEXTS for packing in PACKINGS), PARQUET)
 READ = ".ndjson or .jsonl, also with .gz or .zst behind it, or .parquet"
-_UNPACKED = 10  # times as large as the file, as JSON packs
+_UNPACKED = 10  # times as large as the file, as JSON packs, and as Parquet does
 _HEAD_BYTES = 512  # a block of tar, whose mark lies at 257
 _PADDING = b"\0" * 16  # as archives and tables have it; a damaged line has fewer
 _TEXT_STARTS = b"{ \t\r\n\xef"  # of a line, or of a byte order mark
@@ -64,7 +64,7 @@ def packed(path: Path) -> bool:
 
 def text_bytes(path: Path) -> int:
     """About how many bytes of lines a file holds, to plan memory by."""
-    return path.stat().st_size * (_UNPACKED if packed(path) else 1)
+    return path.stat().st_size * (_UNPACKED if packed(path) or form_of(path) == PARQUET else 1)
 
 
 @contextmanager

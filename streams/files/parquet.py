@@ -1,4 +1,4 @@
-"""Parquet as the lines that NDJSON would have, each column in the type that its field has on the wire.
+"""Parquet as record batches and as the lines that NDJSON would have, each column as its field is on the wire.
 
 What can be converted without a guess is: bytes that are text, decimals that are whole, timestamps with a zone, 0 and 1
 for no and yes. A column of a field of ours with any other type is refused as a whole, for all its rows would be.
@@ -7,7 +7,9 @@ for no and yes. A column of a field of ours with any other type is refused as a 
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,7 @@ from streams.files.opening import FilesError
 
 Want = Literal["text", "whole", "moment", "number", "yes or no", "other"]
 _MARK = "\ufeff"
+_CODE_BYTES = 3  # a code has two at most, and what it stands for is stored beside
 _WANTED = {
     "text": "text",
     "whole": "a whole number",
@@ -29,21 +32,22 @@ _WANTED = {
 }
 
 
-def lines(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> Iterator[tuple[bytes, int, float]]:
-    """Lines as one text, at most `rows_max` at a time, their number, and the share of the file up to there.
+def batches(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> Iterator[tuple[Any, float]]:
+    """Arrow record batches of at most `rows_max` rows, with the share of the file up to there.
 
-    kinds: what the rows may be. The last line has no newline.
+    kinds: what the rows may be.
 
     Columns of bytes that are no field are left out. Raises FilesError, and names the column and its type where a column
     cannot be what its field is.
     """
-    import pyarrow
     import pyarrow.parquet
 
     wants = _wants(kinds)
     number = 0
-    try:
+    with _readable(path):
         with pyarrow.parquet.ParquetFile(path) as file:
+            coded = _coded(file, wants)
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=coded) as file:
             rows = max(file.metadata.num_rows, 1)
             schema = _legible(file.schema_arrow, wants, path)
             for batch in file.iter_batches(batch_size=rows_max, columns=schema.names):
@@ -51,18 +55,43 @@ def lines(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> I
                     # Unsafe: text that is not UTF-8 is left to decoding, which refuses that row alone.
                     batch = batch.cast(schema, safe=False)
                 number += batch.num_rows
-                yield ndjson(_fit(batch, wants, path))[:-1], batch.num_rows, number / rows
+                yield _fit(batch, wants, path), number / rows
+
+
+def text(batch: Any, path: Path) -> bytes:
+    """An Arrow record batch of the file at `path` as lines of JSON. The last line has no newline."""
+    with _readable(path):
+        frame = pl.from_arrow(batch)
+        assert isinstance(frame, pl.DataFrame)
+        out = io.BytesIO()
+        frame.write_ndjson(out)
+        return out.getvalue()[:-1]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
     except (pyarrow.ArrowException, pl.exceptions.PolarsError) as error:
         raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
 
 
-def ndjson(batch: object) -> bytes:
-    """An Arrow record batch as lines of JSON."""
-    frame = pl.from_arrow(batch)
-    assert isinstance(frame, pl.DataFrame)
-    out = io.BytesIO()
-    frame.write_ndjson(out)
-    return out.getvalue()
+def _coded(file: Any, wants: Mapping[str, Want]) -> list[str]:
+    """Columns of text of which so few bytes are stored for each value that the file has them as codes of few texts.
+
+    They stay codes: to read each text once is several times as fast.
+    """
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    names = {field.name for field in file.schema_arrow if str(field.type) in ("string", "large_string")}
+    stored: Counter[str] = Counter()
+    for group in groups:
+        for number in range(group.num_columns):
+            column = group.column(number)
+            stored[column.path_in_schema] += column.total_uncompressed_size
+    least = _CODE_BYTES * file.metadata.num_rows
+    return [name for name in names if wants.get(name) == "text" and stored[name] < least]
 
 
 def _wants(kinds: Sequence[type[records.Record]]) -> dict[str, Want]:

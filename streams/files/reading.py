@@ -153,15 +153,15 @@ def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
             yield block if packed(path) or block.cut else replace(block, path=path)
 
 
-def row_blocks(path: Path, rows_max: int) -> Iterator[tuple[Block, int]]:
-    """The rows of a Parquet file as lines, at most `rows_max` at a time, with their number.
+def row_batches(path: Path, rows_max: int) -> Iterator[tuple[Any, int]]:
+    """The rows of a Parquet file as Arrow record batches of at most `rows_max`, with the bytes of the file read so far.
 
     Raises FilesError where it cannot be read.
     """
     with _telling(path):
         size = path.stat().st_size
-        for text, rows, share in parquet.lines(path, rows_max, RECORDS[_topic(path)]):
-            yield Block(0, text, {}, False, int(size * share)), rows
+        for batch, share in parquet.batches(path, rows_max, RECORDS[_topic(path)]):
+            yield batch, int(size * share)
 
 
 @contextmanager
@@ -217,6 +217,6 @@ def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
 
 def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
     number = 0
-    for block, rows in row_blocks(path, rows_max):
-        yield Piece(number, block.lines, block.read_bytes)
-        number += rows
+    for batch, read_bytes in row_batches(path, rows_max):
+        yield Piece(number, parquet.text(batch, path).split(b"\n"), read_bytes)
+        number += batch.num_rows

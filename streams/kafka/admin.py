@@ -140,10 +140,13 @@ def show(bootstrap: str, *, client: Client | None = None) -> list[TopicState]:
     return _states(there, TOPICS, _offsets(cluster, there))
 
 
-def look(bootstrap: str, names: Sequence[str], *, client: Client | None = None) -> list[TopicState]:
-    """The state of these topics, without how much they hold. Raises `ClientError` when the broker does not answer."""
+def look(
+    bootstrap: str, names: Sequence[str], *, client: Client | None = None, needed: bool = False
+) -> list[TopicState]:
+    """The state of these topics, without how much they hold; needed: see `Cluster.topics`. Raises `ClientError` when
+    the broker does not answer."""
     found = [topic for topic in TOPICS if topic.name in names]
-    return _states(_cluster(bootstrap, client).topics([topic.name for topic in found]), found, {})
+    return _states(_cluster(bootstrap, client).topics([topic.name for topic in found], needed=needed), found, {})
 
 
 def delete(bootstrap: str, *, client: Client | None = None, but: Collection[str] = ()) -> list[str]:

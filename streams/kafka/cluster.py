@@ -40,6 +40,8 @@ Place = tuple[str, int]
 TIMEOUT_S = 30.0
 REFUSED_S = 2.0
 """So long librdkafka may try again where a listener refused it, as one does whose broker is not quite there yet."""
+STARTING_S = 5.0
+"""So long a topic that has to be there is asked for again: a broker that starts answers before it knows its topics."""
 _LOOK_S = 0.1
 _AGAIN_S = 0.05
 _NO_ID = "A" * 22  # of a broker before 2.8
@@ -82,25 +84,34 @@ class Cluster:
         except FAILURES as error:
             raise ClientError(f"kafka: {said(error)}") from error
 
-    def topics(self, names: Sequence[str]) -> dict[str, TopicFacts]:
-        """Facts of these topics, which asking for does not create."""
-        asked = self._client.describe_topics(
-            TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._timeout_s
-        )
-        return {name: self._facts(name, future) for name, future in asked.items()}
+    def topics(self, names: Sequence[str], *, needed: bool = False) -> dict[str, TopicFacts]:
+        """Facts of these topics, which asking for does not create. needed: ask again while one is missing, for
+        `STARTING_S`."""
+        deadline = time.monotonic() + (STARTING_S if needed else 0)
+        while True:
+            asked = self._client.describe_topics(
+                TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._timeout_s
+            )
+            found = {name: self._facts(name, future) for name, future in asked.items()}
+            if all(facts.partitions or facts.hidden for facts in found.values()) or time.monotonic() >= deadline:
+                return found
+            time.sleep(_LOOK_S)
 
     def ids(self, names: Iterable[str]) -> dict[str, str]:
         """What the broker calls these topics by, where it has ids: one that is made anew has another."""
-        found = self.topics(sorted(names))
+        found = self.topics(sorted(names), needed=True)
         return {name: facts.id for name, facts in found.items() if facts.id not in ("", _NO_ID)}
 
-    def topic(self, name: str) -> TopicFacts:
-        """Facts of a topic that has to be there and to be read. Raises MissingError or DeniedError where it is not."""
-        facts = self.topics([name])[name]
+    def topic(self, name: str, partition: int = 0) -> TopicFacts:
+        """Facts of a topic that has to be there and to be read, and to have this partition. Raises MissingError or
+        DeniedError where it is not so."""
+        facts = self.topics([name], needed=True)[name]
         if facts.hidden or (facts.partitions and facts.allowed is not None and "READ" not in facts.allowed):
             raise denied(self.config, Right("READ", "topic", name))
         if not facts.partitions:
             raise MissingError(f"{name}: no such topic; run `waybill topics create`")
+        if partition >= facts.partitions:
+            raise MissingError(f"{name}[{partition}]: no such partition; the topic has {facts.partitions}")
         return facts
 
     def _answer(self, future: Future[Any]) -> Any:
@@ -311,7 +322,8 @@ class Cluster:
             return said(error)
         if why := reason(self.config, self._troubles.last):
             return self._troubles.beside(f"{self.config.get('bootstrap.servers')}: {why}")
-        return f"the broker does not answer: {self._troubles.beside(said(error))}"
+        servers = self.config.get("bootstrap.servers")
+        return f"the broker at {servers} does not answer: {self._troubles.beside(said(error))}"
 
 
 _UNSTABLE = COORDINATOR_MOVES | {KafkaError.UNSTABLE_OFFSET_COMMIT}

@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka import config as properties
+from streams.kafka.cluster import Cluster
 from streams.kafka.errors import DENIED, MISSING, ClientError, cause, said
 from streams.kafka.log_reader import Entry, entry_of
 from streams.kafka.rights import denied, right_of
@@ -21,6 +22,7 @@ class GroupReader:
     """A member of a group that reads some topics. Close it.
 
     It gets the same partitions of each topic, where topics have as many.
+    Raises ClientError where a topic is missing or may not be read.
     What was read is committed by a transaction of `TransactionalWriter`, which takes `offsets()` and `membership()`.
     """
 
@@ -31,6 +33,9 @@ class GroupReader:
         self._next: dict[tuple[str, int], int] = {}
         self._config = {**client, "bootstrap.servers": bootstrap_servers, "group.id": group}
         self._ended: set[tuple[str, int]] = set()  # partitions read to their end, as far as is known
+        cluster = Cluster(self._config)
+        for topic in topics:  # a subscription to one that the broker does not know yet would wait for minutes
+            cluster.topic(topic)
         self._consumer = Consumer({**properties.member(self._config), "enable.partition.eof": True}, logger=log)
         self._consumer.subscribe([*topics], on_revoke=self._revoked, on_lost=self._revoked)
 

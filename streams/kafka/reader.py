@@ -68,7 +68,6 @@ class Reader:
         self._config = config
         self._troubles = Troubles()
         self._pending: dict[Place, int | None] = {}  # not read to the end; where that is, if it was given
-        self._refused: KafkaError | None = None
         try:
             made = properties.reader(config, committed=committed, more=more)
             self._client = Consumer({**made, "error_cb": self._troubles}, logger=log)
@@ -97,7 +96,10 @@ class Reader:
                 low, high = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=left_s)
             except FAILURES as error:
                 # A leader that moves, as when brokers are restarted one by one, is found again by asking once more.
-                if cause(error).code() not in LEADERLESS or time.monotonic() > deadline:
+                code = cause(error).code()
+                if code in MISSING:
+                    Cluster(self._config).topic(topic, partition)
+                if code not in LEADERLESS | MISSING or time.monotonic() > deadline:
                     raise self.failure(cause(error), topic) from error
                 time.sleep(_LEADER_S)
             else:
@@ -170,7 +172,7 @@ class Reader:
                 Cluster(self._config).topic(topic)
             except ClientError as told:
                 return told
-            return MissingError(f"{topic}: no such topic; run `waybill topics create`")
+            return MissingError(f"{topic}: it was gone while it was read, and is there again; start again")
         where = f"{topic}: " if topic else ""
         self._client.poll(0)
         return ClientError(where + self._troubles.beside(said(error)))

@@ -177,7 +177,7 @@ def _check_lost(config: Mapping[str, object], changelog: str, number: int, resum
 
 def changelog_ids(config: Mapping[str, object], stores: Mapping[str, RocksStore]) -> dict[str, bytes]:
     """What the broker calls the changelogs by: a topic that is made anew has another id."""
-    return {name: facts.id.encode() for name, facts in Cluster(config).topics(list(stores)).items()}
+    return {name: facts.id.encode() for name, facts in Cluster(config).topics(list(stores), needed=True).items()}
 
 
 def _check_origin(stores: Mapping[str, RocksStore], at: Mapping[Place, int], ids: Mapping[str, bytes]) -> None:

@@ -33,7 +33,7 @@ class Standing:
 
 def show(cluster: Cluster, group: str) -> list[Standing]:
     """All partitions that workers read, in order. Raises ClientError."""
-    facts = cluster.topics(CONSUMED_TOPICS)
+    facts = cluster.topics(CONSUMED_TOPICS, needed=True)
     if missing := [name for name in CONSUMED_TOPICS if not facts[name].partitions]:
         raise MissingError(f"no topics {', '.join(missing)}, or no right to see them; `waybill doctor` says which")
     places = [(name, number) for name in CONSUMED_TOPICS for number in range(facts[name].partitions)]

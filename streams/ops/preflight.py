@@ -60,7 +60,7 @@ def checked(settings: Settings) -> Settings:
     tokeniser(settings)
     cipher_of(settings)
     at = reached(settings)
-    states = admin.look(at, WORKER_TOPICS, client=client(settings))
+    states = admin.look(at, WORKER_TOPICS, client=client(settings), needed=True)
     if missing := missing_rights(settings, states):
         raise denied(settings.kafka, *missing)
     if wrong := faults(states):
@@ -100,7 +100,8 @@ def permitted(settings: Settings, name: str) -> str:
     missing of topics, or for a group.
     """
     at, rights = reached(settings), role(name).rights(settings.group)
-    states = admin.look(at, [right.name for right in rights if right.kind == "topic"], client=client(settings))
+    names = [right.name for right in rights if right.kind == "topic"]
+    states = admin.look(at, names, client=client(settings), needed=True)
     if missing := missing_rights(settings, states, name):
         raise denied(settings.kafka, *missing)
     if wrong := faults(states):

@@ -123,7 +123,7 @@ class Growth(Stopped):
         return Plan(counts, was, self._partitions, parcels, moving, self._unread.misplaced(counts))
 
     def _facts(self) -> dict[str, TopicFacts]:
-        facts = self._cluster.topics(GROWN)
+        facts = self._cluster.topics(GROWN, needed=True)
         allowed = {name: each.allowed for name, each in facts.items()}
         full = {name for name, each in facts.items() if each.partitions >= self._partitions}
         wanted = [

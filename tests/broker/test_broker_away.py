@@ -109,6 +109,25 @@ def test_an_idle_worker_whose_broker_is_gone_says_so_and_ends(broker: PrivateKaf
             time.sleep(0.2)
         assert worker.code == 1
         assert "no broker has answered for " in worker.last_words()
+        assert worker.last_words().endswith(f"; nobody answers at {servers}")
         assert first["/ready"] <= first["/live"]
         assert "none has answered" in last["/ready"]
         assert "no broker has answered" in last["/live"]
+
+
+def test_a_worker_that_ends_amid_a_commit_names_the_broker_that_is_away(broker: PrivateKafka, tmp_path: Path) -> None:
+    servers = broker.bootstrap_servers
+    for how in (signal.SIGSTOP, signal.SIGKILL):
+        bounds = {"epoch_ms_max": 50, "stalled_ms_max": 14_000, "give_up_after_ms": 18_000}
+        with Worker(servers, tmp_path / how.name / "state", WAYBILL, **bounds) as worker:
+            worker.ready()
+            publish = Publisher(servers)
+            for record in world(int(how), 20):
+                publish([record])
+            os.kill(broker.pid, how)
+            until(lambda: not worker.alive, worker.told)
+            assert worker.ended() == 1
+            assert worker.last_words().endswith(f"; nobody answers at {servers}"), worker.told()
+        if how is signal.SIGSTOP:
+            os.kill(broker.pid, signal.SIGCONT)
+            until(lambda: coordinates(servers))

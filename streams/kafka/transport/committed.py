@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaException, TopicPartition
 
-from streams.kafka.errors import COORDINATOR_MOVES, LEADERLESS, ClientError, cause, said
+from streams.kafka.cluster import STARTING_S
+from streams.kafka.errors import COORDINATOR_MOVES, LEADERLESS, MISSING, ClientError, cause, said
 from streams.kafka.transport.grouping import Partition
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,10 @@ def committed(
     """
     if not partitions:
         return []
-    deadline = time.monotonic() + _COMMITTED_S
+    began = time.monotonic()
     while True:
         try:
-            at = client.committed(partitions, timeout=max(deadline - time.monotonic(), 1.0))
+            at = client.committed(partitions, timeout=max(began + _COMMITTED_S - time.monotonic(), 1.0))
             for each in at:
                 if each.error is not None:
                     raise KafkaException(each.error)
@@ -44,6 +45,9 @@ def committed(
                     each.offset, _ = client.get_watermark_offsets(each, timeout=_ANSWER_S)
             return at
         except KafkaException as error:
-            if cause(error).code() not in COORDINATOR_MOVES | LEADERLESS or time.monotonic() > deadline:
-                raise ClientError(f"committed offsets cannot be had: {said(error)}") from error
+            code = cause(error).code()
+            waits = STARTING_S if code in MISSING else _COMMITTED_S
+            if code not in COORDINATOR_MOVES | LEADERLESS | MISSING or time.monotonic() > began + waits:
+                names = ", ".join(sorted({each.topic for each in partitions}))
+                raise ClientError(f"{names}: committed offsets cannot be had: {said(error)}") from error
             time.sleep(0.1)

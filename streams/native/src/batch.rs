@@ -1,7 +1,9 @@
 //! A batch of values on its way to rows.
 
+use std::ops::Range;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
+use crate::columns::Columns;
 use crate::json;
 use crate::record::{Field, Record};
 
@@ -41,35 +43,63 @@ pub fn text(value: &[u8], bytes_max: usize) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
 
-/// Read each value as a record of `fields` and give it to `plain`, which says whether it takes it. Returns the numbers
-/// of the others: they are strange. What makes this library panic is strange too: then Python says what it is.
+/// What records are read from: values, each a text, or rows.
+pub enum Given<'a> {
+    Values(Vec<Option<&'a [u8]>>),
+    Rows(Columns<'a>, u32),
+}
+
+impl Given<'_> {
+    /// The numbers of all.
+    pub fn numbers(&self) -> Range<u32> {
+        match self {
+            Given::Values(values) => 0..values.len() as u32,
+            Given::Rows(_, count) => 0..*count,
+        }
+    }
+}
+
+/// Read those of these numbers as records of `fields` and give each to `plain`, which says whether it takes it. Returns
+/// the numbers of the others: they are strange. What makes this library panic is strange too: then Python says what it
+/// is.
 pub fn each<'a>(
-    values: impl Values<'a>,
+    given: &Given<'a>,
+    numbers: impl Iterator<Item = u32>,
     bytes_max: usize,
     fields: &'static [Field],
     mut plain: impl FnMut(u32, &Record<'a>) -> Option<()>,
 ) -> Vec<u32> {
-    let mut record = Record::new(fields);
-    let mut strange = Vec::new();
-    for (number, value) in values {
-        let read = catch_unwind(AssertUnwindSafe(|| {
-            record.clear();
-            json::read(text(value?, bytes_max)?, fields, &mut record)?;
-            plain(number, &record)
-        }));
-        if !matches!(read, Ok(Some(()))) {
-            strange.push(number);
+    match given {
+        Given::Values(values) => strange(numbers, fields, |number, record| {
+            json::read(text(values[number as usize]?, bytes_max)?, fields, record)?;
+            plain(number, record)
+        }),
+        Given::Rows(columns, _) => {
+            let rows = columns.rows(fields);
+            strange(numbers, fields, |number, record| {
+                rows.read(number, bytes_max, record)?;
+                plain(number, record)
+            })
         }
     }
-    strange
 }
 
-/// Values with their numbers.
-pub trait Values<'a>: Iterator<Item = (u32, Option<&'a [u8]>)> {}
-
-impl<'a, T: Iterator<Item = (u32, Option<&'a [u8]>)>> Values<'a> for T {}
-
-/// All values of a batch.
-pub fn numbered<'a: 'b, 'b>(values: &'b [Option<&'a [u8]>]) -> impl Values<'a> + 'b {
-    (0..).zip(values.iter().copied())
+/// The numbers that `read` does not take; it gets an empty record for each.
+fn strange<'a>(
+    numbers: impl Iterator<Item = u32>,
+    fields: &'static [Field],
+    mut read: impl FnMut(u32, &mut Record<'a>) -> Option<()>,
+) -> Vec<u32> {
+    let mut record = Record::new(fields);
+    let mut left = Vec::new();
+    for number in numbers {
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            record.clear();
+            read(number, &mut record)
+        }));
+        if !matches!(taken, Ok(Some(()))) {
+            left.push(number);
+        }
+    }
+    left
 }

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::record::{Field, Form, Holds, Record, Slot};
+use crate::record::{is_right, Field, Form, Holds, Record, Slot};
 
 /// More digits than any field allows, and few enough for an i64.
 const DIGITS_MAX: usize = 17;
@@ -204,9 +204,7 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, min: usize, max: usize, form: Form) -> Option<Cow<'a, str>> {
         let text = self.string()?;
-        let long = text.len() > max && text.chars().count() > max;
-        // No minimum is above 1 but those of codes, all of whose characters are one byte: their form says so again.
-        (text.len() >= min && !long && form.holds(&text)).then_some(text)
+        is_right(&text, min, max, form).then_some(text)
     }
 
     fn label(&mut self, labels: &[&str]) -> Option<u8> {

@@ -6,6 +6,7 @@
 
 mod answers;
 mod batch;
+mod columns;
 mod deadlines;
 mod dossiers;
 mod expiry;
@@ -30,6 +31,8 @@ mod tables;
 mod tokens;
 mod uploads;
 
+#[cfg(feature = "python")]
+mod arrow;
 #[cfg(feature = "python")]
 mod clients;
 #[cfg(feature = "python")]

@@ -1,6 +1,6 @@
 //! Scans and inspections: bytes to MOVEMENT rows.
 
-use crate::batch::{each, numbered, Texts};
+use crate::batch::{each, Given, Texts};
 use crate::fields::{inspection, scan, INSPECTION_FIELDS, SCAN_FIELDS};
 use crate::record::Record;
 use crate::refs::{event_ref, parcel_ref};
@@ -21,9 +21,9 @@ pub struct Movements {
 const SCAN_SEED: u64 = 0;
 const INSPECTION_SEED: u64 = 1;
 
-pub fn scans(values: &[Option<&[u8]>], bytes_max: usize) -> Movements {
+pub fn scans(given: &Given<'_>, bytes_max: usize) -> Movements {
     let mut out = Movements::default();
-    out.strange = each(numbered(values), bytes_max, &SCAN_FIELDS, |_, record| {
+    out.strange = each(given, given.numbers(), bytes_max, &SCAN_FIELDS, |_, record| {
         let row = out.add(record.text(scan::CARRIER_CODE), record.text(scan::WAYBILL_NO));
         movement_row::AT.set(row, record.integer(scan::SCANNED_AT));
         movement_row::ID.set(row, event_ref(record.text(scan::EVENT_ID), SCAN_SEED));
@@ -36,9 +36,9 @@ pub fn scans(values: &[Option<&[u8]>], bytes_max: usize) -> Movements {
     out
 }
 
-pub fn inspections(values: &[Option<&[u8]>], bytes_max: usize) -> Movements {
+pub fn inspections(given: &Given<'_>, bytes_max: usize) -> Movements {
     let mut out = Movements::default();
-    out.strange = each(numbered(values), bytes_max, &INSPECTION_FIELDS, |_, record| {
+    out.strange = each(given, given.numbers(), bytes_max, &INSPECTION_FIELDS, |_, record| {
         let row = out.add(record.text(inspection::CARRIER_CODE), record.text(inspection::WAYBILL_NO));
         let started_at = record.integer(inspection::STARTED_AT);
         movement_row::AT.set(row, started_at);

@@ -5,7 +5,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList};
 
-use crate::batch::{numbered, Texts};
+use crate::arrow::PyColumns;
+use crate::batch::{Given, Texts};
 use crate::clients::{PyFetcher, PyProducer, PyValues};
 use crate::folding::{cut_dossiers, join_dossiers, PyHistories};
 use crate::goods::{Goods, Names, Said};
@@ -19,10 +20,11 @@ use crate::tables;
 use crate::timing::{list_keys, PyDeadlines};
 use crate::tokens::Tokens;
 
-/// Values as they were fetched here, or as Python has them.
+/// Values as they were fetched here, rows, or values as Python has them.
 #[derive(FromPyObject)]
 enum Values<'py> {
     Fetched(Bound<'py, PyValues>),
+    Columns(Bound<'py, PyColumns>),
     Objects(Vec<Option<Bound<'py, PyBytes>>>),
 }
 /// Rows (packed, as one bytearray), parcels, names as (row, name), and the numbers of the strange values.
@@ -38,8 +40,8 @@ mod _front {
     #[pymodule_export]
     use super::{
         add_bits, cut_dossiers, fold_answers, fold_movements, fold_uploads, inspections, join_dossiers, list_keys,
-        scans, PyChanges, PyDeadlines, PyDescriber, PyFetcher, PyHeld, PyHistories, PyHot, PyPlaces, PyProducer,
-        PyValues,
+        scans, PyChanges, PyColumns, PyDeadlines, PyDescriber, PyFetcher, PyHeld, PyHistories, PyHot, PyPlaces,
+        PyProducer, PyValues,
     };
 
     use super::*;
@@ -54,15 +56,15 @@ mod _front {
 /// MOVEMENT rows of scans.
 #[pyfunction]
 fn scans<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Moved<'py>> {
-    let values = slices(&values);
-    moved(py, py.detach(|| movements::scans(&values, bytes_max)))
+    let given = given(&values);
+    moved(py, py.detach(|| movements::scans(&given, bytes_max)))
 }
 
 /// MOVEMENT rows of inspections.
 #[pyfunction]
 fn inspections<'py>(py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Moved<'py>> {
-    let values = slices(&values);
-    moved(py, py.detach(|| movements::inspections(&values, bytes_max)))
+    let given = given(&values);
+    moved(py, py.detach(|| movements::inspections(&given, bytes_max)))
 }
 
 /// Reads what needs keys and lists. `read_goods` takes goods names and says of each its norm, class, flags, term and trick.
@@ -121,21 +123,21 @@ impl PyDescriber {
         values: Values<'py>,
         bytes_max: usize,
     ) -> (Known<'py>, Vec<Vec<String>>, Known<'py>, Known<'py>, Vec<u32>) {
-        let values = slices(&values);
-        let found = py.detach(|| self.describer.reference(numbered(&values), bytes_max));
+        let given = given(&values);
+        let found = py.detach(|| self.describer.reference(&given, bytes_max));
         let known = |rows: Rows| (rows.numbers, PyByteArray::new(py, &rows.rows));
         (known(found.enterprises), found.areas, known(found.outlets), known(found.couriers), found.strange)
     }
 
     /// SHIPMENT rows of shipments.
     fn shipments<'py>(&self, py: Python<'py>, values: Values<'py>, bytes_max: usize) -> PyResult<Uploaded<'py>> {
-        let values = slices(&values);
-        let mut found = py.detach(|| self.describer.read(numbered(&values), bytes_max, &self.goods.known()));
+        let given = given(&values);
+        let mut found = py.detach(|| self.describer.read(&given, given.numbers(), bytes_max, &self.goods.known()));
         if !found.waiting.is_empty() {
             let names = self.said(py, std::mem::take(&mut found.unknown).into_iter().collect())?;
             found = py.detach(|| {
-                let waiting = found.waiting.iter().map(|&number| (number, values[number as usize]));
-                let later = self.describer.read(waiting, bytes_max, &names);
+                let waiting = found.waiting.iter().copied();
+                let later = self.describer.read(&given, waiting, bytes_max, &names);
                 self.goods.learn(names);
                 found.with(later)
             });
@@ -155,10 +157,13 @@ impl PyDescriber {
     }
 }
 
-fn slices<'a>(values: &'a Values<'_>) -> Vec<Option<&'a [u8]>> {
+fn given<'a>(values: &'a Values<'_>) -> Given<'a> {
     match values {
-        Values::Fetched(values) => values.get().values().iter().collect(),
-        Values::Objects(values) => values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect(),
+        Values::Fetched(values) => Given::Values(values.get().values().iter().collect()),
+        Values::Columns(columns) => columns.get().given(),
+        Values::Objects(values) => {
+            Given::Values(values.iter().map(|value| value.as_ref().map(|bytes| bytes.as_bytes())).collect())
+        }
     }
 }
 

@@ -61,6 +61,43 @@ impl Form {
     }
 }
 
+impl Holds {
+    /// What a text stands for in such a field; None where it is not right.
+    pub fn text<'a>(&self, text: &'a str) -> Option<Slot<'a>> {
+        match self {
+            Holds::Text { min, max, form } => {
+                is_right(text, *min, *max, *form).then_some(Slot::Text(Cow::Borrowed(text)))
+            }
+            Holds::Label(labels) => labels.iter().position(|&label| label == text).map(|code| Slot::Code(code as u8)),
+            _ => None,
+        }
+    }
+
+    /// The same of an integer.
+    pub fn integer<'a>(&self, number: i64) -> Option<Slot<'a>> {
+        match self {
+            Holds::Integer { min, max } => (*min..=*max).contains(&number).then_some(Slot::Integer(number)),
+            Holds::One => (number == 1).then_some(Slot::Right),
+            _ => self.number(number as f64),
+        }
+    }
+
+    /// The same of any number.
+    pub fn number<'a>(&self, number: f64) -> Option<Slot<'a>> {
+        match self {
+            Holds::Number { min, max } => (*min..=*max).contains(&number).then_some(Slot::Right),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a text has this length and form.
+pub fn is_right(text: &str, min: usize, max: usize, form: Form) -> bool {
+    let long = text.len() > max && text.chars().count() > max;
+    // No minimum is above 1 but those of codes, all of whose characters are one byte: their form says so again.
+    text.len() >= min && !long && form.holds(text)
+}
+
 fn is_place(bytes: &[u8]) -> bool {
     bytes.iter().all(u8::is_ascii_digit) && bytes.first().is_some_and(|&b| b != b'0')
 }

@@ -1,6 +1,6 @@
 //! Reference records of the kinds that rules read: bytes to rows of the table. See `streams/flow/reference/reading.py`.
 
-use crate::batch::{each, Values};
+use crate::batch::{each, Given};
 use crate::fields::{courier, enterprise, outlet, COURIER_FIELDS, ENTERPRISE_FIELDS, OUTLET_FIELDS};
 use crate::identity::{self, Document, CHINA_TIME_MS, DAY_MS};
 use crate::movements::adcode;
@@ -32,19 +32,17 @@ pub struct Reference {
 
 impl Describer {
     /// Rows of reference records; what is of another kind is strange.
-    pub fn reference<'a>(&self, values: impl Values<'a>, bytes_max: usize) -> Reference {
+    pub fn reference(&self, given: &Given<'_>, bytes_max: usize) -> Reference {
         let Reference { mut enterprises, mut areas, mut outlets, mut couriers, .. } = Reference::default();
-        let given: Vec<_> = values.collect();
-        let value = |number: u32| (number, given[number as usize].1);
-        let strange = each(given.iter().copied(), bytes_max, &COURIER_FIELDS, |number, record| {
+        let strange = each(given, given.numbers(), bytes_max, &COURIER_FIELDS, |number, record| {
             couriers.add(number, self.courier(record)?);
             Some(())
         });
-        let strange = each(strange.into_iter().map(value), bytes_max, &OUTLET_FIELDS, |number, record| {
+        let strange = each(given, strange.into_iter(), bytes_max, &OUTLET_FIELDS, |number, record| {
             outlets.add(number, outlet_of(record)?);
             Some(())
         });
-        let strange = each(strange.into_iter().map(value), bytes_max, &ENTERPRISE_FIELDS, |number, record| {
+        let strange = each(given, strange.into_iter(), bytes_max, &ENTERPRISE_FIELDS, |number, record| {
             enterprises.add(number, enterprise_of(record)?);
             areas.push(record.texts(enterprise::LICENCE_ADCODES).iter().map(ToString::to_string).collect());
             Some(())

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::batch::{each, Texts, Values};
+use crate::batch::{each, Given, Texts};
 use crate::fields::{
     shipment, shipment_customer_type, shipment_direction, shipment_goods_form, shipment_sender_id_type, SHIPMENT_FIELDS,
 };
@@ -57,11 +57,11 @@ pub struct Read {
 }
 
 impl Describer {
-    /// Rows of shipments; `known` says what their goods names do.
-    pub fn read<'a>(&self, values: impl Values<'a>, bytes_max: usize, known: &Names) -> Read {
+    /// Rows of those shipments; `known` says what their goods names do.
+    pub fn read(&self, given: &Given<'_>, numbers: impl Iterator<Item = u32>, bytes_max: usize, known: &Names) -> Read {
         let mut out = Read::default();
         let mut name = String::new();
-        out.strange = each(values, bytes_max, &SHIPMENT_FIELDS, |number, record| {
+        out.strange = each(given, numbers, bytes_max, &SHIPMENT_FIELDS, |number, record| {
             let goods = record.text(shipment::GOODS_NAME);
             match known.get(goods) {
                 Some(said) => {
