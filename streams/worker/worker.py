@@ -230,10 +230,7 @@ class Worker:
         return link_of(self.settings, self.parcels.read_ahead, self._before_revoke, self._after_assign)
 
     async def prepare(self) -> None:
-        """While the group is joined: abort the transaction of an earlier worker of this name, and load word lists.
-
-        Partitions are restored once the first is done. The first step comes after the second, on the same thread.
-        """
+        """While the group is joined: abort an earlier worker's transaction; load word lists before the first step."""
         loop = asyncio.get_running_loop()
         starting = loop.run_in_executor(self._effects, self._committer.start)
         warming = loop.run_in_executor(self._steps, warm, self.settings, self.parcels.catalogue)
