@@ -30,6 +30,7 @@ from schemas import clues as events
 from schemas import topics
 from schemas.desk import Order, Trace
 from schemas.records import Alert
+from schemas.refusals import UNREADABLE
 from schemas.terms import Step
 from streams.flow.emit import alert_id
 from streams.kafka import naming
@@ -149,7 +150,7 @@ class Dispatcher:
         for entry in entries:
             try:
                 self._read(entry, news)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 log.warning("%s is no message of this version; left out", entry.place)
         return news
 

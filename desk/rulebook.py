@@ -18,6 +18,7 @@ import msgspec
 from desk.log import Client
 from rules.engine.catalogue import Catalogue
 from schemas import topics
+from schemas.refusals import UNREADABLE
 from schemas.rulesets import Ack, Held, RuleSet
 from streams.kafka.errors import ClientError
 from streams.kafka.log_reader import Entry, LogReader
@@ -123,7 +124,7 @@ class Rulebook:
                 continue
             try:
                 said = _ack.decode(entry.value or b"")
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue  # of another version
             if said.group == self._settings.group:
                 acks[said.instance] = said

@@ -21,6 +21,7 @@ from schemas import topics
 from schemas.desk import Tally, Trace
 from schemas.errors import WaybillError
 from schemas.records import Feedback
+from schemas.refusals import UNREADABLE
 from streams.kafka.log_reader import Entry, LogReader
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class Surveyor:
         for entry in entries:
             try:
                 self._found.take(entry)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 log.warning("%s is no record of this version; left out", entry.place)
 
 

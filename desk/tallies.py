@@ -10,6 +10,7 @@ import msgspec
 from desk.log import Client
 from schemas import topics
 from schemas.desk import DutyCount, Tally
+from schemas.refusals import UNREADABLE
 from schemas.terms import CustomerType, Duty, Tier
 from streams.kafka.log_reader import LogReader
 
@@ -47,7 +48,7 @@ def read(servers: str, client: Client, since: str = "", outlet: str | None = Non
         for entry in reader.to_end():
             try:
                 tally = _tally(entry.value or b"")
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 newest.pop(entry.key, None)  # of another version, or deleted
                 continue
             if tally.day >= since and outlet in (None, tally.outlet_id):

@@ -24,6 +24,7 @@ from desk.log import Client, ClueLog
 from schemas import clues as events
 from schemas import topics
 from schemas.errors import WaybillError
+from schemas.refusals import UNREADABLE
 from streams.kafka import naming
 from streams.kafka.group_reader import GroupReader
 
@@ -85,7 +86,7 @@ class Webhook:
         for entry in self._group.poll(1, timeout_s):  # one by one: the offset is committed after each
             try:
                 event = _event(entry.value or b"")
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 event = None
             if (
                 isinstance(event, events.Dispatched)

@@ -24,6 +24,9 @@ _OUT_OF_BOUNDS: Final = re.compile(
 _TOO_LARGE: Final = ("Integer value out of range", "Number out of range")
 _SYNTAX: Final = re.compile(r"JSON is malformed: [a-z0-9 '\":,-]+ \(byte \d+\)|Input data was truncated")
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding any bytes into a record may raise: the last for arrays that are nested a thousand deep."""
+
 
 class UnreadableError(Exception):
     """One document was refused: the reason, and where and what was expected."""

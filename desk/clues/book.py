@@ -9,6 +9,7 @@ import msgspec
 from desk.clues.clue import Clue
 from desk.clues.fold import remembered, step
 from schemas.clues import AnyClueEvent, ClueEvent
+from schemas.refusals import UNREADABLE
 
 _decode = msgspec.json.Decoder(AnyClueEvent).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -40,7 +41,7 @@ class Book:
         """Add one record of the log; None: it is not an event of this version, which is counted."""
         try:
             event: ClueEvent = _decode(value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self.unreadable += 1
             return None
         return self.take(event)

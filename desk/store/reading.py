@@ -21,6 +21,7 @@ from desk.store.sink import decode_clue
 from desk.store.tables import Tables, order_of, plain
 from schemas.clues import AnyClueEvent, ClueEvent
 from schemas.desk import Trace
+from schemas.refusals import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +244,7 @@ def _trace_in(value: bytes) -> Trace | None:
     try:
         trace: Trace = _trace(value)
         return trace
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 

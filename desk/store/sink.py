@@ -16,6 +16,7 @@ from desk.store.database import Database
 from desk.store.tables import Tables, plain, row_of, row_of_read
 from schemas import topics
 from schemas.clues import AnyClueEvent, ClueEvent
+from schemas.refusals import UNREADABLE
 from streams.kafka.log_reader import Entry
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def _read(entry: Entry) -> ClueEvent | None:
     try:
         event: ClueEvent = _event(entry.value or b"")
         return event
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         log.warning("%s is no event of this version; left out", entry.place)
         return None
 

@@ -18,6 +18,7 @@ from desk.clues.clue import RANK, Clue
 from desk.clues.deadlines import next_due
 from desk.clues.holds import CONFIRM_MS
 from schemas.desk import Access
+from schemas.refusals import UNREADABLE
 
 NEVER: Final = 2**62  # a time, epoch ms, that does not come
 _Text: Final = String().with_variant(String(collation="C"), "postgresql")  # in the order of code points, as in Python
@@ -203,7 +204,7 @@ def row_of_read(value: bytes, at_ms: int) -> dict[str, object]:
     row: dict[str, object] = {"hashed": sha256(value).hexdigest(), "at_ms": at_ms, "value": value}
     try:
         entry = _read(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return {**row, **dict.fromkeys(("writer", "prev", "user_name", "what", "step"), "")}
     return {
         **row,

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from desk.reveals import Ask, Reveal, RevealError, Reveals, Shown
 from schemas.errors import WaybillError
+from schemas.refusals import UNREADABLE
 from schemas.terms import UserId
 from streams.kafka.errors import ClientError
 
@@ -52,7 +53,7 @@ def application(reveals: Reveals) -> Starlette:
                 found = await run_in_threadpool(do, request, body)
             except RevealError as error:
                 return _json({"title": error.detail}, error.status)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 return _json({"title": str(error) if isinstance(error, msgspec.ValidationError) else "no JSON"}, 422)
             except ClientError as error:
                 return _json({"title": str(error)}, 503)

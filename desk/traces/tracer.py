@@ -23,6 +23,7 @@ from desk.traces.build import events_of, traces_of
 from schemas import topics
 from schemas.desk import Order
 from schemas.records import Alert, encode
+from schemas.refusals import UNREADABLE
 from streams.flow.decode import Limits
 from streams.flow.describe.tokens import Tokeniser
 from streams.kafka import naming
@@ -117,6 +118,6 @@ class Tracer:
             return None
         try:
             return decode(entry.value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             log.warning("%s is no message of this version; left out", entry.place)
             return None

@@ -30,6 +30,7 @@ from desk.web.openapi import document
 from desk.web.pages import pages
 from desk.web.proxy import Forwarded, Headers
 from desk.web.users import User, Users
+from schemas.refusals import UNREADABLE
 
 ROWS_MAX: Final = 1_000
 _LOOK_S: Final = 1.0
@@ -137,7 +138,7 @@ class Answers:
 def _body(body: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         said = str(error) if isinstance(error, msgspec.ValidationError) else "not JSON"
         raise ProblemError(422, said) from None
 

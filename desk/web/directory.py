@@ -16,6 +16,7 @@ from msgspec import Meta
 from desk.web.roles import ROLES, Grant
 from desk.web.users import User
 from schemas.errors import WaybillError
+from schemas.refusals import UNREADABLE
 from schemas.terms import Id, UserId
 
 SECRET_CHARS_MIN: Final = 16
@@ -79,7 +80,7 @@ def read(path: Path) -> Directory:
     """Read the file. Raises DirectoryError."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Directory)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise DirectoryError(f"{path}: {error}") from None
     for name, group in found.groups.items():
         if wrong := [said for said in group.roles if Grant.of(said) is None]:

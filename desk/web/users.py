@@ -21,6 +21,7 @@ from desk.clues.clue import Clue
 from desk.scope import Scope
 from desk.web.roles import MAY, ROLES, Grant
 from schemas.errors import WaybillError
+from schemas.refusals import UNREADABLE
 from schemas.terms import Id, UserId
 
 log = logging.getLogger(__name__)
@@ -191,7 +192,7 @@ def password_hash(password: str) -> str:
 def _account(path: Path, number: int, line: str | bytes) -> Account:
     try:
         account = msgspec.json.decode(line, type=Account)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         said = str(error) if isinstance(error, msgspec.ValidationError) else "not a JSON object"
         raise UsersError(f"{path}:{number}: {said}; `waybill desk user add` writes such lines") from None
     if wrong := [said for said in account.roles if Grant.of(said) is None]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 
 import msgspec
 
+from schemas.refusals import UNREADABLE
 from streams.flow.batches import Batch, Sampled
 from streams.flow.decode import unframed
 
@@ -60,7 +61,7 @@ class Sampler:
             try:
                 head = _head(unframed(value or b""))
                 digest = self.digest(head.event_id)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
+            except UNREADABLE:
                 continue  # it will be rejected, or its id is no text that anybody could ask for
             if digest is not None:
                 recorded = batch.timestamps[place] * 1_000_000

@@ -16,6 +16,7 @@ import msgspec
 from schemas import topics
 from schemas.apart import Shadow
 from schemas.records import Alert, Reason
+from schemas.refusals import UNREADABLE
 from schemas.terms import Level, Tier
 from streams.kafka.log_reader import Entry, LogReader
 
@@ -87,7 +88,7 @@ class AlertReader:
                 else:
                     alert = _decode_alert(entry.value)
                 yield Change(parcel, alert, entry.value, entry.at_ms, shadow, entry.partition)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self.unreadable += 1
                 log.warning("%s is no message of this version; left out", entry.place)
 

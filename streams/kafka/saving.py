@@ -24,6 +24,7 @@ from confluent_kafka import Message
 
 from schemas import topics
 from schemas.errors import WaybillError
+from schemas.refusals import UNREADABLE
 from schemas.topics import TOPICS
 from streams.kafka import admin
 from streams.kafka.cluster import Cluster, Place
@@ -199,7 +200,7 @@ def _same(here: Line, saved: Line | None) -> bool:
 def _listed(folder: Path) -> list[Part]:
     try:
         parts = msgspec.json.decode((folder / _LIST).read_bytes(), type=list[Part])
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise SavingError(
             f"{folder / _LIST} cannot be read, so this is no folder that was saved whole: {error}"
         ) from error

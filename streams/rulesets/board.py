@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas import topics
+from schemas.refusals import UNREADABLE
 from schemas.rulesets import SETS_KEPT, Ack, RuleSet, ack_key, set_key
 from streams.kafka import naming
 from streams.kafka.cluster import Cluster
@@ -67,7 +68,7 @@ class Board:
         for _, value in self._read(topics.RULE_ACKS):
             try:
                 said = _ack.decode(value or b"")
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue  # of another version
             if said.group == self.group:
                 found[said.instance] = said

@@ -16,6 +16,7 @@ import msgspec
 from rules import Catalogue, RuleError, load_catalogue
 from rules.engine.catalogue import load_files
 from schemas import topics
+from schemas.refusals import UNREADABLE
 from schemas.rulesets import Held, RuleSet, set_number
 from streams.flow.batches import Batch
 from streams.settings import Settings
@@ -56,7 +57,7 @@ class Sets:
         try:
             found = _decode(value)
             self.kept[number] = found if found.number == number else f"says that it is set {found.number}"
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self.kept[number] = f"cannot be read: {error}"
 
     def newest(self) -> list[int]:

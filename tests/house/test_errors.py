@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from tests.house.test_imports import MODULES
 
@@ -28,3 +29,9 @@ def test_what_librdkafka_said_is_taken_apart_in_one_place() -> None:
     """`error.args[0]` is its KafkaError; `streams.kafka.errors` knows, and nobody else has to."""
     places = {name for name, path in MODULES.items() if ".args[0]" in path.read_text(encoding="utf-8")}
     assert places == {"streams/kafka/errors.py"}
+
+
+def test_whoever_decodes_catches_all_that_decoding_raises() -> None:
+    """Not msgspec's errors alone: one record of nested arrays would end them all."""
+    few = re.compile(r"except [^:]*\bmsgspec\.(DecodeError|MsgspecError)")
+    assert not {name for name, path in MODULES.items() if few.search(path.read_text(encoding="utf-8"))}

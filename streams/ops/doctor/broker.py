@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from schemas.inputs import INPUT_TOPICS
+from schemas.refusals import UNREADABLE
 from schemas.topics import REFERENCE, RULE_ACKS, RULES, TOPICS
 from streams.flow.partitions import partition_of
 from streams.kafka import admin as topics
@@ -222,7 +223,7 @@ class _Sample:
             self._fewer = {count for count in self._fewer if partition_of([key], count)[0] == partition}
         try:
             found = _identity(value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return  # will be a reject; says nothing of its key
         if f"{found.carrier_code}:{found.waybill_no}".encode() != key:
             self._faults["have a key other than CARRIER:NUMBER"] += 1
