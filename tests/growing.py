@@ -21,7 +21,7 @@ from streams.cli.erase import given_in
 from streams.kafka.cluster import Cluster
 from streams.kafka.producer import Transactions
 from streams.settings import load
-from streams.worker import grow, unread
+from streams.worker import grow, stopped, unread
 from streams.worker.erase import Erasure
 from tests.forked import ended
 
@@ -79,6 +79,8 @@ def main() -> None:
     moments.around(Cluster, "grow")
     grow._COMMIT_BYTES = unread._COMMIT_BYTES = 1
     unread._ROWS = 30
+    if moment:  # whoever reads what is left open by the kill waits for its time-out
+        stopped._TRANSACTION_MS = 10_000
     if not partitions.isdigit():
         with Erasure(load(), given_in(Path(partitions)), say=moments.say, advance=lambda *_: None) as erasure:
             erasure.run(erasure.look(), delete_events=True)

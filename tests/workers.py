@@ -109,6 +109,7 @@ class Worker(AbstractContextManager["Worker"]):
             "transaction_timeout_ms": 3_000,
             "web_port": 0,
             "idle_partition_s": 1,
+            "settle_s": 0.5,  # what is wrongly found missing is withdrawn
             "fetch_timeout_ms": 100,  # five times the default: a worker that waits asks the broker less often
             "tally_every_s": 0.5,
             "order_share": ORDER_SHARE,

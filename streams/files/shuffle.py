@@ -91,7 +91,7 @@ def bucketed(buckets: Buckets, columns: Sequence[Column], folder: Path | None) -
     """A piece of these columns, in a file of its own in `folder`, or in memory. Raises FilesError if that is full."""
     by = np.argsort(buckets, kind="stable")
     bounds = np.concatenate(([0], np.cumsum(np.bincount(buckets, minlength=BUCKETS)))).astype(np.int32)
-    held = tuple(column[by] for column in columns)
+    held = tuple(column.take(by) for column in columns)
     return Piece(bounds, held if folder is None or len(buckets) == 0 else _store(held, folder))
 
 

@@ -106,7 +106,7 @@ def test_a_producer_whose_place_is_taken_in_mid_transaction_says_so(fresh_kafka:
     assert not isinstance(failed.value, AbortedError)
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("protocol", [pytest.param("classic", marks=pytest.mark.long), "consumer"])
 def test_a_worker_whose_commits_are_refused_now_and_then_loses_and_doubles_nothing(
     fresh_kafka: str, tmp_path: Path, protocol: str
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_worker_whose_commits_are_refused_now_and_then_loses_and_doubles_nothi
 
 def test_an_abort_with_more_waiting_than_is_taken_at_once(fresh_kafka: str, tmp_path: Path) -> None:
     """The agents wait for a commit, polling for the agents; the abort is what ends both."""
-    records = world(23, 90)
+    records = world(23, 30)
     Publisher(fresh_kafka)(records)
     command = (sys.executable, "-m", "tests.hurt", "outdated")
     with Worker(fresh_kafka, tmp_path / "state", command, batch_rows_max=10, epoch_ms_max=20) as worker:

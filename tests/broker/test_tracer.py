@@ -35,7 +35,7 @@ from tests.waiting import PATIENCE_S, until
 pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
-PARCELS, KILLS = 1_500, 10 if LONG else 4
+PARCELS, KILLS = 1_500, 10 if LONG else 2
 
 
 def published(servers: str) -> list[Alert]:

@@ -98,10 +98,10 @@ def test_a_wall_clock_that_jumps_changes_no_alert(fresh_kafka: str, tmp_path: Pa
 
 def test_one_that_cannot_stop_ends_in_time_and_says_where_it_stands(fresh_kafka: str, tmp_path: Path) -> None:
     stuck = (sys.executable, "-m", "tests.hurt", "stuck")
-    with Worker(fresh_kafka, tmp_path / "state", stuck) as worker:
+    with Worker(fresh_kafka, tmp_path / "state", stuck, transaction_timeout_ms=1_000) as worker:
         worker.ready()
         assert worker.stop() == 1
-        assert "Timeout (0:00:15)!" in worker.told(500)
+        assert "Timeout (0:00:05)!" in worker.told(500)
         assert "hurt.py" in worker.told(500)
 
 
@@ -193,7 +193,8 @@ def test_partitions_handed_over_while_batches_wait(fresh_kafka: str, tmp_path: P
         expect(fresh_kafka, wanted, first)
 
 
-@pytest.mark.parametrize("partitions", [1, 12])
+# In the gate, tests/broker/test_state_harmed.py has one partition.
+@pytest.mark.parametrize("partitions", [pytest.param(1, marks=pytest.mark.long), 12])
 def test_other_numbers_of_partitions(fresh_topics: Callable[[int], str], tmp_path: Path, partitions: int) -> None:
     servers = fresh_topics(partitions)
     records, wanted = played(12, 200)

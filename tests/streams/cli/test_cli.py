@@ -151,6 +151,7 @@ def test_a_broker_that_is_away_is_told_in_one_line(
 ) -> None:
     """librdkafka writes its log to standard error by itself, past Python."""
     monkeypatch.setattr("streams.kafka.admin._TIMEOUT_S", 0.3)
+    monkeypatch.setattr("streams.kafka.handshake._CONNECT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         servers = f"127.0.0.1:{silent.getsockname()[1]}"
         assert run(["topics", action, "--bootstrap-servers", servers]) == 1
