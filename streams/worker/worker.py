@@ -230,13 +230,13 @@ class Worker:
         return link_of(self.settings, self.parcels.read_ahead, self._before_revoke, self._after_assign)
 
     async def prepare(self) -> None:
-        """While the group is joined: abort the transaction of an earlier worker of this name, and load word lists."""
+        """While the group is joined: abort an earlier worker's transaction; load word lists before the first step."""
         loop = asyncio.get_running_loop()
-        await asyncio.gather(
-            loop.run_in_executor(self._effects, self._committer.start),
-            loop.run_in_executor(self._steps, warm, self.settings, self.parcels.catalogue),
-        )
+        starting = loop.run_in_executor(self._effects, self._committer.start)
+        warming = loop.run_in_executor(self._steps, warm, self.settings, self.parcels.catalogue)
+        await starting
         self._prepared.set()
+        await warming
 
     async def start(self) -> None:
         """Follow reference data and rules, and allow assigned partitions to be restored."""

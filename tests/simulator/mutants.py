@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant("a parcel does not remember what it counts for", tallies, _TALLIES, "count",
            'heads["tallied"][rows], heads["tallied_day"]', '_, heads["tallied_day"]', judging=True),
     Mutant("a parcel that was moved counts at both outlets", tallies, _TALLIES, "count",
-           "there[left] = counts.find", "lost[left] = 0; there[left] = counts.find", 33, judging=True),
+           "there[left] = counts.find", "lost[left] = 0; there[left] = counts.find", 139, judging=True),
     Mutant("tallies begin at 0 when a partition is taken over", tallies, _TALLIES, "restored",
            'self._counts.add(at, heads["tallied"], 1)', "pass", 3, judging=True),
     Mutant("tallies outlive their assignment", pipeline, pipeline.Parcels, "close",
