@@ -243,16 +243,12 @@ class Steps:
         """Decode and describe lines."""
         out = Judged()
         front = self.agents[0].front
-        batches = [part.batch(front) for part in parts]
-        uploads, movements = zip(*(self.agents[0].read([batch], out) for batch in batches), strict=True)
-        parcels = _parcels(uploads)
-        tails = np.array([tail for part in uploads for tail in part.tails], dtype=np.bytes_)
-        rows = np.concatenate([part.rows for part in uploads])
-        moved = _parcels(movements)
-        moves = np.concatenate([part.rows for part in movements])
+        uploads, movements = self.agents[0].read([batch for part in parts for batch in part.batches(front)], out)
+        parcels, moved = (np.array(each.parcels, dtype=_PARCEL) for each in (uploads, movements))
+        tails = np.array(uploads.tails, dtype=np.bytes_)
         return Read(
-            bucketed(parcel_buckets(parcels), [rows, parcels, tails], self._spill),
-            bucketed(parcel_buckets(moved), [moves, moved, _names(movements)], self._spill),
+            bucketed(parcel_buckets(parcels), [uploads.rows, parcels, tails], self._spill),
+            bucketed(parcel_buckets(moved), [movements.rows, moved, _names(movements)], self._spill),
             out.events,
             out.rejects,
         )
@@ -302,25 +298,21 @@ class AlertSteps(Steps):
         return len(touched.parcels), (found, shadows)
 
 
-def _parcels(parts: Sequence[Uploads | Movements]) -> NDArray[np.bytes_]:
-    return np.array([parcel for part in parts for parcel in part.parcels], dtype=_PARCEL)
-
-
 def ended(touched: Dossiers) -> NDArray[np.int64]:
     """The event time of these dossiers: the end of input closes every deadline, as what has not come does not come."""
     return np.full(len(touched.parcels), END)
 
 
-def _names(parts: Sequence[Movements]) -> NDArray[np.bytes_]:
+def _names(movements: Movements) -> NDArray[np.bytes_]:
     """The names of the parcels of movements; empty where the reference is the name, as it nearly always is."""
-    rows = sum(len(part.rows) for part in parts)
-    if not any(part.names for part in parts):
-        return np.zeros(rows, dtype="S1")
-    return np.array([part.names.get(parcel, "").encode() for part in parts for parcel in part.parcels], dtype=np.bytes_)
+    names = movements.names
+    if not names:
+        return np.zeros(len(movements.rows), dtype="S1")
+    return np.array([names.get(parcel, "").encode() for parcel in movements.parcels], dtype=np.bytes_)
 
 
 def _uploads(cut: Cut) -> Uploads:
     rows, parcels, tails = cut.columns()
     # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
     _, once = np.unique(rows["event"], return_index=True)
-    return Uploads([PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())
+    return Uploads([PARTITION] * len(once), parcels.take(once).tolist(), rows.take(once), tails.take(once).tolist())

@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from streams.files import columns, reading
+from streams.files import columns, parquet, reading
 from streams.files.driver import raw
 from streams.files.opening import PARQUET, form_of
 from streams.flow.batches import Batch
@@ -16,6 +15,7 @@ from streams.flow.front.reader import Front
 
 PARTITION = 0  # of all records: there is one
 PIECE_ROWS = 20_000  # decoded together
+ROW_BYTES = 160  # of a row in Arrow's columns, about
 SHARE_BYTES = 16 * 1024 * 1024  # of lines, read by one call
 
 
@@ -27,24 +27,27 @@ class Lines:
     first: int  # number of the first line
     block: reading.Block
 
-    def batch(self, front: Front) -> Batch:
+    def batches(self, front: Front) -> Iterator[Batch]:
         """As values."""
         values = self.block.clean() if self.block.unclean else front.lines(self.block.text)
-        return raw(self.topic, PARTITION, values, self.first)
+        yield raw(self.topic, PARTITION, values, self.first)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The same of rows of Parquet."""
+    """Rows of a Parquet file, which whoever reads them takes from the file."""
 
     topic: str
-    first: int
-    rows: Any  # an Arrow record batch
+    first: int  # number of the first row
     path: Path
+    span: parquet.Span
 
-    def batch(self, front: Front) -> Batch:
+    def batches(self, front: Front) -> Iterator[Batch]:
         """As values."""
-        return raw(self.topic, PARTITION, columns.values(self.rows, front, self.path), self.first)
+        first = self.first
+        for rows, _ in reading.row_batches(self.path, PIECE_ROWS, self.span):
+            yield raw(self.topic, PARTITION, columns.values(rows, front, self.path), first)
+            first += rows.num_rows
 
 
 Part = Lines | Rows
@@ -88,7 +91,8 @@ def _lines(topic: str, path: Path, bytes_max: int) -> Iterator[Sized]:
 
 
 def _rows(topic: str, path: Path) -> Iterator[Sized]:
-    number = 0
-    for batch, read_bytes in reading.row_batches(path, PIECE_ROWS):
-        yield Rows(topic, number, batch, path), batch.nbytes, read_bytes
-        number += batch.num_rows
+    spans = reading.row_spans(path, SHARE_BYTES // ROW_BYTES)
+    size, rows, number = path.stat().st_size, sum(span.stop - span.start for span in spans), 0
+    for span in spans:
+        first, number = number, number + span.stop - span.start
+        yield Rows(topic, first, path, span), (number - first) * ROW_BYTES, size * number // max(rows, 1)

@@ -7,9 +7,10 @@ for no and yes. A column of a field of ours with any other type is refused as a 
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from streams.files.opening import FilesError
 
 Want = Literal["text", "whole", "moment", "number", "yes or no", "other"]
 _MARK = "\ufeff"
+_PARTS_MAX = 8  # of a row group
 _CODE_BYTES = 3  # a code has two at most, and what it stands for is stored beside
 _WANTED = {
     "text": "text",
@@ -32,10 +34,43 @@ _WANTED = {
 }
 
 
-def batches(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) -> Iterator[tuple[Any, float]]:
-    """Arrow record batches of at most `rows_max` rows, with the share of the file up to there.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows of a file that are read by themselves: those of some row groups, or a part of one."""
 
-    kinds: what the rows may be.
+    groups: tuple[int, ...]
+    start: int  # among the rows of these groups
+    stop: int
+
+
+def spans(path: Path, rows_max: int) -> list[Span]:
+    """All rows of a file in spans of about `rows_max` rows, in order; one at least. Raises FilesError.
+
+    Whoever reads a part of a row group reads all before it, too. So a large group has few parts, and larger ones.
+    """
+    import pyarrow.parquet
+
+    with _readable(path):
+        metadata = pyarrow.parquet.read_metadata(path)
+    found: list[Span] = []
+    for number in range(metadata.num_row_groups):
+        rows = metadata.row_group(number).num_rows
+        last = found[-1] if found else None
+        if last is not None and last.start == 0 and last.stop + rows <= rows_max:
+            found[-1] = Span((*last.groups, number), 0, last.stop + rows)
+            continue
+        parts = min(-(-rows // rows_max), _PARTS_MAX)
+        ends = [rows * part // parts for part in range(parts + 1)]
+        found += [Span((number,), *part) for part in pairwise(ends)]
+    return found or [Span((), 0, 0)]
+
+
+def batches(
+    path: Path, rows_max: int, kinds: Sequence[type[records.Record]], span: Span | None = None
+) -> Iterator[tuple[Any, float]]:
+    """Arrow record batches of at most `rows_max` rows, with the share of all up to there.
+
+    kinds: what the rows may be. span: None: all rows of the file.
 
     Columns of bytes that are no field are left out. Raises FilesError, and names the column and its type where a column
     cannot be what its field is.
@@ -43,19 +78,28 @@ def batches(path: Path, rows_max: int, kinds: Sequence[type[records.Record]]) ->
     import pyarrow.parquet
 
     wants = _wants(kinds)
-    number = 0
-    with _readable(path):
-        with pyarrow.parquet.ParquetFile(path) as file:
-            coded = _coded(file, wants)
-        with pyarrow.parquet.ParquetFile(path, read_dictionary=coded) as file:
-            rows = max(file.metadata.num_rows, 1)
+    with _readable(path), pyarrow.parquet.ParquetFile(path) as plain:
+        metadata = plain.metadata
+        groups, start, stop = (
+            (range(metadata.num_row_groups), 0, metadata.num_rows)
+            if span is None
+            else (span.groups, span.start, span.stop)
+        )
+        coded = _coded(plain, groups, wants)
+        with pyarrow.parquet.ParquetFile(path, metadata=metadata, read_dictionary=coded) as file:
             schema = _legible(file.schema_arrow, wants, path)
-            for batch in file.iter_batches(batch_size=rows_max, columns=schema.names):
+            at = 0
+            for whole in file.iter_batches(batch_size=rows_max, row_groups=list(groups), columns=schema.names):
+                batch = whole.slice(max(start - at, 0), max(stop - max(start, at), 0))
+                at += whole.num_rows
+                if batch.num_rows == 0:
+                    continue
                 if batch.schema != schema:
                     # Unsafe: text that is not UTF-8 is left to decoding, which refuses that row alone.
                     batch = batch.cast(schema, safe=False)
-                number += batch.num_rows
-                yield _fit(batch, wants, path), number / rows
+                yield _fit(batch, wants, path), (min(at, stop) - start) / (stop - start)
+                if at >= stop:
+                    break
 
 
 def text(batch: Any, path: Path) -> bytes:
@@ -78,20 +122,19 @@ def _readable(path: Path) -> Iterator[None]:
         raise FilesError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
 
 
-def _coded(file: Any, wants: Mapping[str, Want]) -> list[str]:
+def _coded(file: Any, groups: Sequence[int], wants: Mapping[str, Want]) -> list[str]:
     """Columns of text of which so few bytes are stored for each value that the file has them as codes of few texts.
 
-    They stay codes: to read each text once is several times as fast.
+    They stay codes: to read each text once is several times as fast. groups: the first of them stands for all.
     """
-    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    names = {field.name for field in file.schema_arrow if str(field.type) in ("string", "large_string")}
-    stored: Counter[str] = Counter()
-    for group in groups:
-        for number in range(group.num_columns):
-            column = group.column(number)
-            stored[column.path_in_schema] += column.total_uncompressed_size
-    least = _CODE_BYTES * file.metadata.num_rows
-    return [name for name in names if wants.get(name) == "text" and stored[name] < least]
+    if not groups:
+        return []
+    group = file.metadata.row_group(groups[0])
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    least = _CODE_BYTES * group.num_rows
+    few = {chunk.path_in_schema for chunk in chunks if chunk.total_uncompressed_size < least}
+    texts = [field.name for field in file.schema_arrow if str(field.type) in ("string", "large_string")]
+    return [name for name in texts if wants.get(name) == "text" and name in few]
 
 
 def _wants(kinds: Sequence[type[records.Record]]) -> dict[str, Want]:

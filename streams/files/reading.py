@@ -153,15 +153,19 @@ def blocks(path: Path, line_bytes_max: int) -> Iterator[Block]:
             yield block if packed(path) or block.cut else replace(block, path=path)
 
 
-def row_batches(path: Path, rows_max: int) -> Iterator[tuple[Any, int]]:
-    """The rows of a Parquet file as Arrow record batches of at most `rows_max`, with the bytes of the file read so far.
+def row_spans(path: Path, rows_max: int) -> list[parquet.Span]:
+    """The rows of a Parquet file in spans of about `rows_max`. Raises FilesError where it cannot be read."""
+    with _telling(path):
+        return parquet.spans(path, rows_max)
 
-    Raises FilesError where it cannot be read.
+
+def row_batches(path: Path, rows_max: int, span: parquet.Span | None = None) -> Iterator[tuple[Any, float]]:
+    """The rows of a Parquet file as Arrow record batches of at most `rows_max`, with the share of all up to there.
+
+    span: None: all. Raises FilesError where it cannot be read.
     """
     with _telling(path):
-        size = path.stat().st_size
-        for batch, share in parquet.batches(path, rows_max, RECORDS[_topic(path)]):
-            yield batch, int(size * share)
+        yield from parquet.batches(path, rows_max, RECORDS[_topic(path)], span)
 
 
 @contextmanager
@@ -216,7 +220,7 @@ def _lines(path: Path, rows_max: int, line_bytes_max: int) -> Iterator[Piece]:
 
 
 def _rows(path: Path, rows_max: int) -> Iterator[Piece]:
-    number = 0
-    for batch, read_bytes in row_batches(path, rows_max):
-        yield Piece(number, parquet.text(batch, path).split(b"\n"), read_bytes)
+    number, size = 0, path.stat().st_size
+    for batch, share in row_batches(path, rows_max):
+        yield Piece(number, parquet.text(batch, path).split(b"\n"), int(size * share))
         number += batch.num_rows

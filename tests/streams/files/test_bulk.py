@@ -219,7 +219,7 @@ def test_order_and_repetition_of_lines_mean_nothing(
 
 
 def test_rows_in_files_and_many_processes_give_the_same_alerts(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = content(judged(folder, **EVERY_YES))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -228,8 +228,10 @@ def test_rows_in_files_and_many_processes_give_the_same_alerts(
     monkeypatch.setattr(shuffle, "ROWS_MIN", 2_000)
     monkeypatch.setattr(bulk, "HELD_BYTES_MAX", 1)
     monkeypatch.setattr(bulk, "PROCESS_BYTES_MIN", 1)
-    for processes in (1, 2):
-        assert content(judged(folder, processes=processes, **EVERY_YES)) == expected
+    parquet = tmp_path_factory.mktemp("parquet")
+    write(generate(1_000, 11, days=3, planted_share=0.2, home_adcodes=(HOME,)), parquet, form="parquet")
+    for processes, place in ((1, folder), (2, folder), (2, parquet)):
+        assert content(judged(place, processes=processes, **EVERY_YES)) == expected
         assert not list(tmp_path.iterdir())  # what lay there in between is gone
 
 

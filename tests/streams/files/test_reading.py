@@ -133,6 +133,20 @@ def test_parquet_without_rows_has_no_lines(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "scans.parquet") == []
 
 
+@pytest.mark.parametrize(("group_rows", "rows_max"), [(3, 10), (10, 10), (50, 10), (1_000, 10), (7, 1), (400, 1_000)])
+def test_the_spans_of_a_parquet_file_hold_all_its_rows_in_order(tmp_path: Path, group_rows: int, rows_max: int) -> None:
+    path = tmp_path / "scans.parquet"
+    names = [f"event {number}" for number in range(101)]
+    table = pyarrow.table({"event_id": names, "scan_type": ["arrived", "departed", None] * 33 + ["arrived"] * 2})
+    pyarrow.parquet.write_table(table, path, row_group_size=group_rows)
+    spans = reading.row_spans(path, rows_max)
+    found = [[batch for batch, _ in reading.row_batches(path, 4, span)] for span in spans]
+    assert [row for batches in found for batch in batches for row in batch.to_pylist()] == table.to_pylist()
+    assert [sum(batch.num_rows for batch in batches) for batches in found] == [each.stop - each.start for each in spans]
+    assert all(span.stop - span.start <= max(rows_max, -(-group_rows // 8)) for span in spans)
+    assert len(spans) <= -(-101 // min(group_rows, rows_max))
+
+
 def test_bytes_in_parquet_are_text_of_a_field_and_left_out_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "scans.parquet"
     frame = pl.DataFrame({"event_id": [b"1", "站".encode(), None, b"\xff"], "photo": [b"\xff\xd8"] * 4, "n": range(4)})
