@@ -14,7 +14,7 @@ import random
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rocksdict import Options
@@ -22,7 +22,7 @@ from rocksdict import Options
 from streams import cli
 from streams.kafka.transport.poller import Poller
 from streams.state import partition, tuning
-from streams.state.rocks import Delta
+from streams.state.rocks import Delta, RocksStore
 from streams.worker import commit as commits
 from streams.worker.commit import Committer
 from streams.worker.epoch import Epoch
@@ -66,15 +66,14 @@ def _early() -> None:
 
 def _late() -> None:
     _early()
-    write, written = Committer.write, False
+    write, written = RocksStore.write, set[str]()
 
-    def once(self: Committer) -> None:
-        nonlocal written
-        if not written:
-            write(self)
-        written = True
+    def once(self: RocksStore, numbers: Collection[int]) -> None:
+        if numbers and self.name not in written:
+            write(self, numbers)
+            written.add(self.name)
 
-    Committer.write = once  # type: ignore[method-assign]
+    RocksStore.write = once  # type: ignore[method-assign]
 
 
 def _clock() -> None:

@@ -51,7 +51,7 @@ class Effects:
             for partition, changes in delta.items():
                 self.changelogs[topic, partition] += changes.behind(0)
             self._stores[topic].committed(delta, dict.fromkeys(delta, len(self.epochs)))
-            self._stores[topic].write()
+            self._stores[topic].write(delta)
 
     @property
     def changelog(self) -> list[tuple[bytes, bytes | None]]:

@@ -315,4 +315,4 @@ def _uploads(cut: Cut) -> Uploads:
     rows, parcels, tails = cut.columns()
     # A repetition changes nothing; taken out here, it does not make its parcel a case for the careful way.
     _, once = np.unique(rows["event"], return_index=True)
-    return Uploads([PARTITION] * len(once), parcels[once].tolist(), rows[once], tails[once].tolist())
+    return Uploads([PARTITION] * len(once), parcels.take(once).tolist(), rows.take(once), tails.take(once).tolist())

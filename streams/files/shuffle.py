@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.files.opening import FilesError
+from streams.flow import layout
 
 Ints = NDArray[np.int64]
 Buckets = NDArray[np.uint16]
@@ -55,7 +56,7 @@ class Cut:
     def columns(self) -> list[Column]:
         """All rows, column by column."""
         read = [self.none, *(_slice(held, start, stop) for held, start, stop in self.slices)]
-        return [np.concatenate(parts) for parts in zip(*read, strict=True)]
+        return [_joined(parts) for parts in zip(*read, strict=True)]
 
 
 @dataclass(slots=True)
@@ -119,6 +120,11 @@ def spans(*shuffled: Shuffled) -> list[tuple[int, int]]:
             rows = 0
         rows += size
     return list(pairwise([*starts, BUCKETS]))
+
+
+def _joined(parts: Sequence[Column]) -> Column:
+    dtype = parts[0].dtype
+    return np.concatenate(parts) if dtype.names is None else layout.joined(parts, dtype)
 
 
 def _cut(held: tuple[Column, ...] | Stored, start: int, stop: int) -> tuple[Column, ...] | Stored:

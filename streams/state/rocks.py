@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -131,13 +131,13 @@ class RocksStore:
         self._closing.remove(delta)
 
     @property
-    def waiting(self) -> int:
-        """Keys that are committed and not written yet."""
-        return sum(map(len, self._committed.values()))
+    def waiting(self) -> dict[int, int]:
+        """How many keys of each partition are committed and not written yet."""
+        return {number: len(changes) for number, changes in self._committed.items()}
 
-    def write(self) -> None:
-        """Write to the folders what is committed. For the thread that calls `committed`."""
-        for number in list(self._committed):
+    def write(self, numbers: Collection[int]) -> None:
+        """Write to the folders of these partitions what is committed. For the thread that calls `committed`."""
+        for number in numbers:
             self._write(number)
 
     def _write(self, number: int) -> None:

@@ -9,7 +9,8 @@ All that a worker does to the outside world for a stretch of input is one *epoch
    partitions is refused
 5. commit the transaction
 6. take the deltas over as committed, with their changelog offsets
-7. every few seconds, or when much is waiting: write to RocksDB what was committed since, merged, with the offsets
+7. few partitions at a time, each every few seconds or when much is waiting: write to RocksDB what was committed since,
+   merged, with the offset
 
 If a worker dies before 5, nothing has happened: the next one aborts the open transaction and reads the input again. If
 it dies between 5 and 7, everything has happened: the next start reads the changelog from the offset in RocksDB.
@@ -18,7 +19,7 @@ it dies between 5 and 7, everything has happened: the next start reads the chang
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final, NoReturn
 
@@ -29,7 +30,7 @@ from streams.state.rocks import Delta, RocksStore
 from streams.worker.epoch import Epoch
 
 WRITTEN_S: Final = 5.0
-"""How far RocksDB may lag behind the last commit."""
+"""How far RocksDB may lag behind the last commit, and besides by as many commits as a store has partitions."""
 _WAITING_MAX: Final = 50_000  # keys of one store: RocksDB takes many neighbours faster, and what waits takes memory
 
 
@@ -55,7 +56,7 @@ class Committer:
         self._stores = stores  # by changelog topic
         self._kafka = Transactions(config, transactional_id, native=native)
         self._unfinished = False
-        self._written_at = -WRITTEN_S
+        self._written_at: dict[str, dict[int, float]] = {topic: {} for topic in stores}
 
     def start(self) -> None:
         """Fence any earlier holder of the transactional id, and abort its open transaction."""
@@ -95,16 +96,18 @@ class Committer:
             self._take_back(epoch, error)
         for topic, delta in deltas.items():  # 6
             self._stores[topic].committed(delta, {number: ends[topic, number] for number in delta})
-        waiting = max((store.waiting for store in self._stores.values()), default=0)
-        if waiting >= _WAITING_MAX or time.monotonic() >= self._written_at + WRITTEN_S:  # 7
-            self.write()
+        for topic, store in self._stores.items():  # 7
+            self._write(topic, due(store.waiting, self._written_at[topic], time.monotonic()))
         self._unfinished = False
 
     def write(self) -> None:
-        """Step 7 alone, for when no more epochs come."""
-        for store in self._stores.values():
-            store.write()
-        self._written_at = time.monotonic()
+        """Step 7 alone and of all partitions, for when no more epochs come."""
+        for topic, store in self._stores.items():
+            self._write(topic, list(store.waiting))
+
+    def _write(self, topic: str, numbers: Collection[int]) -> None:
+        self._stores[topic].write(numbers)
+        self._written_at[topic] |= dict.fromkeys(numbers, time.monotonic())
 
     def _take_back(self, epoch: Epoch, error: TransactionError) -> NoReturn:
         what = f"transaction of {epoch.rows} records failed: {error}"
@@ -118,3 +121,21 @@ class Committer:
             raise CommitError(what) from error
         self._unfinished = False
         raise AbortedError(what) from error
+
+
+def due(waiting: Mapping[int, int], written_at: Mapping[int, float], now: float) -> list[int]:
+    """The partitions of a store to write now: the one that was written the longest ago, once that is too long; and the
+    fullest, while too much waits.
+
+    The next commit waits for a write, and Python stands still while RocksDB takes it, so they are few at a time.
+    waiting: keys. written_at, now: seconds.
+    """
+    found, rest = [], dict(waiting)
+    oldest = min(rest, key=lambda number: written_at.get(number, -WRITTEN_S), default=None)
+    if oldest is not None and now >= written_at.get(oldest, -WRITTEN_S) + WRITTEN_S:
+        found.append(oldest)
+        del rest[oldest]
+    while sum(rest.values()) >= _WAITING_MAX:
+        found.append(max(rest, key=rest.__getitem__))
+        del rest[found[-1]]
+    return found

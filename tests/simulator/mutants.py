@@ -43,7 +43,7 @@ MUTANTS = (
            "kafka.commit()  # 5", "[self._stores[t].committed(d, {n: ends[t, n] for n in d})"
            " for t, d in deltas.items()]; self.write(); kafka.commit(); deltas = {}", 20),
     Mutant("offsets are sent without the group's metadata", commit, _COMMIT, "commit",
-           "epoch.offsets, group_metadata", "epoch.offsets, None", 41),
+           "epoch.offsets, group_metadata", "epoch.offsets, None", 30),
     Mutant("offsets are not sent at all", commit, _COMMIT, "commit",
            "kafka.send_offsets(epoch.offsets, group_metadata, topic_ids)  # 4", "pass"),
     Mutant("a commit that was not answered is taken for done", producer, _PRODUCER, "_until",

@@ -122,7 +122,7 @@ class Both(RuleBasedStateMachine):
     def write(self) -> None:
         """To RocksDB."""
         for store in self._stores:
-            store.write()
+            store.write(store.waiting)
 
     @rule(rows_max=st.integers(1, 5))
     def upgrade(self, rows_max: int) -> None:

@@ -84,7 +84,7 @@ def forget(store: RocksStore) -> None:
 def commit(store: RocksStore, offset: int) -> None:
     delta = store.close_epoch()
     store.committed(delta, dict.fromkeys(delta, offset))
-    store.write()
+    store.write(store.waiting)
 
 
 def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
@@ -99,7 +99,7 @@ def test_values_are_read_from_wherever_they_are(store: RocksStore) -> None:
     assert get(store, "committed", "closing", "open", "never") == wanted
     store.committed(delta, {0: 11})
     assert get(store, "committed", "closing", "open", "never") == wanted
-    store.write()
+    store.write(store.waiting)
     assert get(store, "committed", "closing", "open", "never") == wanted
 
 
@@ -242,7 +242,7 @@ for number in range(100_000):
     store.put([0], [b"%d" % (number % 7)], [b"%d " % number + b"x" * 200_000])
     store.committed(store.close_epoch(), {0: number + 1})
     if number % 3 == 2:
-        store.write()
+        store.write(store.waiting)
     print(number, flush=True)
 """
 
@@ -650,7 +650,7 @@ def test_it_is_a_dict_that_forgets_what_was_not_written(
             offset += 1
             store.committed(delta, dict.fromkeys(delta, offset))
         elif name == "write":
-            store.write()
+            store.write(store.waiting)
         elif name == "crash":
             store.close_all()
             store.open(0)
@@ -679,7 +679,7 @@ def test_no_stale_value_while_an_epoch_is_being_written(tmp_path: Path) -> None:
             offset += 1
             store.committed(delta, dict.fromkeys(delta, offset))
             if offset % 3 == 0:
-                store.write()
+                store.write(store.waiting)
 
     committer = threading.Thread(target=commits)
     committer.start()
