@@ -17,3 +17,8 @@ class WaybillError(Exception):
 def readable(text: str) -> str:
     r"""The text with bytes of file names that are not UTF-8 written as `\xff`, so that it can be encoded."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def unread(error: OSError | UnicodeError) -> str:
+    """Why a file cannot be read. Quotes nothing of it: it may hold a key."""
+    return (error.strerror or "no such file") if isinstance(error, OSError) else "not UTF-8"

@@ -33,7 +33,7 @@ from pydantic_settings import SettingsError as SourceError
 from schemas.errors import WaybillError
 from streams.native import Switch
 from streams.settings_files import in_file, secret
-from streams.settings_forms import GROUP, KAFKA_RESERVED, home, servers, split, word
+from streams.settings_forms import ADCODE, COUNTRY, GROUP, KAFKA_RESERVED, NAME, WANTED, home, servers, split, word
 
 ENV_PREFIX = "WAYBILL_"
 CONFIG_ENV = "WAYBILL_CONFIG"
@@ -53,9 +53,9 @@ class SettingsError(WaybillError):
     exit_code = 2
 
 
-AdcodePrefix = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]([0-9]{2}([0-9]{2})?)?$")]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+AdcodePrefix = Annotated[str, StringConstraints(pattern=ADCODE)]
+Country = Annotated[str, StringConstraints(pattern=COUNTRY)]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 AdcodePrefixes = Annotated[tuple[AdcodePrefix, ...], NoDecode, BeforeValidator(split)]
 Countries = Annotated[tuple[Country, ...], NoDecode, BeforeValidator(split)]
 KafkaProperty = str | int | float | bool
@@ -342,6 +342,8 @@ def _one_line(error: ValidationError, given: Mapping[str, Any], path: Path | Non
         field = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
             parts.append(f"{field}: no such setting (from {origin(field, given, path)})")
+        elif (wanted := WANTED.get(problem.get("ctx", {}).get("pattern", ""))) is not None:
+            parts.append(f"{where} {wanted} (from {origin(field, given, path)})")
         else:
             parts.append(f"{where}: {said} (from {origin(field, given, path)})")
     return "; ".join(dict.fromkeys(parts))

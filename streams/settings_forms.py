@@ -6,6 +6,14 @@ import re
 import unicodedata
 from pathlib import Path
 
+ADCODE, COUNTRY = r"^[1-9][0-9]([0-9]{2}([0-9]{2})?)?$", r"^[A-Z]{2}$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+WANTED = {
+    ADCODE: "is no GB/T 2260 prefix of 2, 4 or 6 digits, such as 4401",
+    COUNTRY: "is no country in two capital letters, such as AU",
+    NAME: "may have letters, digits, '.', '_' and '-', 64 at most, and begins with a letter or digit",
+}
+"""What to say of a value that is not of such a form."""
 GROUP = "waybill-sentinel"  # where the setting `group` says nothing
 _KAFKA = re.compile("^kafka://", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.%\w]+\]|[^\W_](?:[\w.-]*\w)?\.?)(?::([0-9]{1,5}))?", re.ASCII)

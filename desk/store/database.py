@@ -37,7 +37,7 @@ from sqlalchemy.exc import (
 )
 
 from desk.store.tables import GENERATIONS, Tables, fingerprint
-from schemas.errors import WaybillError
+from schemas.errors import WaybillError, unread
 from streams.settings import Settings
 
 _LOCK: Final = 0x7761_7962_696C_6C64  # of the one process that writes, in PostgreSQL
@@ -58,7 +58,7 @@ def address(settings: Settings) -> str:
     try:
         return path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"desk_store_url_file: cannot read {path} ({type(error).__name__})") from None
+        raise StoreError(f"desk_store_url_file: cannot read {path}: {unread(error)}") from None
 
 
 class Database:

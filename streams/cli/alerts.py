@@ -96,13 +96,14 @@ def alerts(
     from streams.kafka.alerts import AlertReader, Asked, Newest, NewestShadows
     from streams.ops import preflight
 
+    places, since_ms = tuple(_prefix(each) for each in place or ()), _since(since) if since else 0
     servers, client = preflight.reached(settings), preflight.client(settings)
     asked = Asked(
         tier=tier,
         parcels=frozenset(parcels or ()),
-        places=tuple(_prefix(each) for each in place or ()),
+        places=places,
         rules=tuple(rule or ()),
-        since_ms=_since(since) if since else 0,
+        since_ms=since_ms,
         sender=_sender(sender, servers, client) if sender else frozenset(),
     )
     most = limit if limit is not None else (0 if as_json or csv is not None else TABLE_ROWS)

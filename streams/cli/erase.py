@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schemas.errors import unread
 from streams.cli.bars import ProgressOption, bar
 from streams.cli.options import BootstrapOption, ConfigOption, SetOption, add, settings_of
 
@@ -80,7 +81,7 @@ def given_in(file: Path | None) -> list[tuple[Given, str]]:
     try:
         text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"cannot read {file} ({type(error).__name__})", param_hint="--from") from None
+        raise typer.BadParameter(f"cannot read {file}: {unread(error)}", param_hint="--from") from None
     found: list[tuple[Given, str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         word, _, value = line.strip().partition(" ")

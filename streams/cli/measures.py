@@ -46,11 +46,12 @@ def measures(
     one_output(html=html, as_json=as_json)
     settings = settings_of(config, assignments, bootstrap_servers=bootstrap_servers)
     now = int(time.time() * 1_000)
+    since_ms = _since(since, now)
 
     from desk.survey import survey
     from streams.ops import preflight
 
-    found = survey(preflight.reached(settings), preflight.client(settings), now, _since(since, now))
+    found = survey(preflight.reached(settings), preflight.client(settings), now, since_ms)
     if html is not None:
         from desk.measures.page import page
         from streams.files.writing import whole

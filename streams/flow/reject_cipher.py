@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, MultiFernet
 
-from schemas.errors import WaybillError
+from schemas.errors import WaybillError, unread
 from streams.settings import Settings
 
 RejectCipher = Callable[[bytes | None], str | None]
@@ -40,7 +40,7 @@ class FernetKeys:
         try:
             lines = path.read_text(encoding="utf-8-sig").split()
         except (OSError, UnicodeDecodeError) as error:
-            raise CipherError(f"reject_key_file: cannot read {path} ({type(error).__name__})") from None
+            raise CipherError(f"reject_key_file: cannot read {path}: {unread(error)}") from None
         try:
             self._keys = MultiFernet([Fernet(line) for line in lines])
         except ValueError:

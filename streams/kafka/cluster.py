@@ -43,6 +43,7 @@ REFUSED_S = 2.0
 STARTING_S = 5.0
 """So long a topic that has to be there is asked for again: a broker that starts answers before it knows its topics."""
 _LOOK_S = 0.1
+_GRACE_S = 5.0  # an answer that came in time may take so long to reach us
 _AGAIN_S = 0.05
 _NO_ID = "A" * 22  # of a broker before 2.8
 
@@ -116,7 +117,7 @@ class Cluster:
 
     def _answer(self, future: Future[Any]) -> Any:
         """What it gives, or no answer in time; sooner where the listener refuses this client, or the client it."""
-        deadline = time.monotonic() + self._timeout_s + 5
+        deadline = time.monotonic() + self._timeout_s + _GRACE_S
         while True:
             try:
                 return future.result(_LOOK_S)

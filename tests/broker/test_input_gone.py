@@ -159,3 +159,31 @@ def test_a_topic_made_anew_is_read_from_its_beginning(fresh_kafka: str, tmp_path
     put_back(fresh_kafka, "waybill-anew", *offsets)
     with worker:
         expect(fresh_kafka, open_alerts(run([*before, *after])), worker)
+
+
+def test_a_note_of_another_tool_beside_an_offset_is_no_topic_id(fresh_kafka: str, tmp_path: Path) -> None:
+    records = world(5, 20)
+    with Worker(fresh_kafka, tmp_path / "state", group="waybill-noted", session_timeout_ms=SESSION_MS) as worker:
+        worker.ready()
+        Publisher(fresh_kafka)(records)
+        expect(fresh_kafka, open_alerts(run(records)), worker)
+        assert worker.stop() == 0
+        noted = [TopicPartition(at.topic, at.partition, at.offset, metadata="set by hand") for at
+                 in stored(fresh_kafka, "waybill-noted")]  # fmt: skip
+        put_back(fresh_kafka, "waybill-noted", *noted)
+        worker.start()
+        worker.ready()
+        assert "made anew" not in worker.told()
+
+
+def test_a_topic_that_is_read_whole_and_made_anew_stops_the_worker(fresh_kafka: str, tmp_path: Path) -> None:
+    """Reference data and rules: to a reader that is behind the new ones, they would be missing in part."""
+    client = admin(fresh_kafka)
+    with Worker(fresh_kafka, tmp_path / "state", session_timeout_ms=SESSION_MS) as worker:
+        for topic in (topics.REFERENCE, topics.RULES):
+            worker.ready()
+            client.delete_topics([topic], operation_timeout=10)[topic].result(PATIENCE_S)
+            client.create_topics([NewTopic(topic, 1, 1)])[topic].result(PATIENCE_S)
+            assert f"{topic}: deleted and made anew" in ends(worker)
+            worker.ended()
+            worker.start()

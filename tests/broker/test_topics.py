@@ -120,6 +120,7 @@ def test_silent_broker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_whatever_is_asked_of_a_listener_that_says_nothing_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not an empty one, as the time-out of a future is."""
     monkeypatch.setattr(handshake, "_CONNECT_S", 0.2)
+    monkeypatch.setattr("streams.kafka.cluster._GRACE_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         cluster = Cluster({"bootstrap.servers": f"127.0.0.1:{silent.getsockname()[1]}"}, timeout_s=0.2)
         asked: tuple[Callable[[], object], ...] = (

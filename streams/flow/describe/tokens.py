@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import WaybillError
+from schemas.errors import WaybillError, unread
 from streams.settings import Settings
 
 KEY_BYTES_MIN = 32
@@ -172,7 +172,7 @@ def _text(name: str, inline: str | None, path: Path | None) -> list[str] | None:
         try:
             inline = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise KeyFileError(f"{name}_file: cannot read {path} ({type(error).__name__})") from None
+            raise KeyFileError(f"{name}_file: cannot read {path}: {unread(error)}") from None
     lines = (line.partition("#")[0] for line in inline.splitlines())
     return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
 

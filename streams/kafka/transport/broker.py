@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from schemas.inputs import CONSUMED_TOPICS
-from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG, TOPICS
+from schemas.topics import HISTORIES_CHANGELOG, PARCELS_CHANGELOG, REFERENCE, RULES, TOPICS
 from streams.kafka.admin import grow_advice
 from streams.kafka.cluster import Cluster, Place
 from streams.kafka.errors import ClientError
 
 _ANSWER_S = 5.0
 _ENDS_S = 2.0
-_KEPT = frozenset((*CONSUMED_TOPICS, PARCELS_CHANGELOG, HISTORIES_CHANGELOG))
+_KEPT = frozenset((*CONSUMED_TOPICS, PARCELS_CHANGELOG, HISTORIES_CHANGELOG, REFERENCE, RULES))
 _SINGLE = frozenset(topic.name for topic in TOPICS if topic.single)
 
 
@@ -27,7 +27,7 @@ class Broker:
 
     def __init__(self, config: Mapping[str, object], topics: Sequence[str] = (), partitions: int = 0) -> None:
         self._config = config  # the worker's other clients report their troubles
-        self._topics = [name for name in topics if name not in _SINGLE]
+        self._topics = [*topics]
         self._partitions = partitions
         self._ids: dict[str, str] = {}  # as answered first
         self._cluster: Cluster | None = None
@@ -59,12 +59,10 @@ class Broker:
     def _ask(self) -> None:
         # Not `describe_cluster`: where a broker that starts knows of no broker yet, librdkafka aborts the process.
         found = self._asked().topics(self._topics)
-        grown = [
-            f"{name} {facts.partitions}"
-            for name, facts in found.items()
-            if facts.partitions not in (0, self._partitions)  # 0: missing, for a moment or for good
-        ]
-        self._ids = self._ids or {name: facts.id for name, facts in found.items() if facts.id and name in _KEPT}
+        counts = {name: facts.partitions for name, facts in found.items() if name not in _SINGLE}
+        # 0: missing, for a moment or for good
+        grown = [f"{name} {count}" for name, count in counts.items() if count not in (0, self._partitions)]
+        self._ids = {name: facts.id for name, facts in found.items() if facts.id and name in _KEPT} | self._ids
         anew = [name for name, known in self._ids.items() if found[name].id not in ("", known)]
         if anew:
             self.fault = (
@@ -72,7 +70,7 @@ class Broker:
                 "from the beginning what is there now"
             )
             return
-        most = max((facts.partitions for facts in found.values()), default=0)
+        most = max(counts.values(), default=0)
         self.fault = (
             f"partition counts have changed from {self._partitions} ({', '.join(grown)}), so a parcel's events do not "
             f"meet any more; {grow_advice(most)}"

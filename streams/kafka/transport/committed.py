@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _COMMITTED_S = 30.0
 _ANSWER_S = 10.0
+_ID = re.compile("[A-Za-z0-9+/_-]{22}")  # of a topic, as librdkafka writes it; other tools write other notes
 
 
 def committed(
@@ -36,7 +38,7 @@ def committed(
                 if each.error is not None:
                     raise KafkaException(each.error)
                 place = (each.topic, each.partition)
-                if each.metadata and each.metadata != topic_ids.get(each.topic, each.metadata):
+                if _ID.fullmatch(each.metadata or "") and each.metadata != topic_ids.get(each.topic, each.metadata):
                     log.warning("%s[%d]: the topic was made anew, and is read from its beginning", *place)
                     each.offset = -1
                 if each.offset >= 0:

@@ -314,3 +314,20 @@ def test_broker_and_topics_from_start_to_end(tmp_path: Path) -> None:
         broker.send_signal(signal.SIGINT)
         broker.communicate(timeout=PATIENCE_S)
     assert broker.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["alerts", "--since", "yesterday"], 2, "'yesterday' is no time"),
+        (["alerts", "--place", "xx"], 2, "'xx' is not the start of a GB/T 2260 code"),
+        (["measures", "--since", "yesterday"], 2, "yesterday"),
+        (["worker", "--state-dir", ".", "--set", "token_key_file=nowhere"], 1,
+         "token_key_file: cannot read nowhere: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_on_this_side_is_said_before_a_broker_is_asked(
+    arguments: list[str], code: int, says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*arguments, "--bootstrap-servers", "127.0.0.1:1"]) == code
+    assert says in capfd.readouterr().err
