@@ -17,9 +17,8 @@ from pathlib import Path
 
 from streams.ops.broker.errors import BrokerError
 from streams.ops.broker.private import PrivateKafka
-from streams.ops.supervisor import STOP_S
 from tests.chaos.schedule import SESSION_S, Fault
-from tests.chaos.slot import Settings, Slot
+from tests.chaos.slot import STOPPED_S, Settings, Slot
 from tests.hurt import damage
 from tests.waiting import PATIENCE_S
 from tests.workers import READY, Process
@@ -147,7 +146,7 @@ class Cluster:
         for deadline, slot, process in list(self._stopping):
             code = process.poll()
             if code is None and now > deadline:
-                self.wrong.append(f"worker {slot.name} did not end within {STOP_S:.0f} s: {slot.log}")
+                self.wrong.append(f"worker {slot.name} did not end within {STOPPED_S:.0f} s: {slot.log}")
                 process.send_signal(signal.SIGABRT)  # writes into its log where it hangs
                 code = process.wait(PATIENCE_S)
             if code is not None:
@@ -212,7 +211,7 @@ class Cluster:
         process = slot.give_up()
         if process is not None and process.poll() is None:
             process.terminate()
-            self._stopping.append((time.monotonic() + STOP_S, slot, process))
+            self._stopping.append((time.monotonic() + STOPPED_S, slot, process))
 
     def _take_over(self, slot: Slot, back: float) -> None:
         """A second process under the same name, on an empty folder, while the first hangs and does not know."""
@@ -242,7 +241,7 @@ class Cluster:
             at_work = any(each.name == slot.name and each.says(READY) for each in self.slots)
             if at_work or process.poll() is not None:
                 self._ousted.remove((slot, process))
-                self._stopping.append((now + STOP_S, slot, process))
+                self._stopping.append((now + STOPPED_S, slot, process))
 
     def _stutter(self, until: float, slot: Slot | None = None) -> None:
         """Let the broker stutter, then kill the worker, if any, while the broker stands."""

@@ -27,6 +27,8 @@ SETTINGS: dict[str, object] = {
     "idle_partition_s": 1,
     "flood_share_max": 0,  # alerts are held against `waybill judge`, which holds none back
 }
+# A worker ends by itself after five transaction time-outs (`Settings.stop_s`), and says where it hung.
+STOPPED_S = 60.0
 JUMPING = (sys.executable, "-m", "tests.hurt", "clock")
 LET_GO = "gave its partitions back"  # what a worker says when they are taken from it
 _WORDS_MAX = 240

@@ -381,7 +381,7 @@ def test_rules_and_settings_of_the_command_line_hold(
     assert tiers == {"extreme"}
     for arguments, code, message in (
         (["--rules", str(tmp_path)], 1, "no rules here"),
-        (["--home-adcodes", "4304x"], 2, "home_adcodes.0: "),
+        (["--home-adcodes", "4304x"], 2, "home_adcodes.0 is no GB/T 2260 prefix"),
         (["--set", 'rule_overrides={"no.rule": {"points": 1}}'], 1, "no such rule"),
     ):
         capsys.readouterr()
