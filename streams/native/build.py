@@ -24,7 +24,7 @@ LIBRARY: Final = HERE / "_front.abi3.so"
 LOCK: Final = HERE / "crates.lock"
 TARGET: Final = HERE.parents[1] / "build" / "native"
 CARGO_MIN: Final = (1, 75)
-COST: Final = "events are read by Python, and the worker does about two thirds of the events it could"
+COST: Final = "Python does all, and the worker does less than half of the events it could"
 ADVICE: Final = "install cargo 1.75 or later (Debian 13, Ubuntu 24.04: apt-get install cargo), then run make setup"
 
 
