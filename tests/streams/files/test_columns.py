@@ -39,7 +39,7 @@ def front(switch: Switch) -> Front:
     return Front(Describer.of(Settings(native=switch), load_catalogue().columns), Limits(bytes_max=16_384))
 
 
-NATIVE, PYTHON = front("1"), front("0")
+NATIVE, PYTHON = front("auto"), front("0")
 
 
 def compare(kind: str, batch: pyarrow.RecordBatch) -> int:
